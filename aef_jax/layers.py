@@ -1,0 +1,118 @@
+"""The layers of Flax, set once to what both frameworks share (mirror: aef_torch/layers.py).
+
+Every layer computes in the dtype of its input: parameters stay in theirs and are cast where they are used. So the
+compute dtype is chosen where data enters the model, and nowhere else.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+_kernel_init = nnx.initializers.lecun_normal()
+
+
+def _as_input(arrays, *, dtype=None, inexact=True):
+    """Flax's `promote_dtype` slot, filled with: cast the parameters to the dtype of the input, which comes first."""
+    return tuple(a if a is None else jnp.asarray(a, arrays[0].dtype) for a in arrays)
+
+
+class Linear(nnx.Linear):
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, *, rngs: nnx.Rngs):
+        super().__init__(
+            inputs, outputs, use_bias=bias, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
+        )
+
+
+class LayerNorm(nnx.LayerNorm):
+    """Over the last axis, in at least float32. The fast variance loses digits where the mean is large."""
+
+    def __init__(self, width: int, *, rngs: nnx.Rngs):
+        super().__init__(width, epsilon=1e-5, use_fast_variance=False, promote_dtype=_as_input, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*B C"]) -> Float[Array, "*B C"]:
+        return super().__call__(at_least_float32(x)).astype(x.dtype)
+
+
+class Conv(nnx.Conv):
+    """A 3x3 convolution that keeps the grid."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        super().__init__(
+            inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
+        )
+
+
+class Down(nnx.Conv):
+    """A step of x2 down the pyramid. With a 4x4 kernel each cell is centred on the four that it replaces."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        super().__init__(
+            inputs, outputs, (4, 4), strides=2, padding=1, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
+        )
+
+
+class Up(nnx.ConvTranspose):
+    """A step of x2 up the pyramid: each cell becomes four."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        super().__init__(
+            inputs,
+            outputs,
+            (2, 2),
+            strides=(2, 2),
+            padding="VALID",
+            transpose_kernel=True,  # PyTorch's layout: the gradient of a convolution, kernel not flipped
+            kernel_init=_up_init,
+            promote_dtype=_as_input,
+            rngs=rngs,
+        )
+
+
+class SmoothUp(nnx.ConvTranspose):
+    """A step of x2 up whose 4x4 kernels overlap, so that neighbouring cells blend; for what is looked at."""
+
+    def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
+        super().__init__(
+            inputs,
+            outputs,
+            (4, 4),
+            strides=(2, 2),
+            padding=((2, 2), (2, 2)),  # PyTorch's padding=1, in JAX's terms: kernel - 1 - 1
+            transpose_kernel=True,
+            kernel_init=_up_init,
+            promote_dtype=_as_input,
+            rngs=rngs,
+        )
+
+
+def _up_init(key, shape, dtype=jnp.float32):
+    """LeCun's for a x2 transposed convolution: an output sees a quarter of the taps. Shape: (height, width, out, in)."""
+    height, width, _, inputs = shape
+    deviation = (inputs * height * width / 4) ** -0.5
+    return deviation * jax.random.truncated_normal(key, -2, 2, shape, dtype) / 0.87962566
+
+
+class Mlp(nnx.Module):
+    """Two layers with GELU (the exact one, by erf) between."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, *, rngs: nnx.Rngs):
+        self.hidden = Linear(inputs, hidden, rngs=rngs)
+        self.out = Linear(hidden, outputs, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
+        return self.out(gelu(self.hidden(x)))
+
+
+def gelu(x: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    return jax.nn.gelu(x, approximate=False)
+
+
+def unit(x: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    """x / |x|, in at least float32; the floor under |x|^2 keeps value and gradient finite at 0."""
+    x = at_least_float32(x)
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-24))
+
+
+def at_least_float32(x: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

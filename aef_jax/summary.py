@@ -1,0 +1,50 @@
+"""From features of all frames to one embedding field per valid period (paper, S2; mirror: aef_torch/summary.py)."""
+
+import jax.numpy as jnp
+from einops import rearrange
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from aef_jax.attention import masked_softmax
+from aef_jax.layers import LayerNorm, Linear, Mlp, SmoothUp, unit
+from configs.model import ModelConfig
+from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
+
+
+class TemporalSummary(nnx.Module):
+    """Attention pooling along time at each pixel, with a single query computed from the valid period's code.
+
+    Keys and values are computed once: P periods cost P queries. The query itself joins what it pooled, so that a tile
+    without any frame still has an embedding, and a period outside all frames is more than a copy of the nearest one.
+    """
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        width = config.d_precision
+        self.heads = config.heads_summary
+        self.condition = Linear(TIMECODE_WIDTH, width, rngs=rngs)
+        self.norm = LayerNorm(width, rngs=rngs)
+        self.query = Mlp(PERIOD_CODE_WIDTH, config.mlp_ratio * width, width, rngs=rngs)
+        self.key = Linear(width, width, bias=False, rngs=rngs)
+        self.value = Linear(width, width, rngs=rngs)
+        self.out = Linear(width, width, rngs=rngs)
+        self.norm_mlp = LayerNorm(width, rngs=rngs)
+        self.mlp = Mlp(width, config.mlp_ratio * width, width, rngs=rngs)
+        self.upsample = SmoothUp(width, config.embedding, rngs=rngs)
+
+    def __call__(
+        self,
+        features: Float[Array, "B T H W CP"],
+        timecodes: Float[Array, "B T K"],
+        present: Bool[Array, "B T"],
+        periods: Float[Array, "B P 2K"],
+    ) -> Float[Array, "B P 2H 2W D"]:
+        features = self.norm(features + self.condition(timecodes)[:, :, None, None])
+        query = self.query(periods)
+        q = rearrange(query, "b p (h d) -> b p h d", h=self.heads)
+        k, v = (rearrange(p(features), "b t y x (h d) -> b t y x h d", h=self.heads) for p in (self.key, self.value))
+        logits = jnp.einsum("b p h d, b t y x h d -> b p h y x t", q, k) * q.shape[-1] ** -0.5
+        weights = masked_softmax(logits, present[:, None, None, None, None])
+        pooled = jnp.einsum("b p h y x t, b t y x h d -> b p y x h d", weights, v)
+        field = self.out(rearrange(pooled, "b p y x h d -> b p y x (h d)")) + query[:, :, None, None]
+        field = field + self.mlp(self.norm_mlp(field))
+        return unit(self.upsample(field))

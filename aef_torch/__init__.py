@@ -1,0 +1,1 @@
+"""The reference: AlphaEarth Foundations as a reader would wish to find it in PyTorch."""

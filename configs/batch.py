@@ -1,0 +1,62 @@
+"""What a training step reads: the batch, in the letters that all signatures use.
+
+B sequences, N frames of one source, T frames of all sources, P valid periods, H x W pixels, C bands, D numbers of an
+embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every random choice (targets, periods,
+dropped frames) was drawn on the host and lies in the batch; so a step is a pure function of parameters, batch and the
+bottleneck's noise, in either framework.
+
+The arrays are NumPy's, JAX's or PyTorch's alike; a NamedTuple is a tree to both frameworks.
+"""
+
+from typing import Any, NamedTuple
+
+from configs.model import PIXELS_PER_SPACE_CELL
+
+
+class Frames(NamedTuple):
+    """The frames of one input source, scaled and z-scored; a pixel without data holds 0, the mean of its band."""
+
+    pixels: Any  # Float "B N H W C"
+    timecodes: Any  # Float "B N K"
+    present: Any  # Bool "B N"; what an absent frame holds has no influence on anything
+
+
+class Target(NamedTuple):
+    """One frame to be reconstructed, of one source, and the valid period it is reconstructed from."""
+
+    pixels: Any  # Float "B H W C", scaled and z-scored; or the class index, Int "B H W"
+    valid: Any  # Bool, the shape of `pixels`: where the error counts
+    period: Any  # Float "B 2K": code of the source's own summary period, which contains the acquisition
+    when: Any  # Float "B R": code of the acquisition's fraction of that period; width 0 for a static source
+    metadata: Any  # Float "B M"
+
+
+class Batch(NamedTuple):
+    """One training step's data. The student's frames are the teacher's under a smaller mask."""
+
+    frames: dict[str, Frames]
+    student_present: dict[str, Any]  # Bool "B N" by input source
+    targets: dict[str, Target]
+    shared_period: Any  # Float "B 2K": the valid period over which teacher and student are compared
+
+
+class BottleneckNoise(NamedTuple):
+    """The draws behind a von Mises-Fisher sample: all the randomness that a step has on the device."""
+
+    radial: Any  # Float "*N": 1 - w, w the cosine between sample and mean direction
+    direction: Any  # Float "*N D": standard normal; its part orthogonal to the mean gives the tangent direction
+
+
+def check_frames(frames: dict[str, Frames], inputs: tuple[str, ...]) -> None:
+    """Raises ValueError, with one sentence, where `frames` cannot be encoded."""
+    unknown = sorted(set(frames) - set(inputs))
+    if unknown or not frames:
+        raise ValueError(f"frames are of {unknown or 'no source'}, expected some of the input sources {list(inputs)}")
+    for name, (pixels, _, _) in frames.items():
+        if pixels.shape[1] == 0:
+            raise ValueError(f"source {name}: there is no frame slot, expected at least one, if absent")
+        if any(side % PIXELS_PER_SPACE_CELL for side in pixels.shape[2:4]):
+            raise ValueError(
+                f"source {name}: a tile has {pixels.shape[2]} x {pixels.shape[3]} pixels,"
+                f" expected multiples of {PIXELS_PER_SPACE_CELL}"
+            )

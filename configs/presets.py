@@ -1,0 +1,59 @@
+"""Named configurations; each differs from the paper's by what is written here."""
+
+from dataclasses import replace
+
+from configs.model import ModelConfig
+from configs.run import Config
+from configs.training import DataConfig, TrainingConfig
+
+PAPER = Config()
+"""The released model: D 128/512/1024, 15 blocks, about 480 M parameters."""
+
+PAPER_1B = replace(
+    PAPER,
+    model=ModelConfig(
+        d_precision=192, d_exchange=448, d_time=768, d_space=1536, heads_time=12, heads_space=24, heads_summary=6
+    ),
+)
+"""About a billion parameters; that such a variant existed is all the paper says of it."""
+
+SMALL = replace(
+    PAPER,
+    model=ModelConfig(
+        d_precision=64,
+        d_exchange=128,
+        d_time=192,
+        d_space=384,
+        blocks=5,
+        heads_time=6,
+        heads_space=6,
+        heads_summary=2,
+        decoder_width=256,
+    ),
+    training=TrainingConfig(steps=50_000, learning_rate=3e-4, batch=32),
+)
+"""About 25 M parameters: one GPU."""
+
+TINY = replace(
+    PAPER,
+    model=ModelConfig(
+        d_precision=24,
+        d_exchange=32,
+        d_time=48,
+        d_space=64,
+        blocks=2,
+        heads_time=4,
+        heads_space=4,
+        heads_summary=4,
+        decoder_width=128,
+        block_loop="unroll",
+        remat="none",
+    ),
+    training=TrainingConfig(
+        steps=800, warmup_steps=50, learning_rate=2e-3, batch=4, evaluate_every=200, checkpoint_every=200
+    ),
+    data=DataConfig(tile_side=32),
+)
+"""Trains in minutes on two CPU cores."""
+
+PRESETS = {"tiny": TINY, "small": SMALL, "paper": PAPER, "paper_1b": PAPER_1B}

@@ -1,0 +1,40 @@
+"""One run's whole configuration."""
+
+from dataclasses import dataclass, field
+
+from configs.model import ModelConfig
+from configs.source import Source
+from configs.sources import SOURCES
+from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
+from configs.validate import require
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run is started from, and what it writes into its folder."""
+
+    sources: tuple[Source, ...] = SOURCES
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+
+    def __post_init__(self):
+        names = [source.name for source in self.sources]
+        require(len(set(names)) == len(names), f"sources: a name is there twice in {names}")
+        require(bool(self.input_sources), f"sources: none of {names} is an input, expected at least one")
+
+    @property
+    def input_sources(self) -> tuple[Source, ...]:
+        """Those that the encoder sees, in the order in which their frames are laid along T."""
+        return tuple(source for source in self.sources if source.is_input)
+
+    @property
+    def decoded_sources(self) -> tuple[Source, ...]:
+        """Those with a decoder: all rasters."""
+        return tuple(source for source in self.sources if source.kind != "text")
+
+    @property
+    def has_text(self) -> bool:
+        return any(source.kind == "text" for source in self.sources)

@@ -1,0 +1,96 @@
+"""What a source is: one sensor or map product, its bands, and what the objective does with it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from configs.validate import require, require_at_least, require_fraction
+
+Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
+"""How a band's stored value is scaled before its z-score (paper, S1; `aef_jax.data.scaling` computes it)."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One band of a source, as it is stored in a record.
+
+    `valid_range`, in the band's unit after scaling, bounds what counts as an observation.
+    """
+
+    name: str
+    unit: str
+    scaling: Scaling = "none"
+    valid_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """One fact about an acquisition that its decoder is told.
+
+    An angle (in degrees in the record) reaches the decoder as its sine and cosine; a binary fact as -1 or +1 (ours).
+    """
+
+    name: str
+    kind: Literal["angle", "binary"]
+
+    @property
+    def width(self) -> int:
+        return 2 if self.kind == "angle" else 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """One row of the table of sources (paper, S1 and S2). Distances are metres, rates are probabilities.
+
+    Fields that only an input source uses (`frame_budget`, `source_drop`, `frame_drop`) are 0 for the others.
+    """
+
+    name: str
+    kind: Literal["continuous", "classes", "text"]
+    bands: tuple[Band, ...]
+    is_input: bool = False
+    """Whether the encoder sees it. Every source is a target."""
+    classes: int = 0
+    """Number of classes of a `classes` source; its band holds the class index."""
+    weight: float = 1.0
+    """Weight in the reconstruction loss, before the weights are normalised over the sources in use."""
+    shift_invariant_m: float = 0.0
+    """Planar shifts up to this distance are forgiven (misregistration); 0 means none."""
+    regrid_m: float = 0.0
+    """Reconstruction and target are averaged to this grid before the error; 0 means not."""
+    timed: bool = True
+    """Whether its decoder is told the acquisition time; a static map has none."""
+    metadata: tuple[Metadata, ...] = ()
+    frame_budget: int = 0
+    """Sequence elements that training reserves for it."""
+    source_drop: float = 0.0
+    """How often the student sees nothing of it."""
+    frame_drop: float = 0.0
+    """Share of its frames that the student's random drop removes."""
+
+    def __post_init__(self):
+        where = f"source {self.name}"
+        require_at_least(where, "weight", self.weight, 0)
+        require_at_least(where, "shift_invariant_m", self.shift_invariant_m, 0)
+        require_at_least(where, "regrid_m", self.regrid_m, 0)
+        require_at_least(where, "frame_budget", self.frame_budget, 1 if self.is_input else 0)
+        require_fraction(where, "source_drop", self.source_drop)
+        require_fraction(where, "frame_drop", self.frame_drop)
+        require(
+            (self.classes > 1) == (self.kind == "classes"),
+            f"{where}: a source of kind {self.kind!r} cannot have classes={self.classes}",
+        )
+
+    @property
+    def channels(self) -> int:
+        """Bands of a frame."""
+        return len(self.bands)
+
+    @property
+    def decoder_outputs(self) -> int:
+        """Numbers per pixel that its decoder gives: one per band, or one logit per class."""
+        return self.classes or self.channels
+
+    @property
+    def metadata_width(self) -> int:
+        """Numbers per acquisition that its decoder is given beside the time."""
+        return sum(fact.width for fact in self.metadata)

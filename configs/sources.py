@@ -1,0 +1,102 @@
+"""The eleven sources of the paper (its S1 and S2), one row each. Another sensor is another row."""
+
+from configs.source import Band, Metadata, Source
+
+
+def _bands(names: str, unit: str, **options) -> tuple[Band, ...]:
+    return tuple(Band(name, unit, **options) for name in names.split())
+
+
+def _monthly(name: str, unit: str, statistics: str) -> tuple[Band, ...]:
+    return tuple(Band(f"{name}_{statistic}", unit) for statistic in statistics.split())
+
+
+SENTINEL2 = Source(
+    "sentinel2",
+    "continuous",
+    bands=_bands("B2 B3 B4 B8 B11", "reflectance * 10000", scaling="log1p"),
+    is_input=True,
+    shift_invariant_m=20,
+    frame_budget=65,
+    frame_drop=0.5,
+)
+
+LANDSAT = Source(
+    "landsat",
+    "continuous",
+    bands=(*_bands("B2 B3 B4 B5 B6 B8", "reflectance", scaling="log1p"), Band("B10", "kelvin")),
+    is_input=True,
+    regrid_m=30,
+    frame_budget=21,
+    source_drop=0.3,
+    frame_drop=0.3,
+)
+
+SENTINEL1 = Source(
+    "sentinel1",
+    "continuous",
+    bands=(
+        *_bands("VV VH HH HV", "decibel", valid_range=(-30.0, 10.0)),
+        Band("angle", "degrees", scaling="radians"),
+    ),
+    is_input=True,
+    shift_invariant_m=20,
+    metadata=(Metadata("platform_heading", "angle"), Metadata("orbit_inclination", "angle")),
+    frame_budget=17,
+    source_drop=0.3,
+    frame_drop=0.3,
+)
+
+PALSAR2 = Source(
+    "palsar2",
+    "continuous",
+    bands=(
+        *_bands("HH HV", "digital number", scaling="palsar_decibel"),
+        Band("LIN", "degrees", scaling="radians"),
+    ),
+    regrid_m=30,
+    metadata=(Metadata("pass_direction", "binary"), Metadata("antenna_pointing", "binary")),
+)
+
+ERA5_LAND = Source(
+    "era5_land",
+    "continuous",
+    bands=(
+        *_monthly("total_precipitation", "metres", "sum min max"),
+        *_monthly("temperature_2m", "kelvin", "mean min max"),
+        *_monthly("dewpoint_temperature_2m", "kelvin", "mean min max"),
+        *_monthly("surface_pressure", "pascal", "mean min max"),
+    ),
+)
+
+GEDI = Source(
+    "gedi",
+    "continuous",
+    bands=tuple(Band(f"rh{percentile}", "metres") for percentile in range(101)),
+    regrid_m=20,
+)
+
+GRACE = Source("grace", "continuous", bands=_bands("lwe_thickness", "centimetres"), weight=0.5, regrid_m=1280)
+
+GLO30 = Source(
+    "glo30",
+    "continuous",
+    bands=(Band("elevation", "metres"), Band("slope", "radians"), *_bands("aspect_sine aspect_cosine", "1")),
+    regrid_m=30,
+    timed=False,
+)
+
+NLCD = Source("nlcd", "classes", bands=_bands("landcover", "class"), classes=16, weight=0.25, regrid_m=30)
+
+CDL = Source(
+    "cdl",
+    "classes",
+    bands=_bands("cropland", "class"),
+    classes=256,  # ours: the product's own 8-bit code is the class index, so no code needs a table
+    weight=0.25,
+    regrid_m=30,
+)
+
+TEXT = Source("text", "text", bands=())
+
+SOURCES = (SENTINEL2, LANDSAT, SENTINEL1, PALSAR2, ERA5_LAND, GEDI, GRACE, GLO30, NLCD, CDL, TEXT)

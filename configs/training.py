@@ -1,0 +1,87 @@
+"""The objective, the optimiser's course, the data and the mesh."""
+
+from dataclasses import dataclass
+
+from configs.model import PIXELS_PER_SPACE_CELL
+from configs.validate import require, require_above, require_at_least, require_fraction, require_multiple
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Weights of the loss's terms (paper, S4): reconstruction, batch uniformity, consistency."""
+
+    reconstruction: float = 1.0
+    uniformity: float = 0.05
+    consistency: float = 0.02
+
+    def __post_init__(self):
+        for field in ("reconstruction", "uniformity", "consistency"):
+            require_at_least("objective", field, getattr(self, field), 0)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Adam under the paper's schedule: from 0 to `learning_rate` in `warmup_steps`, then to 0 at `steps`, linearly."""
+
+    steps: int = 100_000
+    warmup_steps: int = 1_000
+    learning_rate: float = 1e-4
+    clip_norm: float = 1.0
+    """Gradients of a larger global norm are scaled down to it (ours)."""
+    batch: int = 256
+    """Sequences per step, over all devices."""
+    seed: int = 0
+    evaluate_every: int = 2_000
+    """Steps between held-out evaluations; each also draws the pictures."""
+    checkpoint_every: int = 1_000
+
+    def __post_init__(self):
+        for field in ("steps", "batch", "evaluate_every", "checkpoint_every"):
+            require_at_least("training", field, getattr(self, field), 1)
+        for field in ("warmup_steps", "seed"):
+            require_at_least("training", field, getattr(self, field), 0)
+        require(
+            self.warmup_steps < self.steps,
+            f"training: warmup_steps is {self.warmup_steps}, expected fewer than steps ({self.steps})",
+        )
+        for field in ("learning_rate", "clip_norm"):
+            require_above("training", field, getattr(self, field), 0)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How examples are cut out of imagery. Distances are pixels of 10 m."""
+
+    tile_side: int = 128
+    """L: side of the square ground tile."""
+    support_days: int = 365
+    """Length of the support period."""
+    least_period_days: int = 5
+    """Shortest valid period that is drawn; the paper asks for more than 4 days."""
+    least_target_fraction: float = 0.1
+    """A frame with a smaller share of valid pixels is not drawn as a target (ours)."""
+    heldout_batches: int = 4
+    """Batches of held-out examples in an evaluation."""
+    threads: int = 2
+    """Reader threads per host."""
+
+    def __post_init__(self):
+        require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
+        require_at_least("data", "least_period_days", self.least_period_days, 5)
+        require_above("data", "support_days", self.support_days, self.least_period_days)
+        require_fraction("data", "least_target_fraction", self.least_target_fraction)
+        for field in ("heldout_batches", "threads"):
+            require_at_least("data", field, getattr(self, field), 1)
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Devices along each axis of the mesh: `data` splits sequences, `fsdp` splits sequences and parameters too."""
+
+    data: int = -1
+    """-1: all devices that `fsdp` leaves."""
+    fsdp: int = 1
+
+    def __post_init__(self):
+        require(self.data == -1 or self.data >= 1, f"mesh: data is {self.data}, expected -1 or at least 1")
+        require_at_least("mesh", "fsdp", self.fsdp, 1)

@@ -1,0 +1,1 @@
+"""Weights across frameworks, and proof that both compute the same thing."""
