@@ -19,9 +19,7 @@ def _as_input(arrays, *, dtype=None, inexact=True):
 
 class Linear(nnx.Linear):
     def __init__(self, inputs: int, outputs: int, bias: bool = True, *, rngs: nnx.Rngs):
-        super().__init__(
-            inputs, outputs, use_bias=bias, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
-        )
+        super().__init__(inputs, outputs, use_bias=bias, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs)
 
 
 class LayerNorm(nnx.LayerNorm):

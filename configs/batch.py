@@ -29,6 +29,7 @@ class Target(NamedTuple):
     period: Any  # Float "B 2K": code of the source's own summary period, which contains the acquisition
     when: Any  # Float "B R": code of the acquisition's fraction of that period; width 0 for a static source
     metadata: Any  # Float "B M"
+    grid_offset: Any  # Int "B 2": pixels by which the grid of a regridded error is moved, rows and columns
 
 
 class Batch(NamedTuple):
