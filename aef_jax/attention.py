@@ -50,7 +50,8 @@ def masked_softmax(logits: Float[Array, "*B N"], mask: Bool[Array, "*B N"] | Non
     weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True)))
     if mask is not None:
         weights = jnp.where(mask, weights, 0)
-    return (weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)).astype(dtype)
+    total = weights.sum(-1, keepdims=True)
+    return (weights / jnp.where(total < 1, 1, total)).astype(dtype)  # not maximum: at a tie it halves the gradient
 
 
 def rotate(x: Float[Array, "*B N E"], angles: Float[np.ndarray, "N A"]) -> Float[Array, "*B N E"]:

@@ -1,4 +1,4 @@
-"""The bottleneck: in training, decoders see a von Mises-Fisher sample around the embedding (mirror: aef_torch/bottleneck.py)."""
+"""The bottleneck: in training, decoders see a von Mises-Fisher sample around mu (mirror: aef_torch/bottleneck.py)."""
 
 import jax
 import jax.numpy as jnp

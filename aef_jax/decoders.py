@@ -1,4 +1,4 @@
-"""What reads an embedding in training: a decoder per target source, and the text head (mirror: aef_torch/decoders.py)."""
+"""What reads an embedding: a decoder per target source, and the text head (mirror: aef_torch/decoders.py)."""
 
 import jax.numpy as jnp
 from flax import nnx

@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from aef_jax.decoders import Decoder, TextHead
+from aef_jax.layers import at_least_float32
 from aef_jax.stp import SourceEncoder, STPEncoder
 from aef_jax.summary import TemporalSummary
 from configs.batch import Frames, check_frames
@@ -68,8 +69,7 @@ class AlphaEarth(nnx.Module):
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
         """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
-        decoded = self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata)))
-        return decoded.astype(jnp.promote_types(self.dtype, jnp.float32))
+        return at_least_float32(self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata))))
 
     def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
         """The direction of a text that describes a place over a period."""

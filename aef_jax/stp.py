@@ -1,7 +1,7 @@
-"""The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2; mirror: aef_torch/stp.py).
+"""The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2).
 
 Only the time operator looks across frames. Everything else treats each frame by itself, so frames can lie on different
-devices until it is its turn.
+devices until it is its turn. Mirror: aef_torch/stp.py.
 """
 
 import jax
