@@ -1,0 +1,40 @@
+"""What does not fit between the tensors that are there and those that are expected, all of it at once."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Spec(NamedTuple):
+    """What a tensor is, without its numbers."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.shape}"
+
+
+class WeightsError(ValueError):
+    """Tensors do not fit the model; the message lists every one of them."""
+
+
+def check(found: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
+    """Raises WeightsError, with a line for each missing, unexpected, wrongly shaped or wrongly typed tensor."""
+    lines = [f"missing: {name}, expected {expected[name]}" for name in sorted(expected.keys() - found.keys())]
+    lines += [f"unexpected: {name}, found {found[name]}" for name in sorted(found.keys() - expected.keys())]
+    both = sorted(expected.keys() & found.keys())
+    lines += [
+        f"wrong shape: {name}, expected {expected[name]}, found {found[name]}"
+        for name in both
+        if found[name].shape != expected[name].shape
+    ]
+    lines += [
+        f"wrong dtype: {name}, expected {expected[name]}, found {found[name]}"
+        for name in both
+        if found[name].shape == expected[name].shape and found[name].dtype != expected[name].dtype
+    ]
+    if lines:
+        tensors = "1 tensor does" if len(lines) == 1 else f"{len(lines)} tensors do"
+        raise WeightsError("\n  ".join([f"{tensors} not fit the model:", *lines]))
