@@ -72,7 +72,12 @@ class AlphaEarth(nnx.Module):
         return at_least_float32(self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata))))
 
     def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
-        """The direction of a text that describes a place over a period."""
+        """The direction of a text that describes a place over a period.
+
+        Raises ValueError where the configuration has no text.
+        """
+        if self.text_head is None:
+            raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")
         return self.text_head(sentence.astype(self.dtype), period.astype(self.dtype))
 
     def _cast(self, frames: Frames) -> tuple[Float[Array, "B N H W C"], Bool[Array, "B N"]]:

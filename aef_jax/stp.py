@@ -75,7 +75,7 @@ class STPEncoder(nnx.Module):
         """One body for every block, over parameters stacked on a leading axis: scanned, or unrolled."""
         graph, stacked = nnx.split(self.blocks)
 
-        def body(state, parameters):
+        def body(state: tuple[Array, Array, Array], parameters: nnx.State):
             return nnx.merge(graph, parameters)(*state, timecodes, present), None
 
         body = _rematerialised(body, self.remat)

@@ -4,6 +4,9 @@ Every layer computes in the dtype of its input: parameters stay in theirs and ar
 compute dtype is chosen where data enters the model, and nowhere else. Grids are channels-last, as in JAX.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+# what a layer takes is called x here, as in JAX, and it takes nothing else
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -11,8 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def _as_input(x: Tensor, *parameters: Tensor | None) -> tuple[Tensor | None, ...]:
-    return tuple(p if p is None else p.to(x.dtype) for p in parameters)
+def _as_input(
+    layer: nn.Linear | nn.LayerNorm | nn.Conv2d | nn.ConvTranspose2d, x: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """The layer's weight and bias, cast to the dtype of the input."""
+    weight, bias = layer.weight, layer.bias
+    return weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
 
 
 class Linear(nn.Linear):
@@ -23,7 +30,7 @@ class Linear(nn.Linear):
         _initialise(self, taps=self.in_features)
 
     def forward(self, x: Float[Tensor, "*B I"]) -> Float[Tensor, "*B O"]:
-        return functional.linear(x, *_as_input(x, self.weight, self.bias))
+        return functional.linear(x, *_as_input(self, x))
 
 
 class LayerNorm(nn.LayerNorm):
@@ -34,7 +41,7 @@ class LayerNorm(nn.LayerNorm):
 
     def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
         wide = at_least_float32(x)
-        weight, bias = _as_input(wide, self.weight, self.bias)
+        weight, bias = _as_input(self, wide)
         return functional.layer_norm(wide, self.normalized_shape, weight, bias, self.eps).to(x.dtype)
 
 
@@ -48,7 +55,7 @@ class Conv(nn.Conv2d):
         _initialise(self, taps=self.in_channels * 3 * 3)
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B H W O"]:
-        weight, bias = _as_input(x, self.weight, self.bias)
+        weight, bias = _as_input(self, x)
         return _grids_last(functional.conv2d(_channels_first(x), weight, bias, padding=1), x)
 
 
@@ -62,7 +69,7 @@ class Down(nn.Conv2d):
         _initialise(self, taps=self.in_channels * 4 * 4)
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B H/2 W/2 O"]:
-        weight, bias = _as_input(x, self.weight, self.bias)
+        weight, bias = _as_input(self, x)
         return _grids_last(functional.conv2d(_channels_first(x), weight, bias, stride=2, padding=1), x)
 
 
@@ -76,7 +83,7 @@ class Up(nn.ConvTranspose2d):
         _initialise(self, taps=self.in_channels * 2 * 2 / 4)  # an output sees a quarter of the taps
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B 2H 2W O"]:
-        weight, bias = _as_input(x, self.weight, self.bias)
+        weight, bias = _as_input(self, x)
         return _grids_last(functional.conv_transpose2d(_channels_first(x), weight, bias, stride=2), x)
 
 
@@ -90,7 +97,7 @@ class SmoothUp(nn.ConvTranspose2d):
         _initialise(self, taps=self.in_channels * 4 * 4 / 4)
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B 2H 2W O"]:
-        weight, bias = _as_input(x, self.weight, self.bias)
+        weight, bias = _as_input(self, x)
         return _grids_last(functional.conv_transpose2d(_channels_first(x), weight, bias, stride=2, padding=1), x)
 
 

@@ -73,7 +73,12 @@ class AlphaEarth(nn.Module):
         return at_least_float32(self.decoders[source](*(x.to(self.dtype) for x in (sample, when, metadata))))
 
     def embed_text(self, sentence: Float[Tensor, "B S"], period: Float[Tensor, "B 2K"]) -> Float[Tensor, "B D"]:
-        """The direction of a text that describes a place over a period."""
+        """The direction of a text that describes a place over a period.
+
+        Raises ValueError where the configuration has no text.
+        """
+        if self.text_head is None:
+            raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")
         return self.text_head(sentence.to(self.dtype), period.to(self.dtype))
 
     def _cast(self, frames: Frames) -> tuple[Float[Tensor, "B N H W C"], Bool[Tensor, "B N"]]:
