@@ -1,0 +1,1 @@
+"""Embedding fields: tiles, quantisation, GeoTIFF."""
