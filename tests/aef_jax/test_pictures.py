@@ -62,7 +62,9 @@ def test_outliers_do_not_set_the_stretch():
     field = make_field()
     spoilt = field.copy()
     spoilt[29, 10] += 3 * (field[29, 10] - field[0, 10])  # along the first component, so that the axes stay
-    assert np.abs(principal_colours(spoilt)[0] - principal_colours(field)[0]).max() < 0.05
+    change = np.abs(principal_colours(spoilt)[0] - principal_colours(field)[0])
+    change[29, 10] = 0
+    assert change.max() < 0.02
 
 
 def test_pixels_without_data_have_no_part():
