@@ -60,6 +60,8 @@ def test_round_trip(tmp_path, dtype):
 
     np.testing.assert_array_equal(back, dequantise(quantise(field)) if dtype == "int8" else field)
     assert back.dtype == np.float32
+    with rasterio.open(tmp_path / "field.tif") as file:
+        assert file.nodata == -128 if dtype == "int8" else np.isnan(file.nodata)
     assert (crs, transform) == (CRS, TRANSFORM)
 
 
