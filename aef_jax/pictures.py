@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
@@ -97,7 +99,7 @@ def write_reconstructions_png(
     figure = Figure(figsize=(7.4, 2.42 * len(rows) + 0.9), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False)
     errors = [_error(row) for row in rows]
-    worst = np.nanpercentile(np.concatenate([error.ravel() for error in errors]), 98)
+    errors_norm = Normalize(0, np.nanpercentile(np.concatenate([error.ravel() for error in errors]), 98))
     for axes, row, error in zip(grid, rows, errors, strict=True):
         target, made = (true_colour(pixels, source, normalisation) for pixels in (row.target, row.reconstruction))
         clear = row.valid.all(axis=-1)
@@ -108,13 +110,15 @@ def write_reconstructions_png(
         if not clear.all():
             axes[0].contourf(~clear, levels=[0.5, 1.5], colors="none", hatches=["////"])
         axes[2].set_facecolor(_NOTHING)
-        shown = axes[2].imshow(error, vmin=0, vmax=worst, cmap="magma", interpolation="nearest")
+        axes[2].imshow(error, norm=errors_norm, cmap="magma", interpolation="nearest")
         axes[0].set_ylabel(row.caption, fontsize=9)
         for axis in axes:
             axis.set(xticks=[], yticks=[])
     for axis, title in zip(grid[0], ("target (hatched: not clear)", "reconstruction", "error"), strict=True):
         axis.set_title(title, fontsize=11)
-    bar = figure.colorbar(shown, ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.02)
+    bar = figure.colorbar(
+        ScalarMappable(errors_norm, "magma"), ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.02
+    )
     bar.set_label("mean absolute error over the bands, in standard deviations; grey: not compared", fontsize=9)
     _save(figure, path)
 

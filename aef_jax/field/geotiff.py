@@ -32,13 +32,13 @@ def write_field(
         crs, transform: the site's.
         period, support: the valid and the support period; they are written as tags, in ISO 8601.
         model: which weights made it, for the reader of the file.
-        dtype: int8 quantised as the release is, D bytes per pixel; or float32 as it is.
+        dtype: int8, quantised as the release is, one byte per number; or float32.
 
-    Raises ModuleNotFoundError, with what to install, where the extra `geo` is missing.
+    Raises ModuleNotFoundError, with what to install, where rasterio is missing.
     """
     rasterio = _rasterio()
-    height, width, bands = field.shape
-    stored = quantise(field) if dtype == "int8" else field
+    stored = np.moveaxis(quantise(field) if dtype == "int8" else field, -1, 0)
+    bands, height, width = stored.shape
     # a COG is laid out once all is known: it is copied from a whole dataset, never written in place
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(
@@ -51,21 +51,13 @@ def write_field(
             crs=crs,
             transform=rasterio.Affine(*transform),
         ) as whole:
-            whole.write(np.moveaxis(stored, -1, 0))
+            whole.write(stored)
             whole.descriptions = [f"A{band:02d}" for band in range(bands)]
             whole.update_tags(**_tags(period, support, model, dtype))
         with memory.open() as whole:
-            rasterio.shutil.copy(
-                whole,
-                temporary,
-                driver="COG",
-                compress="deflate",
-                predictor="yes",
-                blocksize=256,
-                # codes are not linear in the vectors, and a mean of vectors is not a unit vector
-                overview_resampling="nearest",
-                bigtiff="if_safer",
-            )
+            # overviews: codes are not linear in the vectors, and a mean of unit vectors is none
+            layout = {"blocksize": 256, "overview_resampling": "nearest", "bigtiff": "if_safer"}
+            rasterio.shutil.copy(whole, temporary, driver="COG", compress="deflate", predictor="yes", **layout)
 
 
 def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:

@@ -44,13 +44,16 @@ class Strip(NamedTuple):
 def lay_out(length: int, side: int) -> list[Strip]:
     """Covers an axis of `length` pixels with tiles of `side`.
 
-    Origins are multiples of 3/4 of the side (960 m); the last tile is shifted inwards to end with the site. There is
-    neither trim nor ramp at the ends of the site, which no other tile covers. An axis shorter than a tile is one strip.
+    Origins are multiples of 3/4 of the side (960 m); the last tile is shifted inwards to end with the site, or a pixel
+    beyond it. So all are even: the model's output doubles a grid of L/2, whose cells then are the same ground in all
+    tiles. There is neither trim nor ramp at the ends of the site, which no other tile covers. An axis shorter than a
+    tile is one strip.
     """
     if length <= side:
         return [Strip(0, slice(0, length), np.ones(length, np.float32))]
     trim, ramp = side // 16, side // 8
-    starts = [*range(0, length - side, side - 2 * ramp), length - side]
+    last = length - side + (length - side) % 2
+    starts = [*range(0, length - side, side - 2 * ramp), last]
     rising = np.concatenate([np.zeros(trim), (np.arange(ramp) + 0.5) / ramp, np.ones(side - trim - ramp)])
     strips = []
     for start in starts:
@@ -59,7 +62,8 @@ def lay_out(length: int, side: int) -> list[Strip]:
             weight *= rising
         if start + side < length:
             weight *= rising[::-1]
-        kept = slice(*np.flatnonzero(weight)[[0, -1]] + [0, 1])
+        inside = np.flatnonzero(weight[: length - start])
+        kept = slice(inside[0], inside[-1] + 1)
         strips.append(Strip(start, kept, weight[kept].astype(np.float32)))
     return strips
 
@@ -87,8 +91,9 @@ def embed_site(
         support: the period whose frames are used, all of them (paper, inference); by default `default_support`. The
             valid period may lie outside of it.
 
-    A side of the site that is shorter than a tile is padded with no-data (0) to the next multiple of 16, in place of a
-    whole tile. A source without a frame in the support period is left out.
+    A side of the site that is shorter than a tile makes tiles of the next multiple of 16. Beyond its far ends the site
+    is continued by its mirror image, which the model knows better than no-data, and which is cut off again. A source
+    without a frame in the support period is left out.
 
     Raises ValueError where a period is empty, no input source has a frame in the support period, the site is not
     z-scored, or an embedding is not finite.
@@ -99,9 +104,10 @@ def embed_site(
     seen = _seen(site, config, support)
     side, (height, width) = config.data.tile_side, site.shape
     tiles = list(product(lay_out(height, side), lay_out(width, side)))
-    shape = tuple(min(side, -(-length // PIXELS_PER_SPACE_CELL) * PIXELS_PER_SPACE_CELL) for length in site.shape)
+    shape = _tile_side(height, side), _tile_side(width, side)
     batch = min(batch, len(tiles))
-    codes = np.tile(period_code(np.int64(period[0]), np.int64(period[1])), (batch, 1, 1)).astype(np.float32)
+    starts, ends = np.array([period], np.int64).T
+    codes = np.tile(period_code(starts, ends), (batch, 1, 1)).astype(np.float32)
 
     field = np.zeros((height, width, config.model.embedding), np.float32)
     for first in tqdm(range(0, len(tiles), batch), f"embedding {site.name}", unit="batch", leave=False, disable=None):
@@ -124,6 +130,10 @@ def _check_period(name: str, start_ms: int, end_ms: int) -> None:
         raise ValueError(f"the {name} period {_iso(start_ms, end_ms)} is empty, expected an end after its start")
 
 
+def _tile_side(length: int, side: int) -> int:
+    return min(side, -(-length // PIXELS_PER_SPACE_CELL) * PIXELS_PER_SPACE_CELL)
+
+
 def _seen(site: Site, config: Config, support: Period) -> Site:
     """The frames that the encoder is given."""
     inputs = [source.name for source in config.input_sources if source.name in site.series]
@@ -142,16 +152,16 @@ def _seen(site: Site, config: Config, support: Period) -> Site:
 
 
 def _frames(seen: Site, tiles: list[tuple[Strip, Strip]], shape: tuple[int, int]) -> dict[str, Frames]:
-    """All frames of some tiles, each of `shape`; 0, no data, beyond the site."""
+    """All frames of some tiles, each of `shape`."""
     frames = {}
     for name, series in seen.series.items():
-        count, _, _, channels = series.pixels.shape
-        pixels = np.zeros((len(tiles), count, *shape, channels), np.float32)
-        for i, (rows, columns) in enumerate(tiles):
+        cuts = []
+        for rows, columns in tiles:
             cut = series.pixels[:, rows.start : rows.start + shape[0], columns.start : columns.start + shape[1]]
-            pixels[i, :, : cut.shape[1], : cut.shape[2]] = cut
+            beyond = [(0, side - there) for side, there in zip(shape, cut.shape[1:3], strict=True)]
+            cuts.append(np.pad(cut, [(0, 0), *beyond, (0, 0)], mode="symmetric"))
         times = np.tile(timecode(series.time_ms), (len(tiles), 1, 1)).astype(np.float32)
-        frames[name] = Frames(pixels, times, np.ones((len(tiles), count), bool))
+        frames[name] = Frames(np.stack(cuts), times, np.ones(times.shape[:2], bool))
     return frames
 
 

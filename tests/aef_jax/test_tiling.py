@@ -55,13 +55,15 @@ def test_every_pixel_is_covered(side):
         strips = lay_out(length, side)
         total = np.zeros(length)
         for strip in strips:
-            assert 0 <= strip.start <= max(0, length - side)
+            assert 0 <= strip.start <= max(0, length - side + 1)
+            assert strip.start % 2 == 0
+            assert strip.target.stop <= length
             assert (strip.weight > 0).all()
             total[strip.target] += strip.weight
         assert (total > 0).all()
 
 
-@pytest.mark.parametrize("shape", [(100, 75), (32, 32), (33, 32), (20, 90), (5, 7)])
+@pytest.mark.parametrize("shape", [(100, 75), (32, 32), (33, 32), (20, 90), (5, 7), (1, 61)])
 def test_a_pixelwise_model_leaves_no_seam(shape):
     site, embed = make_site(*shape), PixelEmbed()
     field = embed_site(embed, site, TINY, YEAR, batch=3)
@@ -144,14 +146,17 @@ def test_a_source_without_a_frame_is_left_out():
     assert list(embed.calls[0][0]) == ["sentinel2"]
 
 
-def test_a_short_site_is_padded_to_the_next_multiple_of_16_only():
+def test_a_short_site_is_mirrored_to_the_next_multiple_of_16_only():
     embed = PixelEmbed()
-    embed_site(embed, make_site(40, 130), PAPER, YEAR, batch=1)
+    embed_site(embed, make_site(40, 131), PAPER, YEAR, batch=1)
 
-    pixels = embed.calls[0][0]["sentinel2"].pixels
-    assert pixels.shape == (1, 2, 48, 128, 5)
-    assert (pixels[:, :, 40:] == 0).all()
-    assert (pixels[:, :, :40] != 0).all()
+    first, last = (frames["sentinel2"].pixels for frames, _ in embed.calls)
+    site = make_site(40, 131).between(*YEAR).series["sentinel2"].pixels
+    assert first.shape == (1, 2, 48, 128, 5)
+    np.testing.assert_array_equal(first[0, :, :40], site[:, :, :128])
+    np.testing.assert_array_equal(first[0, :, 40:], site[:, :-9:-1, :128])
+    np.testing.assert_array_equal(last[0, :, :40, :127], site[:, :, 4:])  # from the even column; then its mirror
+    np.testing.assert_array_equal(last[0, :, :40, 127], site[:, :, 130])
 
 
 def test_default_support():
