@@ -1,7 +1,7 @@
 """What does not fit between the tensors that are there and those that are expected, all of it at once."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,11 @@ class Spec(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+
+    @classmethod
+    def of(cls, array: Any) -> "Spec":
+        """Of an array of NumPy or JAX, or an abstract one."""
+        return cls(tuple(array.shape), np.dtype(array.dtype))
 
     def __str__(self) -> str:
         return f"{self.dtype} {self.shape}"

@@ -38,7 +38,7 @@ def load_torch(module: nn.Module, arrays: Mapping[str, Shaped[np.ndarray, "..."]
 
     Raises WeightsError where they are not exactly those of its state_dict, and changes nothing then.
     """
-    check({name: Spec(array.shape, array.dtype) for name, array in arrays.items()}, torch_specs(module))
+    check({name: Spec.of(array) for name, array in arrays.items()}, torch_specs(module))
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             tensor.copy_(to_tensor(arrays[name]))

@@ -44,7 +44,7 @@ def twins(structure: nnx.Module, rules: Rules = RULES, stacks: Collection[str] =
         layout = layout_of(layer, str(path[-1]), rules)
         indices = None if layout is None else _stacked(path, leaf.shape[: leaf.ndim - len(layout.axes)], stacks)
         if layout is None or indices is None:
-            uncovered.append(f"no layout: {_dotted(path)} of {type(layer).__name__}, {_spec(leaf)}")
+            uncovered.append(f"no layout: {_dotted(path)} of {type(layer).__name__}, {Spec.of(leaf)}")
             continue
         spec = Spec(layout.shape(leaf.shape[leaf.ndim - len(layout.axes) :]), np.dtype(leaf.dtype))
         found += [Twin(_dotted((*prefix, layout.name)), spec, path, index, layout) for index, prefix in indices.items()]
@@ -64,10 +64,10 @@ def to_torch(
     `state` (or its pure dictionary) gives the numbers where `structure` is abstract. Raises WeightsError where it does
     not fit `structure`, or a parameter has no layout.
     """
-    expected = _flat(nnx.state(structure, nnx.Param))
-    arrays = expected if state is None else _flat(state)
-    check({_dotted(p): _spec(a) for p, a in arrays.items()}, {_dotted(p): _spec(a) for p, a in expected.items()})
-    host = {path: np.asarray(array) for path, array in arrays.items()}
+    expected = nnx.state(structure, nnx.Param)
+    state = expected if state is None else state
+    check(state_specs(state), state_specs(expected))
+    host = {path: np.asarray(array) for path, array in _flat(state).items()}
     return {twin.name: twin.layout.to_torch(host[twin.path][twin.index]) for twin in twins(structure, rules, stacks)}
 
 
@@ -82,7 +82,7 @@ def to_jax(
     Raises WeightsError where `tensors` are not exactly those that `structure` has.
     """
     pairs = twins(structure, rules, stacks)
-    check({name: _spec(tensor) for name, tensor in tensors.items()}, {twin.name: twin.spec for twin in pairs})
+    check({name: Spec.of(tensor) for name, tensor in tensors.items()}, {twin.name: twin.spec for twin in pairs})
     state = nnx.state(structure, nnx.Param)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
     for twin in pairs:
@@ -105,6 +105,11 @@ def load_jax(
     with jax.enable_x64(True):  # or float64 would silently arrive as float32
         placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), state, nnx.state(module, nnx.Param))
     nnx.update(module, placed)
+
+
+def state_specs(state: nnx.State | Mapping[str, Any]) -> dict[str, Spec]:
+    """What a state, or its pure dictionary, consists of, by JAX's paths joined with dots."""
+    return {_dotted(path): Spec.of(leaf) for path, leaf in _flat(state).items()}
 
 
 def _stacked(path: Path, lengths: tuple[int, ...], stacks: Collection[str]) -> dict[tuple[int, ...], Path] | None:
@@ -132,7 +137,3 @@ def _flat(state: nnx.State | Mapping[str, Any]) -> dict[Path, Any]:
 
 def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
-
-
-def _spec(array: Any) -> Spec:
-    return Spec(tuple(array.shape), np.dtype(array.dtype))

@@ -1,0 +1,280 @@
+"""`aef-parity convert`: nothing is lost on the way, and nothing is written where anything is wrong."""
+
+import json
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch_file
+
+import aef_torch.model
+from aef_jax.checkpoint import restore_params, save_params
+from configs.io import to_json
+from configs.model import ModelConfig
+from configs.presets import TINY
+from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
+from parity.cli import main
+from parity.convert import CONFIG, NORMALISATION, STEP
+from parity.model import abstract_jax, abstract_torch
+from parity.tensors import torch_specs
+from parity.weights import state_specs, to_jax, to_torch
+
+SMALLEST = replace(
+    TINY,
+    sources=(SENTINEL2, LANDSAT, NLCD, TEXT),
+    model=ModelConfig(
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=2, heads_time=2, heads_space=2, heads_summary=2
+    ),
+)
+NORMALISATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    specs = torch_specs(abstract_torch(SMALLEST))
+    return {name: rng.normal(size=spec.shape).astype(spec.dtype) for name, spec in specs.items()}
+
+
+@pytest.fixture
+def weights(tensors, tmp_path) -> Path:
+    return write(tmp_path / "in.safetensors", tensors)
+
+
+@pytest.fixture(scope="module")
+def shared_run(tensors, tmp_path_factory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "run"
+    run.mkdir()
+    (run / "config.json").write_text(to_json(SMALLEST))
+    (run / "normalisation.json").write_text(NORMALISATION_TEXT)
+    for step, scale in ((7, 2), (20, 1)):
+        scaled = {name: scale * array for name, array in tensors.items()}
+        save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), scaled), step)
+    return run
+
+
+@pytest.fixture
+def run(shared_run, tmp_path) -> Path:
+    return Path(shutil.copytree(shared_run, tmp_path / "run"))
+
+
+def write(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> Path:
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    texts = {CONFIG: to_json(SMALLEST), NORMALISATION: NORMALISATION_TEXT, STEP: "20"} | metadata
+    save_file(contiguous, path, metadata={key: text for key, text in texts.items() if text})
+    return path
+
+
+def mistake(capsys, *arguments) -> str:
+    """What is told of a mistake; asserts that it leaves no trace among the files."""
+    capsys.readouterr()
+    folder = Path(arguments[1]).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(["convert", *map(str, arguments)]) == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("aef-parity: ")
+    return told.err.removeprefix("aef-parity: ").rstrip("\n")
+
+
+def assert_same_tensors(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].tobytes() == array.tobytes(), name
+
+
+def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys):
+    target = tmp_path / "out.safetensors"
+    assert main(["convert", str(run), str(target)]) == 0
+    assert "of step 20" in capsys.readouterr().out
+    assert_same_tensors(load_file(target), tensors)
+    aef_torch.model.AlphaEarth(SMALLEST).load_state_dict(load_torch_file(target))
+    header = target.read_bytes()[8 : 8 + struct.unpack("<Q", target.read_bytes()[:8])[0]]
+    assert json.loads(header)["__metadata__"] == {
+        "format": "pt",
+        CONFIG: to_json(SMALLEST),
+        NORMALISATION: NORMALISATION_TEXT,
+        STEP: "20",
+    }
+
+
+def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path):
+    run, again = tmp_path / "run", tmp_path / "again.safetensors"
+    assert main(["convert", str(weights), str(run)]) == 0
+    assert (run / "config.json").read_text() == to_json(SMALLEST)
+    assert (run / "normalisation.json").read_text() == NORMALISATION_TEXT
+    assert_same_tensors(to_torch(abstract_jax(SMALLEST), restore_params(run / "checkpoints", SMALLEST)), tensors)
+    assert main(["convert", str(run), str(again)]) == 0
+    assert_same_tensors(load_file(again), tensors)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.safetensors", "in.safetensors", "run"]
+
+
+def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys):
+    assert main(["convert", str(run / "checkpoints/7"), str(tmp_path / "out.safetensors")]) == 0
+    found = load_file(tmp_path / "out.safetensors")
+    assert_same_tensors(found, {name: 2 * array for name, array in tensors.items()})
+    told = mistake(capsys, run / "checkpoints/default", tmp_path / "other.safetensors")
+    assert told.endswith("does not exist")
+    (run / "checkpoints/extra").mkdir()
+    assert "expected one of the steps [7, 20]" in mistake(capsys, run / "checkpoints/extra", tmp_path / "o.safetensors")
+
+
+def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_path, capsys):
+    assert mistake(capsys, run, weights).endswith("exists already: give another name, or --overwrite")
+    assert mistake(capsys, weights, run).endswith("exists already: give another name, or --overwrite")
+    assert main(["convert", "--overwrite", str(run / "checkpoints/7"), str(weights)]) == 0
+    assert main(["convert", "--overwrite", str(weights), str(run)]) == 0
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["7"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors", "run"]
+
+
+def test_a_write_that_breaks_leaves_what_was_there(run, weights, monkeypatch, capsys):
+    def broken(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("no space left")
+
+    monkeypatch.setattr("parity.weights_file.save_file", broken)
+    assert "cannot be written (no space left)" in mistake(capsys, run, weights.with_name("out.safetensors"))
+    assert "cannot be written (no space left)" in mistake(capsys, run, weights, "--overwrite")
+
+
+def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
+    (run / "metrics.jsonl").write_text("")
+    assert "holds more than converted weights (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
+    (tmp_path / "file").write_text("")
+    assert "(file)" in mistake(capsys, weights, tmp_path / "file", "--overwrite")
+
+
+def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
+    misfit = dict(tensors)
+    del misfit["summary.key.weight"], misfit["encoder.blocks.1.time.condition.bias"]
+    misfit["summary.key.bias"] = np.zeros(4, np.float32)
+    misfit["decoders.nlcd.out.weight"] = misfit["decoders.nlcd.out.weight"].T
+    misfit["text_head.out.bias"] = misfit["text_head.out.bias"].astype(np.float16)
+    told = mistake(capsys, write(tmp_path / "in.safetensors", misfit), tmp_path / "run").splitlines()
+    assert told == [
+        "5 tensors do not fit the model:",
+        "  missing: encoder.blocks.1.time.condition.bias, expected float32 (8,)",
+        "  missing: summary.key.weight, expected float32 (4, 4)",
+        "  unexpected: summary.key.bias, found float32 (4,)",
+        "  wrong shape: decoders.nlcd.out.weight, expected float32 (16, 512), found float32 (512, 16)",
+        "  wrong dtype: text_head.out.bias, expected float32 (64,), found float16 (64,)",
+    ]
+
+
+def test_a_checkpoint_of_another_model_or_dtype_is_told_and_not_cast(run, tensors, tmp_path, capsys):
+    halves = jax.tree.map(lambda array: array.astype(np.float16), to_jax(abstract_jax(SMALLEST), tensors))
+    save_params(run / "checkpoints", halves, 30)
+    told = mistake(capsys, run, tmp_path / "out.safetensors").splitlines()
+    assert told[0] == f"{len(state_specs(halves))} tensors do not fit the model:"
+    assert "  wrong dtype: summary.key.kernel, expected float32 (4, 4), found float16 (4, 4)" in told
+    (run / "config.json").write_text(to_json(TINY))
+    assert "wrong shape: encoder.blocks" in mistake(capsys, run, tmp_path / "out.safetensors")
+
+
+def safetensors_bytes(header: bytes, data: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(header)) + header + data
+
+
+HOSTILE = {
+    "empty": b"",
+    "a pickle": pickle.dumps({"weight": [1.0]}),
+    "a huge header": struct.pack("<Q", 2**60) + b"{}",
+    "nested JSON": safetensors_bytes(b"[" * 100_000),
+    "a tensor beyond the file": safetensors_bytes(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}', b"1234"),
+    "more numbers than can be": safetensors_bytes(
+        b'{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,4]}}', b"1234"
+    ),
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE)
+def test_what_is_no_safetensors_is_told(content, tmp_path, capsys):
+    (tmp_path / "in.safetensors").write_bytes(HOSTILE[content])
+    told = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
+    assert "in.safetensors is not a whole safetensors file" in told
+    assert "\n" not in told
+
+
+def test_a_file_cut_short_is_told(weights, tmp_path, capsys):
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "is not a whole safetensors file" in mistake(capsys, weights, tmp_path / "run")
+
+
+def test_a_pytorch_pickle_is_told(tmp_path, capsys):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "in.safetensors")
+    assert "is not a whole safetensors file" in mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
+
+
+def test_a_dtype_that_jax_lacks_is_told(tmp_path, capsys):
+    header = b'{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}'
+    (tmp_path / "in.safetensors").write_bytes(safetensors_bytes(header, b"1"))
+    assert "tensor a is of type F4, expected one of F64" in mistake(
+        capsys, tmp_path / "in.safetensors", tmp_path / "run"
+    )
+
+
+def sized(**sizes) -> str:
+    tree = json.loads(to_json(SMALLEST))
+    tree["model"] |= sizes
+    return json.dumps(tree)
+
+
+def named(name: str) -> str:
+    tree = json.loads(to_json(SMALLEST))
+    tree["sources"][0]["name"] = name
+    return json.dumps(tree)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({CONFIG: ""}, "carries no config under 'aef_config'"),
+        ({CONFIG: "{"}, "aef_config in its metadata: not JSON"),
+        ({CONFIG: "[" * 100_000}, "aef_config in its metadata"),
+        ({CONFIG: sized(d_tme=3)}, "there is no field 'd_tme'; did you mean d_time?"),
+        ({CONFIG: sized(blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
+        ({CONFIG: sized(text_width=10**30)}, "wrong shape: text_head.first.weight"),
+        ({CONFIG: named("__class__")}, "the config describes a model that cannot be built"),
+        ({NORMALISATION: "[1]"}, "not the normalisation of a run"),
+        ({STEP: "-1"}, "aef_step in its metadata is '-1', expected a number of steps"),
+    ],
+)
+def test_metadata_that_cannot_be_is_told(metadata, told, tensors, tmp_path, capsys):
+    found = mistake(capsys, write(tmp_path / "in.safetensors", tensors, **metadata), tmp_path / "run")
+    assert told in found
+
+
+def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):
+    for path in (run / "checkpoints/20/params").rglob("*"):
+        if path.is_file() and path.stat().st_size > 1000:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "checkpoints/20 cannot be read" in mistake(capsys, run, tmp_path / "out.safetensors")
+
+
+def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
+    assert mistake(capsys, tmp_path / "none", tmp_path / "out").endswith("none does not exist")
+    assert "should be a name that ends in .safetensors" in mistake(capsys, run, tmp_path / "out")
+    assert "should be the name of a folder" in mistake(capsys, weights, tmp_path / "out.safetensors")
+    (tmp_path / "empty").mkdir()
+    assert "is not the folder of a run" in mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
+    (tmp_path / "empty/config.json").write_text(to_json(SMALLEST))
+    assert "holds no checkpoint" in mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"]])
+def test_help_shows_an_example(arguments):
+    told = subprocess.run([sys.executable, "-m", "parity.cli", *arguments], capture_output=True, text=True, check=True)
+    assert "aef-parity convert runs/tiny tiny.safetensors" in told.stdout
