@@ -121,6 +121,14 @@ def test_the_same_picture_twice(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are drawn, in place of files."""
+    figures = []
+    monkeypatch.setattr("aef_jax.pictures._save", lambda figure, path: figures.append(figure))
+    return figures
+
+
 def test_reconstructions_are_drawn(tmp_path):
     rows = []
     for seed in range(3):
@@ -134,6 +142,18 @@ def test_reconstructions_are_drawn(tmp_path):
     one, three = (imread(tmp_path / name) for name in ("one.png", "three.png"))
     assert three.shape[0] > 2 * one.shape[0]
     assert abs(three.shape[1] - one.shape[1]) < 0.1 * one.shape[1]
+
+
+def test_the_error_counts_valid_bands_only(tmp_path, drawn):
+    pixels, normalisation, _ = make_frame()
+    made = pixels + np.arange(1, 6, dtype=np.float32) / 10
+    valid = np.ones(pixels.shape, bool)
+    valid[0, 0], valid[0, 1, 2:] = False, False
+    write_reconstructions_png(tmp_path / "r.png", [Reconstruction("", pixels, made, valid)], SENTINEL2, normalisation)
+
+    error = drawn[0].axes[2].images[0].get_array()
+    np.testing.assert_array_equal(error.mask.nonzero(), [[0], [0]])
+    np.testing.assert_allclose(error[0, 1:3], [0.15, 0.3], rtol=1e-5)
 
 
 def records() -> list[dict]:
@@ -154,14 +174,6 @@ def records() -> list[dict]:
     return train + heldout
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are drawn, in place of files."""
-    figures = []
-    monkeypatch.setattr("aef_jax.pictures._save", lambda figure, path: figures.append(figure))
-    return figures
-
-
 def test_loss_curves_show_what_was_recorded(tmp_path, drawn):
     write_loss_curves_png(tmp_path / "loss.png", records())
     terms, embedding, heldout = drawn[0].axes
@@ -175,6 +187,17 @@ def test_loss_curves_show_what_was_recorded(tmp_path, drawn):
     }
     # the faint curve is the record itself
     np.testing.assert_allclose(terms.lines[1].get_xydata(), [(step, 1 / step) for step in range(10, 210, 10)])
+
+
+def test_a_jumping_term_has_a_running_mean(tmp_path, drawn):
+    jumping = [
+        {"step": step, "kind": "train", "loss": 1 + 0.5 * (-1) ** step, "uniformity": 0.1} for step in range(100)
+    ]
+    write_loss_curves_png(tmp_path / "loss.png", jumping)
+
+    mean, faint = drawn[0].axes[0].lines
+    np.testing.assert_allclose(mean.get_ydata()[5:-5], 1, rtol=1e-9)
+    assert np.ptp(faint.get_ydata()) == 1
 
 
 def test_every_heldout_source_has_its_panel(tmp_path, drawn):
