@@ -6,6 +6,7 @@ compute dtype is chosen where data enters the model, and nowhere else.
 
 import jax
 import jax.numpy as jnp
+from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -51,41 +52,46 @@ class Down(nnx.Conv):
 
 
 class Up(nnx.ConvTranspose):
-    """A step of x2 up the pyramid: each cell becomes four."""
+    """A step of x2 up the pyramid: each cell becomes four. One matrix product, where XLA would dilate and convolve."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
         super().__init__(
-            inputs,
-            outputs,
-            (2, 2),
-            strides=(2, 2),
-            padding="VALID",
-            transpose_kernel=True,  # PyTorch's layout: the gradient of a convolution, kernel not flipped
-            kernel_init=_up_init,
-            promote_dtype=_as_input,
-            rngs=rngs,
+            inputs, outputs, (2, 2), strides=(2, 2), transpose_kernel=True, kernel_init=_up_init, rngs=rngs
         )
+
+    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
+        x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
+        cells = x @ rearrange(kernel, "i j o c -> c (i j o)")
+        return rearrange(cells, "... h w (i j o) -> ... (h i) (w j) o", i=2, j=2) + bias
 
 
 class SmoothUp(nnx.ConvTranspose):
-    """A step of x2 up whose 4x4 kernels overlap, so that neighbouring cells blend; for what is looked at."""
+    """A step of x2 up whose 4x4 kernels overlap, so that neighbouring cells blend; for what is looked at.
+
+    The transposed convolution with padding 1. Each output sees 2x2 cells, so it is computed as a 2x2 convolution for
+    each of a cell's four outputs: none of the zeros that XLA would put between the cells.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
         super().__init__(
-            inputs,
-            outputs,
-            (4, 4),
-            strides=(2, 2),
-            padding=((2, 2), (2, 2)),  # PyTorch's padding=1, in JAX's terms: kernel - 1 - 1
-            transpose_kernel=True,
-            kernel_init=_up_init,
-            promote_dtype=_as_input,
-            rngs=rngs,
+            inputs, outputs, (4, 4), strides=(2, 2), transpose_kernel=True, kernel_init=_up_init, rngs=rngs
         )
+
+    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
+        x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
+        height, width, _ = x.shape[-3:]
+        frames = jnp.pad(x.reshape(-1, *x.shape[-3:]), [(0, 0), (1, 1), (1, 1), (0, 0)])
+        # output 2m sees cells m - 1 and m through taps 3 and 1; output 2m + 1 sees m and m + 1 through taps 2 and 0
+        taps = rearrange(kernel[::-1, ::-1], "(i p) (j q) o c -> i j c (p q o)", p=2, q=2)
+        phases = jax.lax.conv_general_dilated(frames, taps, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        phases = rearrange(phases, "n h w (p q o) -> p q n h w o", p=2, q=2)
+        rows = [[phases[p, q, :, p : p + height, q : q + width] for q in (0, 1)] for p in (0, 1)]
+        out = rearrange(jnp.asarray(rows), "p q n h w o -> n (h p) (w q) o") + bias
+        return out.reshape(*x.shape[:-3], *out.shape[1:])
 
 
 def _up_init(key, shape, dtype=jnp.float32):
-    """LeCun's for a x2 transposed convolution: an output sees a quarter of the taps. Shape: (height, width, out, in)."""
+    """LeCun's for a x2 transposed convolution: an output sees a quarter of the taps. Shape (height, width, out, in)."""
     height, width, _, inputs = shape
     deviation = (inputs * height * width / 4) ** -0.5
     return deviation * jax.random.truncated_normal(key, -2, 2, shape, dtype) / 0.87962566

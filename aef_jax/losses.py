@@ -21,7 +21,7 @@ def reconstruction_error(
 ) -> Float[Array, ""]:
     """f_i: the mean error of one source's reconstruction over all valid elements of the batch.
 
-    L1 or cross-entropy, under the source's `shift_invariant_m`, or on its `regrid_m` grid moved by `grid_offset` pixels.
+    L1 or cross-entropy, under the source's `shift_invariant_m`, or on its `regrid_m` grid moved by `grid_offset`.
     """
     if source.kind == "classes":
         # a class becomes a distribution, so that a coarser cell can hold a mixture of classes

@@ -60,8 +60,6 @@ class DataConfig:
     """Shortest valid period that is drawn; the paper asks for more than 4 days."""
     least_target_fraction: float = 0.1
     """A frame with a smaller share of valid pixels is not drawn as a target (ours)."""
-    heldout_batches: int = 4
-    """Batches of held-out examples in an evaluation."""
     threads: int = 2
     """Reader threads per host."""
 
@@ -70,8 +68,7 @@ class DataConfig:
         require_at_least("data", "least_period_days", self.least_period_days, 5)
         require_above("data", "support_days", self.support_days, self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
-        for field in ("heldout_batches", "threads"):
-            require_at_least("data", field, getattr(self, field), 1)
+        require_at_least("data", "threads", self.threads, 1)
 
 
 @dataclass(frozen=True)

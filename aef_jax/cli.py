@@ -1,0 +1,114 @@
+"""The command `aef`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from configs.io import from_json, nearest, to_json
+from configs.overrides import override
+from configs.presets import PRESETS
+from configs.run import Config
+
+EXAMPLES = """examples:
+  aef train tiny                                      train on the sample cube, into runs/tiny
+  aef train tiny --training.steps 200 --run runs/b    any setting by its dotted name; aef config tiny lists them
+  aef train runs/tiny                                 go on with a run that was stopped
+  aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, or 2 for a user's mistake, told in one sentence."""
+    options, rest = _parser().parse_known_args(arguments)
+    try:
+        if rest and not options.takes_settings:
+            raise ValueError(f"there is no option {rest[0]!r}; aef {options.command} --help lists them")
+        return options.function(options, rest)
+    except (ValueError, FloatingPointError, ModuleNotFoundError, FileNotFoundError, PermissionError) as error:
+        print(f"aef: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _documented(argparse.ArgumentParser, prog="aef", description="AlphaEarth Foundations in JAX.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = _documented(commands.add_parser, name="train", help="train a preset, a config file, or go on with a run")
+    train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"{', '.join(PRESETS)}; a file; or a run's folder")
+    train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
+    train.set_defaults(function=_train, takes_settings=True)
+
+    embed = _documented(commands.add_parser, name="embed", help="write the embedding field of a valid period")
+    embed.add_argument("run", type=Path, metavar="RUN", help="the folder of a run")
+    embed.add_argument("--start", required=True, help="the valid period's start, ISO 8601, UTC")
+    embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
+    embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
+    embed.add_argument("--support-end", help="end of the frames used")
+    embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8 is the release's quantisation")
+    embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif", help="a PNG is put beside it")
+    embed.set_defaults(function=_embed, takes_settings=False)
+
+    config = _documented(commands.add_parser, name="config", help="print the resolved config as JSON")
+    config.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
+    config.set_defaults(function=_config, takes_settings=True)
+    return parser
+
+
+def _documented(make, **options) -> argparse.ArgumentParser:
+    return make(epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+
+def _train(options: argparse.Namespace, settings: list[str]) -> int:
+    from aef_jax.data.sample import load_sample, split_sample
+    from aef_jax.run_folder import RunFolder
+    from aef_jax.train import TrainingData, train
+
+    config, default = _resolve(options.what, settings)
+    folder = RunFolder(options.run or default)
+    whole = load_sample()
+    done = train(config, folder, TrainingData(whole, *split_sample(whole)))
+    if done < config.training.steps:
+        print(f"stopped after {done} of {config.training.steps} steps, all saved; go on with: aef train {folder.path}")
+    else:
+        print(f"trained {done} steps; pictures, metrics and the checkpoint are in {folder.path}")
+    return 0
+
+
+def _embed(options: argparse.Namespace, _: list[str]) -> int:
+    from aef_jax.data.site import to_ms
+    from aef_jax.embed import embed_run
+    from aef_jax.run_folder import RunFolder
+
+    period = to_ms(options.start), to_ms(options.end)
+    if (options.support_start is None) != (options.support_end is None):
+        raise ValueError("one end of the support period is missing: give --support-start and --support-end, or neither")
+    support = (to_ms(options.support_start), to_ms(options.support_end)) if options.support_start else None
+    picture = embed_run(RunFolder(options.run), period, support, options.output, options.dtype)
+    print(f"wrote {options.output} and {picture}")
+    return 0
+
+
+def _config(options: argparse.Namespace, settings: list[str]) -> int:
+    print(to_json(_resolve(options.what, settings)[0]), end="")
+    return 0
+
+
+def _resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
+    """The config that was asked for, settings applied, and the folder that its run has by default."""
+    from aef_jax.run_folder import RunFolder
+
+    path = Path(what)
+    if what in PRESETS:
+        return override(PRESETS[what], settings), Path("runs") / what
+    if path.is_dir():
+        return override(RunFolder(path).read_config(), settings), path
+    if path.is_file():
+        try:
+            return override(from_json(path.read_text()), settings), Path("runs") / path.stem
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+    raise ValueError(f"{what!r} is no preset, config file or run's folder; {nearest(what, list(PRESETS))}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""From imagery to batches."""

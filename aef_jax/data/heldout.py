@@ -1,0 +1,71 @@
+"""Held-out examples: each clear frame of each tile once, always with the same draws; and what is to be beaten there."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from aef_jax.data.examples import Place, draw_example
+from aef_jax.data.site import Series, Site
+from configs.batch import Batch
+from configs.run import Config
+from configs.source import Source
+from configs.timecode import DAY_MS
+
+
+class HeldoutExample(NamedTuple):
+    """An example whose target's time is fixed, and the persistence forecast of that target.
+
+    The other baseline, the per-band mean of the training frames, is 0 everywhere after the z-score.
+    """
+
+    batch: Batch
+    persistence: Float32[np.ndarray, "H W C"]
+    time_ms: int
+
+
+def heldout_examples(site: Site, source: Source, config: Config) -> list[HeldoutExample]:
+    """Every frame of `source` that shows enough of a tile, for every tile that fits the site without overlap.
+
+    The support period is centred on the target as far as the site's years allow. Raises ValueError where there is none.
+    """
+    side = config.data.tile_side
+    examples = []
+    for row in _origins(site.shape[0], side):
+        for column in _origins(site.shape[1], side):
+            tile = site.series[source.name].window(slice(row, row + side), slice(column, column + side))
+            shown = tile.valid.mean(axis=(1, 2, 3)) >= config.data.least_target_fraction
+            for index in np.flatnonzero(shown):
+                time_ms = int(tile.time_ms[index])
+                place = Place(row, column, _support(tile, time_ms, config))
+                rng = np.random.default_rng([row, column, int(index)])
+                batch = draw_example(site, config, place, rng, target_ms={source.name: time_ms})
+                examples.append(HeldoutExample(batch, persistence(tile.between(*place.support), time_ms), time_ms))
+    if not examples:
+        raise ValueError(
+            f"site {site.name}, source {source.name}: no held-out frame has a share of valid pixels of at least"
+            f" {config.data.least_target_fraction}"
+        )
+    return examples
+
+
+def persistence(series: Series, target_ms: int) -> Float32[np.ndarray, "H W C"]:
+    """Each pixel as in the valid frame nearest in time to the target, the target itself left out; 0 where none is."""
+    distance = np.abs(series.time_ms - target_ms)
+    nearest_first = np.argsort(distance, kind="stable")
+    nearest_first = nearest_first[distance[nearest_first] > 0]
+    forecast = np.zeros(series.pixels.shape[1:], np.float32)
+    for index in nearest_first[::-1]:
+        forecast = np.where(series.valid[index], series.pixels[index], forecast)
+    return forecast
+
+
+def _origins(length: int, side: int) -> range:
+    return range(0, length - side + 1, side)
+
+
+def _support(series: Series, time_ms: int, config: Config) -> tuple[int, int]:
+    length = config.data.support_days * DAY_MS
+    latest = max(int(series.time_ms[0]), int(series.time_ms[-1]) + 1 - length)
+    start = min(max(time_ms - length // 2, int(series.time_ms[0])), latest)
+    return start, start + length

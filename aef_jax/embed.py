@@ -1,0 +1,61 @@
+"""Embedding fields with the JAX model: what `aef embed` and the training's pictures call."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float32
+
+from aef_jax.checkpoint import restore_params
+from aef_jax.data.examples import Period
+from aef_jax.data.sample import load_sample
+from aef_jax.data.site import Site
+from aef_jax.field.geotiff import write_field
+from aef_jax.field.tiling import default_support, embed_site
+from aef_jax.pictures import write_field_png
+from aef_jax.run_folder import RunFolder
+from aef_jax.step import abstract_model
+from configs.batch import Frames
+from configs.run import Config
+
+
+def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
+    """(parameters, frames, periods) -> mean directions, compiled once per shape."""
+    graph, _ = abstract_model(config)
+    return jax.jit(lambda params, frames, periods: nnx.merge(graph, params)(frames, periods))
+
+
+def embed_with(
+    embedder: Callable, params: nnx.State, site: Site, config: Config, period: Period, support: Period | None = None
+) -> Float32[np.ndarray, "H W D"]:
+    """The embedding field of a scaled, z-scored site; see `embed_site`."""
+    return embed_site(
+        lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support
+    )
+
+
+def embed_run(run: RunFolder, period: Period, support: Period | None, output: Path, dtype: str) -> Path:
+    """Writes the field of a run's data over a valid period as GeoTIFF, and a picture beside it, whose path it returns.
+
+    Raises ValueError or ModuleNotFoundError, with one sentence, for whatever is missing.
+    """
+    config, site = run.read_config(), load_sample()
+    params = restore_params(run.checkpoints, config)
+    normalised = run.read_normalisation().apply(site, config.sources)
+    support = support or default_support(period, config)
+    field = embed_with(make_embedder(config), params, normalised, config, period, support)
+    write_field(
+        output,
+        field,
+        crs=site.crs,
+        transform=site.transform,
+        period=period,
+        support=support,
+        model=run.path.name,
+        dtype=dtype,
+    )
+    picture = output.with_suffix(".png")
+    write_field_png(picture, field)
+    return picture

@@ -1,0 +1,79 @@
+"""What a person sees of a run while it trains: the bar, the metrics, the held-out scores and the pictures."""
+
+import time
+from typing import NamedTuple
+
+import jax
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from aef_jax.data.scaling import Normalisation
+from aef_jax.data.site import Site
+from aef_jax.embed import embed_with, make_embedder
+from aef_jax.evaluate import Evaluator
+from aef_jax.metrics import MetricsWriter
+from aef_jax.run_folder import RunFolder
+from aef_jax.step import Terms
+from configs.batch import Batch
+from configs.run import Config
+from configs.timecode import DAY_MS
+
+
+class Pending(NamedTuple):
+    """One step's terms, still on the device."""
+
+    step: int
+    terms: Terms
+    frames: int
+
+
+class Reporter:
+    """Called by the training loop; holds no state that training depends on."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: RunFolder,
+        writer: MetricsWriter,
+        bar: tqdm,
+        evaluator: Evaluator,
+        whole: Site,
+        normalisation: Normalisation,
+    ):
+        self.config, self.folder, self.writer, self.bar = config, folder, writer, bar
+        self.evaluator, self.whole, self.normalisation = evaluator, whole, normalisation
+        self.embedder = make_embedder(config)
+        self.pending: Pending | None = None
+        self.since = time.perf_counter()
+
+    def step(self, step: int, terms: Terms, batch: Batch) -> None:
+        """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
+        self.flush()
+        self.pending = Pending(step, terms, sum(int(frames.present.sum()) for frames in batch.frames.values()))
+
+    def flush(self) -> None:
+        """Reports the step that is pending. Raises FloatingPointError where its loss is not finite."""
+        if self.pending is None:
+            return
+        step, terms, frames = self.pending
+        self.pending = None
+        values = {name: float(value) for name, value in jax.device_get(terms).items()}
+        now = time.perf_counter()
+        values["frames_per_second"] = frames * jax.process_count() / (now - self.since)
+        self.since = now
+        self.writer.write("train", step, values)
+        self.bar.set_postfix_str(
+            f"loss {values['loss']:.3f}, reconstruction {values['reconstruction']:.3f},"
+            f" {values['frames_per_second']:.0f} frames/s"
+        )
+        self.bar.update(step - self.bar.n)
+        if not abs(values["loss"]) < float("inf"):
+            raise FloatingPointError(f"step {step}: the loss is {values['loss']}; the last checkpoint is kept")
+
+    def evaluate(self, step: int, state_params) -> None:
+        """Held-out scores, and the pictures of the run as it stands."""
+        self.flush()
+        reconstructions = self.evaluator(state_params)
+        scores = self.evaluator.scores(reconstructions)
+        self.writer.write("heldout", step, scores)
+        self.since = time.perf_counter()

@@ -1,0 +1,61 @@
+"""What lies in a run's folder, and how it is read back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aef_jax.atomic import replacing
+from aef_jax.data.scaling import Normalisation
+from configs.io import from_json, to_json
+from configs.run import Config
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`config.json`, `normalisation.json`, `metrics.jsonl`, `checkpoints/`, `tensorboard/` and pictures."""
+
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def normalisation_path(self) -> Path:
+        return self.path / "normalisation.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    def picture(self, name: str) -> Path:
+        return self.path / f"{name}.png"
+
+    def start(self, config: Config, normalisation: Normalisation) -> None:
+        """Makes the folder, or checks that the run in it is the same one. Raises ValueError where it is another."""
+        if self.config_path.exists():
+            if self.read_config() != config:
+                raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
+            return
+        normalisation.save(self.normalisation_path)
+        with replacing(self.config_path) as temporary:
+            temporary.write_text(to_json(config))
+
+    def read_config(self) -> Config:
+        """Raises ValueError, naming the file, where there is none or it is not a config."""
+        if not self.config_path.exists():
+            raise ValueError(f"{self.path} is not the folder of a run: it has no config.json")
+        try:
+            return from_json(self.config_path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{self.config_path}: {error}") from None
+
+    def read_normalisation(self) -> Normalisation:
+        return Normalisation.load(self.normalisation_path)

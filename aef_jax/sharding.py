@@ -1,0 +1,55 @@
+"""The mesh, and every rule of what lies where on it. Model code knows nothing of it."""
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from configs.training import MeshConfig
+
+DATA, FSDP = "data", "fsdp"
+
+SMALLEST_SPLIT = 2**14
+"""Tensors with fewer elements are replicated: gathering them would cost more than they take."""
+
+
+def make_mesh(config: MeshConfig) -> Mesh:
+    """All devices of all hosts, as (data, fsdp). Raises ValueError where the sizes do not fill them."""
+    devices = jax.device_count()
+    data = devices // config.fsdp if config.data == -1 else config.data
+    if data * config.fsdp != devices:
+        raise ValueError(f"mesh: data={config.data} times fsdp={config.fsdp} does not make the {devices} devices there are")
+    return Mesh(np.asarray(jax.devices()).reshape(data, config.fsdp), (DATA, FSDP))
+
+
+def check_batch(batch: int, mesh: Mesh) -> None:
+    """Raises ValueError where the global batch cannot be split over the devices."""
+    if batch % mesh.size:
+        raise ValueError(f"training: batch is {batch}, expected a multiple of the {mesh.size} devices")
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """Sequences are split over every device."""
+    return NamedSharding(mesh, PartitionSpec((DATA, FSDP)))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(abstract_state, mesh: Mesh):
+    """Parameters and optimiser moments: the largest axis that `fsdp` divides is split over it (size rule)."""
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, _by_size(leaf.shape, mesh.shape[FSDP])), abstract_state)
+
+
+def to_devices(host_batch, mesh: Mesh):
+    """A global batch out of the part that each host holds."""
+    sharding = batch_sharding(mesh)
+    return jax.tree.map(lambda local: jax.make_array_from_process_local_data(sharding, local), host_batch)
+
+
+def _by_size(shape: tuple[int, ...], parts: int) -> PartitionSpec:
+    divisible = [axis for axis, length in enumerate(shape) if length % parts == 0]
+    if parts == 1 or np.prod(shape) < SMALLEST_SPLIT or not divisible:
+        return PartitionSpec()
+    largest = max(divisible, key=lambda axis: shape[axis])
+    return PartitionSpec(*(FSDP if axis == largest else None for axis in range(len(shape))))

@@ -1,0 +1,101 @@
+"""The training step: one compiled function of (state, batch), and how its state begins."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Float, Int
+
+from aef_jax.bottleneck import sample_noise
+from aef_jax.model import AlphaEarth
+from aef_jax.objective import objective
+from aef_jax.sharding import batch_sharding, replicated, state_shardings
+from configs.batch import Batch, BottleneckNoise
+from configs.run import Config
+from configs.training import TrainingConfig
+
+Terms = dict[str, Float[Array, ""]]
+
+
+class TrainState(NamedTuple):
+    """All that a step changes."""
+
+    params: nnx.State
+    optimizer: optax.OptState
+    step: Int[Array, ""]
+
+
+def learning_rate(config: TrainingConfig) -> optax.Schedule:
+    """From 0 up to the peak in `warmup_steps`, then down to 0 at `steps`, both linearly (paper, S4)."""
+    up = optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps)
+    down = optax.linear_schedule(config.learning_rate, 0.0, config.steps - config.warmup_steps)
+    return optax.join_schedules([up, down], [config.warmup_steps])
+
+
+def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate(config)))
+
+
+def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
+    """The model's structure and the shapes of its parameters, without a single number."""
+    return nnx.split(nnx.eval_shape(lambda: AlphaEarth(config, rngs=nnx.Rngs(0))))
+
+
+def abstract_state(config: Config, mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and shardings of the state: what a checkpoint is restored onto."""
+    shapes = jax.eval_shape(_initialiser(config))
+    shardings = state_shardings(shapes, mesh)
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
+
+
+def init_state(config: Config, mesh: Mesh) -> TrainState:
+    """A fresh state, made where it lies: no device ever holds what is not its own."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
+    return jax.jit(_initialiser(config), out_shardings=shardings)()
+
+
+def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch], tuple[TrainState, Terms]]:
+    """The step, compiled once; it consumes the state it is given (donated buffers)."""
+    graph, _ = abstract_model(config)
+    optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
+        noise = step_noise(config, batch, state.step)
+        gradients, terms = jax.grad(
+            lambda params: objective(nnx.merge(graph, params), batch, noise, config), has_aux=True
+        )(state.params)
+        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
+        terms |= {"gradient_norm": optax.global_norm(gradients), "learning_rate": schedule(state.step)}
+        return TrainState(optax.apply_updates(state.params, updates), moments, state.step + 1), terms
+
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch_sharding(mesh)),
+        out_shardings=(shardings, replicated(mesh)),
+        donate_argnums=0,
+    )
+
+
+def step_noise(config: Config, batch: Batch, step: Int[Array, ""]) -> BottleneckNoise:
+    """The bottleneck's noise of one step: the same for the same seed and step, on any mesh."""
+    sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
+    key = jax.random.fold_in(jax.random.key(config.training.seed), step)
+    shape = (sequences, len(batch.targets), height, width)
+    return sample_noise(key, shape, config.model.embedding, config.model.kappa)
+
+
+def _tile(batch: Batch) -> tuple[int, int]:
+    return next(iter(batch.frames.values())).pixels.shape[2:4]
+
+
+def _initialiser(config: Config) -> Callable[[], TrainState]:
+    def init() -> TrainState:
+        params = nnx.state(AlphaEarth(config, rngs=nnx.Rngs(config.training.seed)))
+        return TrainState(params, make_optimizer(config.training).init(params), jnp.zeros((), jnp.int32))
+
+    return init

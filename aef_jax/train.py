@@ -1,0 +1,83 @@
+"""The training loop, from top to bottom."""
+
+from typing import NamedTuple
+
+import jax
+from tqdm import tqdm
+
+from aef_jax.checkpoint import Checkpointer
+from aef_jax.data.heldout import heldout_examples
+from aef_jax.data.pipeline import training_batches
+from aef_jax.data.scaling import Normalisation
+from aef_jax.data.site import Site
+from aef_jax.evaluate import Evaluator
+from aef_jax.metrics import MetricsWriter
+from aef_jax.report import Reporter
+from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import check_batch, make_mesh, to_devices
+from aef_jax.step import abstract_state, init_state, make_train_step
+from aef_jax.stopping import StopRequest
+from configs.run import Config
+
+
+class TrainingData(NamedTuple):
+    """What a run learns from and is tested on, in the bands' own units."""
+
+    whole: Site
+    training: Site
+    heldout: Site
+
+
+def train(config: Config, folder: RunFolder, data: TrainingData) -> int:
+    """Trains to `training.steps`, from the folder's latest checkpoint if it has one; returns the steps done.
+
+    Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it.
+    Raises ValueError where the folder holds another run, the devices do not fit the mesh or the loss is not finite.
+    """
+    # Devices
+    mesh = make_mesh(config.mesh)
+    check_batch(config.training.batch, mesh)
+
+    # Data
+    normalisation = Normalisation.of(data.training, config.sources)
+    whole, training, heldout = (normalisation.apply(site, config.sources) for site in data)
+    batches = training_batches(training, config)
+    source = next(source for source in config.input_sources if source.name in heldout.series)
+    evaluator = Evaluator(heldout_examples(heldout, source, config), source, config, mesh)
+
+    # State
+    folder.start(config, normalisation)
+    checkpointer = Checkpointer(folder.checkpoints)
+    if checkpointer.latest_step is None:
+        state, first = init_state(config, mesh), 0
+    else:
+        state, data_state = checkpointer.restore(abstract_state(config, mesh))
+        batches.set_state(data_state)
+        first = int(state.step)
+
+    # Reporting
+    writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=first)
+    bar = tqdm(total=config.training.steps, initial=first, unit="step", disable=jax.process_index() > 0)
+    reporter = Reporter(config, folder, writer, bar, evaluator, whole, normalisation)
+
+    # Loop
+    step, done = make_train_step(config, mesh), first
+    with StopRequest() as stop, bar:
+        while done < config.training.steps and not stop.made:
+            batch = next(batches)
+            state, terms = step(state, to_devices(batch, mesh))
+            done += 1
+            reporter.step(done, terms, batch)
+            at_end = done == config.training.steps
+            if at_end or done % config.training.checkpoint_every == 0:
+                reporter.flush()  # a loss that is not finite stops the run before it is saved
+                checkpointer.save(state, batches.get_state())
+            if at_end or done % config.training.evaluate_every == 0:
+                reporter.evaluate(done, state.params)
+        reporter.flush()
+
+    # End
+    checkpointer.save(state, batches.get_state())
+    checkpointer.close()
+    writer.close()
+    return done
