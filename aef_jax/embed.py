@@ -9,7 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from aef_jax.checkpoint import restore_params
-from aef_jax.data.examples import Period
+from aef_jax.data.site import Period
 from aef_jax.data.sample import load_sample
 from aef_jax.data.site import Site
 from aef_jax.field.geotiff import write_field
@@ -31,9 +31,7 @@ def embed_with(
     embedder: Callable, params: nnx.State, site: Site, config: Config, period: Period, support: Period | None = None
 ) -> Float32[np.ndarray, "H W D"]:
     """The embedding field of a scaled, z-scored site; see `embed_site`."""
-    return embed_site(
-        lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support
-    )
+    return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
 
 
 def embed_run(run: RunFolder, period: Period, support: Period | None, output: Path, dtype: str) -> Path:

@@ -18,7 +18,7 @@ from configs.source import Source
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class HeldoutReconstruction:
     """One held-out example and what the model made of it; all z-scored."""
 
     example: HeldoutExample
@@ -41,15 +41,15 @@ class Evaluator:
 
         self.reconstruct = jax.jit(reconstruct, out_shardings=replicated(mesh))
 
-    def __call__(self, params: nnx.State) -> list[Reconstruction]:
+    def __call__(self, params: nnx.State) -> list[HeldoutReconstruction]:
         reconstructions = []
         for start in range(0, len(self.examples), self.batch):
             examples = self.examples[start : start + self.batch]
             predictions = np.asarray(self.reconstruct(params, self._to_devices(examples)))
-            reconstructions += [Reconstruction(e, p) for e, p in zip(examples, predictions, strict=False)]
+            reconstructions += [HeldoutReconstruction(e, p) for e, p in zip(examples, predictions, strict=False)]
         return reconstructions
 
-    def scores(self, reconstructions: list[Reconstruction]) -> dict[str, float]:
+    def scores(self, reconstructions: list[HeldoutReconstruction]) -> dict[str, float]:
         """Mean L1 over all valid elements, in standard deviations: the model's, the mean's and persistence's."""
         sums = np.zeros(4)
         for example, prediction in ((r.example, r.prediction) for r in reconstructions):

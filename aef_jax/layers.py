@@ -55,9 +55,7 @@ class Up(nnx.ConvTranspose):
     """A step of x2 up the pyramid: each cell becomes four. One matrix product, where XLA would dilate and convolve."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
-        super().__init__(
-            inputs, outputs, (2, 2), strides=(2, 2), transpose_kernel=True, kernel_init=_up_init, rngs=rngs
-        )
+        super().__init__(inputs, outputs, (2, 2), strides=(2, 2), transpose_kernel=True, kernel_init=_flat, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
         x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
@@ -73,9 +71,7 @@ class SmoothUp(nnx.ConvTranspose):
     """
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
-        super().__init__(
-            inputs, outputs, (4, 4), strides=(2, 2), transpose_kernel=True, kernel_init=_up_init, rngs=rngs
-        )
+        super().__init__(inputs, outputs, (4, 4), strides=(2, 2), transpose_kernel=True, kernel_init=_smooth, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
         x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
@@ -90,11 +86,17 @@ class SmoothUp(nnx.ConvTranspose):
         return out.reshape(*x.shape[:-3], *out.shape[1:])
 
 
-def _up_init(key, shape, dtype=jnp.float32):
-    """LeCun's for a x2 transposed convolution: an output sees a quarter of the taps. Shape (height, width, out, in)."""
-    height, width, _, inputs = shape
-    deviation = (inputs * height * width / 4) ** -0.5
-    return deviation * jax.random.truncated_normal(key, -2, 2, shape, dtype) / 0.87962566
+def _flat(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """LeCun's normal for each channel pair, the same for all taps: at first a cell only spreads out. Were each tap
+    drawn by itself, embeddings would begin, and stay, under a checkerboard (ours). Shape: (height, width, out, in)."""
+    channels = _kernel_init(key, (shape[3], shape[2]), dtype).T
+    return jnp.broadcast_to(channels, shape)
+
+
+def _smooth(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:
+    """As `_flat`, spread out as linear interpolation would; from there it is learned."""
+    taps = jnp.asarray([0.25, 0.75, 0.75, 0.25], dtype)
+    return jnp.outer(taps, taps)[:, :, None, None] * _flat(key, shape, dtype)
 
 
 class Mlp(nnx.Module):

@@ -4,19 +4,30 @@ import time
 from typing import NamedTuple
 
 import jax
-from jax.sharding import Mesh
+import numpy as np
+from flax import nnx
 from tqdm import tqdm
 
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
 from aef_jax.embed import embed_with, make_embedder
-from aef_jax.evaluate import Evaluator
+from aef_jax.evaluate import Evaluator, HeldoutReconstruction
 from aef_jax.metrics import MetricsWriter
+from aef_jax.pictures import (
+    Reconstruction,
+    read_metrics,
+    write_field_png,
+    write_loss_curves_png,
+    write_reconstructions_png,
+)
 from aef_jax.run_folder import RunFolder
 from aef_jax.step import Terms
 from configs.batch import Batch
 from configs.run import Config
 from configs.timecode import DAY_MS
+
+PICTURED = 4
+"""Held-out examples in the picture of reconstructions, spread over the year."""
 
 
 class Pending(NamedTuple):
@@ -70,10 +81,33 @@ class Reporter:
         if not abs(values["loss"]) < float("inf"):
             raise FloatingPointError(f"step {step}: the loss is {values['loss']}; the last checkpoint is kept")
 
-    def evaluate(self, step: int, state_params) -> None:
+    def evaluate(self, step: int, params: nnx.State) -> None:
         """Held-out scores, and the pictures of the run as it stands."""
         self.flush()
-        reconstructions = self.evaluator(state_params)
+        reconstructions = self.evaluator(params)
         scores = self.evaluator.scores(reconstructions)
         self.writer.write("heldout", step, scores)
+        if jax.process_index() == 0:
+            self._draw(step, reconstructions, params)
         self.since = time.perf_counter()
+
+    def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:
+        source = self.evaluator.source
+        by_time = sorted(reconstructions, key=lambda r: r.example.time_ms)
+        chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
+        rows = [
+            Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)
+            for r in chosen
+            for target in [r.example.batch.targets[source.name]]
+        ]
+        write_reconstructions_png(self.folder.picture("reconstructions"), rows, source, self.normalisation)
+        write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
+        end = int(self.whole.series[source.name].time_ms[-1]) + 1
+        period = end - self.config.data.support_days * DAY_MS, end
+        field = embed_with(self.embedder, params, self.whole, self.config, period)
+        title = f"Embedding field of {self.whole.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
+        write_field_png(self.folder.picture("field"), field, title)
+
+
+def _day(time_ms: int) -> str:
+    return str(np.datetime64(time_ms, "ms").astype("datetime64[D]"))

@@ -1,5 +1,7 @@
 """The mesh, and every rule of what lies where on it. Model code knows nothing of it."""
 
+import os
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -12,12 +14,25 @@ SMALLEST_SPLIT = 2**14
 """Tensors with fewer elements are replicated: gathering them would cost more than they take."""
 
 
+def use_all_cores(batch: int) -> None:
+    """Makes every CPU core a device, as far as they divide the batch; before JAX is used for anything.
+
+    XLA leaves much of the CPU idle within one device, and what runs on the mesh of an accelerator runs on this one
+    too. Without effect on accelerators, and where JAX_NUM_CPU_DEVICES is set.
+    """
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jax.config.update("jax_num_cpu_devices", max(n for n in range(1, cores + 1) if batch % n == 0))
+
+
 def make_mesh(config: MeshConfig) -> Mesh:
     """All devices of all hosts, as (data, fsdp). Raises ValueError where the sizes do not fill them."""
     devices = jax.device_count()
     data = devices // config.fsdp if config.data == -1 else config.data
     if data * config.fsdp != devices:
-        raise ValueError(f"mesh: data={config.data} times fsdp={config.fsdp} does not make the {devices} devices there are")
+        raise ValueError(
+            f"mesh: data={config.data} times fsdp={config.fsdp} does not make the {devices} devices there are"
+        )
     return Mesh(np.asarray(jax.devices()).reshape(data, config.fsdp), (DATA, FSDP))
 
 

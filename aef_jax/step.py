@@ -55,7 +55,9 @@ def abstract_state(config: Config, mesh: Mesh) -> TrainState:
 def init_state(config: Config, mesh: Mesh) -> TrainState:
     """A fresh state, made where it lies: no device ever holds what is not its own."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
-    return jax.jit(_initialiser(config), out_shardings=shardings)()
+    # hundreds of small draws that run once: optimising their code would take longer than all else before training
+    options = {"xla_backend_optimization_level": 0}
+    return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
 
 
 def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch], tuple[TrainState, Terms]]:

@@ -80,7 +80,7 @@ class Up(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 2, stride=2)
 
     def reset_parameters(self):
-        _initialise(self, taps=self.in_channels * 2 * 2 / 4)  # an output sees a quarter of the taps
+        _initialise_spread(self, [1, 1])
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B 2H 2W O"]:
         weight, bias = _as_input(self, x)
@@ -94,7 +94,7 @@ class SmoothUp(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 4, stride=2, padding=1)
 
     def reset_parameters(self):
-        _initialise(self, taps=self.in_channels * 4 * 4 / 4)
+        _initialise_spread(self, [0.25, 0.75, 0.75, 0.25])  # as linear interpolation would; from there it is learned
 
     def forward(self, x: Float[Tensor, "*B H W I"]) -> Float[Tensor, "*B 2H 2W O"]:
         weight, bias = _as_input(self, x)
@@ -115,6 +115,17 @@ def _initialise(layer: Linear | Conv | Down | Up | SmoothUp, taps: float):
     deviation = taps**-0.5 / 0.87962566
     nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
     if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def _initialise_spread(layer: Up | SmoothUp, taps: list[float]):
+    """LeCun's normal for each channel pair, times the same taps for all: at first a cell only spreads out. Were each tap
+    drawn by itself, embeddings would begin, and stay, under a checkerboard (ours)."""
+    channels = torch.empty(layer.in_channels, layer.out_channels, 1, 1)
+    deviation = layer.in_channels**-0.5 / 0.87962566
+    nn.init.trunc_normal_(channels, std=deviation, a=-2 * deviation, b=2 * deviation)
+    with torch.no_grad():
+        layer.weight.copy_(channels * torch.outer(torch.tensor(taps), torch.tensor(taps)))
         nn.init.zeros_(layer.bias)
 
 

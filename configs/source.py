@@ -75,7 +75,10 @@ class Source:
         require_at_least(where, "frame_budget", self.frame_budget, 1 if self.is_input else 0)
         require_fraction(where, "source_drop", self.source_drop)
         require_fraction(where, "frame_drop", self.frame_drop)
-        require((self.kind == "text") != bool(self.bands), f"{where}: a source of kind {self.kind!r} has {len(self.bands)} bands")
+        require(
+            (self.kind == "text") != bool(self.bands),
+            f"{where}: a source of kind {self.kind!r} has {len(self.bands)} bands",
+        )
         require(
             (self.classes > 1) == (self.kind == "classes"),
             f"{where}: a source of kind {self.kind!r} cannot have classes={self.classes}",

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
-from aef_jax.data.site import Series, Site
+from aef_jax.data.site import Period, Series, Site
 from configs.batch import Batch, Frames, Target
 from configs.run import Config
 from configs.source import Source
 from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
-
-Period = tuple[int, int]
-"""[start, end) in epoch milliseconds."""
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,12 @@ def load_sample() -> Site:
         raise ValueError("the sample's 10 m and 20 m files have different dates")
     bands = {name: fine[name].values.astype(np.float32) for name in ("B2", "B3", "B4", "B8")}
     bands["B11"] = _to_10m(coarse["B11"].values.astype(np.float32))
-    pixels = np.stack([bands[band.name] for band in SENTINEL2.bands], axis=-1)
+    stored = np.stack([bands[band.name] for band in SENTINEL2.bands], axis=-1)
+    pixels = np.where(stored > 0, stored, np.nan)  # 0 is the file's no data
     clear = ~np.isin(fine["SCL"].values, NOT_CLEAR)
     series = Series(
         pixels,
-        clear[..., None] & (pixels > 0),
+        clear[..., None] & np.isfinite(pixels),
         fine.time.values.astype("datetime64[ms]").astype(np.int64),
         metadata=np.zeros((len(pixels), SENTINEL2.metadata_width), np.float32),
     )
@@ -60,14 +61,10 @@ def _open(name: str):
     # found, not imported: nrt itself pulls in a compiler that reading two files has no use for
     spec = importlib.util.find_spec("nrt")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(
-            "the sample cube is in the package nrt 0.2.1: install aef[sample]"
-        )
+        raise ModuleNotFoundError("the sample cube is in the package nrt 0.2.1: install aef[sample]")
     path = Path(spec.origin).parent / "data" / name
     if not path.exists():
-        raise ModuleNotFoundError(
-            f"nrt holds no {name}, which its version 0.2.1 ships: install aef[sample]"
-        )
+        raise ModuleNotFoundError(f"nrt holds no {name}, which its version 0.2.1 ships: install aef[sample]")
     import xarray
 
     return xarray.open_dataset(path, mask_and_scale=False).load()

@@ -7,12 +7,16 @@ from jaxtyping import Bool, Float, Float32, Int64
 
 Affine = tuple[float, float, float, float, float, float]
 
+Period = tuple[int, int]
+"""[start, end) in epoch milliseconds."""
+
 
 @dataclass(frozen=True)
 class Series:
     """All frames of one source at one site, in the order of their times.
 
-    `pixels` are in the band's own unit, or scaled and z-scored; `valid` tells observations that count in the loss.
+    `pixels` are in the band's own unit, NaN where there is no data; or scaled and z-scored, 0 where there is none.
+    `valid` tells the observations that count in the loss.
     """
 
     pixels: Float32[np.ndarray, "N H W C"]

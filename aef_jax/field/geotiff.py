@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.atomic import replacing
-from aef_jax.data.examples import Period
+from aef_jax.data.site import Period
 from aef_jax.data.site import Affine
 from aef_jax.field.quantise import NO_DATA, dequantise, quantise
 

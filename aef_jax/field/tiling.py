@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from tqdm import tqdm
 
-from aef_jax.data.examples import Period
+from aef_jax.data.site import Period
 from aef_jax.data.scaling import CLIP_SIGMA
 from aef_jax.data.site import Site
 from configs.batch import Frames

@@ -1,12 +1,11 @@
 """Every sub-module and the whole model compute the same in both frameworks, on the same weights and inputs.
 
-In float64 outputs and all gradients agree to the last digits, so what is computed is the same. In float32 JAX's distance
-from that truth is at most twice PyTorch's, so how it is computed is as good.
+In float64 outputs and all gradients agree to the last digits: what is computed is the same. In float32 JAX's distance
+from that truth is at most twice PyTorch's: how it is computed is as good.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,21 +16,25 @@ import pytest
 import torch
 from flax import nnx
 
+import aef_jax.bottleneck
 import aef_jax.model
-import aef_jax.objective  # noqa: F401
+import aef_torch.bottleneck
 import aef_torch.model
 from configs.batch import BottleneckNoise, Frames
 from configs.presets import TINY
-from configs.sources import CDL, GLO30, LANDSAT, NLCD, PALSAR2, SENTINEL1, SENTINEL2, SOURCES
+from configs.sources import GLO30, LANDSAT, NLCD, PALSAR2, SENTINEL1, SENTINEL2, TEXT
 from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
 from parity.tensors import load_torch, to_tensor, torch_arrays
 from parity.weights import to_jax, to_torch
 
-CONFIG = replace(TINY, model=replace(TINY.model, blocks=3))
+CONFIG = replace(
+    TINY, model=replace(TINY.model, blocks=1), sources=(SENTINEL2, LANDSAT, SENTINEL1, PALSAR2, GLO30, NLCD, TEXT)
+)
 MODEL = CONFIG.model
+THREE_SCANNED_BLOCKS = replace(MODEL, blocks=3, block_loop="scan")
 FLOAT64_BOUND = 1e-13
 FLOAT32_RATIO_BOUND = 2.0
-FLOAT32_SEEDS = range(5)
+FLOAT32_SEEDS = range(3)
 B, T, P = 2, 4, 2
 HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that axes cannot be mistaken for one another
 
@@ -53,6 +56,10 @@ class Draw:
         mask[2:] = False
         return mask
 
+    def elements(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Their timecodes, and which are present."""
+        return self(batch, T, TIMECODE_WIDTH), self.present(batch, T)
+
     def states(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of precision, time and space."""
         return (
@@ -69,25 +76,17 @@ class Draw:
         return self(B, RELATIVE_TIMECODE_WIDTH * source.timed), self(B, source.metadata_width)
 
     def frames(self) -> dict[str, Frames]:
-        return {
-            s.name: Frames(
-                self(B, 2, 2 * HEIGHT, 2 * WIDTH, s.channels), self(B, 2, TIMECODE_WIDTH), self.present(B, 2)
-            )
-            for s in CONFIG.input_sources
-        }
-
-
-def _call(_, module, *inputs):
-    return module(*inputs)
+        pixels = {s.name: self(B, 2, 2 * HEIGHT, 2 * WIDTH, s.channels) for s in CONFIG.input_sources}
+        return {name: Frames(x, self(B, 2, TIMECODE_WIDTH), self.present(B, 2)) for name, x in pixels.items()}
 
 
 class Case(NamedTuple):
     """What is compared; `framework` is the package aef_jax or aef_torch, and `rngs` is Flax's alone."""
 
     inputs: Callable[[Draw], tuple[Any, ...]]
-    build: Callable[..., Any] | None = None
+    build: Callable[..., Any] = lambda framework, config, **rngs: nnx.Dict() if rngs else torch.nn.ModuleDict()
     """(framework, config, **rngs) -> module."""
-    apply: Callable[..., Any] = _call
+    apply: Callable[..., Any] = lambda _, module, *inputs: module(*inputs)
     """(framework, module, *inputs) -> outputs."""
 
 
@@ -135,7 +134,7 @@ CASES = {
     ),
     "TimeOperator": Case(
         build=lambda framework, config, **rngs: framework.operators.TimeOperator(48, 4, 4, TIMECODE_WIDTH, **rngs),
-        inputs=lambda draw: (draw(3, T, 4, 6, 48), draw(3, T, TIMECODE_WIDTH), draw.present(3, T)),
+        inputs=lambda draw: (draw(3, T, 4, 6, 48), *draw.elements(3)),
     ),
     "PrecisionOperator": Case(
         build=lambda framework, config, **rngs: framework.operators.PrecisionOperator(24, **rngs),
@@ -156,20 +155,15 @@ CASES = {
     ),
     "STPBlock": Case(
         build=lambda framework, config, **rngs: framework.stp.STPBlock(config.model, **rngs),
-        inputs=lambda draw: (*draw.states(), draw(B, T, TIMECODE_WIDTH), draw.present(B, T)),
+        inputs=lambda draw: (*draw.states(), *draw.elements(B)),
     ),
     "STPEncoder": Case(
-        build=lambda framework, config, **rngs: framework.stp.STPEncoder(config.model, **rngs),
-        inputs=lambda draw: (draw.states()[0], draw(B, T, TIMECODE_WIDTH), draw.present(B, T)),
+        build=lambda framework, config, **rngs: framework.stp.STPEncoder(THREE_SCANNED_BLOCKS, **rngs),
+        inputs=lambda draw: (draw.states()[0], *draw.elements(B)),
     ),
     "TemporalSummary": Case(
         build=lambda framework, config, **rngs: framework.summary.TemporalSummary(config.model, **rngs),
-        inputs=lambda draw: (
-            draw(3, T, HEIGHT, WIDTH, MODEL.d_precision),
-            draw(3, T, TIMECODE_WIDTH),
-            draw.present(3, T),
-            draw(3, P, PERIOD_CODE_WIDTH),
-        ),
+        inputs=lambda draw: (draw(3, T, HEIGHT, WIDTH, 24), *draw.elements(3), draw(3, P, PERIOD_CODE_WIDTH)),
     ),
     "Decoder with angles": _decoder(SENTINEL1),
     "Decoder with binary facts": _decoder(PALSAR2),
@@ -186,3 +180,122 @@ CASES = {
         apply=_apply_model,
     ),
 }
+
+
+class Result(NamedTuple):
+    """All that one framework computes, by name; gradients are of the outputs' product with fixed random numbers."""
+
+    outputs: dict[str, np.ndarray]
+    parameter_gradients: dict[str, np.ndarray]
+    input_gradients: dict[str, np.ndarray]
+
+
+def _named(tree) -> dict[str, Any]:
+    return {jax.tree_util.keystr(path) or "it": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _cast(tree, dtype: str):
+    return jax.tree.map(lambda leaf: leaf if leaf.dtype == bool else leaf.astype(dtype), tree)
+
+
+def _config(dtype: str):
+    return replace(CONFIG, model=replace(MODEL, compute_dtype=dtype))
+
+
+def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
+    return Draw(2**32)(*shape)
+
+
+@cache
+def _given(name: str, seed: int) -> tuple[dict[str, np.ndarray], Any]:
+    """Weights, by PyTorch's names, and inputs. No bias stays 0, no scale 1: a test would not see them."""
+    draw = Draw(seed)
+    torch.manual_seed(seed)
+    initial = torch_arrays(CASES[name].build(aef_torch, CONFIG))
+    return {key: array + draw(*array.shape) / 10 for key, array in initial.items()}, CASES[name].inputs(draw)
+
+
+@cache
+def _by_torch(name: str, dtype: str, seed: int) -> Result:
+    weights, inputs = _cast(_given(name, seed), dtype)
+    module = CASES[name].build(aef_torch, _config(dtype)).to(getattr(torch, dtype))
+    load_torch(module, weights)
+    given = jax.tree.map(lambda leaf: to_tensor(leaf).requires_grad_(leaf.dtype != bool), inputs)
+    parameters = dict(module.named_parameters())
+    leaves = {key: leaf for key, leaf in _named(given).items() if leaf.requires_grad}
+    outputs = _named(CASES[name].apply(aef_torch, module, *given))
+    product = sum(torch.sum(out * to_tensor(_cotangent(out.shape))) for out in outputs.values())
+    gradients = [
+        torch.autograd.grad(product, list(named.values()), retain_graph=True, materialize_grads=True) if named else ()
+        for named in (parameters, leaves)
+    ]
+    groups = (outputs, dict(zip(parameters, gradients[0], strict=True)), dict(zip(leaves, gradients[1], strict=True)))
+    return Result(*({key: tensor.detach().numpy() for key, tensor in group.items()} for group in groups))
+
+
+@cache
+def _jax_function(name: str, dtype: str):
+    """The structure of the module, and what maps its state and the inputs to outputs and gradients."""
+    case = CASES[name]
+    graph, state = nnx.split(nnx.eval_shape(lambda: case.build(aef_jax, _config(dtype), rngs=nnx.Rngs(0))))
+    structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), state))
+
+    @jax.jit
+    def outputs_and_gradients(state, inputs):
+        def outputs(state, floats):
+            given = jax.tree.map(lambda x, leaf: leaf if x is None else x, floats, inputs, is_leaf=lambda x: x is None)
+            return _named(case.apply(aef_jax, nnx.merge(graph, state), *given))
+
+        floats = jax.tree.map(lambda leaf: None if leaf.dtype == bool else leaf, inputs)
+        results, pull_back = jax.vjp(outputs, state, floats)
+        return results, *pull_back({key: jnp.asarray(_cotangent(out.shape), out.dtype) for key, out in results.items()})
+
+    return structure, outputs_and_gradients
+
+
+@cache
+def _by_jax(name: str, dtype: str, seed: int) -> Result:
+    weights, inputs = _cast(_given(name, seed), dtype)
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        structure, outputs_and_gradients = _jax_function(name, dtype)
+        outputs, gradients, inputs = outputs_and_gradients(to_jax(structure, weights), inputs)
+        return Result(*(jax.tree.map(np.asarray, d) for d in (outputs, to_torch(structure, gradients), _named(inputs))))
+
+
+def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+    """Relative L2; of what is zero, only zero is not infinitely far."""
+    size, error = np.linalg.norm(truth), np.linalg.norm(found.astype(truth.dtype) - truth)
+    return error / size if size else np.inf * error if error else 0.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.erf(torch.ones(64, dtype=torch.float64))  # a process's first one has been seen to be off by 3e-11
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float64_agrees_to_the_last_digits(name):
+    found, truth = _by_jax(name, "float64", 0), _by_torch(name, "float64", 0)
+    for kind in Result._fields:
+        distances = {k: _distance(getattr(found, kind)[k], array) for k, array in getattr(truth, kind).items()}
+        assert distances.keys() == getattr(found, kind).keys()
+        assert {k: d for k, d in distances.items() if not d <= FLOAT64_BOUND} == {}, kind
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_is_as_exact_as_pytorchs(name):
+    """The root mean square, over tensors and draws, of their relative L2: each tensor counts alike, large or small."""
+    for kind in ("outputs", "parameter_gradients"):
+        errors = {}
+        for compute in (_by_jax, _by_torch):
+            distances = [
+                _distance(getattr(compute(name, "float32", seed), kind)[key], truth)
+                for seed in FLOAT32_SEEDS
+                for key, truth in getattr(_by_torch(name, "float64", seed), kind).items()
+            ]
+            errors[compute] = np.sqrt(np.mean(np.square(distances))) if distances else 0
+        assert errors[_by_jax] <= FLOAT32_RATIO_BOUND * errors[_by_torch], kind
