@@ -1,0 +1,78 @@
+"""The embedding field of a run's data from both frameworks, each from its own copy of the weights."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import torch
+
+import aef_torch.model
+from aef_jax.checkpoint import restore_params
+from aef_jax.data.examples import Period
+from aef_jax.data.sample import load_sample
+from aef_jax.embed import embed_with, make_embedder
+from aef_jax.field.geotiff import write_field
+from aef_jax.field.tiling import Embed, default_support, embed_site
+from aef_jax.run_folder import RunFolder
+from configs.batch import Frames
+from configs.run import Config
+from parity.convert import read_metadata
+from parity.mismatch import check
+from parity.model import abstract_torch
+from parity.tensors import load_torch, torch_specs
+from parity.weights_file import WeightsFile
+
+TOLERANCE = 1e-5
+"""How far the components of two unit vectors may lie apart, in float32 after the whole model."""
+
+
+def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> float:
+    """Writes PyTorch's field of a run's data over a valid period as GeoTIFF, as `aef embed` writes JAX's.
+
+    Returns the largest |difference| of any component of a unit vector between the two fields. Raises ValueError or
+    ModuleNotFoundError, with one sentence, for whatever is missing or does not fit, and writes nothing then.
+    """
+    config = run.read_config()
+    theirs, model = read_model(weights)
+    if (theirs.model, theirs.sources) != (config.model, config.sources):
+        raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
+    site, params = load_sample(), restore_params(run.checkpoints, config)
+    normalised = run.read_normalisation().apply(site, config.sources)
+    field = embed_site(torch_embedder(model), normalised, config, period)
+    with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default
+        reference = embed_with(make_embedder(config), params, normalised, config, period)
+    write_field(
+        output,
+        field,
+        crs=site.crs,
+        transform=site.transform,
+        period=period,
+        support=default_support(period, config),
+        model=weights.name,
+    )
+    return float(np.abs(field - reference).max())
+
+
+def read_model(weights: Path) -> tuple[Config, aef_torch.model.AlphaEarth]:
+    """The config that a weights file carries, and its PyTorch model on the CPU.
+
+    Raises ValueError where the file is damaged or says not what it is of, WeightsError where its tensors do not fit.
+    """
+    file = WeightsFile.open(weights)
+    config, _ = read_metadata(file)
+    model = abstract_torch(config)
+    check(file.specs, torch_specs(model))
+    model = model.to_empty(device="cpu").eval()
+    load_torch(model, file.read())
+    return config, model
+
+
+def torch_embedder(model: aef_torch.model.AlphaEarth) -> Embed:
+    """The model as `embed_site` calls it, with NumPy's arrays in and out."""
+
+    @torch.inference_mode()
+    def embed(frames: dict[str, Frames], periods: np.ndarray) -> np.ndarray:
+        tensors = {name: Frames(*map(torch.from_numpy, arrays)) for name, arrays in frames.items()}
+        return model(tensors, torch.from_numpy(periods)).numpy()
+
+    return embed
