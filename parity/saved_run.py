@@ -76,7 +76,10 @@ def write_run(run: Path, saved: Saved, params: nnx.State, overwrite: bool) -> No
         folder.config_path.write_text(saved.config)
         if saved.normalisation is not None:
             folder.normalisation_path.write_text(saved.normalisation)
-            folder.read_normalisation()
+            try:
+                folder.read_normalisation()
+            except (ValueError, RecursionError) as error:
+                raise ValueError("what the weights carry as their normalisation is not one of a run") from error
         save_params(folder.checkpoints, params, saved.step)
 
 
