@@ -34,9 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = _documented(commands.add_parser, name="train", help="train a preset, a config file, or go on with a run")
-    train.add_argument(
-        "what", metavar="PRESET|CONFIG.json|RUN", help=f"{', '.join(PRESETS)}; a file; or a run's folder"
-    )
+    train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
     train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
     train.set_defaults(function=_train, takes_settings=True)
 
@@ -46,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
-    embed.add_argument(
-        "--dtype", choices=("int8", "float32"), default="int8", help="int8 is the release's quantisation"
-    )
+    embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
     embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif", help="a PNG is put beside it")
     embed.set_defaults(function=_embed, takes_settings=False)
 
@@ -66,13 +62,13 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.sample import load_sample, split_sample
     from aef_jax.run_folder import RunFolder
     from aef_jax.sharding import use_all_cores
-    from aef_jax.train import TrainingData, train
+    from aef_jax.train import train
 
     config, default = _resolve(options.what, settings)
     folder = RunFolder(options.run or default)
     use_all_cores(config.training.batch)
     whole = load_sample()
-    done = train(config, folder, TrainingData(whole, *split_sample(whole)))
+    done = train(config, folder, whole, split_sample(whole))
     if done < config.training.steps:
         print(f"stopped after {done} of {config.training.steps} steps, all saved; go on with: aef train {folder.path}")
     else:

@@ -9,9 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from aef_jax.checkpoint import restore_params
-from aef_jax.data.site import Period
 from aef_jax.data.sample import load_sample
-from aef_jax.data.site import Site
+from aef_jax.data.site import Period, Site
 from aef_jax.field.geotiff import write_field
 from aef_jax.field.tiling import default_support, embed_site
 from aef_jax.pictures import write_field_png

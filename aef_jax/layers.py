@@ -13,21 +13,19 @@ from jaxtyping import Array, Float
 _kernel_init = nnx.initializers.lecun_normal()
 
 
-def _as_input(arrays, *, dtype=None, inexact=True):
-    """Flax's `promote_dtype` slot, filled with: cast the parameters to the dtype of the input, which comes first."""
-    return tuple(a if a is None else jnp.asarray(a, arrays[0].dtype) for a in arrays)
-
-
 class Linear(nnx.Linear):
     def __init__(self, inputs: int, outputs: int, bias: bool = True, *, rngs: nnx.Rngs):
-        super().__init__(inputs, outputs, use_bias=bias, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs)
+        super().__init__(inputs, outputs, use_bias=bias, kernel_init=_kernel_init, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
+        return _plus_bias(x @ self.kernel[...].astype(x.dtype), self.bias)
 
 
 class LayerNorm(nnx.LayerNorm):
     """Over the last axis, in at least float32. The fast variance loses digits where the mean is large."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
-        super().__init__(width, epsilon=1e-5, use_fast_variance=False, promote_dtype=_as_input, rngs=rngs)
+        super().__init__(width, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B C"]) -> Float[Array, "*B C"]:
         return super().__call__(at_least_float32(x)).astype(x.dtype)
@@ -37,18 +35,20 @@ class Conv(nnx.Conv):
     """A 3x3 convolution that keeps the grid."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
-        super().__init__(
-            inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
-        )
+        super().__init__(inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B H W O"]:
+        return _plus_bias(_convolve(x, self.kernel[...], stride=1, padding=1), self.bias)
 
 
 class Down(nnx.Conv):
     """A step of x2 down the pyramid. With a 4x4 kernel each cell is centred on the four that it replaces."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
-        super().__init__(
-            inputs, outputs, (4, 4), strides=2, padding=1, kernel_init=_kernel_init, promote_dtype=_as_input, rngs=rngs
-        )
+        super().__init__(inputs, outputs, (4, 4), strides=2, padding=1, kernel_init=_kernel_init, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B H/2 W/2 O"]:
+        return _plus_bias(_convolve(x, self.kernel[...], stride=2, padding=1), self.bias)
 
 
 class Up(nnx.ConvTranspose):
@@ -58,9 +58,8 @@ class Up(nnx.ConvTranspose):
         super().__init__(inputs, outputs, (2, 2), strides=(2, 2), transpose_kernel=True, kernel_init=_flat, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
-        x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
-        cells = x @ rearrange(kernel, "i j o c -> c (i j o)")
-        return rearrange(cells, "... h w (i j o) -> ... (h i) (w j) o", i=2, j=2) + bias
+        cells = x @ rearrange(self.kernel[...].astype(x.dtype), "i j o c -> c (i j o)")
+        return _plus_bias(rearrange(cells, "... h w (i j o) -> ... (h i) (w j) o", i=2, j=2), self.bias)
 
 
 class SmoothUp(nnx.ConvTranspose):
@@ -74,16 +73,28 @@ class SmoothUp(nnx.ConvTranspose):
         super().__init__(inputs, outputs, (4, 4), strides=(2, 2), transpose_kernel=True, kernel_init=_smooth, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
-        x, kernel, bias = _as_input((x, self.kernel[...], self.bias[...]))
         height, width, _ = x.shape[-3:]
-        frames = jnp.pad(x.reshape(-1, *x.shape[-3:]), [(0, 0), (1, 1), (1, 1), (0, 0)])
         # output 2m sees cells m - 1 and m through taps 3 and 1; output 2m + 1 sees m and m + 1 through taps 2 and 0
-        taps = rearrange(kernel[::-1, ::-1], "(i p) (j q) o c -> i j c (p q o)", p=2, q=2)
-        phases = jax.lax.conv_general_dilated(frames, taps, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        phases = rearrange(phases, "n h w (p q o) -> p q n h w o", p=2, q=2)
-        rows = [[phases[p, q, :, p : p + height, q : q + width] for q in (0, 1)] for p in (0, 1)]
-        out = rearrange(jnp.asarray(rows), "p q n h w o -> n (h p) (w q) o") + bias
-        return out.reshape(*x.shape[:-3], *out.shape[1:])
+        taps = rearrange(self.kernel[...][::-1, ::-1], "(i p) (j q) o c -> i j c (p q o)", p=2, q=2)
+        phases = rearrange(_convolve(x, taps, stride=1, padding=1), "... h w (p q o) -> p q ... h w o", p=2, q=2)
+        rows = [[phases[p, q, ..., p : p + height, q : q + width, :] for q in (0, 1)] for p in (0, 1)]
+        return _plus_bias(rearrange(jnp.asarray(rows), "p q ... h w o -> ... (h p) (w q) o"), self.bias)
+
+
+def _convolve(
+    x: Float[Array, "*B H W I"], kernel: Float[Array, "K K I O"], stride: int, padding: int
+) -> Float[Array, "*B _ _ O"]:
+    frames = x.reshape(-1, *x.shape[-3:])
+    strides, paddings = (stride, stride), ((padding, padding), (padding, padding))
+    axes = ("NHWC", "HWIO", "NHWC")
+    out = jax.lax.conv_general_dilated(frames, kernel.astype(x.dtype), strides, paddings, dimension_numbers=axes)
+    return out.reshape(*x.shape[:-3], *out.shape[1:])
+
+
+def _plus_bias(x: Float[Array, "*B O"], bias: nnx.Param | None) -> Float[Array, "*B O"]:
+    """`x + bias`. Spread out before the cast, so that the bias's gradient is summed in float32: XLA's CPU backend sums
+    bfloat16 in bfloat16, and loses half of it."""
+    return x if bias is None else x + jnp.broadcast_to(bias[...], x.shape).astype(x.dtype)
 
 
 def _flat(key: Array, shape: tuple[int, ...], dtype=jnp.float32) -> Array:

@@ -27,7 +27,7 @@ def reconstruction_error(
         # a class becomes a distribution, so that a coarser cell can hold a mixture of classes
         target = jax.nn.one_hot(target, source.classes, dtype=prediction.dtype)
         prediction, valid = jax.nn.softmax(prediction), valid[..., None]
-    target = jnp.where(valid, target, 0)
+    target = jnp.where(valid, target, 0).astype(prediction.dtype)
     if source.regrid_m:
         side = round(source.regrid_m / PIXEL_M)
         prediction, _ = regrid(prediction, valid, side, grid_offset)
@@ -57,7 +57,8 @@ def shift_invariant(
 ) -> Float[Array, ""]:
     """The mean error of each sequence at its best planar shift of up to `radius` pixels, over the batch.
 
-    The error at a shift is averaged over the valid pixels that still overlap. Sequences count by their valid elements.
+    The error at a shift is averaged over the valid pixels that still overlap; where none does, that shift is not in the
+    running, or it would be a perfect fit. Sequences count by their valid elements.
     """
     height, width = target.shape[1:3]
     around = ((0, 0), (radius, radius), (radius, radius), (0, 0))
@@ -69,8 +70,11 @@ def shift_invariant(
             slice(radius + down, radius + down + height),
             slice(radius + right, radius + right + width),
         )
-        elements = jnp.where(padded[here], error(prediction, target[here]), 0)
-        return _mean(elements, padded[here])
+        counted = padded[here]
+        elements = jnp.where(counted, error(prediction, target[here]), 0)
+        # finite, so that a sequence with nothing valid can be weighted by 0
+        worst = jnp.finfo(elements.dtype).max
+        return jnp.where(jnp.any(counted, axis=(1, 2, 3)), _mean(elements, counted), worst)
 
     steps = range(-radius, radius + 1)
     shifts = [(down, right) for down in steps for right in steps if down**2 + right**2 <= radius**2]
@@ -86,7 +90,9 @@ def regrid(
     rows, columns = (_membership(x.shape[1 + axis], side, offset[:, axis], x.dtype) for axis in (0, 1))
 
     def total(pixels):
-        return jnp.einsum("b i y, b j x, b y x c -> b i j c", rows, columns, pixels)
+        # sums of single pixels: an accelerator's default precision would round each of them first
+        pixels = jnp.einsum("b i y, b y x c -> b i x c", rows, pixels, precision="highest")
+        return jnp.einsum("b j x, b i x c -> b i j c", columns, pixels, precision="highest")
 
     count = total(valid.astype(x.dtype))
     return total(jnp.where(valid, x, 0)) / jnp.maximum(count, 1), count > 0

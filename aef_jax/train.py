@@ -1,13 +1,12 @@
 """The training loop, from top to bottom."""
 
-from typing import NamedTuple
-
 import jax
 from tqdm import tqdm
 
 from aef_jax.checkpoint import Checkpointer
 from aef_jax.data.heldout import heldout_examples
 from aef_jax.data.pipeline import training_batches
+from aef_jax.data.sample import Split
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
 from aef_jax.evaluate import Evaluator
@@ -20,15 +19,7 @@ from aef_jax.stopping import StopRequest
 from configs.run import Config
 
 
-class TrainingData(NamedTuple):
-    """What a run learns from and is tested on, in the bands' own units."""
-
-    whole: Site
-    training: Site
-    heldout: Site
-
-
-def train(config: Config, folder: RunFolder, data: TrainingData) -> int:
+def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
     """Trains to `training.steps`, from the folder's latest checkpoint if it has one; returns the steps done.
 
     Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it.
@@ -39,11 +30,11 @@ def train(config: Config, folder: RunFolder, data: TrainingData) -> int:
     check_batch(config.training.batch, mesh)
 
     # Data
-    normalisation = Normalisation.of(data.training, config.sources)
-    whole, training, heldout = (normalisation.apply(site, config.sources) for site in data)
+    normalisation = Normalisation.of(split.training, config.sources)
+    whole, training, heldout = (normalisation.apply(site, config.sources) for site in (whole, *split[:2]))
     batches = training_batches(training, config)
     source = next(source for source in config.input_sources if source.name in heldout.series)
-    evaluator = Evaluator(heldout_examples(heldout, source, config), source, config, mesh)
+    evaluator = Evaluator(heldout_examples(heldout, source, split.heldout_ms, config), source, config, mesh)
 
     # State
     folder.start(config, normalisation)

@@ -1,9 +1,10 @@
 """Held-out examples: each clear frame of each tile once, always with the same draws; and what is to be beaten there."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from aef_jax.data.examples import Place, draw_example
 from aef_jax.data.site import Series, Site
@@ -24,18 +25,21 @@ class HeldoutExample(NamedTuple):
     time_ms: int
 
 
-def heldout_examples(site: Site, source: Source, config: Config) -> list[HeldoutExample]:
-    """Every frame of `source` that shows enough of a tile, for every tile that fits the site without overlap.
+def heldout_examples(
+    site: Site, source: Source, times_ms: Int64[np.ndarray, "M"], config: Config
+) -> list[HeldoutExample]:
+    """The frames of `source` at `times_ms` that show enough of a tile, for every tile that fits without overlap.
 
-    The support period is centred on the target as far as the site's years allow. Raises ValueError where there is none.
+    The support period is centred on the target as far as the site's years allow; all its other frames are inputs, as
+    at inference. Raises ValueError where no frame shows enough.
     """
-    side = config.data.tile_side
+    side, config = config.data.tile_side, _with_all_frames(site, config)
     examples = []
     for row in _origins(site.shape[0], side):
         for column in _origins(site.shape[1], side):
             tile = site.series[source.name].window(slice(row, row + side), slice(column, column + side))
             shown = tile.valid.mean(axis=(1, 2, 3)) >= config.data.least_target_fraction
-            for index in np.flatnonzero(shown):
+            for index in np.flatnonzero(shown & np.isin(tile.time_ms, times_ms)):
                 time_ms = int(tile.time_ms[index])
                 place = Place(row, column, _support(tile, time_ms, config))
                 rng = np.random.default_rng([row, column, int(index)])
@@ -58,6 +62,18 @@ def persistence(series: Series, target_ms: int) -> Float32[np.ndarray, "H W C"]:
     for index in nearest_first[::-1]:
         forecast = np.where(series.valid[index], series.pixels[index], forecast)
     return forecast
+
+
+def _with_all_frames(site: Site, config: Config) -> Config:
+    """Frame budgets that hold every frame of any support period."""
+    length = config.data.support_days * DAY_MS
+    budgets = {}
+    for name, series in site.series.items():
+        budgets[name] = int(
+            (np.searchsorted(series.time_ms, series.time_ms + length) - np.arange(len(series.time_ms))).max()
+        )
+    sources = tuple(replace(s, frame_budget=budgets[s.name]) if s.name in budgets else s for s in config.sources)
+    return replace(config, sources=sources)
 
 
 def _origins(length: int, side: int) -> range:

@@ -6,21 +6,22 @@ Two NetCDF files, at 10 m and at 20 m, hold the five Sentinel-2 bands of AEF on 
 
 import importlib.util
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 from scipy.ndimage import zoom
 
-from aef_jax.data.site import Series, Site, to_ms
+from aef_jax.data.site import Series, Site
 from configs.sources import SENTINEL2
 
-NOT_CLEAR = (0, 1, 3, 8, 9, 10)
-"""Classes of the scene classification that count as no observation: no data, defective, cloud shadow, clouds."""
+CLEAR = (4, 5, 6, 7, 11)
+"""Classes of the scene classification that count as observations: vegetation, bare soil, water, unclassified, snow.
+What is left out: no data, defective, dark (where much cloud shadow hides), cloud shadow, clouds and cirrus."""
 
 TRAINING_COLUMNS = slice(0, 64)
 HELDOUT_COLUMNS = slice(68, 100)
-HELDOUT_FROM = "2020-01-01"
-HELDOUT_UNTIL = "2021-01-02"
+HELDOUT_EVERY = 5
 
 
 def load_sample() -> Site:
@@ -35,7 +36,7 @@ def load_sample() -> Site:
     bands["B11"] = _to_10m(coarse["B11"].values.astype(np.float32))
     stored = np.stack([bands[band.name] for band in SENTINEL2.bands], axis=-1)
     pixels = np.where(stored > 0, stored, np.nan)  # 0 is the file's no data
-    clear = ~np.isin(fine["SCL"].values, NOT_CLEAR)
+    clear = np.isin(fine["SCL"].values, CLEAR)
     series = Series(
         pixels,
         clear[..., None] & np.isfinite(pixels),
@@ -48,13 +49,20 @@ def load_sample() -> Site:
     )
 
 
-def split_sample(site: Site) -> tuple[Site, Site]:
-    """Training and held-out parts, apart in space and in time: other ground, and a year that training never saw."""
-    rows = slice(0, site.shape[0])
-    start = min(int(series.time_ms[0]) for series in site.series.values())
-    training = site.window(rows, TRAINING_COLUMNS).between(start, to_ms(HELDOUT_FROM))
-    heldout = site.window(rows, HELDOUT_COLUMNS).between(to_ms(HELDOUT_FROM), to_ms(HELDOUT_UNTIL))
-    return training, heldout
+class Split(NamedTuple):
+    """Training and held-out ground, apart in space and in time: what is tested was never seen."""
+
+    training: Site
+    heldout: Site
+    heldout_ms: Int64[np.ndarray, "M"]
+    """Acquisition times of the held-out targets; training has no frame of these."""
+
+
+def split_sample(site: Site) -> Split:
+    """The west of the site without every fifth frame, and the east, where those frames are to be reconstructed."""
+    rows, heldout_ms = slice(0, site.shape[0]), site.series[SENTINEL2.name].time_ms[::HELDOUT_EVERY]
+    west, east = site.window(rows, TRAINING_COLUMNS), site.window(rows, HELDOUT_COLUMNS)
+    return Split(west.without(heldout_ms), east, heldout_ms)
 
 
 def _open(name: str):

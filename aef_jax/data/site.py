@@ -26,12 +26,18 @@ class Series:
 
     def between(self, start_ms: int, end_ms: int) -> "Series":
         """The frames acquired in [start, end)."""
-        chosen = slice(*np.searchsorted(self.time_ms, [start_ms, end_ms]))
-        return Series(*(array[chosen] for array in (self.pixels, self.valid, self.time_ms, self.metadata)))
+        return self._chosen(slice(*np.searchsorted(self.time_ms, [start_ms, end_ms])))
+
+    def without(self, times_ms: Int64[np.ndarray, "M"]) -> "Series":
+        """All frames but those acquired at some times."""
+        return self._chosen(~np.isin(self.time_ms, times_ms))
 
     def window(self, rows: slice, columns: slice) -> "Series":
         """The part of the ground that `rows` and `columns` of the grid cut out."""
         return replace(self, pixels=self.pixels[:, rows, columns], valid=self.valid[:, rows, columns])
+
+    def _chosen(self, frames: slice | Bool[np.ndarray, "N"]) -> "Series":
+        return Series(*(array[frames] for array in (self.pixels, self.valid, self.time_ms, self.metadata)))
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,10 @@ class Site:
     def between(self, start_ms: int, end_ms: int) -> "Site":
         """The frames acquired in [start, end)."""
         return replace(self, series={name: series.between(start_ms, end_ms) for name, series in self.series.items()})
+
+    def without(self, times_ms: Int64[np.ndarray, "M"]) -> "Site":
+        """All frames but those acquired at some times."""
+        return replace(self, series={name: series.without(times_ms) for name, series in self.series.items()})
 
     def window(self, rows: slice, columns: slice) -> "Site":
         """A rectangle of the ground; `rows` and `columns` have a start and a stop."""

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.atomic import replacing
-from aef_jax.data.site import Period
-from aef_jax.data.site import Affine
+from aef_jax.data.site import Affine, Period
 from aef_jax.field.quantise import NO_DATA, dequantise, quantise
 
 DEQUANTISE = "x = sign(q) * (|q| / 127.5)**2; -128 is no data; then divide each pixel's vector by its length"

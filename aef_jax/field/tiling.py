@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from tqdm import tqdm
 
-from aef_jax.data.site import Period
 from aef_jax.data.scaling import CLIP_SIGMA
-from aef_jax.data.site import Site
+from aef_jax.data.site import Period, Site
 from configs.batch import Frames
 from configs.model import PIXELS_PER_SPACE_CELL
 from configs.run import Config
