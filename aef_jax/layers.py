@@ -4,6 +4,9 @@ Every layer computes in the dtype of its input: parameters stay in theirs and ar
 compute dtype is chosen where data enters the model, and nowhere else.
 """
 
+# pyright: reportIncompatibleMethodOverride=false
+# a layer takes x and nothing else
+
 import jax
 import jax.numpy as jnp
 from einops import rearrange

@@ -34,8 +34,10 @@ def assert_sample(sample: np.ndarray, radial: np.ndarray, mean: np.ndarray):
     """On the sphere, at the cosine that the noise says, and with no direction preferred."""
     sample, mean = sample.astype(np.float64), mean.astype(np.float64)
     mean /= np.linalg.norm(mean)
-    np.testing.assert_allclose(np.linalg.norm(sample, axis=-1), 1, atol=1e-6)
-    np.testing.assert_allclose(np.sum((sample - mean) ** 2, axis=-1) / 2, radial, rtol=1e-3, atol=1e-6)
+    # in few dimensions some directions lie nearly along the mean, and their tangent is a small difference
+    rounding = 1e-6 if len(mean) > 3 else 1e-5
+    np.testing.assert_allclose(np.linalg.norm(sample, axis=-1), 1, atol=rounding)
+    np.testing.assert_allclose(np.sum((sample - mean) ** 2, axis=-1) / 2, radial, rtol=1e-3, atol=rounding)
     basis = np.linalg.svd(mean[None])[2][1:]  # of the tangent space
     tangent = sample @ basis.T
     tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)
