@@ -1,0 +1,64 @@
+"""The losses once more, element by element in float64, for the tests of either framework.
+
+An image is a dictionary from places (row, column, band) to numbers, or (row, column) to distributions over classes.
+What is invalid is not in it.
+"""
+
+from collections import defaultdict
+from itertools import product
+
+import numpy as np
+from scipy.special import softmax, xlogy
+
+from configs.source import Source
+
+Image = dict[tuple[int, ...], np.ndarray]
+
+
+def reconstruction_error(source: Source, *batch: np.ndarray) -> float:
+    """Of predictions, targets, masks and grid offsets: each sequence's error counts by its valid elements."""
+    errors, counts = zip(*(sequence_error(source, *arrays) for arrays in zip(*batch, strict=True)), strict=True)
+    return np.dot(errors, counts) / max(sum(counts), 1)
+
+
+def sequence_error(
+    source: Source, prediction: np.ndarray, target: np.ndarray, valid: np.ndarray, offset: np.ndarray
+) -> tuple[float, int]:
+    """The error of one sequence at its best shift, and how many valid elements it has."""
+    prediction = prediction.astype(np.float64)
+    if source.kind == "classes":
+        prediction, target = softmax(prediction, axis=-1), target[..., None] == np.arange(source.classes)
+    if source.regrid_m:
+        seen, wanted = (cell_means(image(x, valid), int(source.regrid_m) // 10, offset) for x in (prediction, target))
+    else:
+        seen, wanted = image(prediction, np.ones_like(valid)), image(target, valid)
+    means = [np.mean(errors) for errors in map(list, shifted_errors(source, seen, wanted)) if errors]
+    return min(means, default=0), len(wanted)
+
+
+def image(x: np.ndarray, valid: np.ndarray) -> Image:
+    return {place: x[place].astype(np.float64) for place in np.ndindex(*valid.shape) if valid[place]}
+
+
+def cell_means(pixels: Image, side: int, offset: np.ndarray) -> Image:
+    cells = defaultdict(list)
+    for (row, column, *band), value in pixels.items():
+        cells[((row + offset[0]) // side, (column + offset[1]) // side, *band)].append(value)
+    return {cell: np.mean(values, axis=0) for cell, values in cells.items()}
+
+
+def shifts(metres: float) -> list[tuple[int, int]]:
+    """All planar shifts, in whole pixels of 10 m, no longer than that."""
+    steps = range(-int(metres // 10), int(metres // 10) + 1)
+    return [shift for shift in product(steps, steps) if 10 * np.hypot(*shift) <= metres]
+
+
+def shifted_errors(source: Source, prediction: Image, target: Image):
+    """For each shift, the errors where both images still have something."""
+    for down, right in shifts(source.shift_invariant_m):
+        moved = {(row + down, column + right, *band): value for (row, column, *band), value in prediction.items()}
+        yield (error(source, moved[place], target[place]) for place in target.keys() & moved.keys())
+
+
+def error(source: Source, prediction: np.ndarray, target: np.ndarray) -> float:
+    return np.sum(-xlogy(target, prediction)) if source.kind == "classes" else np.abs(prediction - target)
