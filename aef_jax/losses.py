@@ -106,7 +106,8 @@ def _membership(length: int, side: int, offset: Int[Array, "B"], dtype) -> Float
 
 def uniformity(mu: Float[Array, "B P H W D"]) -> Float[Array, ""]:
     """mean |mu . mu'|, mu' the embedding of the same pixel in the next sequence of the batch: another place."""
-    return jnp.mean(l1(jnp.sum(mu * jnp.roll(mu, 1, axis=0), axis=-1), 0))
+    cosine = jnp.sum(mu * jnp.roll(mu, 1, axis=0), axis=-1)
+    return jnp.mean(l1(cosine, jnp.zeros_like(cosine)))
 
 
 def consistency(teacher: Float[Array, "B H W D"], student: Float[Array, "B H W D"]) -> Float[Array, ""]:

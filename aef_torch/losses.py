@@ -107,7 +107,8 @@ def _membership(length: int, side: int, offset: Int[Tensor, "B"], dtype: torch.d
 
 def uniformity(mu: Float[Tensor, "B P H W D"]) -> Float[Tensor, ""]:
     """mean |mu . mu'|, mu' the embedding of the same pixel in the next sequence of the batch: another place."""
-    return torch.mean(torch.abs(torch.sum(mu * torch.roll(mu, 1, dims=0), dim=-1)))
+    cosine = torch.sum(mu * torch.roll(mu, 1, dims=0), dim=-1)
+    return torch.mean(l1(cosine, torch.zeros_like(cosine)))
 
 
 def consistency(teacher: Float[Tensor, "B H W D"], student: Float[Tensor, "B H W D"]) -> Float[Tensor, ""]:

@@ -28,12 +28,16 @@ def objective(
     student = model(student_frames, batch.shared_period[:, None])
 
     terms = _reconstruction_terms(model, batch, von_mises_fisher(teacher[:, :-1], noise), sources)
-    weights = sum(source.weight for source in sources)
-    terms["reconstruction"] = sum(s.weight * terms[f"reconstruction/{s.name}"] for s in sources) / weights
+    total = sum(source.weight for source in sources)
+    shares = (s.weight / total * terms[f"reconstruction/{s.name}"] for s in sources)
+    terms["reconstruction"] = sum(shares, start=torch.zeros(()))
     terms["uniformity"] = losses.uniformity(teacher)
     terms["consistency"] = losses.consistency(teacher[:, -1], student[:, 0])
-    terms["loss"] = sum(
-        getattr(config.objective, name) * terms[name] for name in ("reconstruction", "uniformity", "consistency")
+    weights = config.objective
+    terms["loss"] = (
+        weights.reconstruction * terms["reconstruction"]
+        + weights.uniformity * terms["uniformity"]
+        + weights.consistency * terms["consistency"]
     )
     return terms["loss"], terms
 

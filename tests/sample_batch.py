@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from configs.batch import Frames
+from configs.batch import Batch, BottleneckNoise, Frames, Target
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.run import Config
+from configs.source import Source
 from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2, TEXT
-from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
+from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
 
 SHRUNK = replace(
     TINY,
@@ -51,3 +52,29 @@ def random_frames(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> dic
 
 def random_periods(number: int = 2, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (BATCH, number, PERIOD_CODE_WIDTH)).astype(np.float32)
+
+
+def random_batch(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> tuple[Batch, BottleneckNoise]:
+    """A step's data with a target of every decoded source; the student sees some of the teacher's frames."""
+    generator = np.random.default_rng(seed)
+    frames = random_frames(config, side, seed)
+    student = {name: f.present & (generator.random(f.present.shape) < 0.5) for name, f in frames.items()}
+    targets = {source.name: _random_target(source, side, generator) for source in config.decoded_sources}
+    shape = BATCH, len(targets), side, side
+    radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
+    noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
+    return Batch(frames, student, targets, random_periods(1, seed)[:, 0]), noise
+
+
+def _random_target(source: Source, side: int, generator: np.random.Generator) -> Target:
+    classes = source.kind == "classes"
+    shape = (BATCH, side, side) if classes else (BATCH, side, side, source.channels)
+    pixels = generator.standard_normal(shape, np.float32)
+    return Target(
+        generator.integers(source.classes, size=shape, dtype=np.int32) if classes else pixels,
+        generator.random(shape) < 0.7,
+        generator.uniform(-1, 1, (BATCH, PERIOD_CODE_WIDTH)).astype(np.float32),
+        generator.uniform(-1, 1, (BATCH, RELATIVE_TIMECODE_WIDTH * source.timed)).astype(np.float32),
+        generator.uniform(-1, 1, (BATCH, source.metadata_width)).astype(np.float32),
+        generator.integers(max(1, round(source.regrid_m / 10)), size=(BATCH, 2), dtype=np.int32),
+    )
