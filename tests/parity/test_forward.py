@@ -51,22 +51,17 @@ class Draw:
     def present(self, *shape: int) -> np.ndarray:
         """At least one element of the first sequence, exactly one of the second, none of a third."""
         mask = self.generator.random(shape) < 0.6
-        mask[0, 0] = True
-        mask[1] = np.arange(shape[1]) == 1
-        mask[2:] = False
+        mask[0, 0], mask[1], mask[2:] = True, np.arange(shape[1]) == 1, False
         return mask
 
     def elements(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """Their timecodes, and which are present."""
         return self(batch, T, TIMECODE_WIDTH), self.present(batch, T)
 
-    def states(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def states(self) -> tuple[np.ndarray, ...]:
         """Of precision, time and space."""
-        return (
-            self(B, T, HEIGHT, WIDTH, MODEL.d_precision),
-            self(B, T, HEIGHT // 4, WIDTH // 4, MODEL.d_time),
-            self(B, T, HEIGHT // 8, WIDTH // 8, MODEL.d_space),
-        )
+        grids = (1, MODEL.d_precision), (4, MODEL.d_time), (8, MODEL.d_space)
+        return tuple(self(B, T, HEIGHT // step, WIDTH // step, width) for step, width in grids)
 
     def noise(self, *shape: int) -> BottleneckNoise:
         return BottleneckNoise(self(*shape) ** 2 / 100, self(*shape, MODEL.embedding))
@@ -138,7 +133,7 @@ CASES = {
     ),
     "PrecisionOperator": Case(
         build=lambda framework, config, **rngs: framework.operators.PrecisionOperator(24, **rngs),
-        inputs=lambda draw: (draw(B, T, HEIGHT, WIDTH, 24),),
+        inputs=lambda draw: (30 + draw(B, T, HEIGHT, WIDTH, 24),),  # a variance must stand a large mean
     ),
     "Analysis": Case(
         build=lambda framework, config, **rngs: framework.pyramid.Analysis(config.model, **rngs),
