@@ -20,6 +20,8 @@ class Decoder(nnx.Module):
     def __init__(self, source: Source, config: ModelConfig, *, rngs: nnx.Rngs):
         width = config.decoder_width
         conditions = condition_width(source)
+        # a unit vector's numbers are small; without this a decoder hears little but the time, and learns slowly (ours)
+        self.scale = config.embedding**0.5
         self.embedding = Linear(config.embedding, width, rngs=rngs)
         self.conditions = Linear(conditions, width, bias=False, rngs=rngs) if conditions else None
         self.hidden = Linear(width, width, rngs=rngs)
@@ -31,7 +33,7 @@ class Decoder(nnx.Module):
         when: Float[Array, "B R"],
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
-        x = self.embedding(sample)
+        x = self.embedding(sample * self.scale)
         if self.conditions is not None:
             x = x + self.conditions(jnp.concatenate([when, metadata], axis=-1))[:, None, None]
         return self.out(gelu(self.hidden(gelu(x))))

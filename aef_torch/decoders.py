@@ -21,6 +21,8 @@ class Decoder(nn.Module):
         super().__init__()
         width = config.decoder_width
         conditions = condition_width(source)
+        # a unit vector's numbers are small; without this a decoder hears little but the time, and learns slowly (ours)
+        self.scale = config.embedding**0.5
         self.embedding = Linear(config.embedding, width)
         self.conditions = Linear(conditions, width, bias=False) if conditions else None
         self.hidden = Linear(width, width)
@@ -32,7 +34,7 @@ class Decoder(nn.Module):
         when: Float[Tensor, "B R"],
         metadata: Float[Tensor, "B M"],
     ) -> Float[Tensor, "B H W O"]:
-        x = self.embedding(sample)
+        x = self.embedding(sample * self.scale)
         if self.conditions is not None:
             x = x + self.conditions(torch.cat([when, metadata], dim=-1))[:, None, None]
         return self.out(gelu(self.hidden(gelu(x))))
