@@ -1,12 +1,18 @@
 """A config as JSON: what a run writes into its folder, and can be started from."""
 
 import json
+import math
 import types
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.run import Config
+
+_LISTED = 20
+"""Names that a hint lists at most."""
+_SHOWN = 80
+"""Characters of a wrong value that a message repeats at most."""
 
 
 def to_json(config: Config) -> str:
@@ -17,7 +23,9 @@ def from_json(text: str) -> Config:
     """Raises ValueError, with one sentence, where the text is not a whole config or a value is out of range."""
     try:
         tree = json.loads(text)
-    except json.JSONDecodeError as error:
+    except RecursionError:
+        raise ValueError("not a config: the JSON is nested too deeply") from None
+    except ValueError as error:
         raise ValueError(f"not JSON: {error}") from None
     return typed(tree, Config, "config")
 
@@ -34,16 +42,20 @@ def typed(value: Any, kind: Any, where: str) -> Any:
     if origin is tuple:
         _expected(isinstance(value, list | tuple), value, where, "a list")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        _expected(len(value) == len(kinds), value, where, f"a list of {len(kinds)}")
         return tuple(typed(item, k, f"{where}[{i}]") for i, (item, k) in enumerate(zip(value, kinds, strict=True)))
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float:
+        return _finite(value, where)
     return _expected(type(value) is kind, value, where, f"a value of type {kind.__name__}")
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """A hint for a name that is not known: the nearest one that is, or all there are."""
+    """A hint for a name that is not known: the nearest one that is, or all there are, if they are few."""
     close = get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(valid)}"
+    if close:
+        return f"did you mean {close[0]}?"
+    more = ", ..." if len(valid) > _LISTED else ""
+    return f"expected one of {', '.join(valid[:_LISTED])}{more}"
 
 
 def _dataclass(value: Any, kind: Any, where: str) -> Any:
@@ -59,7 +71,21 @@ def _dataclass(value: Any, kind: Any, where: str) -> Any:
     return kind(**{name: typed(value[name], hints[name], f"{where}.{name}") for name in names})
 
 
+def _finite(value: Any, where: str) -> float:
+    """A finite float, of what JSON, Python's reader of which knows NaN and Infinity, has as a number."""
+    _expected(type(value) in (int, float), value, where, "a value of type float")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{where} is {number}, expected a finite number")
+    return number
+
+
 def _expected(holds: bool, value: Any, where: str, expected: str) -> Any:
     if not holds:
-        raise ValueError(f"{where} is {value!r}, expected {expected}")
+        text = repr(value)
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise ValueError(f"{where} is {shown}, expected {expected}")
     return value

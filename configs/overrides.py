@@ -57,12 +57,18 @@ def _field_type(config: Config, name: str) -> Any:
     for part in parents:
         children = _children(node)
         if part not in children or not _has_children(children[part]):
-            raise ValueError(f"there is no setting {name!r}; {nearest(name, field_names(config))}")
+            raise _unknown(config, name)
         node = children[part]
     hints = get_type_hints(type(node)) if is_dataclass(node) else {}
     if leaf not in hints or leaf not in _children(node) or _has_children(_children(node)[leaf]):
-        raise ValueError(f"there is no setting {name!r}; {nearest(name, field_names(config))}")
+        raise _unknown(config, name)
     return hints[leaf]
+
+
+def _unknown(config: Config, name: str) -> ValueError:
+    # the many settings of the sources come last where all are listed
+    names = sorted(field_names(config), key=lambda known: known.startswith("sources."))
+    return ValueError(f"there is no setting {name!r}; {nearest(name, names)}")
 
 
 def _parsed(text: str, kind: Any) -> Any:
@@ -70,7 +76,7 @@ def _parsed(text: str, kind: Any) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {"True": True, "False": False, "None": None}.get(text, text)
 
 

@@ -1,5 +1,6 @@
 """What a source is: one sensor or map product, its bands, and what the objective does with it."""
 
+import keyword
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,10 @@ class Band:
     unit: str
     scaling: Scaling = "none"
     valid_range: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        low, high = self.valid_range or (0, 1)
+        require(low < high, f"band {self.name}: valid_range is {self.valid_range}, expected a low end below a high end")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class Source:
     """Share of its frames that the student's random drop removes."""
 
     def __post_init__(self):
+        # it is a parameter's path in both frameworks, where a dot would split it and a dictionary's method hide it
+        require(
+            self.name.isidentifier() and not keyword.iskeyword(self.name) and not hasattr(dict, self.name),
+            f"source: name is {self.name!r}, expected an identifier that is neither a keyword nor a method of dict",
+        )
         where = f"source {self.name}"
         require_at_least(where, "weight", self.weight, 0)
         require_at_least(where, "shift_invariant_m", self.shift_invariant_m, 0)
@@ -78,6 +88,10 @@ class Source:
         require(
             (self.kind == "text") != bool(self.bands),
             f"{where}: a source of kind {self.kind!r} has {len(self.bands)} bands",
+        )
+        require(
+            self.kind == "continuous" or not self.is_input,
+            f"{where}: a source of kind {self.kind!r} cannot be an input, expected a continuous one",
         )
         require(
             (self.classes > 1) == (self.kind == "classes"),

@@ -44,6 +44,7 @@ class TrainingConfig:
             self.warmup_steps < self.steps,
             f"training: warmup_steps is {self.warmup_steps}, expected fewer than steps ({self.steps})",
         )
+        require(self.seed < 2**32, f"training: seed is {self.seed}, expected less than 2**32")  # JAX drops higher bits
         for field in ("learning_rate", "clip_norm"):
             require_above("training", field, getattr(self, field), 0)
 
@@ -59,14 +60,15 @@ class DataConfig:
     least_period_days: int = 5
     """Shortest valid period that is drawn; the paper asks for more than 4 days."""
     least_target_fraction: float = 0.1
-    """A frame with a smaller share of valid pixels is not drawn as a target (ours)."""
+    """A frame of an input source with a smaller share of valid pixels is not drawn as a target (ours)."""
     threads: int = 2
     """Reader threads per host."""
 
     def __post_init__(self):
         require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
         require_at_least("data", "least_period_days", self.least_period_days, 5)
-        require_above("data", "support_days", self.support_days, self.least_period_days)
+        # a forecast's period lies in one half of the support period
+        require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
         require_at_least("data", "threads", self.threads, 1)
 

@@ -1,3 +1,3 @@
 import pytest
 
-pytest.register_assert_rewrite("loss_contract", "model_contract", "von_mises_fisher")
+pytest.register_assert_rewrite("loss_contract", "model_contract", "refusals", "von_mises_fisher")

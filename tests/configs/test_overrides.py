@@ -1,0 +1,74 @@
+"""Any field of a config can be set by its dotted name; what cannot be set is told in one sentence."""
+
+import pytest
+from refusals import told
+
+from configs.overrides import field_names, override
+from configs.presets import PAPER, TINY
+
+
+def _source(config, name):
+    return next(source for source in config.sources if source.name == name)
+
+
+def test_nested_and_source_fields_are_set_and_all_else_stays():
+    config = override(
+        TINY, ["--training.steps", "200", "--model.kappa=50", "--sources.landsat.weight", "0.5", "--mesh.data", "-1"]
+    )
+    assert (config.training.steps, config.model.kappa, _source(config, "landsat").weight) == (200, 50.0, 0.5)
+    assert [source.name for source in config.sources] == [source.name for source in TINY.sources]
+    assert override(config, ["--training.steps", str(TINY.training.steps), "--model.kappa", str(TINY.model.kappa)]) == (
+        override(TINY, ["--sources.landsat.weight=0.5"])
+    )
+
+
+def test_settings_that_are_right_only_together_are_applied_together():
+    config = override(TINY, ["--training.warmup_steps", "3000", "--training.steps", "4000"])
+    assert (config.training.warmup_steps, config.training.steps) == (3000, 4000)
+
+
+def test_the_last_of_two_values_counts_and_dashes_are_underscores():
+    assert override(TINY, ["--training.warmup-steps", "7", "--training.warmup-steps", "8"]).training.warmup_steps == 8
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False)])
+def test_truth_values_are_read_as_json_or_as_python_writes_them(text, value):
+    assert _source(override(TINY, ["--sources.glo30.timed", text]), "glo30").timed is value
+
+
+def test_every_listed_name_can_be_set_to_the_value_it_has():
+    names = field_names(PAPER)
+    assert len(names) == len(set(names))
+    numbers = [name for name in names if name.endswith((".weight", ".steps", ".kappa", ".tile_side"))]
+    for name in numbers:
+        node = PAPER
+        for part in name.split("."):
+            node = _source(PAPER, part) if isinstance(node, tuple) else getattr(node, part)
+        assert override(PAPER, [f"--{name}", str(node)]) == PAPER
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--training.stepz", "3"], "no setting 'training.stepz'; did you mean training.steps?"),
+        (["--steps", "3"], "no setting 'steps'; did you mean training.steps?"),
+        (["--sources.sentinel9.weight", "3"], "did you mean sources.sentinel2.weight?"),
+        (["--training", "3"], "no setting 'training'"),
+        (["--sources", "[]"], "no setting 'sources'"),
+        (["--training.steps.more", "3"], "no setting 'training.steps.more'"),
+        (["--qqq", "3"], "no setting 'qqq'; expected one of model.d_precision"),
+        (["--training.steps"], "--training.steps has no value"),
+        (["training.steps", "3"], "'training.steps' is no option"),
+        (["--training.steps", "many"], "training.steps is 'many', expected a value of type int"),
+        (["--training.steps", "2.5"], "training.steps is 2.5, expected a value of type int"),
+        (["--training.steps", "-5"], "training: steps is -5, expected at least 1"),
+        (["--training.learning_rate", "NaN"], "training.learning_rate is nan, expected a finite number"),
+        (["--training.learning_rate", "Infinity"], "training.learning_rate is inf, expected a finite number"),
+        (["--training.learning_rate", "1" + "0" * 400], "training.learning_rate is inf, expected a finite number"),
+        (["--training.steps", "1" * 5000], "training.steps is '111"),
+        (["--sources.sentinel2.weight", "[" * 100_000], "sources.sentinel2.weight is '[[["),
+        (["--sources.text.name", "items"], "name is 'items', expected an identifier"),
+    ],
+)
+def test_what_cannot_be_set_is_told_with_the_nearest_name_or_the_bound(arguments, sentence):
+    assert sentence in told(override, TINY, arguments)

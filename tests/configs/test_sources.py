@@ -1,0 +1,97 @@
+"""The table of sources says what the paper says (its S1, S2 and S4)."""
+
+import pytest
+
+from configs.presets import PAPER
+from configs.sources import SOURCES
+
+BY_NAME = {source.name: source for source in SOURCES}
+
+BANDS = {
+    "sentinel2": "B2 B3 B4 B8 B11",
+    "landsat": "B2 B3 B4 B5 B6 B8 B10",
+    "sentinel1": "VV VH HH HV angle",
+    "palsar2": "HH HV LIN",
+    "grace": "lwe_thickness",
+    "glo30": "elevation slope aspect_sine aspect_cosine",
+    "nlcd": "landcover",
+    "cdl": "cropland",
+    "gedi": " ".join(f"rh{percentile}" for percentile in range(101)),
+    "text": "",
+}
+
+
+def _where(predicate) -> set[str]:
+    return {source.name for source in SOURCES if predicate(source)}
+
+
+def test_there_are_eleven_sources_and_three_of_them_are_inputs():
+    assert len(SOURCES) == len(BY_NAME) == 11
+    assert [source.name for source in PAPER.input_sources] == ["sentinel2", "landsat", "sentinel1"]
+    assert _where(lambda source: source.kind == "classes") == {"nlcd", "cdl"}
+    assert _where(lambda source: source.kind == "text") == {"text"}
+
+
+@pytest.mark.parametrize("name", BANDS)
+def test_bands_are_the_papers_in_its_order(name):
+    assert [band.name for band in BY_NAME[name].bands] == BANDS[name].split()
+
+
+def test_era5_land_has_twelve_monthly_statistics():
+    assert BY_NAME["era5_land"].channels == 12
+
+
+def test_weights_are_one_but_for_the_coarse_and_the_mapped():
+    assert {source.name: source.weight for source in SOURCES if source.weight != 1} == {
+        "grace": 0.5,
+        "nlcd": 0.25,
+        "cdl": 0.25,
+    }
+
+
+def test_misregistration_and_regridding_distances_are_the_papers():
+    assert {s.name: s.shift_invariant_m for s in SOURCES if s.shift_invariant_m} == {"sentinel2": 20, "sentinel1": 20}
+    assert {s.name: s.regrid_m for s in SOURCES if s.regrid_m} == {
+        "landsat": 30,
+        "palsar2": 30,
+        "gedi": 20,
+        "grace": 1280,
+        "glo30": 30,
+        "nlcd": 30,
+        "cdl": 30,
+    }
+
+
+def test_frame_budgets_make_a_sequence_of_103_elements():
+    budgets = {source.name: source.frame_budget for source in PAPER.input_sources}
+    assert budgets == {"sentinel2": 65, "landsat": 21, "sentinel1": 17}
+    assert sum(budgets.values()) == 103
+
+
+def test_the_student_loses_radar_and_landsat_at_times_and_sentinel2_never_wholly():
+    assert {s.name: s.source_drop for s in PAPER.input_sources} == {"sentinel2": 0, "landsat": 0.3, "sentinel1": 0.3}
+    assert {s.name: s.frame_drop for s in PAPER.input_sources} == {"sentinel2": 0.5, "landsat": 0.3, "sentinel1": 0.3}
+
+
+def test_only_the_static_map_has_no_time_and_only_radars_have_metadata():
+    assert _where(lambda source: not source.timed) == {"glo30"}
+    assert {s.name: s.metadata_width for s in SOURCES if s.metadata} == {"sentinel1": 4, "palsar2": 2}
+
+
+def test_scalings_are_the_papers():
+    def scalings(name):
+        return [band.scaling for band in BY_NAME[name].bands]
+
+    assert scalings("sentinel2") == ["log1p"] * 5
+    assert scalings("landsat") == ["log1p"] * 6 + ["none"]
+    assert scalings("sentinel1") == ["none"] * 4 + ["radians"]
+    assert scalings("palsar2") == ["palsar_decibel"] * 2 + ["radians"]
+    assert [band.valid_range for band in BY_NAME["sentinel1"].bands] == [(-30.0, 10.0)] * 4 + [None]
+
+
+def test_the_papers_objective_and_course_are_the_defaults():
+    weights = PAPER.objective
+    assert (weights.reconstruction, weights.uniformity, weights.consistency) == (1, 0.05, 0.02)
+    course = PAPER.training
+    assert (course.steps, course.warmup_steps, course.learning_rate, course.batch) == (100_000, 1_000, 1e-4, 256)
+    assert (PAPER.model.embedding, PAPER.model.kappa, PAPER.data.tile_side) == (64, 8000, 128)

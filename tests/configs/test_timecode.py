@@ -1,0 +1,80 @@
+"""A timecode tells any two days of four decades apart, and knows the season."""
+
+import numpy as np
+import pytest
+
+from configs.timecode import (
+    DAY_MS,
+    PERIOD_CODE_WIDTH,
+    RELATIVE_TIMECODE_WIDTH,
+    TIMECODE_WIDTH,
+    YEAR_DAYS,
+    period_code,
+    relative_timecode,
+    timecode,
+)
+
+START = int(np.datetime64("1990-01-01", "ms").astype(np.int64))
+FORTY_YEARS = 40 * 365 + 10
+
+
+def _days(days) -> np.ndarray:
+    return START + np.asarray(days, np.int64) * DAY_MS
+
+
+def test_any_two_distinct_days_of_forty_years_have_codes_apart():
+    # a difference of sines and cosines depends on the days between only, so one day against all stands for all pairs
+    codes = timecode(_days(np.arange(FORTY_YEARS)))
+    distance = np.linalg.norm(codes[1:] - codes[0], axis=-1)
+    assert distance.min() > 1.0
+
+
+def test_two_days_stay_apart_once_the_code_is_float32():
+    codes = timecode(_days(np.arange(FORTY_YEARS))).astype(np.float32)
+    assert np.linalg.norm(codes[1:] - codes[:-1], axis=-1).min() > 1.0
+
+
+def test_a_minute_is_not_lost_on_the_way():
+    """Epoch milliseconds in float32 have a grain of 131 s."""
+    time = np.int64(1_600_000_000_000)
+    turned = timecode(time + 60_000) - timecode(time)
+    expected = 2 * np.pi * 60_000 / (4 * DAY_MS)  # the quickest period is 4 days
+    assert np.hypot(turned[0], turned[TIMECODE_WIDTH // 2]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_season_is_the_same_in_every_year():
+    year = round(YEAR_DAYS * DAY_MS)
+    here, there = timecode(np.array([START, START + 17 * year]))
+    sine, cosine = (slice(half + 12, half + 16) for half in (0, TIMECODE_WIDTH // 2))
+    np.testing.assert_allclose(here[sine], there[sine], atol=1e-6)
+    np.testing.assert_allclose(here[cosine], there[cosine], atol=1e-6)
+    assert np.abs(here - there).max() > 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, "datetime64[ms]"])
+def test_times_that_are_not_int64_milliseconds_are_refused(dtype):
+    with pytest.raises(TypeError, match="expected int64 epoch milliseconds"):
+        timecode(np.zeros(3, dtype))
+
+
+def test_codes_are_float64_of_the_widths_that_the_model_is_built_for():
+    time = _days([[0, 1], [2, 3]])
+    assert timecode(time).shape == (2, 2, TIMECODE_WIDTH)
+    assert timecode(time).dtype == np.float64
+    assert np.abs(timecode(time)).max() <= 1
+
+
+def test_a_periods_code_is_its_two_ends():
+    start, end = _days([0, 10]), _days([5, 200])
+    code = period_code(start, end)
+    assert code.shape == (2, PERIOD_CODE_WIDTH)
+    np.testing.assert_array_equal(code, np.concatenate([timecode(start), timecode(end)], axis=-1))
+
+
+def test_a_relative_code_tells_all_of_a_period_apart_and_its_two_ends_most():
+    code = relative_timecode(np.arange(365) / 365)
+    assert code.shape == (365, RELATIVE_TIMECODE_WIDTH)
+    apart = np.linalg.norm(code[:, None] - code[None], axis=-1) + 10 * np.eye(365)
+    assert apart.min() > 0.05
+    # half turns: over whole ones, the first instant would have the code of the last
+    assert np.linalg.norm(code[0] - code[-1]) > 2

@@ -1,0 +1,54 @@
+"""A config that could not be run cannot be made."""
+
+from dataclasses import replace
+
+import pytest
+from refusals import told
+
+from configs.model import ModelConfig
+from configs.source import Band, Source
+from configs.sources import NLCD, SENTINEL2, TEXT
+from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: ModelConfig(blocks=0), "model: blocks is 0"),
+        (lambda: ModelConfig(d_time=100), "model: d_time is 100, expected a positive multiple of 8"),
+        (lambda: ModelConfig(d_space=72, heads_space=4), "d_space is 72, expected a positive multiple of 16"),
+        (lambda: ModelConfig(heads_summary=0), "heads_summary is 0"),
+        (lambda: ModelConfig(embedding=2), "embedding is 2, expected at least 3"),
+        (lambda: ModelConfig(kappa=0), "kappa is 0, expected more than 0"),
+        (lambda: ModelConfig(compute_dtype="float16"), "compute_dtype is 'float16'"),
+        (lambda: DataConfig(tile_side=40), "tile_side is 40, expected a positive multiple of 16"),
+        (lambda: DataConfig(least_period_days=4), "least_period_days is 4, expected at least 5"),
+        (lambda: DataConfig(support_days=9), "support_days is 9, expected at least 10"),
+        (lambda: DataConfig(least_target_fraction=1.1), "least_target_fraction is 1.1, expected between 0 and 1"),
+        (lambda: DataConfig(threads=0), "threads is 0"),
+        (lambda: TrainingConfig(steps=5, warmup_steps=5), "warmup_steps is 5, expected fewer than steps (5)"),
+        (lambda: TrainingConfig(learning_rate=0.0), "learning_rate is 0.0, expected more than 0"),
+        (lambda: TrainingConfig(seed=2**32), "seed is 4294967296, expected less than 2**32"),
+        (lambda: TrainingConfig(batch=0), "batch is 0"),
+        (lambda: ObjectiveConfig(uniformity=-1), "uniformity is -1"),
+        (lambda: MeshConfig(data=0), "mesh: data is 0"),
+        (lambda: MeshConfig(fsdp=0), "mesh: fsdp is 0"),
+        (lambda: Band("B1", "1", valid_range=(1.0, 1.0)), "band B1: valid_range is (1.0, 1.0)"),
+        (lambda: replace(SENTINEL2, frame_budget=0), "source sentinel2: frame_budget is 0, expected at least 1"),
+        (lambda: replace(SENTINEL2, frame_drop=1.5), "frame_drop is 1.5, expected between 0 and 1"),
+        (lambda: replace(SENTINEL2, weight=float("nan")), "weight is nan"),
+        (lambda: replace(NLCD, classes=0), "kind 'classes' cannot have classes=0"),
+        (lambda: replace(SENTINEL2, classes=3), "kind 'continuous' cannot have classes=3"),
+        (lambda: replace(NLCD, is_input=True, frame_budget=1), "kind 'classes' cannot be an input"),
+        (lambda: replace(TEXT, bands=SENTINEL2.bands), "kind 'text' has 5 bands"),
+        (lambda: Source("empty", "continuous", bands=()), "kind 'continuous' has 0 bands"),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_field_value_and_bound(make, sentence):
+    assert sentence in told(make)
+
+
+@pytest.mark.parametrize("name", ["", "a.b", "a b", "2s", "class", "items", "pop", "a/b"])
+def test_a_source_whose_name_could_not_be_an_attribute_is_refused(name):
+    with pytest.raises(ValueError, match="source: name is"):
+        replace(SENTINEL2, name=name)
