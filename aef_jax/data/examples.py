@@ -26,12 +26,14 @@ class Place:
 
 
 def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
-    """A tile anywhere in the site, and a support period anywhere in the years that the site covers."""
+    """A tile anywhere in the site, and a support period anywhere in the years that its inputs cover."""
     side, (height, width) = config.data.tile_side, site.shape
     if min(height, width) < side:
         raise ValueError(f"site {site.name}: {height} x {width} pixels, expected at least one tile of {side} x {side}")
-    first = min(int(s.time_ms[0]) for s in site.series.values() if len(s.time_ms))
-    last = max(int(s.time_ms[-1]) for s in site.series.values() if len(s.time_ms))
+    seen = [site.series[source.name].time_ms for source in config.input_sources if source.name in site.series]
+    if not any(map(len, seen)):
+        raise ValueError(f"site {site.name}: it has no frame of an input source, expected at least one")
+    first, last = (int(end(times[i] for times in seen if len(times))) for i, end in ((0, min), (-1, max)))
     length = config.data.support_days * DAY_MS
     start = int(rng.integers(first, max(first, last - length) + 1))
     return Place(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), (start, start + length))
@@ -46,14 +48,15 @@ def draw_example(
     """
     side = config.data.tile_side
     tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
-    tile = tile.between(*place.support)
     shared, kept_ms = _draw_student(place.support, config, rng)
     frames, student, targets = {}, {}, {}
     for source in config.decoded_sources:
         if source.name not in tile.series:
             continue
         series = tile.series[source.name]
-        chosen = _choose_target(series, config, rng, None if target_ms is None else target_ms.get(source.name))
+        if source.timed:  # what is static was there all the time, whatever its date
+            series = series.between(*place.support)
+        chosen = _choose_target(source, series, config, rng, (target_ms or {}).get(source.name))
         targets[source.name] = _target(source, series, chosen, place.support, config, rng)
         if source.is_input:
             inputs = np.delete(np.arange(len(series.time_ms)), [] if chosen is None else chosen)
@@ -89,11 +92,16 @@ def _draw_student(support: Period, config: Config, rng: np.random.Generator) -> 
             return draw_period(halves[0], config, rng), halves[1]
 
 
-def _choose_target(series: Series, config: Config, rng: np.random.Generator, time_ms: int | None) -> int | None:
+def _choose_target(
+    source: Source, series: Series, config: Config, rng: np.random.Generator, time_ms: int | None
+) -> int | None:
     """Index of the frame to reconstruct, among those that show enough; None where none does."""
     if time_ms is not None:
         return int(np.flatnonzero(series.time_ms == time_ms)[0])
-    shown = np.flatnonzero(series.valid.mean(axis=(1, 2, 3)) >= config.data.least_target_fraction)
+    share = series.valid.mean(axis=(1, 2, 3))
+    # what is only a target may be as sparse as a lidar's shots
+    least = config.data.least_target_fraction if source.is_input else 0
+    shown = np.flatnonzero((share > 0) & (share >= least))
     return int(rng.choice(shown)) if len(shown) else None
 
 

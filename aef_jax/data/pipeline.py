@@ -1,6 +1,8 @@
 """The stream of training batches: a pure function of (seed, step), read in parallel, resumable by one integer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import grain
 import jax
@@ -10,6 +12,7 @@ from aef_jax.data.examples import draw_example, draw_place
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
+from configs.timecode import DAY_MS
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,13 @@ class HostExamples:
     def __len__(self) -> int:
         return self.config.training.steps * self.local_batch
 
-    def __getitem__(self, position: int) -> Batch:
-        step, within = divmod(int(position), self.local_batch)
+    def __getitem__(self, record_key: SupportsIndex) -> Batch:
+        step, within = divmod(int(record_key), self.local_batch)
         index = step * self.config.training.batch + self.host * self.local_batch + within
         rng = np.random.default_rng([self.config.training.seed, index])
-        return draw_example(self.site, self.config, draw_place(self.site, self.config, rng), rng)
+        jitter = self.config.data.time_jitter_days * DAY_MS
+        site = self.site.delayed(int(rng.integers(-jitter, jitter + 1)))
+        return draw_example(site, self.config, draw_place(site, self.config, rng), rng)
 
     @property
     def local_batch(self) -> int:
@@ -49,6 +54,6 @@ def training_batches(site: Site, config: Config) -> grain.DatasetIterator:
     )
 
 
-def stack(examples: list[Batch]) -> Batch:
+def stack(examples: Sequence[Batch]) -> Batch:
     """Examples side by side on a new leading axis."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)

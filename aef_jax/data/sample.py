@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Float32, Int64
 from scipy.ndimage import zoom
 
 from aef_jax.data.site import Series, Site
@@ -18,6 +18,9 @@ from configs.sources import SENTINEL2
 CLEAR = (4, 5, 6, 7, 11)
 """Classes of the scene classification that count as observations: vegetation, bare soil, water, unclassified, snow.
 What is left out: no data, defective, dark (where much cloud shadow hides), cloud shadow, clouds and cirrus."""
+
+CRS = "EPSG:3035"
+"""The files' own projection, by its number: their text of it has a datum shift that keeps GIS from knowing it."""
 
 TRAINING_COLUMNS = slice(0, 64)
 HELDOUT_COLUMNS = slice(68, 100)
@@ -44,9 +47,7 @@ def load_sample() -> Site:
         metadata=np.zeros((len(pixels), SENTINEL2.metadata_width), np.float32),
     )
     west, north = float(fine.x[0]) - 5, float(fine.y[0]) + 5  # the file gives the centres of its pixels
-    return Site(
-        "romania", {SENTINEL2.name: series}, fine.spatial_ref.attrs["spatial_ref"], (10, 0, west, 0, -10, north)
-    )
+    return Site("romania", {SENTINEL2.name: series}, CRS, (10, 0, west, 0, -10, north))
 
 
 class Split(NamedTuple):
@@ -80,8 +81,8 @@ def _open(name: str):
 
 def _to_10m(pixels: Float32[np.ndarray, "N h w"]) -> Float32[np.ndarray, "N H W"]:
     """Bilinear, cell centres in their place; no-data (0) has no weight, and stays where nothing else is near."""
-    there: Bool[np.ndarray, "N h w"] = pixels > 0
+    there = (pixels > 0).astype(np.float32)
     values, weight = (
-        zoom(array.astype(np.float32), (1, 2, 2), order=1, mode="nearest", grid_mode=True) for array in (pixels, there)
+        np.asarray(zoom(array, (1, 2, 2), order=1, mode="nearest", grid_mode=True)) for array in (pixels, there)
     )
     return np.where(weight > 0.5, values / np.maximum(weight, 0.5), 0).astype(np.float32)

@@ -31,25 +31,27 @@ def scale(band: Band, values: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of every band of every source, after scaling, over valid training pixels."""
+    """Mean and standard deviation of every band of every source, after scaling, over valid training pixels.
+
+    NaN for a band that training never saw, such as a polarisation that no scene had: then it is no data anywhere.
+    """
 
     mean: dict[str, Float64[np.ndarray, "C"]]
     deviation: dict[str, Float64[np.ndarray, "C"]]
 
     @classmethod
     def of(cls, site: Site, sources: tuple[Source, ...]) -> "Normalisation":
-        """Statistics of the continuous sources that `site` holds. Raises ValueError where a band has no valid pixel."""
+        """Statistics of the continuous sources that `site` holds. Raises ValueError where one has no valid pixel."""
         mean, deviation = {}, {}
         for source in sources:
             if source.kind != "continuous" or source.name not in site.series:
                 continue
             scaled, valid = _scaled(site.series[source.name], source)
-            scaled = np.where(valid, scaled, np.nan)
-            for band, values in zip(source.bands, np.moveaxis(scaled, -1, 0), strict=True):
-                if np.isnan(values).all():
-                    raise ValueError(f"source {source.name}, band {band.name}: no valid pixel in site {site.name}")
-            mean[source.name] = np.nanmean(scaled, axis=(0, 1, 2), dtype=np.float64)
-            deviation[source.name] = np.maximum(np.nanstd(scaled, axis=(0, 1, 2), dtype=np.float64), 1e-6)
+            if not valid.any():
+                raise ValueError(f"source {source.name}: no valid pixel in site {site.name}")
+            seen = [scaled[..., band][valid[..., band]].astype(np.float64) for band in range(source.channels)]
+            mean[source.name] = np.array([values.mean() if len(values) else np.nan for values in seen])
+            deviation[source.name] = np.array([max(values.std(), 1e-6) if len(values) else np.nan for values in seen])
         return cls(mean, deviation)
 
     def apply(self, site: Site, sources: tuple[Source, ...]) -> Site:
@@ -59,18 +61,26 @@ class Normalisation:
 
     def _z_score(self, series: Series, source: Source) -> Series:
         if source.kind != "continuous":
-            return series
+            there = np.isfinite(series.pixels)
+            return replace(series, pixels=np.where(there, series.pixels, 0), valid=series.valid & there)
         if source.name not in self.mean:
             raise ValueError(f"source {source.name}: no normalisation statistics; the training data held none of it")
+        for numbers in (self.mean[source.name], self.deviation[source.name]):
+            if numbers.shape != (source.channels,):
+                raise ValueError(
+                    f"source {source.name}: normalisation statistics have shape {numbers.shape},"
+                    f" expected one for each of its {source.channels} bands"
+                )
         scaled, valid = _scaled(series, source)
         z = (scaled - self.mean[source.name]) / self.deviation[source.name]
-        pixels = np.where(np.isfinite(z), z.clip(-CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float32)
-        return replace(series, pixels=pixels, valid=valid)
+        there = np.isfinite(z)
+        pixels = np.where(there, z.clip(-CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float32)
+        return replace(series, pixels=pixels, valid=valid & there)
 
     def save(self, path: Path) -> None:
-        """Writes JSON: {source: {"mean": [...], "deviation": [...]}}."""
+        """Writes JSON: {source: {"mean": [...], "deviation": [...]}}, null where there is no number."""
         table = {
-            name: {"mean": self.mean[name].tolist(), "deviation": self.deviation[name].tolist()} for name in self.mean
+            name: {"mean": _listed(self.mean[name]), "deviation": _listed(self.deviation[name])} for name in self.mean
         }
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(table, indent=2))
@@ -82,8 +92,12 @@ class Normalisation:
             table = json.loads(path.read_text())
             mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
             return cls(mean, {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}: not the normalisation of a run ({error})") from None
+
+
+def _listed(numbers: Float64[np.ndarray, "C"]) -> list[float | None]:
+    return [None if np.isnan(number) else float(number) for number in numbers]
 
 
 def _scaled(series: Series, source: Source) -> tuple[Float[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:

@@ -1,6 +1,7 @@
 """A site: one piece of ground on a 10 m grid, and what every source recorded of it over the years."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
@@ -16,7 +17,8 @@ class Series:
     """All frames of one source at one site, in the order of their times.
 
     `pixels` are in the band's own unit, NaN where there is no data; or scaled and z-scored, 0 where there is none.
-    `valid` tells the observations that count in the loss.
+    `valid` tells the observations that count in the loss. `metadata` is what its decoder is told of a frame: sines and
+    cosines of angles, -1 or +1 for binary facts.
     """
 
     pixels: Float32[np.ndarray, "N H W C"]
@@ -62,6 +64,11 @@ class Site:
         """All frames but those acquired at some times."""
         return replace(self, series={name: series.without(times_ms) for name, series in self.series.items()})
 
+    def delayed(self, by_ms: int) -> "Site":
+        """The same frames, as if all had been acquired that much later."""
+        delayed = {name: replace(series, time_ms=series.time_ms + by_ms) for name, series in self.series.items()}
+        return replace(self, series=delayed)
+
     def window(self, rows: slice, columns: slice) -> "Site":
         """A rectangle of the ground; `rows` and `columns` have a start and a stop."""
         a, b, c, d, e, f = self.transform
@@ -78,8 +85,13 @@ class Site:
 
 
 def to_ms(date: str) -> int:
-    """Epoch milliseconds of a UTC date or instant in ISO 8601. Raises ValueError where it is none."""
+    """Epoch milliseconds of a date or instant in ISO 8601, in UTC unless it names its offset.
+
+    Raises ValueError where it is none.
+    """
     try:
-        return int(np.datetime64(date, "ms").astype(np.int64))
+        instant = datetime.fromisoformat(date)
     except ValueError:
-        raise ValueError(f"date {date!r} is not ISO 8601, expected as in 2018-01-01") from None
+        raise ValueError(f"date {date!r} is not a date in ISO 8601, expected as in 2018-01-01") from None
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)

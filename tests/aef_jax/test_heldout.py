@@ -1,0 +1,100 @@
+"""Held-out examples, and the forecast by persistence that a model must beat."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from refusals import told
+from small_site import CONFIG, SIDE, small_site
+
+from aef_jax.data.heldout import heldout_examples, persistence
+from aef_jax.data.site import Series
+from configs.sources import SENTINEL2
+from configs.timecode import DAY_MS, timecode
+
+SITE = small_site()
+SERIES = SITE.series["sentinel2"]
+TIMES = SERIES.time_ms[::5]
+CORNER = SERIES.window(slice(0, 16), slice(0, 16))
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return heldout_examples(SITE, SENTINEL2, TIMES, CONFIG)
+
+
+def _days(days, values, valid) -> Series:
+    """A series of one pixel and one band."""
+    shape = len(days), 1, 1, 1
+    pixels, there = np.reshape(values, shape).astype(np.float32), np.reshape(valid, shape).astype(bool)
+    return Series(pixels, there, np.array(days, np.int64) * DAY_MS, np.zeros((len(days), 0), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("valid", "forecast"),
+    [
+        ([1, 1, 1, 1], 30),  # day 12 is nearer to day 10 than day 7
+        ([1, 1, 0, 1], 20),
+        ([1, 0, 0, 1], 10),
+        ([0, 0, 0, 1], 0),  # nothing but the target itself
+    ],
+)
+def test_persistence_is_the_nearest_valid_observation_and_never_the_target(valid, forecast):
+    days, values = [0, 7, 12, 10], [10, 20, 30, 99]
+    order = np.argsort(days)
+    series = _days(*(np.array(column)[order] for column in (days, values, valid)))
+    assert persistence(series, 10 * DAY_MS).item() == forecast
+
+
+def test_persistence_of_two_frames_as_near_is_the_earlier_one():
+    assert persistence(_days([8, 10, 12], [1, 2, 3], [1, 1, 1]), 10 * DAY_MS).item() == 1
+
+
+def test_persistence_is_each_pixels_and_each_bands_own():
+    pixels = np.arange(3 * 2 * 2 * 2, dtype=np.float32).reshape(3, 2, 2, 2)
+    valid = np.ones_like(pixels, bool)
+    valid[1, 0, 0, 1] = False
+    series = Series(pixels, valid, np.array([0, 5, 6], np.int64) * DAY_MS, np.zeros((3, 0), np.float32))
+    forecast = persistence(series, 6 * DAY_MS)
+    expected = pixels[1].copy()
+    expected[0, 0, 1] = pixels[0, 0, 0, 1]
+    np.testing.assert_array_equal(forecast, expected)
+
+
+def test_each_clear_frame_of_the_held_out_times_is_there_once_per_tile(examples):
+    clear = CORNER.time_ms[(CORNER.valid.mean(axis=(1, 2, 3)) >= 0.1) & np.isin(CORNER.time_ms, TIMES)]
+    assert SIDE // 16 == 1, "one tile"
+    assert [example.time_ms for example in examples] == clear.tolist()
+    for example in examples:
+        target = CORNER.pixels[example.time_ms == CORNER.time_ms][0]
+        np.testing.assert_array_equal(example.batch.targets["sentinel2"].pixels, target)
+
+
+def test_all_other_frames_of_the_year_are_inputs_and_the_target_is_none(examples):
+    for example in examples:
+        frames = example.batch.frames["sentinel2"]
+        assert frames.present.sum() >= 365 // 9 - 1
+        codes = {code.tobytes() for code in frames.timecodes[frames.present]}
+        assert timecode(np.int64(example.time_ms)).astype(np.float32).tobytes() not in codes
+
+
+def test_all_examples_have_one_shape(examples):
+    assert len({str(jax.tree.map(np.shape, example.batch)) for example in examples}) == 1
+
+
+def test_persistence_comes_from_the_inputs_alone(examples):
+    for example in examples:
+        distance = np.abs(example.batch.targets["sentinel2"].pixels - example.persistence)
+        assert distance.mean() > 0.5, "of noise, nothing is known"
+
+
+def test_the_same_examples_are_made_each_time(examples):
+    again = heldout_examples(SITE, SENTINEL2, TIMES, CONFIG)
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
+
+
+def test_no_clear_frame_is_told():
+    cloudy = replace(SITE, series={"sentinel2": replace(SERIES, valid=np.zeros_like(SERIES.valid))})
+    sentence = told(heldout_examples, cloudy, SENTINEL2, TIMES, CONFIG)
+    assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence
