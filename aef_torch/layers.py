@@ -119,8 +119,8 @@ def _initialise(layer: Linear | Conv | Down | Up | SmoothUp, taps: float):
 
 
 def _initialise_spread(layer: Up | SmoothUp, taps: list[float]):
-    """LeCun's normal for each channel pair, times the same taps for all: at first a cell only spreads out. Were each tap
-    drawn by itself, embeddings would begin, and stay, under a checkerboard (ours)."""
+    """LeCun's normal for each channel pair, times the same taps: at first a cell only spreads out. Were each tap drawn
+    by itself, embeddings would begin, and stay, under a checkerboard (ours)."""
     channels = torch.empty(layer.in_channels, layer.out_channels, 1, 1)
     deviation = layer.in_channels**-0.5 / 0.87962566
     nn.init.trunc_normal_(channels, std=deviation, a=-2 * deviation, b=2 * deviation)

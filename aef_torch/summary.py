@@ -14,7 +14,8 @@ from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 class TemporalSummary(nn.Module):
     """Attention pooling along time at each pixel, with a single query computed from the valid period's code.
 
-    Keys and values are computed once: P periods cost P queries. The query itself joins what it pooled, so that a tile
+    Keys and values are computed once: P periods cost P queries. Query and keys see times through the same weights, so
+    that from the start the frames near a period weigh most in it. The query itself joins what it pooled, so that a tile
     without any frame still has an embedding, and a period outside all frames is more than a copy of the nearest one.
     """
 
@@ -22,7 +23,7 @@ class TemporalSummary(nn.Module):
         super().__init__()
         width = config.d_precision
         self.heads = config.heads_summary
-        self.condition = Linear(TIMECODE_WIDTH, width)
+        self.time = Linear(TIMECODE_WIDTH, width, bias=False)
         self.norm = LayerNorm(width)
         self.query = Mlp(PERIOD_CODE_WIDTH, config.mlp_ratio * width, width)
         self.key = Linear(width, width, bias=False)
@@ -39,10 +40,12 @@ class TemporalSummary(nn.Module):
         present: Bool[Tensor, "B T"],
         periods: Float[Tensor, "B P 2K"],
     ) -> Float[Tensor, "B P 2H 2W D"]:
-        features = self.norm(features + self.condition(timecodes)[:, :, None, None])
-        query = self.query(periods)
+        features = self.norm(features)
+        start, end = periods.chunk(2, dim=-1)
+        query = self.time(start) + self.time(end) + self.query(periods)
         q = rearrange(query, "b p (h d) -> b p h d", h=self.heads)
-        k, v = (rearrange(p(features), "b t y x (h d) -> b t y x h d", h=self.heads) for p in (self.key, self.value))
+        k = self.key(features) + self.time(timecodes)[:, :, None, None]
+        k, v = (rearrange(x, "b t y x (h d) -> b t y x h d", h=self.heads) for x in (k, self.value(features)))
         logits = torch.einsum("b p h d, b t y x h d -> b p h y x t", q, k) * q.shape[-1] ** -0.5
         weights = masked_softmax(logits, present[:, None, None, None, None])
         pooled = torch.einsum("b p h y x t, b t y x h d -> b p y x h d", weights, v)

@@ -90,7 +90,7 @@ def _up(model: ModelConfig, side: int) -> int:
 
 def _summary(model: ModelConfig, side: int, frames: int, periods: int) -> int:
     width, cells = model.d_precision, (side // 2) ** 2
-    query = PERIOD_CODE_WIDTH * model.mlp_ratio * width + model.mlp_ratio * width**2
+    query = PERIOD_CODE_WIDTH * (1 + model.mlp_ratio) * width + model.mlp_ratio * width**2
     keys_values = frames * (cells * 2 * width**2 + TIMECODE_WIDTH * width)
     pooled = periods * cells * (2 * frames * width + (1 + 2 * model.mlp_ratio) * width**2)
     upsampled = periods * cells * 4 * 4 * width * model.embedding

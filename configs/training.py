@@ -61,6 +61,9 @@ class DataConfig:
     """Shortest valid period that is drawn; the paper asks for more than 4 days."""
     least_target_fraction: float = 0.1
     """A frame of an input source with a smaller share of valid pixels is not drawn as a target (ours)."""
+    time_jitter_days: int = 0
+    """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
+    learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
     threads: int = 2
     """Reader threads per host."""
 
@@ -70,6 +73,7 @@ class DataConfig:
         # a forecast's period lies in one half of the support period
         require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
+        require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)
         require_at_least("data", "threads", self.threads, 1)
 
 

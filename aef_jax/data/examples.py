@@ -119,14 +119,20 @@ def _target(
     # a static map is dated like its first frame, which need not lie in the support period
     contained = min(max(time_ms, support[0]), support[1] - 1)
     period = draw_period(support, config, rng, containing=contained)
-    fraction = (contained - period[0]) / (period[1] - period[0])
     pixels, valid = series.pixels[chosen], series.valid[chosen]
     if source.kind == "classes":
         pixels, valid = pixels[..., 0].astype(np.int32), valid[..., 0]
+    metadata = series.metadata[chosen].astype(np.float32)
+    return Target(pixels, valid, *summary_codes(source, period, contained), metadata, grid_offset)
+
+
+def summary_codes(
+    source: Source, period: Period, time_ms: int
+) -> tuple[Float32[np.ndarray, "2K"], Float32[np.ndarray, "R"]]:
+    """What a target says of its times: the code of its summary period, and of its acquisition within that period."""
+    fraction = (time_ms - period[0]) / (period[1] - period[0])
     when = relative_timecode(np.asarray(fraction)) if source.timed else np.zeros(0)
-    return Target(
-        pixels, valid, _code(period), when.astype(np.float32), series.metadata[chosen].astype(np.float32), grid_offset
-    )
+    return _code(period), when.astype(np.float32)
 
 
 def _frames(

@@ -6,12 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from aef_jax.data.examples import Place, draw_example
+from aef_jax.data.examples import Place, draw_example, summary_codes
 from aef_jax.data.site import Series, Site
 from configs.batch import Batch
 from configs.run import Config
 from configs.source import Source
 from configs.timecode import DAY_MS
+
+PERIOD_DAYS = 10
+"""Length of the valid period of a held-out target, which lies in its middle."""
 
 
 class HeldoutExample(NamedTuple):
@@ -43,7 +46,7 @@ def heldout_examples(
                 time_ms = int(tile.time_ms[index])
                 place = Place(row, column, _support(tile, time_ms, config))
                 rng = np.random.default_rng([row, column, int(index)])
-                batch = draw_example(site, config, place, rng, target_ms={source.name: time_ms})
+                batch = _around_target(draw_example(site, config, place, rng, {source.name: time_ms}), source, time_ms)
                 examples.append(HeldoutExample(batch, persistence(tile.between(*place.support), time_ms), time_ms))
     if not examples:
         raise ValueError(
@@ -62,6 +65,14 @@ def persistence(series: Series, target_ms: int) -> Float32[np.ndarray, "H W C"]:
     for index in nearest_first[::-1]:
         forecast = np.where(series.valid[index], series.pixels[index], forecast)
     return forecast
+
+
+def _around_target(batch: Batch, source: Source, time_ms: int) -> Batch:
+    """The target asked for from the days around it: what persistence answers too, and the same in each evaluation."""
+    start = time_ms - PERIOD_DAYS * DAY_MS // 2
+    code, when = summary_codes(source, (start, start + PERIOD_DAYS * DAY_MS), time_ms)
+    target = batch.targets[source.name]._replace(period=code, when=when)
+    return batch._replace(targets={**batch.targets, source.name: target})
 
 
 def _with_all_frames(site: Site, config: Config) -> Config:
