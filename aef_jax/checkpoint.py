@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from flax import nnx
+from flax.traverse_util import flatten_dict
 
 from aef_jax.step import TrainState, abstract_model
 from configs.run import Config
@@ -39,8 +40,17 @@ class Checkpointer:
         )
 
     def restore(self, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The latest state, onto the shapes and shardings of `target`, and the data's position."""
+        """The latest state, onto the shapes and shardings of `target`, and the data's position.
+
+        Raises ValueError where there is none, or its parameters are not those of `target`.
+        """
         step = self.latest_step
+        if step is None:
+            raise ValueError(f"{self.manager.directory} holds no checkpoint: train first")
+        saved = Path(self.manager.directory) / str(step)
+        if not (saved / "optimizer").exists():
+            raise ValueError(f"{saved} holds parameters alone, which can be embedded with; training needs a new run")
+        _check_saved(saved / "params", nnx.to_pure_dict(target.params))
         restored = self.manager.restore(
             step,
             args=ocp.args.Composite(
@@ -56,24 +66,26 @@ class Checkpointer:
 
     def close(self) -> None:
         """Waits until everything is written."""
-        self.manager.wait_until_finished()
         self.manager.close()
 
 
 def restore_params(folder: Path, config: Config, sharding: jax.sharding.Sharding | None = None) -> nnx.State:
     """The parameters of a run's latest checkpoint, nothing else of it.
 
-    Raises ValueError, naming the folder, where there is no checkpoint.
+    Raises ValueError, naming the folder, where there is no checkpoint, or its parameters are not those of `config`.
     """
-    sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     _, shapes = abstract_model(config)
     target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
-    with ocp.CheckpointManager(folder.absolute()) as manager:
-        step = manager.latest_step() if folder.exists() else None
-        if step is None:
-            raise ValueError(f"{folder} holds no checkpoint: train first")
-        arguments = ocp.args.Composite(params=ocp.args.StandardRestore(nnx.to_pure_dict(target)))
-        return _filled(target, manager.restore(step, args=arguments)["params"])
+    pure = nnx.to_pure_dict(target)
+    # no manager, which would make folders: the run may be somebody else's, or being trained
+    steps = ocp.utils.checkpoint_steps(folder.absolute()) if folder.is_dir() else []
+    if not steps:
+        raise ValueError(f"{folder} holds no checkpoint: train first")
+    saved = folder.absolute() / str(max(steps)) / "params"
+    _check_saved(saved, pure)
+    with ocp.StandardCheckpointer() as checkpointer:
+        return _filled(target, checkpointer.restore(saved, pure))
 
 
 def save_params(folder: Path, params: nnx.State, step: int = 0) -> None:
@@ -81,6 +93,23 @@ def save_params(folder: Path, params: nnx.State, step: int = 0) -> None:
     with ocp.CheckpointManager(folder.absolute()) as manager:
         manager.save(step, args=ocp.args.Composite(params=ocp.args.StandardSave(nnx.to_pure_dict(params))))
         manager.wait_until_finished()
+
+
+def _check_saved(folder: Path, target: dict[str, Any]) -> None:
+    """Raises ValueError where shapes or dtypes differ: Orbax would cast to another dtype without a word."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        saved = checkpointer.metadata(folder).item_metadata.tree
+    found, expected = (
+        {".".join(map(str, path)): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in flatten_dict(tree).items()}
+        for tree in (saved, target)
+    )
+    different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    if different:
+        first = different[0]
+        raise ValueError(
+            f"{folder} does not fit the run's config in {len(different)} parameters: {first} is"
+            f" {found.get(first, 'missing')}, expected {expected.get(first, 'none')}"
+        )
 
 
 def _pure(optimizer) -> list:

@@ -1,6 +1,7 @@
 """The command `aef`."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -19,14 +20,36 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, or 2 for a user's mistake, told in one sentence."""
-    options, rest = _parser().parse_known_args(arguments)
+    words, settings = _split(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # what Orbax warns of is no concern of the command's user
+    options, rest = _parser().parse_known_args(words)
+    settings += rest
     try:
-        if rest and not options.takes_settings:
-            raise ValueError(f"there is no option {rest[0]!r}; aef {options.command} --help lists them")
-        return options.function(options, rest)
-    except (ValueError, FloatingPointError, ModuleNotFoundError, FileNotFoundError, PermissionError) as error:
+        if settings and not options.takes_settings:
+            raise ValueError(f"there is no option {settings[0]!r}; aef {options.command} --help lists them")
+        return options.function(options, settings)
+    except (ValueError, FloatingPointError, ModuleNotFoundError, OSError) as error:
         print(f"aef: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("aef: interrupted", file=sys.stderr)
+        return 130
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The command's own words, and the settings: options with a dot in their name, each with its value.
+
+    argparse, which does not know them, would take the value of one that comes early for the preset's name.
+    """
+    words, settings, rest = [], [], list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        is_setting = name.startswith("--") and "." in name
+        (settings if is_setting else words).append(word)
+        if is_setting and not equals and rest:
+            settings.append(rest.pop(0))
+    return words, settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     train = _documented(commands.add_parser, name="train", help="train a preset, a config file, or go on with a run")
     train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
     train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
+    train.add_argument("--distributed", action="store_true", help="one of several hosts of a pod or cluster")
     train.set_defaults(function=_train, takes_settings=True)
 
     embed = _documented(commands.add_parser, name="embed", help="write the embedding field of a valid period")
@@ -59,6 +83,8 @@ def _documented(make, **options) -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
+    import jax
+
     from aef_jax.data.sample import load_sample, split_sample
     from aef_jax.run_folder import RunFolder
     from aef_jax.sharding import use_all_cores
@@ -66,7 +92,10 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
 
     config, default = _resolve(options.what, settings)
     folder = RunFolder(options.run or default)
-    use_all_cores(config.training.batch)
+    if options.distributed:
+        jax.distributed.initialize()
+    else:
+        use_all_cores(config.training.batch)
     whole = load_sample()
     done = train(config, folder, whole, split_sample(whole))
     if done < config.training.steps:
@@ -106,9 +135,10 @@ def _resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
         return override(RunFolder(path).read_config(), settings), path
     if path.is_file():
         try:
-            return override(from_json(path.read_text()), settings), Path("runs") / path.stem
+            config = from_json(path.read_text())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
+        return override(config, settings), Path("runs") / path.stem
     raise ValueError(f"{what!r} is no preset, config file or run's folder; {nearest(what, list(PRESETS))}")
 
 

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float32
 from aef_jax.checkpoint import restore_params
 from aef_jax.data.sample import load_sample
 from aef_jax.data.site import Period, Site
-from aef_jax.field.geotiff import write_field
-from aef_jax.field.tiling import default_support, embed_site
+from aef_jax.field.geotiff import StoredAs, import_rasterio, write_field
+from aef_jax.field.tiling import check_period, default_support, embed_site
 from aef_jax.pictures import write_field_png
 from aef_jax.run_folder import RunFolder
 from aef_jax.step import abstract_model
@@ -33,11 +33,15 @@ def embed_with(
     return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
 
 
-def embed_run(run: RunFolder, period: Period, support: Period | None, output: Path, dtype: str) -> Path:
+def embed_run(run: RunFolder, period: Period, support: Period | None, output: Path, dtype: StoredAs) -> Path:
     """Writes the field of a run's data over a valid period as GeoTIFF, and a picture beside it, whose path it returns.
 
     Raises ValueError or ModuleNotFoundError, with one sentence, for whatever is missing.
     """
+    import_rasterio()  # whatever is missing is told before the work, not after it
+    if output.suffix not in (".tif", ".tiff") or output.is_dir():
+        raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
+    check_period("valid", *period)
     config, site = run.read_config(), load_sample()
     params = restore_params(run.checkpoints, config)
     normalised = run.read_normalisation().apply(site, config.sources)

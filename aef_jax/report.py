@@ -1,5 +1,6 @@
 """What a person sees of a run while it trains: the bar, the metrics, the held-out scores and the pictures."""
 
+import math
 import time
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from aef_jax.pictures import (
     write_reconstructions_png,
 )
 from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import replicated
 from aef_jax.step import Terms
 from configs.batch import Batch
 from configs.run import Config
@@ -54,6 +56,7 @@ class Reporter:
         self.config, self.folder, self.writer, self.bar = config, folder, writer, bar
         self.evaluator, self.whole, self.normalisation = evaluator, whole, normalisation
         self.embedder = make_embedder(config)
+        self.gather = jax.jit(lambda params: params, out_shardings=replicated(evaluator.mesh))
         self.pending: Pending | None = None
         self.since = time.perf_counter()
 
@@ -63,7 +66,7 @@ class Reporter:
         self.pending = Pending(step, terms, sum(int(frames.present.sum()) for frames in batch.frames.values()))
 
     def flush(self) -> None:
-        """Reports the step that is pending. Raises FloatingPointError where its loss is not finite."""
+        """Reports the step that is pending. Raises FloatingPointError where it is not finite."""
         if self.pending is None:
             return
         step, terms, frames = self.pending
@@ -78,8 +81,9 @@ class Reporter:
             f" {values['frames_per_second']:.0f} frames/s"
         )
         self.bar.update(step - self.bar.n)
-        if not abs(values["loss"]) < float("inf"):
-            raise FloatingPointError(f"step {step}: the loss is {values['loss']}; the last checkpoint is kept")
+        for name, value in (("loss", values["loss"]), ("gradient's norm", values["gradient_norm"])):
+            if not math.isfinite(value):
+                raise FloatingPointError(f"step {step}: the {name} is {value}; the last checkpoint is kept")
 
     def evaluate(self, step: int, params: nnx.State) -> None:
         """Held-out scores, and the pictures of the run as it stands."""
@@ -87,8 +91,10 @@ class Reporter:
         reconstructions = self.evaluator(params)
         scores = self.evaluator.scores(reconstructions)
         self.writer.write("heldout", step, scores)
+        # the field is computed by one device of one host, which then needs all parameters for itself
+        gathered = self.gather(params)
         if jax.process_index() == 0:
-            self._draw(step, reconstructions, params)
+            self._draw(step, reconstructions, jax.tree.map(lambda whole: whole.addressable_data(0), gathered))
         self.since = time.perf_counter()
 
     def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:

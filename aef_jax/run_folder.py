@@ -38,19 +38,28 @@ class RunFolder:
     def picture(self, name: str) -> Path:
         return self.path / f"{name}.png"
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a run in it; the config is the last of what `start` writes."""
+        return self.config_path.exists()
+
+    def check(self, config: Config) -> None:
+        """Raises ValueError where the folder holds another run than one of `config`, or is none."""
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"{self.path} is a file, expected the folder of a run")
+        if self.started and self.read_config() != config:
+            raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
+
     def start(self, config: Config, normalisation: Normalisation) -> None:
-        """Makes the folder, or checks that the run in it is the same one. Raises ValueError where it is another."""
-        if self.config_path.exists():
-            if self.read_config() != config:
-                raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
-            return
-        normalisation.save(self.normalisation_path)
-        with replacing(self.config_path) as temporary:
-            temporary.write_text(to_json(config))
+        """Makes the folder and writes what a run is started from; where it is there already, nothing."""
+        if not self.started:
+            normalisation.save(self.normalisation_path)
+            with replacing(self.config_path) as temporary:
+                temporary.write_text(to_json(config))
 
     def read_config(self) -> Config:
         """Raises ValueError, naming the file, where there is none or it is not a config."""
-        if not self.config_path.exists():
+        if not self.started:
             raise ValueError(f"{self.path} is not the folder of a run: it has no config.json")
         try:
             return from_json(self.config_path.read_text())

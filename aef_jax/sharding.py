@@ -30,9 +30,7 @@ def make_mesh(config: MeshConfig) -> Mesh:
     devices = jax.device_count()
     data = devices // config.fsdp if config.data == -1 else config.data
     if data * config.fsdp != devices:
-        raise ValueError(
-            f"mesh: data={config.data} times fsdp={config.fsdp} does not make the {devices} devices there are"
-        )
+        raise ValueError(f"mesh: data={data} times fsdp={config.fsdp} does not make the {devices} devices there are")
     return Mesh(np.asarray(jax.devices()).reshape(data, config.fsdp), (DATA, FSDP))
 
 

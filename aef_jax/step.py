@@ -1,7 +1,7 @@
 """The training step: one compiled function of (state, batch), and how its state begins."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -71,8 +71,9 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
             lambda params: objective(nnx.merge(graph, params), batch, noise, config), has_aux=True
         )(state.params)
         updates, moments = optimizer.update(gradients, state.optimizer, state.params)
-        terms |= {"gradient_norm": optax.global_norm(gradients), "learning_rate": schedule(state.step)}
-        return TrainState(optax.apply_updates(state.params, updates), moments, state.step + 1), terms
+        terms |= {"gradient_norm": optax.tree.norm(gradients), "learning_rate": schedule(state.step)}
+        params = cast(nnx.State, optax.apply_updates(state.params, updates))
+        return TrainState(params, moments, state.step + 1), terms
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     return jax.jit(

@@ -17,6 +17,7 @@ from aef_jax.sharding import check_batch, make_mesh, to_devices
 from aef_jax.step import abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
+from configs.source import Source
 
 
 def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
@@ -30,14 +31,17 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
     check_batch(config.training.batch, mesh)
 
     # Data
-    normalisation = Normalisation.of(split.training, config.sources)
+    folder.check(config)
+    source = _evaluated(config, split.heldout)
+    saved = folder.read_normalisation() if folder.started else None
+    normalisation = saved or Normalisation.of(split.training, config.sources)
     whole, training, heldout = (normalisation.apply(site, config.sources) for site in (whole, *split[:2]))
     batches = training_batches(training, config)
-    source = next(source for source in config.input_sources if source.name in heldout.series)
     evaluator = Evaluator(heldout_examples(heldout, source, split.heldout_ms, config), source, config, mesh)
 
     # State
-    folder.start(config, normalisation)
+    if jax.process_index() == 0:
+        folder.start(config, normalisation)
     checkpointer = Checkpointer(folder.checkpoints)
     if checkpointer.latest_step is None:
         state, first = init_state(config, mesh), 0
@@ -53,22 +57,32 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
 
     # Loop
     step, done = make_train_step(config, mesh), first
-    with StopRequest() as stop, bar:
-        while done < config.training.steps and not stop.made:
-            batch = next(batches)
-            state, terms = step(state, to_devices(batch, mesh))
-            done += 1
-            reporter.step(done, terms, batch)
-            at_end = done == config.training.steps
-            if at_end or done % config.training.checkpoint_every == 0:
-                reporter.flush()  # a loss that is not finite stops the run before it is saved
-                checkpointer.save(state, batches.get_state())
-            if at_end or done % config.training.evaluate_every == 0:
-                reporter.evaluate(done, state.params)
-        reporter.flush()
-
-    # End
-    checkpointer.save(state, batches.get_state())
-    checkpointer.close()
-    writer.close()
+    try:
+        with StopRequest() as stop, bar:
+            while done < config.training.steps and not stop.agreed(done):
+                batch = next(batches)
+                state, terms = step(state, to_devices(batch, mesh))
+                done += 1
+                reporter.step(done, terms, batch)
+                at_end = done == config.training.steps
+                if at_end or done % config.training.checkpoint_every == 0:
+                    reporter.flush()  # a loss that is not finite stops the run before it is saved
+                    checkpointer.save(state, batches.get_state())
+                if at_end or done % config.training.evaluate_every == 0:
+                    reporter.evaluate(done, state.params)
+            reporter.flush()
+            checkpointer.save(state, batches.get_state())
+    finally:
+        # whatever ended the loop, a checkpoint that is being written is finished
+        checkpointer.close()
+        writer.close()
     return done
+
+
+def _evaluated(config: Config, heldout: Site) -> Source:
+    """The source of which held-out frames are reconstructed: the first input that there is."""
+    for source in config.input_sources:
+        if source.name in heldout.series:
+            return source
+    inputs = [source.name for source in config.input_sources]
+    raise ValueError(f"site {heldout.name}: it holds {sorted(heldout.series)}, expected some of the inputs {inputs}")

@@ -11,6 +11,8 @@ from aef_jax.atomic import replacing
 from aef_jax.data.site import Affine, Period
 from aef_jax.field.quantise import NO_DATA, dequantise, quantise
 
+StoredAs = Literal["int8", "float32"]
+
 DEQUANTISE = "x = sign(q) * (|q| / 127.5)**2; -128 is no data; then divide each pixel's vector by its length"
 
 
@@ -23,7 +25,7 @@ def write_field(
     period: Period,
     support: Period,
     model: str,
-    dtype: Literal["int8", "float32"] = "int8",
+    dtype: StoredAs = "int8",
 ) -> None:
     """Writes a field of unit vectors; NaN is no data. The file appears whole, or not at all.
 
@@ -35,7 +37,7 @@ def write_field(
 
     Raises ModuleNotFoundError, with what to install, where rasterio is missing.
     """
-    rasterio = _rasterio()
+    rasterio = import_rasterio()
     stored = np.moveaxis(quantise(field) if dtype == "int8" else field, -1, 0)
     bands, height, width = stored.shape
     # a COG is laid out once all is known: it is copied from a whole dataset, never written in place
@@ -65,7 +67,7 @@ def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:
     Raises ValueError where the file holds neither int8 nor float32, and ModuleNotFoundError, with what to install,
     where the extra `geo` is missing.
     """
-    rasterio = _rasterio()
+    rasterio = import_rasterio()
     with rasterio.open(path) as source:
         stored = np.moveaxis(source.read(), 0, -1)
         crs, transform = source.crs, source.transform
@@ -87,7 +89,8 @@ def _tags(period: Period, support: Period, model: str, dtype: str) -> dict[str, 
     return tags | ({"AEF_DEQUANTISE": DEQUANTISE} if dtype == "int8" else {})
 
 
-def _rasterio():
+def import_rasterio():
+    """The module, which is an extra. Raises ModuleNotFoundError, with what to install, where it is missing."""
     try:
         import rasterio
         import rasterio.shutil

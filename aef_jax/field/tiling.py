@@ -98,8 +98,8 @@ def embed_site(
     z-scored, or an embedding is not finite.
     """
     support = support or default_support(period, config)
-    _check_period("valid", *period)
-    _check_period("support", *support)
+    check_period("valid", *period)
+    check_period("support", *support)
     seen = _seen(site, config, support)
     side, (height, width) = config.data.tile_side, site.shape
     tiles = list(product(lay_out(height, side), lay_out(width, side)))
@@ -124,7 +124,8 @@ def embed_site(
     return field
 
 
-def _check_period(name: str, start_ms: int, end_ms: int) -> None:
+def check_period(name: str, start_ms: int, end_ms: int) -> None:
+    """Raises ValueError where [start, end) is empty."""
     if start_ms >= end_ms:
         raise ValueError(f"the {name} period {_iso(start_ms, end_ms)} is empty, expected an end after its start")
 

@@ -1,0 +1,115 @@
+"""One small training run, which all tests of what comes after share."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from aef_jax.run_folder import RunFolder
+from configs.io import to_json
+from configs.model import ModelConfig
+from configs.presets import TINY
+from configs.run import Config
+from configs.sources import SENTINEL2
+from configs.training import DataConfig, TrainingConfig
+
+STEPS = 16
+BRIEF: Config = replace(
+    TINY,
+    model=ModelConfig(
+        d_precision=8,
+        d_exchange=8,
+        d_time=8,
+        d_space=8,
+        blocks=1,
+        heads_time=2,
+        heads_space=2,
+        heads_summary=2,
+        mlp_ratio=1,
+        decoder_width=8,
+        block_loop="unroll",
+        remat="none",
+    ),
+    training=TrainingConfig(
+        steps=STEPS, warmup_steps=2, learning_rate=1e-2, batch=2, evaluate_every=STEPS, checkpoint_every=STEPS // 2
+    ),
+    data=DataConfig(tile_side=32),
+    sources=(replace(SENTINEL2, frame_budget=4),),
+)
+"""Compiles in seconds, and learns little."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that was trained to its end, and how processes beside it are started."""
+
+    config_file: Path
+    run: RunFolder
+    environment: dict[str, str]
+
+    def copied(self, folder: Path, steps: int | None = None) -> RunFolder:
+        """A copy of the run; of its checkpoints only that of `steps`, as if it had been killed after that."""
+        shutil.copytree(self.run.path, folder)
+        for checkpoint in (folder / "checkpoints").iterdir():
+            if steps is not None and checkpoint.name != str(steps):
+                shutil.rmtree(checkpoint)
+        return RunFolder(folder)
+
+
+@pytest.fixture(scope="session")
+def compiler_settings(tmp_path_factory) -> dict[str, Any]:
+    """To compile with little optimisation, and each program once for all processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # all workers' own
+    return {
+        "jax_disable_most_optimizations": True,
+        "jax_compilation_cache_dir": str(folder / "compiled"),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+
+
+@contextmanager
+def _applied(settings: dict[str, Any]) -> Iterator[None]:
+    before = {name: jax.config.values[name] for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()  # it would keep to the folder that it began with
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="module")
+def quick_compiles(compiler_settings) -> Iterator[None]:
+    with _applied(compiler_settings):
+        yield
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory, compiler_settings) -> Training:
+    """`BRIEF`, trained on the sample cube in this process."""
+    if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
+        pytest.skip("the sample cube is not installed: pip install aef[sample]")
+    from aef_jax.data.sample import load_sample, split_sample
+    from aef_jax.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    config_file = folder / "brief.json"
+    config_file.write_text(to_json(BRIEF))
+    run = RunFolder(folder / "run")
+    whole = load_sample()
+    with _applied(compiler_settings):
+        assert train(BRIEF, run, whole, split_sample(whole)) == STEPS
+    environment = {name.upper(): str(value) for name, value in compiler_settings.items()}
+    one_device = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
+    return Training(config_file, run, {**os.environ, **environment, **one_device})

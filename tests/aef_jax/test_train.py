@@ -1,0 +1,188 @@
+"""A run from its start to its end, over a crash and a stop, leaves what it promises."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from refusals import told
+
+from aef_jax import cli
+from aef_jax.checkpoint import Checkpointer, restore_params, save_params
+from aef_jax.data.sample import load_sample, split_sample
+from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import make_mesh
+from aef_jax.step import abstract_state
+from aef_jax.train import train
+from configs.sources import SENTINEL1
+
+from .conftest import BRIEF, STEPS
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
+MIDWAY = STEPS // 2
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    """The command leaves the devices of this process as they are."""
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+
+
+def _records(run: RunFolder) -> list[dict]:
+    return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+
+
+def _params(run: RunFolder):
+    return jax.tree.map(np.asarray, restore_params(run.checkpoints, BRIEF))
+
+
+def _saved_steps(run: RunFolder) -> list[int]:
+    return sorted(int(path.name) for path in run.checkpoints.iterdir() if path.name.isdecimal())
+
+
+def _assert_same_params(run: RunFolder, other: RunFolder) -> None:
+    assert _saved_steps(run)[-1] == _saved_steps(other)[-1]
+    _assert_same_numbers(_params(run), _params(other))
+
+
+def _assert_same_numbers(ours, theirs) -> None:
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs)))
+
+
+def _assert_same_losses(run: RunFolder, other: RunFolder) -> None:
+    ours, theirs = ([(r["step"], r["kind"], r.get("loss")) for r in _records(each)] for each in (run, other))
+    assert ours == theirs
+
+
+def test_a_runs_folder_holds_all_that_it_promises(training):
+    run = training.run
+    assert run.read_config() == BRIEF
+    assert set(run.read_normalisation().mean) == {"sentinel2"}
+    assert _saved_steps(run) == [MIDWAY, STEPS]
+    assert list(run.tensorboard.glob("events.out.tfevents.*"))
+    for name in ("field", "losses", "reconstructions"):
+        assert run.picture(name).read_bytes().startswith(b"\x89PNG")
+    assert not [path.name for path in run.path.rglob("*.tmp")]
+
+
+def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(training):
+    records = _records(training.run)
+    trained = [record for record in records if record["kind"] == "train"]
+    assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
+    terms = {"loss", "reconstruction", "reconstruction/sentinel2", "uniformity", "consistency"}
+    for record in trained:
+        assert terms | {"gradient_norm", "learning_rate", "frames_per_second"} <= set(record)
+        assert np.isfinite([value for name, value in record.items() if name != "kind"]).all()
+    assert trained[0]["learning_rate"] == 0
+    assert trained[2]["learning_rate"] == pytest.approx(BRIEF.training.learning_rate)
+    heldout = [record for record in records if record["kind"] == "heldout"]
+    assert [record["step"] for record in heldout] == [STEPS]
+    assert {"l1/sentinel2", "l1_mean/sentinel2", "l1_persistence/sentinel2"} <= set(heldout[0])
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(training, tmp_path):
+    """The metrics of the lost steps are there already; they are written anew, not twice."""
+    run = training.copied(tmp_path / "killed", MIDWAY)
+    whole = load_sample()
+    assert train(BRIEF, run, whole, split_sample(whole)) == STEPS
+    _assert_same_params(run, training.run)
+    _assert_same_losses(run, training.run)
+
+
+def test_ctrl_c_saves_the_state_and_the_command_that_is_told_goes_on_to_the_same_end(training, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    command = [sys.executable, "-m", "aef_jax.cli", "train"]
+    options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    settings = ["--training.steps", str(STEPS), "--run", str(run.path)]
+    with subprocess.Popen([*command, str(training.config_file), *settings], **options) as process:
+        deadline = time.monotonic() + 300
+        while not (run.metrics_path.exists() and run.metrics_path.read_text()):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said, complained = process.communicate(timeout=300)
+    assert process.returncode == 0, complained
+    (done,) = _saved_steps(run)
+    assert 0 < done < STEPS
+    assert f"stopped after {done} of {STEPS} steps, all saved; go on with: aef train {run.path}" in said
+    assert "Traceback" not in complained
+
+    subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)
+    _assert_same_params(run, training.run)
+    _assert_same_losses(run, training.run)
+
+
+def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, one_device, capsys):
+    run = training.copied(tmp_path / "done")
+    assert cli.main(["train", str(run.path)]) == 0
+    assert f"trained {STEPS} steps" in capsys.readouterr().out
+    assert _records(run) == _records(training.run)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
+    training, tmp_path, one_device, capsys
+):
+    run = training.copied(tmp_path / "poisoned", MIDWAY)
+    checkpointer = Checkpointer(run.checkpoints)
+    state, position = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
+    spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
+    checkpointer.save(spoilt, position)
+    checkpointer.close()
+
+    assert cli.main(["train", str(run.path)]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert sentence == f"aef: step {MIDWAY + 2}: the loss is nan; the last checkpoint is kept"
+    assert _saved_steps(run) == [MIDWAY, MIDWAY + 1]
+
+
+def test_another_config_in_the_same_folder_is_refused_before_anything_is_computed(training, tmp_path):
+    other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
+    whole = load_sample()
+    sentence = told(train, other, training.run, whole, split_sample(whole))
+    assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
+
+
+def test_data_without_any_input_source_are_refused(tmp_path):
+    radar = replace(BRIEF, sources=(SENTINEL1,))
+    whole = load_sample()
+    sentence = told(train, radar, RunFolder(tmp_path / "run"), whole, split_sample(whole))
+    assert "it holds ['sentinel2'], expected some of the inputs ['sentinel1']" in sentence
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
+    whole = load_sample()
+    mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
+    run = RunFolder(tmp_path / "run")
+    assert "mesh: data=3 times fsdp=1 does not make the 1 devices" in told(train, mesh, run, whole, split_sample(whole))
+
+
+def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(training):
+    wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
+    sentence = told(restore_params, training.run.checkpoints, wider)
+    assert f"{STEPS}/params does not fit the run's config in" in sentence
+    assert "decoders.sentinel2" in sentence
+
+
+def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, one_device, capsys):
+    run = RunFolder(tmp_path / "run")
+    run.start(BRIEF, training.run.read_normalisation())
+    save_params(run.checkpoints, restore_params(training.run.checkpoints, BRIEF), step=3)
+    _assert_same_numbers(_params(run), _params(training.run))
+    assert cli.main(["train", str(run.path)]) == 2
+    assert "3 holds parameters alone" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_checkpoint_is_told_and_left_as_it_is(tmp_path):
+    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "none", BRIEF)
+    (tmp_path / "empty").mkdir()
+    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "empty", BRIEF)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
