@@ -53,6 +53,7 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
     # Reporting
     writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=first)
     bar = tqdm(total=config.training.steps, initial=first, unit="step", disable=jax.process_index() > 0)
+    bar.set_postfix_str("compiling the step")
     reporter = Reporter(config, folder, writer, bar, evaluator, whole, normalisation)
 
     # Loop

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from configs.model import ModelConfig
 from configs.run import Config
+from configs.sources import SOURCES
 from configs.training import DataConfig, TrainingConfig
 
 PAPER = Config()
@@ -36,23 +37,24 @@ SMALL = replace(
 
 TINY = replace(
     PAPER,
+    sources=(replace(SOURCES[0], frame_budget=10), *SOURCES[1:]),
     model=ModelConfig(
-        d_precision=24,
+        d_precision=16,
         d_exchange=32,
         d_time=48,
         d_space=64,
         blocks=2,
-        heads_time=4,
+        heads_time=2,
         heads_space=4,
-        heads_summary=4,
+        heads_summary=2,
         decoder_width=128,
         block_loop="unroll",
         remat="none",
     ),
     training=TrainingConfig(
-        steps=800, warmup_steps=50, learning_rate=2e-3, batch=4, evaluate_every=200, checkpoint_every=200
+        steps=600, warmup_steps=50, learning_rate=4e-3, batch=8, evaluate_every=200, checkpoint_every=200
     ),
-    data=DataConfig(tile_side=32),
+    data=DataConfig(tile_side=32, time_jitter_days=20, time_jitter_years=3),
 )
 """Trains in minutes on two CPU cores."""
 

@@ -64,6 +64,8 @@ class DataConfig:
     time_jitter_days: int = 0
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
+    time_jitter_years: int = 0
+    """And by up to so many whole years, which leaves them their season."""
     threads: int = 2
     """Reader threads per host."""
 
@@ -73,7 +75,8 @@ class DataConfig:
         # a forecast's period lies in one half of the support period
         require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
-        require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)
+        for field in ("time_jitter_days", "time_jitter_years"):
+            require_at_least("data", field, getattr(self, field), 0)
         require_at_least("data", "threads", self.threads, 1)
 
 

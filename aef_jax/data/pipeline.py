@@ -12,7 +12,8 @@ from aef_jax.data.examples import draw_example, draw_place
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
-from configs.timecode import DAY_MS
+from configs.timecode import DAY_MS, YEAR_DAYS
+from configs.training import DataConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class HostExamples:
         step, within = divmod(int(record_key), self.local_batch)
         index = step * self.config.training.batch + self.host * self.local_batch + within
         rng = np.random.default_rng([self.config.training.seed, index])
-        jitter = self.config.data.time_jitter_days * DAY_MS
-        site = self.site.delayed(int(rng.integers(-jitter, jitter + 1)))
+        site = self.site.delayed(_draw_delay(self.config.data, rng))
         return draw_example(site, self.config, draw_place(site, self.config, rng), rng)
 
     @property
@@ -52,6 +52,11 @@ def training_batches(site: Site, config: Config) -> grain.DatasetIterator:
         .to_iter_dataset(options)
         .batch(examples.local_batch, drop_remainder=True, batch_fn=stack)
     )
+
+
+def _draw_delay(config: DataConfig, rng: np.random.Generator) -> int:
+    days, years = config.time_jitter_days * DAY_MS, config.time_jitter_years
+    return int(rng.integers(-days, days + 1) + rng.integers(-years, years + 1) * YEAR_DAYS * DAY_MS)
 
 
 def stack(examples: Sequence[Batch]) -> Batch:

@@ -15,12 +15,9 @@ from scipy.ndimage import zoom
 from aef_jax.data.site import Series, Site
 from configs.sources import SENTINEL2
 
-CLEAR = (4, 5, 6, 7, 11)
-"""Classes of the scene classification that count as observations: vegetation, bare soil, water, unclassified, snow.
-What is left out: no data, defective, dark (where much cloud shadow hides), cloud shadow, clouds and cirrus."""
-
-CRS = "EPSG:3035"
-"""The files' own projection, by its number: their text of it has a datum shift that keeps GIS from knowing it."""
+CLEAR = (4, 5, 7)
+"""Classes of the scene classification that count as clear sky: vegetation, bare soil and unclassified, the three that
+nrt's own documentation keeps. Left out with the clouds: shadow, dark ground and what it takes for water, and snow."""
 
 TRAINING_COLUMNS = slice(0, 64)
 HELDOUT_COLUMNS = slice(68, 100)
