@@ -19,6 +19,9 @@ CLEAR = (4, 5, 7)
 """Classes of the scene classification that count as clear sky: vegetation, bare soil and unclassified, the three that
 nrt's own documentation keeps. Left out with the clouds: shadow, dark ground and what it takes for water, and snow."""
 
+CRS = "EPSG:3035"
+"""The files' own projection, by its number: their text of it has a datum shift that keeps GIS from knowing it."""
+
 TRAINING_COLUMNS = slice(0, 64)
 HELDOUT_COLUMNS = slice(68, 100)
 HELDOUT_EVERY = 5
