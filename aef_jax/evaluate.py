@@ -26,10 +26,10 @@ class HeldoutReconstruction:
 
 
 class Evaluator:
-    """Reconstructs every held-out example of one source, always the same ones."""
+    """Reconstructs held-out examples of one source."""
 
-    def __init__(self, examples: list[HeldoutExample], source: Source, config: Config, mesh: Mesh):
-        self.examples, self.source, self.mesh = examples, source, mesh
+    def __init__(self, source: Source, config: Config, mesh: Mesh):
+        self.source, self.mesh = source, mesh
         self.batch = config.training.batch
         graph, _ = abstract_model(config)
 
@@ -41,12 +41,12 @@ class Evaluator:
 
         self.reconstruct = jax.jit(reconstruct, out_shardings=replicated(mesh))
 
-    def __call__(self, params: nnx.State) -> list[HeldoutReconstruction]:
+    def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> list[HeldoutReconstruction]:
         reconstructions = []
-        for start in range(0, len(self.examples), self.batch):
-            examples = self.examples[start : start + self.batch]
-            predictions = np.asarray(self.reconstruct(params, self._to_devices(examples)))
-            reconstructions += [HeldoutReconstruction(e, p) for e, p in zip(examples, predictions, strict=False)]
+        for start in range(0, len(examples), self.batch):
+            chosen = examples[start : start + self.batch]
+            predictions = np.asarray(self.reconstruct(params, self._to_devices(chosen)))
+            reconstructions += [HeldoutReconstruction(e, p) for e, p in zip(chosen, predictions, strict=False)]
         return reconstructions
 
     def scores(self, reconstructions: list[HeldoutReconstruction]) -> dict[str, float]:

@@ -24,7 +24,7 @@ class MetricsWriter:
         self.tensorboard = SummaryWriter(str(tensorboard), purge_step=resumed_at + 1)
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """One record: `kind` is "train" or "heldout"."""
+        """One record: `kind` is "train", "heldout" (other ground) or "heldout_dates" (other ground and dates)."""
         if not self.first_host:
             return
         self.lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")

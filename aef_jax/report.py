@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
+from aef_jax.data.heldout import HeldoutExample
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
 from aef_jax.embed import embed_with, make_embedder
@@ -50,11 +51,13 @@ class Reporter:
         writer: MetricsWriter,
         bar: tqdm,
         evaluator: Evaluator,
+        heldout: dict[str, list[HeldoutExample]],
         whole: Site,
         normalisation: Normalisation,
     ):
         self.config, self.folder, self.writer, self.bar = config, folder, writer, bar
-        self.evaluator, self.whole, self.normalisation = evaluator, whole, normalisation
+        self.evaluator, self.heldout = evaluator, heldout
+        self.whole, self.normalisation = whole, normalisation
         self.embedder = make_embedder(config)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(evaluator.mesh))
         self.pending: Pending | None = None
@@ -88,13 +91,15 @@ class Reporter:
     def evaluate(self, step: int, params: nnx.State) -> None:
         """Held-out scores, and the pictures of the run as it stands."""
         self.flush()
-        reconstructions = self.evaluator(params)
-        scores = self.evaluator.scores(reconstructions)
-        self.writer.write("heldout", step, scores)
+        reconstructions = {kind: self.evaluator(params, examples) for kind, examples in self.heldout.items()}
+        for kind, made in reconstructions.items():
+            self.writer.write(kind, step, self.evaluator.scores(made))
         # the field is computed by one device of one host, which then needs all parameters for itself
         gathered = self.gather(params)
         if jax.process_index() == 0:
-            self._draw(step, reconstructions, jax.tree.map(lambda whole: whole.addressable_data(0), gathered))
+            self._draw(
+                step, reconstructions["heldout"], jax.tree.map(lambda whole: whole.addressable_data(0), gathered)
+            )
         self.since = time.perf_counter()
 
     def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:

@@ -37,7 +37,9 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
     normalisation = saved or Normalisation.of(split.training, config.sources)
     whole, training, heldout = (normalisation.apply(site, config.sources) for site in (whole, *split[:2]))
     batches = training_batches(training, config)
-    evaluator = Evaluator(heldout_examples(heldout, source, split.heldout_ms, config), source, config, mesh)
+    tests = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
+    examples = {kind: heldout_examples(heldout, source, times_ms, config) for kind, times_ms in tests.items()}
+    evaluator = Evaluator(source, config, mesh)
 
     # State
     if jax.process_index() == 0:
@@ -54,7 +56,7 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
     writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=first)
     bar = tqdm(total=config.training.steps, initial=first, unit="step", disable=jax.process_index() > 0)
     bar.set_postfix_str("compiling the step")
-    reporter = Reporter(config, folder, writer, bar, evaluator, whole, normalisation)
+    reporter = Reporter(config, folder, writer, bar, evaluator, examples, whole, normalisation)
 
     # Loop
     step, done = make_train_step(config, mesh), first

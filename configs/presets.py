@@ -52,9 +52,9 @@ TINY = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=600, warmup_steps=50, learning_rate=4e-3, batch=8, evaluate_every=200, checkpoint_every=200
+        steps=600, warmup_steps=50, learning_rate=3e-3, batch=8, evaluate_every=200, checkpoint_every=200
     ),
-    data=DataConfig(tile_side=32, time_jitter_days=20, time_jitter_years=3),
+    data=DataConfig(tile_side=32, time_jitter_days=8),
 )
 """Trains in minutes on two CPU cores."""
 

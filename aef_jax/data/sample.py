@@ -51,19 +51,23 @@ def load_sample() -> Site:
 
 
 class Split(NamedTuple):
-    """Training and held-out ground, apart in space and in time: what is tested was never seen."""
+    """Training and held-out ground, and the acquisition times at which the held-out ground is to be reconstructed."""
 
     training: Site
     heldout: Site
+    seen_ms: Int64[np.ndarray, "S"]
+    """Times of which training has frames too, of its own ground: held out by site, as the paper holds out."""
     heldout_ms: Int64[np.ndarray, "M"]
-    """Acquisition times of the held-out targets; training has no frame of these."""
+    """Times of which training has no frame: held out by site and by date. Harder: on a few sites, what a date looked
+    like (its haze, its light) can be learned by heart."""
 
 
 def split_sample(site: Site) -> Split:
-    """The west of the site without every fifth frame, and the east, where those frames are to be reconstructed."""
-    rows, heldout_ms = slice(0, site.shape[0]), site.series[SENTINEL2.name].time_ms[::HELDOUT_EVERY]
+    """The west of the site without every fifth frame; and the east, to be reconstructed at those and as many others."""
+    rows, times_ms = slice(0, site.shape[0]), site.series[SENTINEL2.name].time_ms
     west, east = site.window(rows, TRAINING_COLUMNS), site.window(rows, HELDOUT_COLUMNS)
-    return Split(west.without(heldout_ms), east, heldout_ms)
+    seen_ms, heldout_ms = times_ms[1::HELDOUT_EVERY], times_ms[::HELDOUT_EVERY]
+    return Split(west.without(heldout_ms), east, seen_ms, heldout_ms)
 
 
 def _open(name: str):
