@@ -1,3 +1,8 @@
+import os
+
 import pytest
+
+# these make code a little faster and take most of the time in which XLA compiles it for a CPU
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
 
 pytest.register_assert_rewrite("loss_contract", "model_contract", "refusals", "von_mises_fisher")

@@ -247,7 +247,7 @@ def named(name: str) -> str:
         ({CONFIG: sized(d_tme=3)}, "there is no field 'd_tme'; did you mean d_time?"),
         ({CONFIG: sized(blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
         ({CONFIG: sized(text_width=10**30)}, "wrong shape: text_head.first.weight"),
-        ({CONFIG: named("__class__")}, "the config describes a model that cannot be built"),
+        ({CONFIG: named("__class__")}, "source: name is '__class__', expected an identifier"),
         ({NORMALISATION: "[1]"}, "what the weights carry as their normalisation is not one of a run"),
         ({NORMALISATION: "[" * 100_000}, "what the weights carry as their normalisation is not one of a run"),
         ({STEP: "-1"}, "aef_step in its metadata is '-1', expected a number of steps"),
