@@ -1,7 +1,7 @@
 """Checkpoints through Orbax: parameters, optimiser, step and the data's position in one composite."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import orbax.checkpoint as ocp
@@ -100,8 +100,8 @@ def _check_saved(folder: Path, target: dict[str, Any]) -> None:
     with ocp.StandardCheckpointer() as checkpointer:
         saved = checkpointer.metadata(folder).item_metadata.tree
     found, expected = (
-        {".".join(map(str, path)): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in flatten_dict(tree).items()}
-        for tree in (saved, target)
+        {".".join(map(str, path)): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in flat.items()}
+        for flat in (cast(dict[tuple, Any], flatten_dict(tree)) for tree in (saved, target))
     )
     different = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     if different:

@@ -126,6 +126,7 @@ def _initialise_spread(layer: Up | SmoothUp, taps: list[float]):
     nn.init.trunc_normal_(channels, std=deviation, a=-2 * deviation, b=2 * deviation)
     with torch.no_grad():
         layer.weight.copy_(channels * torch.outer(torch.tensor(taps), torch.tensor(taps)))
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
 
 

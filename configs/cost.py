@@ -54,9 +54,7 @@ def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
 
 
 def _source_encoder(channels: int, model: ModelConfig, side: int) -> int:
-    return 2 * (
-        _taps(side, 4, 2) * channels * model.d_precision + _taps(side // 2, 3, 1) * model.d_precision**2
-    )
+    return 2 * (_taps(side, 4, 2) * channels * model.d_precision + _taps(side // 2, 3, 1) * model.d_precision**2)
 
 
 def _block(model: ModelConfig, side: int, frames: int) -> Flops:

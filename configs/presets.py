@@ -37,7 +37,7 @@ SMALL = replace(
 
 TINY = replace(
     PAPER,
-    sources=(replace(SOURCES[0], frame_budget=10), *SOURCES[1:]),
+    sources=(replace(SOURCES[0], frame_budget=16), *SOURCES[1:]),
     model=ModelConfig(
         d_precision=16,
         d_exchange=32,
@@ -52,9 +52,9 @@ TINY = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=600, warmup_steps=50, learning_rate=3e-3, batch=8, evaluate_every=200, checkpoint_every=200
+        steps=650, warmup_steps=50, learning_rate=3e-3, batch=16, evaluate_every=200, checkpoint_every=200
     ),
-    data=DataConfig(tile_side=32, time_jitter_days=8),
+    data=DataConfig(tile_side=16, time_jitter_days=8),
 )
 """Trains in minutes on two CPU cores."""
 

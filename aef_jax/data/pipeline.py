@@ -31,10 +31,10 @@ class HostExamples:
     def __len__(self) -> int:
         return self.config.training.steps * self.local_batch
 
-    def __getitem__(self, record_key: SupportsIndex) -> Batch:
-        step, within = divmod(int(record_key), self.local_batch)
-        index = step * self.config.training.batch + self.host * self.local_batch + within
-        rng = np.random.default_rng([self.config.training.seed, index])
+    def __getitem__(self, index: SupportsIndex) -> Batch:
+        step, within = divmod(int(index), self.local_batch)
+        drawn = step * self.config.training.batch + self.host * self.local_batch + within
+        rng = np.random.default_rng([self.config.training.seed, drawn])
         site = self.site.delayed(_draw_delay(self.config.data, rng))
         return draw_example(site, self.config, draw_place(site, self.config, rng), rng)
 
