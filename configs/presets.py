@@ -52,7 +52,7 @@ TINY = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=650, warmup_steps=50, learning_rate=3e-3, batch=16, evaluate_every=200, checkpoint_every=200
+        steps=520, warmup_steps=50, learning_rate=3e-3, batch=16, evaluate_every=260, checkpoint_every=130
     ),
     data=DataConfig(tile_side=16, time_jitter_days=8),
 )
