@@ -16,6 +16,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
+from jax.sharding import SingleDeviceSharding
 
 from aef_jax.checkpoint import save_params
 from aef_jax.run_folder import RunFolder
@@ -58,7 +59,11 @@ def read_params(checkpoint: Path, structure: nnx.Module) -> dict[str, Any]:
     Raises WeightsError where they are not exactly those of `structure`, ValueError where they cannot be read.
     """
     item = checkpoint.absolute() / "params"
-    target = nnx.to_pure_dict(nnx.state(structure, nnx.Param))
+    here = SingleDeviceSharding(jax.devices()[0])  # wherever they were saved: Orbax would ask for the same devices
+    target = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+        nnx.to_pure_dict(nnx.state(structure, nnx.Param)),
+    )
     with ocp.StandardCheckpointer() as checkpointer, _told(checkpoint):
         saved = checkpointer.metadata(item).item_metadata.tree
         check(state_specs(saved), state_specs(target))

@@ -1,6 +1,7 @@
 """`aef-parity convert`: nothing is lost on the way, and nothing is written where anything is wrong."""
 
 import json
+import os
 import pickle
 import shutil
 import struct
@@ -279,3 +280,30 @@ def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
 def test_help_shows_an_example(arguments):
     told = subprocess.run([sys.executable, "-m", "parity.cli", *arguments], capture_output=True, text=True, check=True)
     assert "aef-parity convert runs/tiny tiny.safetensors" in told.stdout
+
+
+SAVE_AGAIN_ON_TWO_DEVICES = """
+import sys
+from pathlib import Path
+import jax
+from aef_jax.checkpoint import restore_params, save_params
+from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import make_mesh, replicated
+from configs.training import MeshConfig
+
+run = RunFolder(Path(sys.argv[1]))
+assert jax.device_count() == 2
+params = restore_params(run.checkpoints, run.read_config(), replicated(make_mesh(MeshConfig())))
+save_params(run.checkpoints, params, step=30)
+"""
+
+
+def test_a_run_of_more_devices_than_there_are_here_is_converted(run, tensors, tmp_path):
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
+    subprocess.run([sys.executable, "-c", SAVE_AGAIN_ON_TWO_DEVICES, run], check=True, env=environment)
+    assert jax.device_count() == 1
+    assert main(["convert", str(run), str(tmp_path / "out.safetensors")]) == 0
+    converted = load_file(tmp_path / "out.safetensors")
+    assert converted.keys() == tensors.keys()
+    for name, array in tensors.items():
+        np.testing.assert_array_equal(converted[name], array)
