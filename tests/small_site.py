@@ -10,6 +10,7 @@ from configs.run import Config
 from configs.source import Source
 from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2
 from configs.timecode import DAY_MS
+from configs.training import DataConfig
 
 START_MS = int(np.datetime64("2016-01-01", "ms").astype(np.int64))
 DAYS = 3 * 365
@@ -25,7 +26,7 @@ CONFIG: Config = replace(
         GLO30,
         NLCD,
     ),
-    data=replace(TINY.data, tile_side=16),
+    data=DataConfig(tile_side=16),
 )
 
 

@@ -14,7 +14,7 @@ from .conftest import BRIEF
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
-YEAR = ["--start", "2020-01-02", "--end", "2021-01-02"]
+PERIOD = ["--start", "2020-09-03", "--end", "2021-01-01"]
 
 
 @pytest.fixture
@@ -126,10 +126,10 @@ def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkey
         ),
         (["--start", "yesterday", "--end", "2019-01-01"], "date 'yesterday' is not a date"),
         (["--start", "2019-01-01", "--end", "2018-01-01"], "the valid period 2019-01-01..2018-01-01 is empty"),
-        ([*YEAR, "--support-start", "2018-01-01"], "one end of the support period is missing"),
-        ([*YEAR, "--bogus", "3"], "there is no option '--bogus'; aef embed --help lists them"),
-        ([*YEAR, "--model.kappa", "3"], "there is no option '--model.kappa'"),
-        ([*YEAR], "is not the folder of a run: it has no config.json"),
+        ([*PERIOD, "--support-start", "2018-01-01"], "one end of the support period is missing"),
+        ([*PERIOD, "--bogus", "3"], "there is no option '--bogus'; aef embed --help lists them"),
+        ([*PERIOD, "--model.kappa", "3"], "there is no option '--model.kappa'"),
+        (PERIOD, "is not the folder of a run: it has no config.json"),
     ],
 )
 def test_an_embedding_that_cannot_be_made_is_told_before_any_work(arguments, sentence, tmp_path, mistake):
@@ -141,7 +141,7 @@ def test_an_embedding_that_cannot_be_made_is_told_before_any_work(arguments, sen
 def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
     for output in (tmp_path / "field.png", tmp_path):
         assert f"{output} is no place for a GeoTIFF" in mistake(
-            "embed", str(training.run.path), *YEAR, "-o", str(output)
+            "embed", str(training.run.path), *PERIOD, "-o", str(output)
         )
 
 
@@ -149,10 +149,10 @@ def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path,
     monkeypatch.setitem(sys.modules, "rasterio", None)
     monkeypatch.setattr("aef_jax.embed.load_sample", lambda: pytest.fail("worked in vain"))
     output = tmp_path / "field.tif"
-    assert "install aef[geo]" in mistake("embed", str(training.run.path), *YEAR, "-o", str(output))
+    assert "install aef[geo]" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
 
-def test_a_year_without_frames_is_told_with_the_years_there_are(training, tmp_path, mistake):
+def test_a_period_without_frames_is_told_with_the_years_there_are(training, tmp_path, mistake):
     arguments = ["--start", "1999-01-01", "--end", "2000-01-01", "-o", str(tmp_path / "field.tif")]
     sentence = mistake("embed", str(training.run.path), *arguments)
     assert "no frame of the input sources ['sentinel2'] in the support period 1999-01-01..2000-01-01" in sentence
@@ -162,7 +162,7 @@ def test_a_year_without_frames_is_told_with_the_years_there_are(training, tmp_pa
 def test_embed_writes_64_georeferenced_bands_and_a_picture_beside_them(training, tmp_path, capsys):
     rasterio = pytest.importorskip("rasterio", reason="reads the GeoTIFF")
     output = tmp_path / "new" / "field.tif"
-    assert cli.main(["embed", str(training.run.path), *YEAR, "-o", str(output)]) == 0
+    assert cli.main(["embed", str(training.run.path), *PERIOD, "-o", str(output)]) == 0
     assert f"wrote {output} and {output.with_suffix('.png')}" in capsys.readouterr().out
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     with rasterio.open(output) as field:
@@ -170,7 +170,7 @@ def test_embed_writes_64_georeferenced_bands_and_a_picture_beside_them(training,
         assert field.crs.to_epsg() == 3035
         assert field.res == (10, 10)
         assert field.descriptions[0] == "A00"
-        assert field.tags()["AEF_VALID_START"] == "2020-01-02T00:00:00.000Z"
+        assert field.tags()["AEF_VALID_START"] == "2020-09-03T00:00:00.000Z"
         stored = field.read().astype(np.float64)
     vectors = np.sign(stored) * (np.abs(stored) / 127.5) ** 2
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, atol=0.02)

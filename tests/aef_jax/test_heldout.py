@@ -8,10 +8,10 @@ import pytest
 from refusals import told
 from small_site import CONFIG, SIDE, small_site
 
-from aef_jax.data.heldout import heldout_examples, persistence
+from aef_jax.data.heldout import PERIOD_DAYS, heldout_examples, persistence
 from aef_jax.data.site import Series
 from configs.sources import SENTINEL2
-from configs.timecode import DAY_MS, timecode
+from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
 
 SITE = small_site()
 SERIES = SITE.series["sentinel2"]
@@ -77,6 +77,14 @@ def test_all_other_frames_of_the_year_are_inputs_and_the_target_is_none(examples
         assert frames.present.sum() >= 365 // 9 - 1
         codes = {code.tobytes() for code in frames.timecodes[frames.present]}
         assert timecode(np.int64(example.time_ms)).astype(np.float32).tobytes() not in codes
+
+
+def test_the_target_is_asked_for_from_the_ten_days_around_it(examples):
+    for example in examples:
+        ends = [np.int64(example.time_ms + side * PERIOD_DAYS * DAY_MS // 2) for side in (-1, 1)]
+        target = example.batch.targets["sentinel2"]
+        np.testing.assert_array_equal(target.period, period_code(*ends).astype(np.float32))
+        np.testing.assert_array_equal(target.when, relative_timecode(np.asarray(0.5)).astype(np.float32))
 
 
 def test_all_examples_have_one_shape(examples):

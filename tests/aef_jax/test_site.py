@@ -35,6 +35,14 @@ def test_frames_that_are_taken_out_are_out_of_every_array():
     np.testing.assert_array_equal(rest.valid, SITE.series["sentinel1"].valid[1::2])
 
 
+def test_a_delay_moves_all_sources_alike_and_nothing_else():
+    later = SITE.delayed(-3 * DAY_MS)
+    for name, series in SITE.series.items():
+        np.testing.assert_array_equal(later.series[name].time_ms, series.time_ms - 3 * DAY_MS)
+        assert later.series[name].pixels is series.pixels
+    assert later.transform == SITE.transform
+
+
 @pytest.mark.parametrize(
     ("date", "ms"),
     [
