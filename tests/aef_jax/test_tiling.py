@@ -10,6 +10,8 @@ from aef_jax.field.tiling import default_support, embed_site, lay_out
 from configs.presets import PAPER, TINY
 from configs.timecode import DAY_MS, period_code, timecode
 
+TILES_OF_32 = replace(TINY, data=replace(TINY.data, tile_side=32))
+
 YEAR = (to_ms("2019-01-01"), to_ms("2020-01-01"))
 SOURCES = {"sentinel2": 5, "landsat": 7}
 
@@ -66,7 +68,7 @@ def test_every_pixel_is_covered(side):
 @pytest.mark.parametrize("shape", [(100, 75), (32, 32), (33, 32), (20, 90), (5, 7), (1, 61)])
 def test_a_pixelwise_model_leaves_no_seam(shape):
     site, embed = make_site(*shape), PixelEmbed()
-    field = embed_site(embed, site, TINY, YEAR, batch=3)
+    field = embed_site(embed, site, TILES_OF_32, YEAR, batch=3)
 
     seen = site.between(*YEAR).series["sentinel2"].pixels
     expected = np.einsum("nhwc,cd->hwd", seen, embed.directions)
@@ -84,7 +86,7 @@ def test_neighbours_are_blended_to_unit_vectors():
         which = np.arange(len(frames["sentinel2"].pixels))[:, None, None, None, None] == 0
         return np.where(which, near, far) * np.ones((1, 1, side, side, 1))
 
-    field = embed_site(embed, make_site(side, 56), TINY, YEAR)
+    field = embed_site(embed, make_site(side, 56), TILES_OF_32, YEAR)
 
     np.testing.assert_allclose(np.linalg.norm(field, axis=-1), 1, rtol=1e-6)
     np.testing.assert_array_equal(field[:, :26], np.broadcast_to(near, (side, 26, 64)))
@@ -109,14 +111,14 @@ def test_the_trimmed_rim_has_no_influence():
         return means
 
     np.testing.assert_array_equal(
-        embed_site(with_nan, site, TINY, YEAR, batch=6), embed_site(PixelEmbed(), site, TINY, YEAR)
+        embed_site(with_nan, site, TILES_OF_32, YEAR, batch=6), embed_site(PixelEmbed(), site, TILES_OF_32, YEAR)
     )
 
 
 def test_the_model_is_always_called_with_the_same_shapes():
     embed = PixelEmbed()
-    embed_site(embed, make_site(100, 75), TINY, YEAR, batch=3)
-    embed_site(embed, make_site(100, 100), TINY, YEAR, batch=3)
+    embed_site(embed, make_site(100, 75), TILES_OF_32, YEAR, batch=3)
+    embed_site(embed, make_site(100, 100), TILES_OF_32, YEAR, batch=3)
 
     assert len(embed.calls) == 4 + 6  # 12 tiles, and 16, of which the last is alone in its batch
     shapes = {(frames["sentinel2"].pixels.shape, periods.shape) for frames, periods in embed.calls}
@@ -126,7 +128,7 @@ def test_the_model_is_always_called_with_the_same_shapes():
 def test_all_frames_of_the_support_period_are_given():
     embed = PixelEmbed()
     site = make_site(32, 32)
-    embed_site(embed, site, TINY, YEAR)
+    embed_site(embed, site, TILES_OF_32, YEAR)
     ((frames, periods),) = embed.calls
 
     sentinel2 = frames["sentinel2"]
@@ -141,7 +143,7 @@ def test_all_frames_of_the_support_period_are_given():
 def test_a_source_without_a_frame_is_left_out():
     dates = {"sentinel2": ["2019-03-01"], "landsat": ["2017-03-01"]}
     embed = PixelEmbed()
-    embed_site(embed, make_site(32, 32, dates), TINY, YEAR)
+    embed_site(embed, make_site(32, 32, dates), TILES_OF_32, YEAR)
 
     assert list(embed.calls[0][0]) == ["sentinel2"]
 
@@ -161,9 +163,9 @@ def test_a_short_site_is_mirrored_to_the_next_multiple_of_16_only():
 
 def test_default_support():
     month = (to_ms("2019-06-01"), to_ms("2019-07-01"))
-    start, end = default_support(month, TINY)
+    start, end = default_support(month, TILES_OF_32)
 
-    assert default_support(YEAR, TINY) == YEAR
+    assert default_support(YEAR, TILES_OF_32) == YEAR
     assert end - start == 365 * DAY_MS
     assert start + end == sum(month)
 
@@ -171,7 +173,7 @@ def test_default_support():
 def test_a_valid_period_may_lie_outside_its_support():
     ahead = (to_ms("2021-01-01"), to_ms("2022-01-01"))
     embed = PixelEmbed()
-    field = embed_site(embed, make_site(32, 32), TINY, ahead, support=YEAR)
+    field = embed_site(embed, make_site(32, 32), TILES_OF_32, ahead, support=YEAR)
 
     assert np.isfinite(field).all()
     np.testing.assert_allclose(embed.calls[0][1][0, 0], period_code(*np.int64(ahead)), atol=1e-6)
@@ -180,19 +182,19 @@ def test_a_valid_period_may_lie_outside_its_support():
 def test_a_period_without_a_frame_is_refused():
     later = (to_ms("2030-01-01"), to_ms("2031-01-01"))
     with pytest.raises(ValueError, match=r"no frame .* 2030-01-01\.\.2031-01-01; theirs are of 2018-12-31\.\.2020"):
-        embed_site(PixelEmbed(), make_site(32, 32), TINY, later)
+        embed_site(PixelEmbed(), make_site(32, 32), TILES_OF_32, later)
 
 
 def test_an_empty_period_is_refused():
     with pytest.raises(ValueError, match=r"the valid period 2020-01-01\.\.2019-01-01 is empty"):
-        embed_site(PixelEmbed(), make_site(32, 32), TINY, YEAR[::-1])
+        embed_site(PixelEmbed(), make_site(32, 32), TILES_OF_32, YEAR[::-1])
 
 
 def test_a_site_that_is_not_z_scored_is_refused():
     site = make_site(32, 32)
     raw = replace(site.series["sentinel2"], pixels=site.series["sentinel2"].pixels * 1000)
     with pytest.raises(ValueError, match="sentinel2 is not z-scored"):
-        embed_site(PixelEmbed(), replace(site, series={"sentinel2": raw}), TINY, YEAR)
+        embed_site(PixelEmbed(), replace(site, series={"sentinel2": raw}), TILES_OF_32, YEAR)
 
 
 def test_embeddings_that_are_not_finite_are_refused():
@@ -200,4 +202,4 @@ def test_embeddings_that_are_not_finite_are_refused():
         return np.full((len(periods), 1, 32, 32, 64), np.nan)
 
     with pytest.raises(ValueError, match="1024 of 1024 pixels have no finite embedding"):
-        embed_site(broken, make_site(32, 32), TINY, YEAR)
+        embed_site(broken, make_site(32, 32), TILES_OF_32, YEAR)

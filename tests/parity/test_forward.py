@@ -158,7 +158,11 @@ CASES = {
     ),
     "TemporalSummary": Case(
         build=lambda framework, config, **rngs: framework.summary.TemporalSummary(config.model, **rngs),
-        inputs=lambda draw: (draw(3, T, HEIGHT, WIDTH, 24), *draw.elements(3), draw(3, P, PERIOD_CODE_WIDTH)),
+        inputs=lambda draw: (
+            draw(3, T, HEIGHT, WIDTH, MODEL.d_precision),
+            *draw.elements(3),
+            draw(3, P, PERIOD_CODE_WIDTH),
+        ),
     ),
     "Decoder with angles": _decoder(SENTINEL1),
     "Decoder with binary facts": _decoder(PALSAR2),
