@@ -86,9 +86,13 @@ def test_two_hosts_train_the_run_that_one_host_trains(training, tmp_path):
         )
         for host in range(2)
     ]
-    for host in hosts:
-        _, complained = host.communicate(timeout=600)
-        assert host.returncode == 0, complained
+    try:
+        for host in hosts:
+            _, complained = host.communicate(timeout=600)
+            assert host.returncode == 0, complained
+    finally:
+        for host in hosts:
+            host.kill()  # one that lost the other would wait for it
     params = restore_params(tmp_path / "run" / "checkpoints", BRIEF)
     expected = restore_params(training.run.checkpoints, BRIEF)
     moved = jax.tree.map(lambda x, y: float(np.abs(x - y).max()), params, expected)
