@@ -1,7 +1,7 @@
 """What a training step reads: the batch, in the letters that all signatures use.
 
-B sequences, N frames of one source, T frames of all sources, P valid periods, H x W pixels, C bands, D numbers of an
-embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every random choice (targets, periods,
+B sequences, N frames of one source, S of them that the student sees, T frames of all sources, P valid periods, H x W
+pixels, C bands, D numbers of an embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every random choice (targets, periods,
 dropped frames) was drawn on the host and lies in the batch; so a step is a pure function of parameters, batch and the
 bottleneck's noise, in either framework.
 
@@ -32,13 +32,31 @@ class Target(NamedTuple):
     grid_offset: Any  # Int "B 2": pixels by which the grid of a regridded error is moved, rows and columns
 
 
+class Student(NamedTuple):
+    """Which of one source's frames the student sees, side by side, so that its pass costs what it sees."""
+
+    index: Any  # Int "B S": into the source's frames; S is the source's `student_budget`
+    present: Any  # Bool "B S"
+
+
+class Text(NamedTuple):
+    """One text point of each tile that has one."""
+
+    sentence: Any  # Float "B E": embedding of a frozen language model
+    pixel: Any  # Int "B 2": row and column within the tile
+    period: Any  # Float "B 2K": code of the text's own summary period
+    present: Any  # Bool "B"; what an absent text holds has no influence on anything
+
+
 class Batch(NamedTuple):
-    """One training step's data. The student's frames are the teacher's under a smaller mask."""
+    """One training step's data. The student's frames are some of the teacher's."""
 
     frames: dict[str, Frames]
-    student_present: dict[str, Any]  # Bool "B N" by input source
+    student: dict[str, Student]
     targets: dict[str, Target]
     shared_period: Any  # Float "B 2K": the valid period over which teacher and student are compared
+    text: Text | None = None
+    """None where the data hold no text at all."""
 
 
 class BottleneckNoise(NamedTuple):

@@ -1,6 +1,7 @@
 """What a source is: one sensor or map product, its bands, and what the objective does with it."""
 
 import keyword
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,6 +72,8 @@ class Source:
     """How often the student sees nothing of it."""
     frame_drop: float = 0.0
     """Share of its frames that the student's random drop removes."""
+    line_gaps: bool = False
+    """Whether training blanks a line across all its input frames, so that the model learns to fill gaps."""
 
     def __post_init__(self):
         # it is a parameter's path in both frameworks, where a dot would split it and a dictionary's method hide it
@@ -90,6 +93,11 @@ class Source:
             f"{where}: a source of kind {self.kind!r} has {len(self.bands)} bands",
         )
         require(
+            not (self.shift_invariant_m and self.regrid_m),
+            f"{where}: shift_invariant_m is {self.shift_invariant_m} and regrid_m is {self.regrid_m}, expected one of"
+            " them to be 0: a shift is one of pixels, not of coarse cells",
+        )
+        require(
             self.kind == "continuous" or not self.is_input,
             f"{where}: a source of kind {self.kind!r} cannot be an input, expected a continuous one",
         )
@@ -97,6 +105,11 @@ class Source:
             (self.classes > 1) == (self.kind == "classes"),
             f"{where}: a source of kind {self.kind!r} cannot have classes={self.classes}",
         )
+
+    @property
+    def student_budget(self) -> int:
+        """Sequence elements that the student's pass has for it: what its random drop leaves of the frame budget."""
+        return math.ceil((1 - self.frame_drop) * self.frame_budget)
 
     @property
     def channels(self) -> int:

@@ -45,6 +45,7 @@ SENTINEL1 = Source(
     frame_budget=17,
     source_drop=0.3,
     frame_drop=0.3,
+    line_gaps=True,
 )
 
 PALSAR2 = Source(

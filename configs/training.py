@@ -8,15 +8,24 @@ from configs.validate import require, require_above, require_at_least, require_f
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights of the loss's terms (paper, S4): reconstruction, batch uniformity, consistency."""
+    """Weights of the loss's terms (paper, S4). A term whose weight is 0 is not computed at all: an ablation."""
 
     reconstruction: float = 1.0
     uniformity: float = 0.05
+    """Batch uniformity: embeddings of different places point in different directions."""
     consistency: float = 0.02
+    """Teacher and student agree; without it there is no student."""
+    text: float = 0.001
+    """CLIP: embeddings and the texts that describe them find each other in the global batch."""
+    temperature: float = 0.07
+    """Divides the cosines of CLIP; fixed (ours: CLIP's own first value)."""
+    noise: bool = True
+    """Whether decoders see a sample of the bottleneck's distribution; without it, its mean direction."""
 
     def __post_init__(self):
-        for field in ("reconstruction", "uniformity", "consistency"):
+        for field in ("reconstruction", "uniformity", "consistency", "text"):
             require_at_least("objective", field, getattr(self, field), 0)
+        require_above("objective", "temperature", self.temperature, 0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,6 @@ class DataConfig:
     time_jitter_days: int = 0
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
-    time_jitter_years: int = 0
-    """And by up to so many whole years, which leaves them their season."""
     threads: int = 2
     """Reader threads per host."""
 
@@ -75,8 +82,7 @@ class DataConfig:
         # a forecast's period lies in one half of the support period
         require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
-        for field in ("time_jitter_days", "time_jitter_years"):
-            require_at_least("data", field, getattr(self, field), 0)
+        require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)
         require_at_least("data", "threads", self.threads, 1)
 
 
