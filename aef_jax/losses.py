@@ -7,9 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from configs.source import Source
-
-PIXEL_M = 10
+from configs.source import PIXEL_M, Source
 
 
 def reconstruction_error(
@@ -21,19 +19,22 @@ def reconstruction_error(
 ) -> Float[Array, ""]:
     """f_i: the mean error of one source's reconstruction over all valid elements of the batch.
 
-    L1 or cross-entropy, under the source's `shift_invariant_m`, or on its `regrid_m` grid moved by `grid_offset`.
+    L1 or cross-entropy, under the source's `shift_invariant_m`, or on its `regrid_m` grid moved by `grid_offset`: there
+    a cell's error counts once for each valid pixel in it, so that a sliver at the tile's edge weighs what it covers.
+    A class that the source has not is invalid.
     """
     if source.kind == "classes":
+        valid = (valid & (target >= 0) & (target < source.classes))[..., None]
         # a class becomes a distribution, so that a coarser cell can hold a mixture of classes
         target = jax.nn.one_hot(target, source.classes, dtype=prediction.dtype)
-        prediction, valid = jax.nn.softmax(prediction), valid[..., None]
-    target = jnp.where(valid, target, 0).astype(prediction.dtype)
+        prediction = jax.nn.softmax(prediction)
+    target, weight = jnp.where(valid, target, 0).astype(prediction.dtype), valid
     if source.regrid_m:
         side = round(source.regrid_m / PIXEL_M)
         prediction, _ = regrid(prediction, valid, side, grid_offset)
-        target, valid = regrid(target, valid, side, grid_offset)
+        target, weight = regrid(target, valid, side, grid_offset)
     error = cross_entropy if source.kind == "classes" else l1
-    return shift_invariant(error, prediction, target, valid, radius=round(source.shift_invariant_m / PIXEL_M))
+    return shift_invariant(error, prediction, target, weight, radius=round(source.shift_invariant_m / PIXEL_M))
 
 
 def l1(prediction: Float[Array, "*B"], target: Float[Array, "*B"]) -> Float[Array, "*B"]:
@@ -52,17 +53,17 @@ def shift_invariant(
     error,
     prediction: Float[Array, "B H W O"],
     target: Float[Array, "B H W O"],
-    valid: Bool[Array, "B H W V"],
+    weight: Bool[Array, "B H W V"] | Float[Array, "B H W V"],
     radius: int,
 ) -> Float[Array, ""]:
     """The mean error of each sequence at its best planar shift of up to `radius` pixels, over the batch.
 
-    The error at a shift is averaged over the valid pixels that still overlap; where none does, that shift is not in the
-    running, or it would be a perfect fit. Sequences count by their valid elements.
+    The error at a shift is averaged by `weight`, 0 where the target is invalid, over what still overlaps; where nothing
+    does, that shift is not in the running, or it would be a perfect fit. Sequences count by their total weights.
     """
     height, width = target.shape[1:3]
     around = ((0, 0), (radius, radius), (radius, radius), (0, 0))
-    target, padded = jnp.pad(target, around), jnp.pad(valid, around)
+    target, padded = jnp.pad(target, around), jnp.pad(weight, around)
 
     def at(down: int, right: int):
         here = (
@@ -71,22 +72,26 @@ def shift_invariant(
             slice(radius + right, radius + right + width),
         )
         counted = padded[here]
-        elements = jnp.where(counted, error(prediction, target[here]), 0)
+        elements = jnp.where(counted > 0, error(prediction, target[here]) * counted, 0)
         # finite, so that a sequence with nothing valid can be weighted by 0
         worst = jnp.finfo(elements.dtype).max
-        return jnp.where(jnp.any(counted, axis=(1, 2, 3)), _mean(elements, counted), worst)
+        total = jnp.sum(counted, axis=(1, 2, 3), dtype=elements.dtype)
+        return jnp.where(total > 0, jnp.sum(elements, axis=(1, 2, 3)) / jnp.maximum(total, 1), worst)
 
     steps = range(-radius, radius + 1)
     shifts = [(down, right) for down in steps for right in steps if down**2 + right**2 <= radius**2]
     best = jnp.stack([at(*shift) for shift in shifts]).min(axis=0)
-    counts = jnp.sum(valid, axis=(1, 2, 3), dtype=best.dtype)
-    return jnp.sum(best * counts) / jnp.maximum(jnp.sum(counts), 1)
+    totals = jnp.sum(weight, axis=(1, 2, 3), dtype=best.dtype)
+    return jnp.sum(best * totals) / jnp.maximum(jnp.sum(totals), 1)
 
 
 def regrid(
     x: Float[Array, "B H W C"], valid: Bool[Array, "B H W V"], side: int, offset: Int[Array, "B 2"]
-) -> tuple[Float[Array, "B Y X C"], Bool[Array, "B Y X V"]]:
-    """Averages of the valid pixels in cells of `side` pixels, on a grid moved by `offset` in [0, side); empty is 0."""
+) -> tuple[Float[Array, "B Y X C"], Float[Array, "B Y X V"]]:
+    """Averages of the valid pixels in cells of `side` pixels, and how many these are; an empty cell's average is 0.
+
+    The grid is moved by `offset` in [0, side).
+    """
     rows, columns = (_membership(x.shape[1 + axis], side, offset[:, axis], x.dtype) for axis in (0, 1))
 
     def total(pixels):
@@ -95,7 +100,7 @@ def regrid(
         return jnp.einsum("b j x, b i x c -> b i j c", columns, pixels, precision="highest")
 
     count = total(valid.astype(x.dtype))
-    return total(jnp.where(valid, x, 0)) / jnp.maximum(count, 1), count > 0
+    return total(jnp.where(valid, x, 0)) / jnp.maximum(count, 1), count
 
 
 def _membership(length: int, side: int, offset: Int[Array, "B"], dtype) -> Float[Array, "B I L"]:
@@ -115,5 +120,19 @@ def consistency(teacher: Float[Array, "B H W D"], student: Float[Array, "B H W D
     return jnp.mean((1 - jnp.sum(teacher * student, axis=-1)) / 2)
 
 
-def _mean(elements: Float[Array, "B H W V"], valid: Bool[Array, "B H W V"]) -> Float[Array, "B"]:
-    return jnp.sum(elements, axis=(1, 2, 3)) / jnp.maximum(jnp.sum(valid, axis=(1, 2, 3), dtype=elements.dtype), 1)
+def clip(
+    mu: Float[Array, "B D"], text: Float[Array, "B D"], present: Bool[Array, "B"], temperature: float
+) -> Float[Array, ""]:
+    """CLIP: each present place finds its text among all present ones, and each text its place (Radford et al. 2021).
+
+    The mean of both cross-entropies of the cosines over `temperature`. B is the global batch: an ordinary product here,
+    which the mesh's devices gather. An absent pair has no influence, on value or gradient; one pair alone has no error.
+    """
+    mu, text = (jnp.where(present[:, None], x, 0) for x in (mu, text))
+    # of cosines an accelerator's default precision would keep 3 digits, before they are divided by the temperature
+    logits = jnp.einsum("b d, c d -> b c", mu, text, precision="highest") / temperature
+    # finite, so that the rows of the absent are too
+    logits = jnp.where(present[:, None] & present, logits, jnp.finfo(logits.dtype).min)
+    rows, columns = (jnp.diagonal(jax.nn.log_softmax(logits, axis=axis)) for axis in (1, 0))
+    errors = jnp.where(present, -(rows + columns) / 2, 0)
+    return jnp.sum(errors) / jnp.maximum(jnp.sum(present, dtype=errors.dtype), 1)

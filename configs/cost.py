@@ -13,6 +13,9 @@ from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECOD
 
 Flops = dict[str, int]
 
+RECOMPUTED = ("precision", "time", "space", "exchange")
+"""What rematerialised blocks compute twice."""
+
 
 def forward_flops(config: Config, frames: Mapping[str, int], periods: int) -> Flops:
     """Frames in, the embedding fields of `periods` out, for one sequence.
@@ -31,17 +34,30 @@ def forward_flops(config: Config, frames: Mapping[str, int], periods: int) -> Fl
     }
 
 
-def training_flops(config: Config, frames: Mapping[str, int], targets: tuple[str, ...]) -> Flops:
-    """One training step of one sequence: teacher, student and decoders, forward and backward.
+def training_flops(
+    config: Config, frames: Mapping[str, int], student: Mapping[str, int], targets: tuple[str, ...], text: bool
+) -> Flops:
+    """One training step of one sequence: what the objective's weights leave of it, forward and backward.
 
     A backward pass costs two forward passes; rematerialised blocks are computed once more.
+
+    Args:
+        frames: number of the teacher's elements by input source.
+        student: number of the student's, absent ones included.
+        text: whether the batch holds texts.
     """
-    teacher, student = forward_flops(config, frames, len(targets) + 1), forward_flops(config, frames, 1)
+    weights = config.objective
+    text = text and config.has_text and weights.text > 0
+    passes = [forward_flops(config, frames, len(targets) + 1 + text)]
+    if weights.consistency:
+        passes.append(forward_flops(config, student, periods=1))
+    once = {name: sum(flops[name] for flops in passes) for name in passes[0]}
     recomputed = {"none": 0, "dots": 0, "block": 1}[config.model.remat]
-    flops = {name: 3 * (teacher[name] + student[name]) for name in teacher}
-    for name in ("precision", "time", "space", "exchange"):
-        flops[name] += recomputed * (teacher[name] + student[name])
-    return {**flops, "decoders": 3 * decoder_flops(config, targets)}
+    return {
+        **{name: (3 + recomputed * (name in RECOMPUTED)) * flops for name, flops in once.items()},
+        "decoders": 3 * decoder_flops(config, targets) if weights.reconstruction else 0,
+        "text head": 3 * text_flops(config.model) if text else 0,
+    }
 
 
 def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
@@ -51,6 +67,12 @@ def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
     per_pixel = sum(config.model.embedding * width + width**2 + width * source.decoder_outputs for source in sources)
     conditions = sum(source.metadata_width + RELATIVE_TIMECODE_WIDTH * source.timed for source in sources)
     return 2 * (pixels * per_pixel + conditions * width)
+
+
+def text_flops(model: ModelConfig) -> int:
+    """One text's direction; its product with the global batch's places is too small to count."""
+    inputs, width = model.text_width + PERIOD_CODE_WIDTH, model.decoder_width
+    return 2 * (inputs * width + width**2 + width * model.embedding)
 
 
 def _source_encoder(channels: int, model: ModelConfig, side: int) -> int:

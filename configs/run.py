@@ -24,6 +24,15 @@ class Config:
         names = [source.name for source in self.sources]
         require(len(set(names)) == len(names), f"sources: a name is there twice in {names}")
         require(bool(self.input_sources), f"sources: none of {names} is an input, expected at least one")
+        terms = self.objective
+        require(
+            not terms.reconstruction or any(source.weight for source in self.decoded_sources),
+            f"sources: the weight of each of {names} is 0, expected one above 0, or objective.reconstruction 0 too",
+        )
+        require(
+            bool(terms.reconstruction or terms.uniformity or terms.consistency or self.has_text),
+            f"objective: text alone has a weight, but none of the sources {names} is text",
+        )
 
     @property
     def input_sources(self) -> tuple[Source, ...]:

@@ -11,6 +11,10 @@ Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
 """How a band's stored value is scaled before its z-score (paper, S1; `aef_jax.data.scaling` computes it)."""
 
 
+PIXEL_M = 10
+"""Side of a tile's pixel."""
+
+
 @dataclass(frozen=True)
 class Band:
     """One band of a source, as it is stored in a record.
@@ -88,6 +92,15 @@ class Source:
         require_at_least(where, "frame_budget", self.frame_budget, 1 if self.is_input else 0)
         require_fraction(where, "source_drop", self.source_drop)
         require_fraction(where, "frame_drop", self.frame_drop)
+        require(
+            not self.is_input or self.student_budget > 0,
+            f"{where}: frame_drop is {self.frame_drop}, expected less than 1: what takes a source away is source_drop",
+        )
+        for field in ("shift_invariant_m", "regrid_m"):
+            require(
+                getattr(self, field) % PIXEL_M == 0,
+                f"{where}: {field} is {getattr(self, field)}, expected a multiple of {PIXEL_M}, the metres of a pixel",
+            )
         require(
             (self.kind == "text") != bool(self.bands),
             f"{where}: a source of kind {self.kind!r} has {len(self.bands)} bands",

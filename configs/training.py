@@ -23,8 +23,10 @@ class ObjectiveConfig:
     """Whether decoders see a sample of the bottleneck's distribution; without it, its mean direction."""
 
     def __post_init__(self):
-        for field in ("reconstruction", "uniformity", "consistency", "text"):
-            require_at_least("objective", field, getattr(self, field), 0)
+        weights = {field: getattr(self, field) for field in ("reconstruction", "uniformity", "consistency", "text")}
+        for field, weight in weights.items():
+            require_at_least("objective", field, weight, 0)
+        require(any(weights.values()), f"objective: the weights are {weights}, expected one of them above 0")
         require_above("objective", "temperature", self.temperature, 0)
 
 
@@ -39,15 +41,29 @@ class TrainingConfig:
     """Gradients of a larger global norm are scaled down to it (ours)."""
     batch: int = 256
     """Sequences per step, over all devices."""
+    accumulate: int = 1
+    """Parts in which the batch is computed, one after the other, where it does not fit into memory at once. Batch
+    uniformity and CLIP then are of each part, and a source's error is the mean of the parts'."""
+    skipped_in_a_row: int = 10
+    """A step whose loss or gradient is not finite changes nothing; after so many in a row the run stops."""
     seed: int = 0
     evaluate_every: int = 2_000
     """Steps between held-out evaluations; each also draws the pictures."""
+    heldout_sites: int = 64
+    """Held-out sites of a data set that an evaluation uses, one example of each."""
     checkpoint_every: int = 1_000
+    keep_last: int = 2
+    """Checkpoints that are kept beside the best by held-out loss."""
+    keep_every: int = 0
+    """Checkpoints at multiples of so many steps are kept for good; 0: none."""
 
     def __post_init__(self):
-        for field in ("steps", "batch", "evaluate_every", "checkpoint_every"):
+        for field in ("steps", "batch", "accumulate", "skipped_in_a_row", "evaluate_every", "heldout_sites"):
             require_at_least("training", field, getattr(self, field), 1)
-        for field in ("warmup_steps", "seed"):
+        for field in ("checkpoint_every", "keep_last"):
+            require_at_least("training", field, getattr(self, field), 1)
+        require_multiple("training", "batch", self.batch, of=self.accumulate)
+        for field in ("warmup_steps", "seed", "keep_every"):
             require_at_least("training", field, getattr(self, field), 0)
         require(
             self.warmup_steps < self.steps,
@@ -60,8 +76,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How examples are cut out of imagery. Distances are pixels of 10 m."""
+    """What a run trains on, and how examples are cut out of it. Distances are pixels of 10 m."""
 
+    path: str = ""
+    """Folder of a data set (`aef data --help`); empty for the sample that the package nrt ships."""
     tile_side: int = 128
     """L: side of the square ground tile."""
     support_days: int = 365
@@ -70,6 +88,8 @@ class DataConfig:
     """Shortest valid period that is drawn; the paper asks for more than 4 days."""
     least_target_fraction: float = 0.1
     """A frame of an input source with a smaller share of valid pixels is not drawn as a target (ours)."""
+    teacher_frame_dropout: bool = True
+    """Whether the teacher's frames are dropped at the student's rates, too (paper, v2.1)."""
     time_jitter_days: int = 0
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from configs.batch import Batch, BottleneckNoise, Frames, Target
+from configs.batch import Batch, BottleneckNoise, Frames, Student, Target, Text
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.run import Config
@@ -33,6 +33,8 @@ SHRUNK = replace(
     sources=(SENTINEL2, LANDSAT, SENTINEL1, GLO30, NLCD, TEXT),
 )
 BATCH = 2
+SEEN = 2
+"""Of three frames, so many slots of the student."""
 
 
 def random_frames(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> dict[str, Frames]:
@@ -55,15 +57,30 @@ def random_periods(number: int = 2, seed: int = 0) -> np.ndarray:
 
 
 def random_batch(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> tuple[Batch, BottleneckNoise]:
-    """A step's data with a target of every decoded source; the student sees some of the teacher's frames."""
+    """A step's data with a target of every decoded source, and a text of each tile."""
     generator = np.random.default_rng(seed)
     frames = random_frames(config, side, seed)
-    student = {name: f.present & (generator.random(f.present.shape) < 0.5) for name, f in frames.items()}
+    student = {name: _random_student(f.present, generator) for name, f in frames.items()}
     targets = {source.name: _random_target(source, side, generator) for source in config.decoded_sources}
     shape = BATCH, len(targets), side, side
     radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
     noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
-    return Batch(frames, student, targets, random_periods(1, seed)[:, 0]), noise
+    return Batch(frames, student, targets, random_periods(1, seed)[:, 0], _random_text(config, side, generator)), noise
+
+
+def _random_student(present: np.ndarray, generator: np.random.Generator) -> Student:
+    """Some of the frames that there are, in any order; of a source, it may be none."""
+    index = np.argsort(generator.random(present.shape), axis=1)[:, :SEEN].astype(np.int32)
+    return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
+
+
+def _random_text(config: Config, side: int, generator: np.random.Generator) -> Text:
+    return Text(
+        generator.standard_normal((BATCH, config.model.text_width), np.float32),
+        generator.integers(side, size=(BATCH, 2), dtype=np.int32),
+        generator.uniform(-1, 1, (BATCH, PERIOD_CODE_WIDTH)).astype(np.float32),
+        np.ones(BATCH, bool),
+    )
 
 
 def _random_target(source: Source, side: int, generator: np.random.Generator) -> Target:

@@ -1,6 +1,7 @@
 """The FLOP formula against XLA's own count of the real, unrolled functions."""
 
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,13 @@ from flax import nnx
 
 from aef_jax.objective import objective
 from aef_jax.step import abstract_model
-from configs.batch import Batch, BottleneckNoise, Frames, Target
-from configs.cost import forward_flops, training_flops
+from configs.batch import Batch, BottleneckNoise, Frames, Student, Target, Text
+from configs.cost import forward_flops, text_flops, training_flops
 from configs.presets import PAPER, TINY
 from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
 
 FRAMES = {"sentinel2": 6, "landsat": 3, "sentinel1": 2}
+STUDENT = {"sentinel2": 3, "landsat": 3, "sentinel1": 1}
 TARGETS = ("sentinel2", "glo30")
 # wide, so that products outweigh what the formula leaves out
 CONFIG = replace(
@@ -49,10 +51,12 @@ def abstract_batch(config):
         if source.name in TARGETS:
             grid = (side, side, source.channels)
             when, metadata = shape(RELATIVE_TIMECODE_WIDTH * source.timed), shape(source.metadata_width)
-            code, offset = shape(PERIOD_CODE_WIDTH), shape(2, dtype=jnp.int32)
-            targets[source.name] = Target(shape(*grid), shape(*grid, dtype=bool), code, when, metadata, offset)
-    frames = abstract_frames(config)
-    return Batch(frames, {name: f.present for name, f in frames.items()}, targets, shape(PERIOD_CODE_WIDTH))
+            period, offset = shape(PERIOD_CODE_WIDTH), shape(2, dtype=jnp.int32)
+            targets[source.name] = Target(shape(*grid), shape(*grid, dtype=bool), period, when, metadata, offset)
+    code = shape(PERIOD_CODE_WIDTH)
+    student = {name: Student(shape(seen, dtype=jnp.int32), shape(seen, dtype=bool)) for name, seen in STUDENT.items()}
+    text = Text(shape(config.model.text_width), shape(2, dtype=jnp.int32), code, shape(dtype=bool))
+    return Batch(abstract_frames(config), student, targets, code, text)
 
 
 def xla_flops(function, *arguments) -> float:
@@ -70,27 +74,70 @@ def test_forward_flops_are_those_that_xla_counts():
     assert sum(forward_flops(CONFIG, FRAMES, periods=3).values()) == pytest.approx(counted, rel=0.03)
 
 
-def test_training_flops_are_those_that_xla_counts():
-    graph, params = abstract_model(CONFIG)
-    grid = (len(TARGETS), CONFIG.data.tile_side, CONFIG.data.tile_side)
-    noise = BottleneckNoise(shape(*grid), shape(*grid, CONFIG.model.embedding))
+def without(**weights: float):
+    return replace(CONFIG, objective=replace(CONFIG.objective, **weights))
+
+
+@cache
+def xla_training_flops(config) -> float:
+    graph, params = abstract_model(config)
+    grid = (len(TARGETS), config.data.tile_side, config.data.tile_side)
+    noise = BottleneckNoise(shape(*grid), shape(*grid, config.model.embedding))
 
     def gradients(params, batch, noise):
-        return jax.grad(lambda p: objective(nnx.merge(graph, p), batch, noise, CONFIG)[0])(params)
+        return jax.grad(lambda p: objective(nnx.merge(graph, p), batch, noise, config)[0])(params)
 
-    counted = xla_flops(gradients, params, abstract_batch(CONFIG), noise)
-    assert sum(training_flops(CONFIG, FRAMES, TARGETS).values()) == pytest.approx(counted, rel=0.05)
+    return xla_flops(gradients, params, abstract_batch(config), noise)
+
+
+@pytest.mark.parametrize("ablated", [{}, {"consistency": 0}, {"reconstruction": 0}, {"text": 0}])
+def test_training_flops_are_those_that_xla_counts(ablated):
+    config = without(**ablated)
+    counted = xla_training_flops(config)
+    assert sum(training_flops(config, FRAMES, STUDENT, TARGETS, text=True).values()) == pytest.approx(counted, rel=0.05)
+
+
+def test_text_costs_a_period_and_its_head():
+    counted = xla_training_flops(CONFIG) - xla_training_flops(without(text=0))
+    flops = training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=True)
+    for no_text in (
+        training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=False),
+        training_flops(without(text=0), FRAMES, STUDENT, TARGETS, text=True),
+    ):
+        extra = {name: flops[name] - no_text[name] for name in flops}
+        assert {name for name, number in extra.items() if number} == {"summary", "text head"}
+        assert sum(extra.values()) == pytest.approx(counted, rel=0.05)
+
+
+def test_text_head_costs_what_xla_counts():
+    config = replace(CONFIG, model=replace(CONFIG.model, decoder_width=2048))
+    graph, params = abstract_model(config)
+    counted = xla_flops(
+        lambda params, sentence, period: nnx.merge(graph, params).embed_text(sentence, period),
+        params,
+        shape(config.model.text_width),
+        shape(PERIOD_CODE_WIDTH),
+    )
+    assert text_flops(config.model) == pytest.approx(counted, rel=0.03)
+
+
+def test_the_student_costs_its_own_frames():
+    """Three passes forward of no more than it is given; without consistency, nothing."""
+    student = forward_flops(CONFIG, STUDENT, periods=1)
+    flops = training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=True)
+    alone = training_flops(without(consistency=0), FRAMES, STUDENT, TARGETS, text=True)
+    assert {name: flops[name] - alone[name] for name in student} == {name: 3 * n for name, n in student.items()}
 
 
 def test_remat_adds_one_forward_pass_of_the_blocks():
     with_remat = replace(CONFIG, model=replace(CONFIG.model, remat="block"))
     extra = {
-        name: flops - training_flops(CONFIG, FRAMES, TARGETS)[name]
-        for name, flops in training_flops(with_remat, FRAMES, TARGETS).items()
+        name: flops - training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=True)[name]
+        for name, flops in training_flops(with_remat, FRAMES, STUDENT, TARGETS, text=True).items()
     }
-    once = forward_flops(CONFIG, FRAMES, periods=1)
+    teacher, student = (forward_flops(CONFIG, frames, periods=1) for frames in (FRAMES, STUDENT))
     blocks = ("precision", "time", "space", "exchange")
-    assert extra == {name: 2 * once[name] if name in blocks else 0 for name in extra}
+    assert extra == {name: teacher[name] + student[name] if name in blocks else 0 for name in extra}
 
 
 def test_paper_costs_tens_of_teraflops_per_sequence():

@@ -68,6 +68,11 @@ def test_frame_budgets_make_a_sequence_of_103_elements():
     assert sum(budgets.values()) == 103
 
 
+def test_the_students_budgets_are_what_its_random_drop_leaves():
+    assert {s.name: s.student_budget for s in PAPER.input_sources} == {"sentinel2": 33, "landsat": 15, "sentinel1": 12}
+    assert BY_NAME["grace"].student_budget == 0
+
+
 def test_the_student_loses_radar_and_landsat_at_times_and_sentinel2_never_wholly():
     assert {s.name: s.source_drop for s in PAPER.input_sources} == {"sentinel2": 0, "landsat": 0.3, "sentinel1": 0.3}
     assert {s.name: s.frame_drop for s in PAPER.input_sources} == {"sentinel2": 0.5, "landsat": 0.3, "sentinel1": 0.3}
@@ -91,7 +96,8 @@ def test_scalings_are_the_papers():
 
 def test_the_papers_objective_and_course_are_the_defaults():
     weights = PAPER.objective
-    assert (weights.reconstruction, weights.uniformity, weights.consistency) == (1, 0.05, 0.02)
+    assert (weights.reconstruction, weights.uniformity, weights.consistency, weights.text) == (1, 0.05, 0.02, 0.001)
+    assert weights.noise
     course = PAPER.training
     assert (course.steps, course.warmup_steps, course.learning_rate, course.batch) == (100_000, 1_000, 1e-4, 256)
     assert (PAPER.model.embedding, PAPER.model.kappa, PAPER.data.tile_side) == (64, 8000, 128)

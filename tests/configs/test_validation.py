@@ -6,6 +6,7 @@ import pytest
 from refusals import told
 
 from configs.model import ModelConfig
+from configs.run import Config
 from configs.source import Band, Source
 from configs.sources import NLCD, SENTINEL2, TEXT
 from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
@@ -31,12 +32,24 @@ from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingCo
         (lambda: TrainingConfig(seed=2**32), "seed is 4294967296, expected less than 2**32"),
         (lambda: TrainingConfig(batch=0), "batch is 0"),
         (lambda: ObjectiveConfig(uniformity=-1), "uniformity is -1"),
+        (lambda: ObjectiveConfig(text=float("nan")), "text is nan, expected at least 0"),
+        (lambda: ObjectiveConfig(temperature=0), "temperature is 0, expected more than 0"),
+        (lambda: ObjectiveConfig(0, 0, 0, 0), "'text': 0}, expected one of them above 0"),
+        (
+            lambda: Config(sources=(replace(SENTINEL2, weight=0), TEXT)),
+            "['sentinel2', 'text'] is 0, expected one above",
+        ),
+        (lambda: Config((SENTINEL2,), objective=ObjectiveConfig(0, 0, 0, 1)), "text alone has a weight, but none of"),
         (lambda: MeshConfig(data=0), "mesh: data is 0"),
         (lambda: MeshConfig(fsdp=0), "mesh: fsdp is 0"),
         (lambda: Band("B1", "1", valid_range=(1.0, 1.0)), "band B1: valid_range is (1.0, 1.0)"),
         (lambda: replace(SENTINEL2, frame_budget=0), "source sentinel2: frame_budget is 0, expected at least 1"),
         (lambda: replace(SENTINEL2, frame_drop=1.5), "frame_drop is 1.5, expected between 0 and 1"),
+        (lambda: replace(SENTINEL2, frame_drop=1), "frame_drop is 1, expected less than 1"),
         (lambda: replace(SENTINEL2, weight=float("nan")), "weight is nan"),
+        (lambda: replace(SENTINEL2, regrid_m=30), "shift_invariant_m is 20 and regrid_m is 30, expected one of them"),
+        (lambda: replace(NLCD, regrid_m=25), "regrid_m is 25, expected a multiple of 10"),
+        (lambda: replace(SENTINEL2, shift_invariant_m=15), "shift_invariant_m is 15, expected a multiple of 10"),
         (lambda: replace(NLCD, classes=0), "kind 'classes' cannot have classes=0"),
         (lambda: replace(SENTINEL2, classes=3), "kind 'continuous' cannot have classes=3"),
         (lambda: replace(NLCD, is_input=True, frame_budget=1), "kind 'classes' cannot be an input"),
@@ -52,3 +65,7 @@ def test_a_value_out_of_range_is_told_with_field_value_and_bound(make, sentence)
 def test_a_source_whose_name_could_not_be_an_attribute_is_refused(name):
     with pytest.raises(ValueError, match="source: name is"):
         replace(SENTINEL2, name=name)
+
+
+def test_a_source_may_weigh_nothing_where_nothing_is_reconstructed():
+    Config(sources=(replace(SENTINEL2, weight=0),), objective=ObjectiveConfig(reconstruction=0))
