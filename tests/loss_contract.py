@@ -1,13 +1,13 @@
-"""What the terms of the objective promise, in either framework."""
+"""What the terms of the objective promise, in either framework: those of reconstructions, and all the others."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 import plain_losses
 import pytest
+from embedding_loss_contract import EmbeddingLossContract, assert_slopes
 from scipy.special import softmax
 
 from configs.source import Source
@@ -33,16 +33,12 @@ SOURCES = {
 every_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 
 
-class LossContract(ABC):
+class LossContract(EmbeddingLossContract):
     """A framework's subclass says how its functions are called."""
 
     @abstractmethod
-    def value_and_gradient(self, name: str, *arrays: np.ndarray, source: Source | None = None) -> tuple[Any, Any]:
-        """Of the loss `name`, by the first of the arrays; `source` is its argument before them, if it has one."""
-
-    @abstractmethod
     def regrid(self, x: np.ndarray, valid: np.ndarray, side: int, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averages, and where they are of anything."""
+        """Averages, and of how many pixels each is."""
 
     def reconstruction(self, source: Source, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value, gradient = self.value_and_gradient("reconstruction_error", *arrays, source=source)
@@ -56,7 +52,7 @@ class LossContract(ABC):
         given = _draw(source, batch)
         value, gradient = self.reconstruction(source, *given)
         assert value == pytest.approx(plain_losses.reconstruction_error(source, *given), rel=1e-13)
-        _assert_slopes(gradient, lambda x: plain_losses.reconstruction_error(source, x, *given[1:]), given[0])
+        assert_slopes(gradient, lambda x: plain_losses.reconstruction_error(source, x, *given[1:]), given[0])
 
     @every_source
     def test_float32(self, source):
@@ -96,6 +92,17 @@ class LossContract(ABC):
         expected = self.reconstruction(source, prediction, target, valid, offset)
         found = self.reconstruction(source, prediction, np.where(valid, target, anything), valid, offset)
         assert np.isfinite(expected[1]).all()
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(x, y, strict=True)
+
+    @pytest.mark.parametrize("name", [name for name in SOURCES if "classes" in name])
+    @pytest.mark.parametrize("unknown", [-1, CLASSES, 2**31 - 1, -(2**31)])
+    def test_a_class_that_the_source_has_not_is_invalid(self, name, unknown):
+        prediction, target, valid, offset = _draw(SOURCES[name])
+        wrong = np.random.default_rng(1).random(target.shape) < 0.3
+        target = np.where(wrong, np.int32(unknown), target)
+        found = self.reconstruction(SOURCES[name], prediction, target, valid, offset)
+        expected = self.reconstruction(SOURCES[name], prediction, target, valid & ~wrong, offset)
         for x, y in zip(found, expected, strict=True):
             np.testing.assert_array_equal(x, y, strict=True)
 
@@ -154,22 +161,25 @@ class LossContract(ABC):
 
     def test_regrid_without_offset_is_the_mean_of_blocks(self):
         x = np.random.default_rng(0).standard_normal((2, 6, 9, 2))
-        means, filled = self.regrid(x, np.ones(x.shape, bool), 3, np.zeros((2, 2), int))
+        means, pixels = self.regrid(x, np.ones(x.shape, bool), 3, np.zeros((2, 2), int))
         np.testing.assert_allclose(means[:, :2, :3], x.reshape(2, 2, 3, 3, 3, 2).mean((2, 4)), rtol=1e-13)
-        assert filled[:, :2, :3].all()
-        assert not filled[:, 2:].any()
-        assert not filled[:, :, 3:].any()
-        assert not means[~filled].any()
+        assert (pixels[:, :2, :3] == 9).all()
+        assert not pixels[:, 2:].any()
+        assert not pixels[:, :, 3:].any()
+        assert not means[pixels == 0].any()
 
     @pytest.mark.parametrize("side", [1, 2, 3, 8, 128])
     def test_regrid_at_any_offset(self, side):
         offsets = np.array(list(product({0, 1, side // 2, side - 1} & set(range(side)), repeat=2)))
         x = np.random.default_rng(0).standard_normal((len(offsets), 5, 9, 2))
         valid = np.random.default_rng(1).random(x.shape) < 0.4
-        means, filled = self.regrid(x, valid, side, offsets)
+        means, pixels = self.regrid(x, valid, side, offsets)
         for sequence, offset in enumerate(offsets):
-            expected = plain_losses.cell_means(plain_losses.image(x[sequence], valid[sequence]), side, offset)
-            assert set(zip(*np.nonzero(filled[sequence]), strict=True)) == expected.keys()
+            image = plain_losses.image(x[sequence], valid[sequence])
+            within = plain_losses.cells(image, side, offset)
+            filled = {cell: pixels[sequence][cell] for cell in zip(*np.nonzero(pixels[sequence]), strict=True)}
+            assert filled == {cell: len(places) for cell, places in within.items()}
+            expected = plain_losses.cell_means(image, side, offset)
             found = [means[sequence][cell] for cell in expected]
             np.testing.assert_allclose(found, list(expected.values()), rtol=1e-12, atol=1e-14)
 
@@ -179,45 +189,23 @@ class LossContract(ABC):
         x = np.random.default_rng(0).standard_normal((4, 7, 9, 2))
         offset = np.random.default_rng(1).integers(side, size=(4, 2))
         whole = np.ones(x.shape, bool)
-        means, _ = self.regrid(x, whole, side, offset)
-        pixels = [np.bincount((np.arange(n) + o) // side, minlength=m) for o, n, m in _axes(offset, x, means)]
-        areas = np.stack([np.outer(*pair) for pair in zip(pixels[::2], pixels[1::2], strict=True)])
-        np.testing.assert_allclose((means * areas[..., None]).sum((1, 2)), x.sum((1, 2)), rtol=1e-12, atol=1e-13)
-        constant, filled = self.regrid(np.full_like(x, 0.7), whole, side, offset)
-        np.testing.assert_allclose(constant, 0.7 * filled, rtol=1e-14)
+        means, pixels = self.regrid(x, whole, side, offset)
+        np.testing.assert_allclose((means * pixels).sum((1, 2)), x.sum((1, 2)), rtol=1e-12, atol=1e-13)
+        constant, _ = self.regrid(np.full_like(x, 0.7), whole, side, offset)
+        np.testing.assert_allclose(constant, 0.7 * (pixels > 0), rtol=1e-14)
 
-    def test_uniformity_is_of_one_pixel_in_two_places(self):
-        mu = _directions(3, 2, 4, 5, 8)
-        value, gradient = self.value_and_gradient("uniformity", mu)
-
-        def plain(mu):
-            pairs = [(mu[b, :, y, x], mu[b - 1, :, y, x]) for b, y, x in np.ndindex(3, 4, 5)]
-            return np.mean([abs(np.vdot(here[p], there[p])) for here, there in pairs for p in range(2)])
-
-        assert value == pytest.approx(plain(mu), rel=1e-13)
-        _assert_slopes(gradient, plain, mu)
-
-    def test_orthogonal_places_are_uniform(self):
-        mu = np.eye(2)[:, None, None, None]
-        value, gradient = self.value_and_gradient("uniformity", mu)
-        assert value == 0
-        assert not gradient.any()
-
-    def test_uniformity_of_a_single_sequence_moves_nothing(self):
-        """It is its own other place; all that is left is along mu, and does not turn it."""
-        mu = _directions(1, 2, 4, 5, 8)
-        value, gradient = self.value_and_gradient("uniformity", mu)
-        assert value == pytest.approx(1)
-        np.testing.assert_allclose(gradient, mu * np.sum(gradient * mu, -1, keepdims=True), atol=1e-15)
-
-    def test_consistency(self):
-        teacher, student = _directions(3, 4, 5, 8), _directions(3, 4, 5, 8, seed=1)
-        value, gradient = self.value_and_gradient("consistency", teacher, student)
-        half_squares = [np.sum((teacher[i] - student[i]) ** 2) / 4 for i in np.ndindex(3, 4, 5)]
-        assert value == pytest.approx(np.mean(half_squares), rel=1e-13)
-        np.testing.assert_allclose(gradient, -student / 2 / len(half_squares), rtol=1e-13)
-        assert self.value_and_gradient("consistency", teacher, teacher)[0] == pytest.approx(0, abs=1e-15)
-        assert self.value_and_gradient("consistency", teacher, -teacher)[0] == pytest.approx(1)
+    @pytest.mark.parametrize(
+        ("offset", "cell"),
+        [((0, 0), np.s_[:3, :3]), ((2, 0), np.s_[:1, :3]), ((2, 2), np.s_[:1, :1]), ((0, 0), np.s_[6:, 9:])],
+        ids=["whole cell", "row of one", "upper left pixel", "lower right pixel"],
+    )
+    def test_a_sliver_of_a_coarse_cell_weighs_what_it_covers(self, offset, cell):
+        prediction = np.zeros((1, HEIGHT, WIDTH, 2))
+        prediction[0][cell] = 1
+        given = np.zeros_like(prediction), np.ones(prediction.shape, bool), np.array([offset], np.int32)
+        value, gradient = self.reconstruction(SOURCES["regridded"], prediction, *given)
+        assert value == pytest.approx(prediction.mean(), rel=1e-14)
+        np.testing.assert_allclose(gradient, prediction / prediction.size, rtol=1e-14)
 
 
 def _draw(source: Source, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -231,22 +219,3 @@ def _draw(source: Source, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray, n
     target = generator.standard_normal(shape) if source.kind == "continuous" else classes
     offset = generator.integers(max(1, int(source.regrid_m) // 10), size=(batch, 2)).astype(np.int32)
     return prediction, target, valid, offset
-
-
-def _directions(*shape: int, seed: int = 0) -> np.ndarray:
-    x = np.random.default_rng(seed).standard_normal(shape)
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
-
-
-def _axes(offset: np.ndarray, x: np.ndarray, means: np.ndarray):
-    """Offset, pixels and cells of each sequence's two axes in turn."""
-    return [(o, x.shape[1 + axis], means.shape[1 + axis]) for pair in offset for axis, o in enumerate(pair)]
-
-
-def _assert_slopes(gradient: np.ndarray, function, at: np.ndarray, directions: int = 4, step: float = 1e-5):
-    """The gradient is the function's slope, by central differences along random directions."""
-    generator = np.random.default_rng(2)
-    for _ in range(directions):
-        direction = generator.standard_normal(at.shape)
-        slope = (function(at + step * direction) - function(at - step * direction)) / (2 * step)
-        assert np.vdot(gradient, direction) == pytest.approx(slope, rel=1e-6, abs=1e-8)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from itertools import product
 
 import numpy as np
-from scipy.special import softmax, xlogy
+from scipy.special import logsumexp, softmax, xlogy
 
 from configs.source import Source
 
@@ -29,7 +29,8 @@ def sequence_error(
     if source.kind == "classes":
         prediction, target = softmax(prediction, axis=-1), target[..., None] == np.arange(source.classes)
     if source.regrid_m:
-        seen, wanted = (cell_means(image(x, valid), int(source.regrid_m) // 10, offset) for x in (prediction, target))
+        # a cell's error counts at each of its valid pixels
+        seen, wanted = (coarse(image(x, valid), int(source.regrid_m) // 10, offset) for x in (prediction, target))
     else:
         seen, wanted = image(prediction, np.ones_like(valid)), image(target, valid)
     means = [np.mean(errors) for errors in map(list, shifted_errors(source, seen, wanted)) if errors]
@@ -40,11 +41,25 @@ def image(x: np.ndarray, valid: np.ndarray) -> Image:
     return {place: x[place].astype(np.float64) for place in np.ndindex(*valid.shape) if valid[place]}
 
 
+def cells(pixels: Image, side: int, offset: np.ndarray) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
+    """The places in each cell of a grid that begins `offset` pixels before the tile."""
+    within = defaultdict(list)
+    for row, column, *band in pixels:
+        within[((row + offset[0]) // side, (column + offset[1]) // side, *band)].append((row, column, *band))
+    return within
+
+
 def cell_means(pixels: Image, side: int, offset: np.ndarray) -> Image:
-    cells = defaultdict(list)
-    for (row, column, *band), value in pixels.items():
-        cells[((row + offset[0]) // side, (column + offset[1]) // side, *band)].append(value)
-    return {cell: np.mean(values, axis=0) for cell, values in cells.items()}
+    return {
+        cell: np.mean([pixels[place] for place in places], axis=0)
+        for cell, places in cells(pixels, side, offset).items()
+    }
+
+
+def coarse(pixels: Image, side: int, offset: np.ndarray) -> Image:
+    """Each pixel becomes the mean of its cell."""
+    means = cell_means(pixels, side, offset)
+    return {place: means[cell] for cell, places in cells(pixels, side, offset).items() for place in places}
 
 
 def shifts(metres: float) -> list[tuple[int, int]]:
@@ -62,3 +77,12 @@ def shifted_errors(source: Source, prediction: Image, target: Image):
 
 def error(source: Source, prediction: np.ndarray, target: np.ndarray) -> float:
     return np.sum(-xlogy(target, prediction)) if source.kind == "classes" else np.abs(prediction - target)
+
+
+def clip(mu: np.ndarray, text: np.ndarray, present: np.ndarray, temperature: float) -> float:
+    """Both cross-entropies of each present pair, as if there were no others."""
+    mu, text = mu[present], text[present]
+    pairs = range(len(mu))
+    logits = np.array([[np.vdot(mu[i], text[j]) / temperature for j in pairs] for i in pairs])
+    errors = [logsumexp(logits[i]) + logsumexp(logits[:, i]) - 2 * logits[i, i] for i in pairs]
+    return float(np.mean(errors)) / 2 if errors else 0.0

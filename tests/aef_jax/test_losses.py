@@ -11,17 +11,16 @@ from aef_jax import losses
 
 
 @cache
-def _compiled(name, source):
-    function = getattr(losses, name)
-    function = function if source is None else partial(function, source)
+def _compiled(name, source, by, **options):
+    function = partial(getattr(losses, name), *() if source is None else (source,), **options)
     # what is tested is the program, not how well it is optimised
-    return jax.jit(jax.value_and_grad(function), compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(jax.value_and_grad(function, by), compiler_options={"xla_backend_optimization_level": 0})
 
 
 class TestLosses(LossContract):
-    def value_and_gradient(self, name, *arrays, source=None):
+    def value_and_gradient(self, name, *arrays, source=None, by=0, **options):
         with jax.enable_x64(True):
-            return tuple(map(np.asarray, _compiled(name, source)(*arrays)))
+            return tuple(map(np.asarray, _compiled(name, source, by, **options)(*arrays)))
 
     def regrid(self, x, valid, side, offset):
         with jax.enable_x64(True):

@@ -9,11 +9,11 @@ from aef_torch import losses
 
 
 class TestLosses(LossContract):
-    def value_and_gradient(self, name, *arrays, source=None):
-        function = getattr(losses, name)
-        x, *rest = map(torch.tensor, arrays)
-        value = (function if source is None else partial(function, source))(x.requires_grad_(), *rest)
-        (gradient,) = torch.autograd.grad(value, x)
+    def value_and_gradient(self, name, *arrays, source=None, by=0, **options):
+        function = partial(getattr(losses, name), *() if source is None else (source,), **options)
+        tensors = [torch.tensor(array) for array in arrays]
+        value = function(*tensors[:by], tensors[by].requires_grad_(), *tensors[by + 1 :])
+        (gradient,) = torch.autograd.grad(value, tensors[by])
         return value.detach().numpy(), gradient.numpy()
 
     def regrid(self, x, valid, side, offset):
