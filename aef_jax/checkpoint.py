@@ -1,32 +1,60 @@
-"""Checkpoints through Orbax: parameters, optimiser, step and the data's position in one composite."""
+"""Checkpoints through Orbax: all that a run is, in one composite.
 
+Parameters, the optimiser's state, the step, the data's position, the config and the normalisation; and the held-out
+loss where it was taken at that step.
+"""
+
+import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jax
 import orbax.checkpoint as ocp
 from flax import nnx
 from flax.traverse_util import flatten_dict
+from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
+from aef_jax.data.scaling import Normalisation
+from aef_jax.run_folder import RunFolder
 from aef_jax.step import TrainState, abstract_model
+from configs.io import to_json
 from configs.run import Config
 
-KEPT = 2
+Which = Literal["latest", "best"]
+"""Of a run's checkpoints: the one of the most steps, or that of the lowest held-out loss."""
+
+SCORE = "heldout"
 
 
 class Checkpointer:
-    """The checkpoints of one run. Each is written aside and then renamed, so that a broken write is never seen."""
+    """The checkpoints of one run. Each is written aside and then renamed, so that a broken write is never seen.
 
-    def __init__(self, folder: Path):
-        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=True)
-        self.manager = ocp.CheckpointManager(folder.absolute(), options=options)
+    Kept are the latest few, the best by held-out loss, and for good those at multiples of `training.keep_every`.
+    """
+
+    def __init__(self, run: RunFolder, config: Config, normalisation: Normalisation):
+        kept = config.training
+        policies = [
+            policy.LatestN(n=kept.keep_last),
+            policy.BestN(n=1, get_metric_fn=lambda scores: -scores[SCORE], keep_checkpoints_without_metrics=False),
+        ]
+        if kept.keep_every:
+            policies.append(policy.EveryNSteps(interval_steps=kept.keep_every))
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policy.AnyPreservationPolicy(policies), enable_async_checkpointing=True
+        )
+        self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
+        self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table()}
 
     @property
     def latest_step(self) -> int | None:
         return self.manager.latest_step()
 
-    def save(self, state: TrainState, data_state: dict[str, Any]) -> None:
-        """Starts writing the state of `step` steps done; unless that step is there already."""
+    def save(self, state: TrainState, data_state: dict[str, Any], score: float | None = None) -> None:
+        """Starts writing the state of `step` steps done; unless that step is there already.
+
+        `score` is its held-out loss, where there is one.
+        """
         step = int(state.step)
         if step == self.latest_step:
             return
@@ -36,7 +64,9 @@ class Checkpointer:
                 params=ocp.args.StandardSave(nnx.to_pure_dict(state.params)),
                 optimizer=ocp.args.StandardSave(_pure(state.optimizer)),
                 data=ocp.args.JsonSave(data_state),
+                run=ocp.args.JsonSave(self.about),
             ),
+            metrics=None if score is None else {SCORE: score},
         )
 
     def restore(self, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
@@ -69,10 +99,12 @@ class Checkpointer:
         self.manager.close()
 
 
-def restore_params(folder: Path, config: Config, sharding: jax.sharding.Sharding | None = None) -> nnx.State:
-    """The parameters of a run's latest checkpoint, nothing else of it.
+def restore_params(
+    folder: Path, config: Config, sharding: jax.sharding.Sharding | None = None, which: Which = "latest"
+) -> nnx.State:
+    """The parameters of a run's latest or best checkpoint, nothing else of it.
 
-    Raises ValueError, naming the folder, where there is no checkpoint, or its parameters are not those of `config`.
+    Raises ValueError, naming the folder, where there is none, or its parameters are not those of `config`.
     """
     sharding = sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     _, shapes = abstract_model(config)
@@ -82,10 +114,22 @@ def restore_params(folder: Path, config: Config, sharding: jax.sharding.Sharding
     steps = ocp.utils.checkpoint_steps(folder.absolute()) if folder.is_dir() else []
     if not steps:
         raise ValueError(f"{folder} holds no checkpoint: train first")
-    saved = folder.absolute() / str(max(steps)) / "params"
+    step = max(steps) if which == "latest" else _best(folder, steps)
+    saved = folder.absolute() / str(step) / "params"
     _check_saved(saved, pure)
     with ocp.StandardCheckpointer() as checkpointer:
         return _filled(target, checkpointer.restore(saved, pure))
+
+
+def _best(folder: Path, steps: list[int]) -> int:
+    scores = {}
+    for step in steps:
+        file = folder / str(step) / "metrics" / "metrics"
+        if file.is_file():
+            scores[step] = float(json.loads(file.read_text())[SCORE])
+    if not scores:
+        raise ValueError(f"{folder}: no checkpoint has a held-out loss by which it could be the best")
+    return min(scores, key=lambda step: scores[step])
 
 
 def save_params(folder: Path, params: nnx.State, step: int = 0) -> None:

@@ -5,6 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
+from aef_jax.data.cli import add_data_commands
 from configs.io import from_json, nearest, to_json
 from configs.overrides import override
 from configs.presets import PRESETS
@@ -14,6 +15,7 @@ EXAMPLES = """examples:
   aef train tiny                                      train on the sample cube, into runs/tiny
   aef train tiny --training.steps 200 --run runs/b    any setting by its dotted name; aef config tiny lists them
   aef train runs/tiny                                 go on with a run that was stopped
+  aef train tiny --data planet                        train on a data set; aef data --help makes one
   aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
 """
 
@@ -53,51 +55,64 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _documented(argparse.ArgumentParser, prog="aef", description="AlphaEarth Foundations in JAX.")
+    parser = _documented(argparse.ArgumentParser, EXAMPLES, prog="aef", description="AlphaEarth Foundations in JAX.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    train = _documented(commands.add_parser, name="train", help="train a preset, a config file, or go on with a run")
+    train = _documented(
+        commands.add_parser, EXAMPLES, name="train", help="train a preset, a config file, or go on with a run"
+    )
     train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
     train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
+    train.add_argument("--data", type=Path, help="folder of a data set (default: the sample); aef data --help")
+    train.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     train.add_argument("--distributed", action="store_true", help="one of several hosts of a pod or cluster")
     train.set_defaults(function=_train, takes_settings=True)
 
-    embed = _documented(commands.add_parser, name="embed", help="write the embedding field of a valid period")
+    embed = _documented(commands.add_parser, EXAMPLES, name="embed", help="write the embedding field of a valid period")
     embed.add_argument("run", type=Path, metavar="RUN", help="the folder of a run")
     embed.add_argument("--start", required=True, help="the valid period's start, ISO 8601, UTC")
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
+    embed.add_argument("--site", help="which site of a data set, by its name (default: the first held-out one)")
+    embed.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
     embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
     embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif", help="a PNG is put beside it")
     embed.set_defaults(function=_embed, takes_settings=False)
 
-    config = _documented(commands.add_parser, name="config", help="print the resolved config as JSON")
+    config = _documented(commands.add_parser, EXAMPLES, name="config", help="print the resolved config as JSON")
     config.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     config.set_defaults(function=_config, takes_settings=True)
+
+    add_data_commands(commands, _documented)
     return parser
 
 
-def _documented(make, **options) -> argparse.ArgumentParser:
-    return make(epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
+    return make(epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
     import jax
 
-    from aef_jax.data.sample import load_sample, split_sample
+    from aef_jax.data.training_data import open_data
+    from aef_jax.profile import parse_steps
     from aef_jax.run_folder import RunFolder
     from aef_jax.sharding import use_all_cores
     from aef_jax.train import train
 
-    config, default = _resolve(options.what, settings)
+    profiled = parse_steps(options.profile_steps) if options.profile_steps else None
+    if options.data:
+        settings = [*settings, "--data.path", str(options.data.absolute())]
+    config, default = resolve(options.what, settings)
     folder = RunFolder(options.run or default)
+    folder.check(config)
     if options.distributed:
         jax.distributed.initialize()
     else:
-        use_all_cores(config.training.batch)
-    whole = load_sample()
-    done = train(config, folder, whole, split_sample(whole))
+        use_all_cores(config.training.batch // config.training.accumulate)
+    data = open_data(config, folder.read_normalisation() if folder.started else None)
+    done = train(config, folder, data, profiled)
     if done < config.training.steps:
         print(f"stopped after {done} of {config.training.steps} steps, all saved; go on with: aef train {folder.path}")
     else:
@@ -114,17 +129,25 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
     if (options.support_start is None) != (options.support_end is None):
         raise ValueError("one end of the support period is missing: give --support-start and --support-end, or neither")
     support = (to_ms(options.support_start), to_ms(options.support_end)) if options.support_start else None
-    picture = embed_run(RunFolder(options.run), period, support, options.output, options.dtype)
+    picture = embed_run(
+        RunFolder(options.run),
+        period,
+        support,
+        options.output,
+        options.dtype,
+        site_name=options.site,
+        which=options.checkpoint,
+    )
     print(f"wrote {options.output} and {picture}")
     return 0
 
 
 def _config(options: argparse.Namespace, settings: list[str]) -> int:
-    print(to_json(_resolve(options.what, settings)[0]), end="")
+    print(to_json(resolve(options.what, settings)[0]), end="")
     return 0
 
 
-def _resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
+def resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
     """The config that was asked for, settings applied, and the folder that its run has by default."""
     from aef_jax.run_folder import RunFolder
 

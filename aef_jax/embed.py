@@ -8,9 +8,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float32
 
-from aef_jax.checkpoint import restore_params
-from aef_jax.data.sample import load_sample
+from aef_jax.checkpoint import Which, restore_params
 from aef_jax.data.site import Period, Site
+from aef_jax.data.training_data import find_site
 from aef_jax.field.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.field.tiling import check_period, default_support, embed_site
 from aef_jax.pictures import write_field_png
@@ -33,8 +33,19 @@ def embed_with(
     return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
 
 
-def embed_run(run: RunFolder, period: Period, support: Period | None, output: Path, dtype: StoredAs) -> Path:
+def embed_run(
+    run: RunFolder,
+    period: Period,
+    support: Period | None,
+    output: Path,
+    dtype: StoredAs,
+    *,
+    site_name: str | None = None,
+    which: Which = "latest",
+) -> Path:
     """Writes the field of a run's data over a valid period as GeoTIFF, and a picture beside it, whose path it returns.
+
+    Of a data set it is the field of the site of that name, or of the first held-out one.
 
     Raises ValueError or ModuleNotFoundError, with one sentence, for whatever is missing.
     """
@@ -42,10 +53,11 @@ def embed_run(run: RunFolder, period: Period, support: Period | None, output: Pa
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
     check_period("valid", *period)
-    config, site = run.read_config(), load_sample()
-    params = restore_params(run.checkpoints, config)
-    normalised = run.read_normalisation().apply(site, config.sources)
-    support = support or default_support(period, config)
+    config = run.read_config()
+    site = find_site(config, site_name)
+    params = restore_params(run.checkpoints, config, which=which)
+    normalised = run.read_normalisation().apply(site, config.input_sources)
+    support = support or site.support or default_support(period, config)
     field = embed_with(make_embedder(config), params, normalised, config, period, support)
     write_field(
         output,

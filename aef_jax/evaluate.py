@@ -1,20 +1,24 @@
-"""Held-out reconstruction: how far the model's is from the frame, beside two forecasts that it must beat."""
+"""Held-out evaluation: each source's own error; beside two forecasts that must be beaten; and a linear probe."""
 
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float32
 
-from aef_jax.data.heldout import HeldoutExample
+from aef_jax import losses
+from aef_jax.data.examples import Holdings
+from aef_jax.data.heldout import HeldoutExample, evaluated_source
 from aef_jax.data.pipeline import stack
+from aef_jax.objective import reconstruct, targeted_sources
+from aef_jax.probe import probe_score
 from aef_jax.sharding import replicated, to_devices
 from aef_jax.step import abstract_model
 from configs.batch import Batch
 from configs.run import Config
-from configs.source import Source
 
 
 @dataclass(frozen=True)
@@ -23,46 +27,89 @@ class HeldoutReconstruction:
 
     example: HeldoutExample
     prediction: Float32[np.ndarray, "H W C"]
+    """Of the source that is compared with forecasts."""
+    embedding: Float32[np.ndarray, "H W D"]
+    """Of the whole support period."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the held-out examples of one kind gave."""
+
+    reconstructions: list[HeldoutReconstruction]
+    errors: dict[str, float]
+    """The mean error of each source that some example shows, by its own loss, from mu itself: without noise."""
+    collapse: float
+    """mean |mu . mu'| of different examples: 1 is a collapsed model, sqrt(2 / (pi D)) a uniform one."""
 
 
 class Evaluator:
-    """Reconstructs held-out examples of one source."""
+    """Reconstructs held-out examples."""
 
-    def __init__(self, source: Source, config: Config, mesh: Mesh):
-        self.source, self.mesh = source, mesh
-        self.batch = config.training.batch
+    def __init__(self, held: Holdings, config: Config, mesh: Mesh):
+        self.config, self.mesh, self.batch = config, mesh, config.training.batch
+        self.source = source = evaluated_source(held)
         graph, _ = abstract_model(config)
 
-        def reconstruct(params: nnx.State, batch: Batch):
+        def evaluate(params: nnx.State, batch: Batch):
             """From mu itself: the bottleneck's noise belongs to training."""
-            model, target = nnx.merge(graph, params), batch.targets[source.name]
-            mu = model(batch.frames, target.period[:, None])
-            return model.decode(source.name, mu[:, 0], target.when, target.metadata)
+            model, sources = nnx.merge(graph, params), targeted_sources(batch, config)
+            periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
+            mu = model(batch.frames, jnp.stack(periods, axis=1))
+            predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
+            return predictions[source.name], mu[:, -1], terms, losses.uniformity(mu)
 
-        self.reconstruct = jax.jit(reconstruct, out_shardings=replicated(mesh))
+        self.evaluate = jax.jit(evaluate, out_shardings=replicated(mesh))
 
-    def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> list[HeldoutReconstruction]:
-        reconstructions = []
+    def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
+        reconstructions, sums, counts, collapse = [], {}, {}, []
         for start in range(0, len(examples), self.batch):
             chosen = examples[start : start + self.batch]
-            predictions = np.asarray(self.reconstruct(params, self._to_devices(chosen)))
-            reconstructions += [HeldoutReconstruction(e, p) for e, p in zip(chosen, predictions, strict=False)]
-        return reconstructions
+            predictions, embeddings, terms, cosine = jax.device_get(self.evaluate(params, self._to_devices(chosen)))
+            made = zip(chosen, predictions, embeddings, strict=False)
+            reconstructions += [HeldoutReconstruction(*each) for each in made]
+            for name, count in _valid(chosen).items():
+                sums[name] = sums.get(name, 0.0) + count * float(terms[f"reconstruction/{name}"])
+                counts[name] = counts.get(name, 0) + count
+            collapse.append(float(cosine))
+        errors = {name: sums[name] / counts[name] for name in sums if counts[name]}
+        return Evaluation(reconstructions, errors, collapse[0])
 
-    def scores(self, reconstructions: list[HeldoutReconstruction]) -> dict[str, float]:
-        """Mean L1 over all valid elements, in standard deviations: the model's, the mean's and persistence's."""
+    def scores(self, evaluation: Evaluation) -> dict[str, float]:
+        """The metrics of an evaluation: every source's error and their mean under the sources' weights, which is the
+        held-out loss; mean L1 over all valid elements, in standard deviations, of model, mean and persistence; the
+        balanced accuracy of a linear probe, where examples have labels."""
+        errors = evaluation.errors
+        weights = {source.name: source.weight for source in self.config.sources if source.name in errors}
+        total = sum(weights.values())
+        loss = sum(weights[name] * errors[name] for name in weights) / total if total else 0.0
+        probed = [(r.embedding, r.example.labels) for r in evaluation.reconstructions if r.example.labels is not None]
+        scores = {f"reconstruction/{name}": error for name, error in errors.items()}
+        scores |= {"reconstruction": loss, "collapse": evaluation.collapse, **self._l1(evaluation.reconstructions)}
+        if len(probed) > 1:
+            scores["probe"] = probe_score(*zip(*probed, strict=True), seed=0)
+        return scores
+
+    def _l1(self, reconstructions: list[HeldoutReconstruction]) -> dict[str, float]:
         sums = np.zeros(4)
-        for example, prediction in ((r.example, r.prediction) for r in reconstructions):
-            target = example.batch.targets[self.source.name]
-            pixels, valid = target.pixels, target.valid
-            errors = [np.abs(pixels - forecast)[valid].sum() for forecast in (prediction, 0, example.persistence)]
-            sums += [*errors, valid.sum()]
+        for made in reconstructions:
+            target = made.example.batch.targets[self.source.name]
+            forecasts = made.prediction, 0, made.example.persistence
+            errors = [np.abs(target.pixels - forecast)[target.valid].sum() for forecast in forecasts]
+            sums += [*errors, target.valid.sum()]
         names = ("l1", "l1_mean", "l1_persistence")
         return {f"{name}/{self.source.name}": float(total / sums[3]) for name, total in zip(names, sums, strict=False)}
 
     def _to_devices(self, examples: list[HeldoutExample]) -> Batch:
-        """A batch of the training's shape, so that nothing compiles twice; the last is filled up with its last one."""
-        filled = examples + [examples[-1]] * (self.batch - len(examples))
+        """A batch of the training's shape, so that nothing compiles twice; it is filled up with what is not valid."""
+        batches = [example.batch for example in examples]
+        nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
+        batches += [batches[-1]._replace(targets=nothing)] * (self.batch - len(batches))
         local = self.batch // jax.process_count()
-        mine = filled[jax.process_index() * local : (jax.process_index() + 1) * local]
-        return to_devices(stack([example.batch for example in mine]), self.mesh)
+        return to_devices(stack(batches[jax.process_index() * local : (jax.process_index() + 1) * local]), self.mesh)
+
+
+def _valid(examples: list[HeldoutExample]) -> dict[str, int]:
+    """Valid elements of each source."""
+    names = examples[0].batch.targets
+    return {name: sum(int(example.batch.targets[name].valid.sum()) for example in examples) for name in names}

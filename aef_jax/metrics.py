@@ -1,6 +1,7 @@
 """Where a run's numbers go: JSON lines, and TensorBoard."""
 
 import json
+import math
 from pathlib import Path
 
 import jax
@@ -24,10 +25,15 @@ class MetricsWriter:
         self.tensorboard = SummaryWriter(str(tensorboard), purge_step=resumed_at + 1)
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """One record: `kind` is "train", "heldout" (other ground) or "heldout_dates" (other ground and dates)."""
+        """One record, null where a number is not finite.
+
+        `kind` is "train", "heldout" (other ground), "heldout_dates" (other ground and dates) or "speed": all but the
+        last are the same to the bit in a run that was interrupted and one that was not.
+        """
         if not self.first_host:
             return
-        self.lines.write(json.dumps({"step": step, "kind": kind, **values}) + "\n")
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.lines.write(json.dumps({"step": step, "kind": kind, **finite}) + "\n")
         for name, value in values.items():
             self.tensorboard.add_scalar(f"{kind}/{name}", value, step)
 

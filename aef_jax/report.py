@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from typing import NamedTuple
 
 import jax
@@ -9,11 +10,11 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from aef_jax.data.heldout import HeldoutExample
-from aef_jax.data.scaling import Normalisation
-from aef_jax.data.site import Site
+from aef_jax.data.pipeline import HostExamples
+from aef_jax.data.training_data import TrainingData
 from aef_jax.embed import embed_with, make_embedder
 from aef_jax.evaluate import Evaluator, HeldoutReconstruction
+from aef_jax.field.tiling import default_support
 from aef_jax.metrics import MetricsWriter
 from aef_jax.pictures import (
     Reconstruction,
@@ -25,6 +26,7 @@ from aef_jax.pictures import (
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import replicated
 from aef_jax.step import Terms
+from aef_jax.throughput import Throughput
 from configs.batch import Batch
 from configs.run import Config
 from configs.timecode import DAY_MS
@@ -38,7 +40,8 @@ class Pending(NamedTuple):
 
     step: int
     terms: Terms
-    frames: int
+    batch: Batch
+    waited: float
 
 
 class Reporter:
@@ -51,72 +54,92 @@ class Reporter:
         writer: MetricsWriter,
         bar: tqdm,
         evaluator: Evaluator,
-        heldout: dict[str, list[HeldoutExample]],
-        whole: Site,
-        normalisation: Normalisation,
+        data: TrainingData,
+        examples: HostExamples,
     ):
         self.config, self.folder, self.writer, self.bar = config, folder, writer, bar
-        self.evaluator, self.heldout = evaluator, heldout
-        self.whole, self.normalisation = whole, normalisation
+        self.evaluator, self.data, self.examples = evaluator, data, examples
+        self.throughput = Throughput(config, data.held)
         self.embedder = make_embedder(config)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(evaluator.mesh))
         self.pending: Pending | None = None
+        self.skipped: deque[int] = deque(maxlen=config.training.skipped_in_a_row)
         self.since = time.perf_counter()
 
-    def step(self, step: int, terms: Terms, batch: Batch) -> None:
+    def step(self, step: int, terms: Terms, batch: Batch, waited: float) -> None:
         """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
         self.flush()
-        self.pending = Pending(step, terms, sum(int(frames.present.sum()) for frames in batch.frames.values()))
+        self.pending = Pending(step, terms, batch, waited)
 
     def flush(self) -> None:
-        """Reports the step that is pending. Raises FloatingPointError where it is not finite."""
+        """Reports the step that is pending. Raises FloatingPointError where too many in a row were skipped."""
         if self.pending is None:
             return
-        step, terms, frames = self.pending
+        step, terms, batch, waited = self.pending
         self.pending = None
         values = {name: float(value) for name, value in jax.device_get(terms).items()}
         now = time.perf_counter()
-        values["frames_per_second"] = frames * jax.process_count() / (now - self.since)
+        rates = self.throughput.rates(batch, now - self.since, waited)
         self.since = now
         self.writer.write("train", step, values)
-        self.bar.set_postfix_str(
-            f"loss {values['loss']:.3f}, reconstruction {values['reconstruction']:.3f},"
-            f" {values['frames_per_second']:.0f} frames/s"
-        )
+        self.writer.write("speed", step, rates)
+        skipped = f", {values['skipped']:.0f} skipped" if values["skipped"] else ""
+        self.bar.set_postfix_str(f"loss {values['loss']:.3f}, {rates['frames_per_second']:.0f} frames/s{skipped}")
         self.bar.update(step - self.bar.n)
-        for name, value in (("loss", values["loss"]), ("gradient's norm", values["gradient_norm"])):
-            if not math.isfinite(value):
-                raise FloatingPointError(f"step {step}: the {name} is {value}; the last checkpoint is kept")
+        self._check_skipped(step, values)
 
-    def evaluate(self, step: int, params: nnx.State) -> None:
-        """Held-out scores, and the pictures of the run as it stands."""
+    def evaluate(self, step: int, params: nnx.State) -> float | None:
+        """Held-out scores, and the pictures of the run as it stands.
+
+        Returns the held-out loss; None where nothing is held out.
+        """
         self.flush()
-        reconstructions = {kind: self.evaluator(params, examples) for kind, examples in self.heldout.items()}
-        for kind, made in reconstructions.items():
-            self.writer.write(kind, step, self.evaluator.scores(made))
+        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.data.heldout.items()}
+        scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
+        for kind, values in scores.items():
+            self.writer.write(kind, step, values)
         # the field is computed by one device of one host, which then needs all parameters for itself
         gathered = self.gather(params)
         if jax.process_index() == 0:
-            self._draw(
-                step, reconstructions["heldout"], jax.tree.map(lambda whole: whole.addressable_data(0), gathered)
-            )
+            whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), gathered)
+            self._draw(step, evaluations["heldout"].reconstructions if evaluations else [], whole)
         self.since = time.perf_counter()
+        return scores["heldout"]["reconstruction"] if scores else None
+
+    def _check_skipped(self, step: int, values: dict[str, float]) -> None:
+        if not values["skipped_in_a_row"]:
+            self.skipped.clear()
+            return
+        self.skipped.append(step)
+        if len(self.skipped) == self.skipped.maxlen:
+            name = "loss" if not math.isfinite(values["loss"]) else "gradient's norm"
+            value = values["loss"] if name == "loss" else values["gradient_norm"]
+            raise FloatingPointError(
+                f"step {step}: the {name} is {value}, and {len(self.skipped)} steps in a row were skipped for such; the"
+                f" batch is of the training records {sorted(set(self.examples.records(step)))};"
+                " the last checkpoint is kept"
+            )
 
     def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:
-        source = self.evaluator.source
-        by_time = sorted(reconstructions, key=lambda r: r.example.time_ms)
-        chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
-        rows = [
-            Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)
-            for r in chosen
-            for target in [r.example.batch.targets[source.name]]
-        ]
-        write_reconstructions_png(self.folder.picture("reconstructions"), rows, source, self.normalisation)
+        source, site = self.evaluator.source, self.data.pictured
+        if reconstructions:
+            by_time = sorted(reconstructions, key=lambda r: r.example.time_ms)
+            chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
+            rows = [
+                Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)
+                for r in chosen
+                for target in [r.example.batch.targets[source.name]]
+            ]
+            write_reconstructions_png(
+                self.folder.picture("reconstructions"), rows, source, self.data.held.normalisation
+            )
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
-        end = int(self.whole.series[source.name].time_ms[-1]) + 1
-        period = end - self.config.data.support_days * DAY_MS, end
-        field = embed_with(self.embedder, params, self.whole, self.config, period)
-        title = f"Embedding field of {self.whole.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
+        end = int(site.series[source.name].time_ms[-1]) + 1
+        period = site.support or (end - self.config.data.support_days * DAY_MS, end)
+        normalised = self.data.held.normalisation.apply(site, self.data.held.input_sources)
+        support = site.support or default_support(period, self.config)
+        field = embed_with(self.embedder, params, normalised, self.config, period, support)
+        title = f"Embedding field of {site.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 
 

@@ -1,6 +1,6 @@
 """What lies in a run's folder, and how it is read back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aef_jax.atomic import replacing
@@ -35,6 +35,10 @@ class RunFolder:
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile"
+
     def picture(self, name: str) -> Path:
         return self.path / f"{name}.png"
 
@@ -47,7 +51,7 @@ class RunFolder:
         """Raises ValueError where the folder holds another run than one of `config`, or is none."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file, expected the folder of a run")
-        if self.started and self.read_config() != config:
+        if self.started and _without_path(self.read_config()) != _without_path(config):
             raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
 
     def start(self, config: Config, normalisation: Normalisation) -> None:
@@ -68,3 +72,8 @@ class RunFolder:
 
     def read_normalisation(self) -> Normalisation:
         return Normalisation.load(self.normalisation_path)
+
+
+def _without_path(config: Config) -> Config:
+    """The data may have moved since."""
+    return replace(config, data=replace(config.data, path=""))

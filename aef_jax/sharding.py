@@ -34,10 +34,11 @@ def make_mesh(config: MeshConfig) -> Mesh:
     return Mesh(np.asarray(jax.devices()).reshape(data, config.fsdp), (DATA, FSDP))
 
 
-def check_batch(batch: int, mesh: Mesh) -> None:
-    """Raises ValueError where the global batch cannot be split over the devices."""
-    if batch % mesh.size:
-        raise ValueError(f"training: batch is {batch}, expected a multiple of the {mesh.size} devices")
+def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
+    """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
+    if batch % (mesh.size * accumulate):
+        parts = f" times accumulate ({accumulate})" if accumulate > 1 else ""
+        raise ValueError(f"training: batch is {batch}, expected a multiple of the {mesh.size} devices{parts}")
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

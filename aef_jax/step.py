@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Shaped
 
 from aef_jax.bottleneck import sample_noise
 from aef_jax.model import AlphaEarth
@@ -18,7 +18,7 @@ from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 from configs.training import TrainingConfig
 
-Terms = dict[str, Float[Array, ""]]
+Terms = dict[str, Shaped[Array, ""]]
 
 
 class TrainState(NamedTuple):
@@ -37,7 +37,10 @@ def learning_rate(config: TrainingConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate(config)))
+    """Adam on clipped gradients. A gradient that is not finite changes nothing, neither moments nor the course of the
+    learning rate; it is counted."""
+    adam = optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate(config)))
+    return optax.apply_if_finite(adam, max_consecutive_errors=2**31 - 1)
 
 
 def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
@@ -66,14 +69,19 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
-        noise = step_noise(config, batch, state.step)
-        gradients, terms = jax.grad(
-            lambda params: objective(nnx.merge(graph, params), batch, noise, config), has_aux=True
-        )(state.params)
-        updates, moments = optimizer.update(gradients, state.optimizer, state.params)
-        terms |= {"gradient_norm": optax.tree.norm(gradients), "learning_rate": schedule(state.step)}
+        gradients, terms = _gradients(graph, config, state.params, batch, step_noise(config, batch, state.step))
+        norm = optax.tree.norm(gradients)
+        # a loss that is not finite may have gradients that are
+        gradients = jax.tree.map(lambda g: jnp.where(jnp.isfinite(terms["loss"]), g, jnp.nan), gradients)
+        before = cast(optax.ApplyIfFiniteState, state.optimizer)
+        terms["gradient_norm"] = norm
+        terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
+        updates, after = optimizer.update(gradients, state.optimizer, state.params)
         params = cast(nnx.State, optax.apply_updates(state.params, updates))
-        return TrainState(params, moments, state.step + 1), terms
+        skipped = cast(optax.ApplyIfFiniteState, after)
+        terms["skipped"] = jnp.asarray(skipped.total_notfinite)
+        terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)
+        return TrainState(params, after, state.step + 1), terms
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     return jax.jit(
@@ -82,6 +90,27 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
     )
+
+
+def _gradients(
+    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, noise: BottleneckNoise
+) -> tuple[nnx.State, Terms]:
+    """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
+
+    def of(part: tuple[Batch, BottleneckNoise]) -> tuple[nnx.State, Terms]:
+        return jax.grad(lambda params: objective(nnx.merge(graph, params), *part, config), has_aux=True)(params)
+
+    number = config.training.accumulate
+    if number == 1:
+        return of((batch, noise))
+    # each part takes every n-th sequence, and so some of each device's
+    parts = jax.tree.map(lambda x: jnp.swapaxes(x.reshape(-1, number, *x.shape[1:]), 0, 1), (batch, noise))
+    first = of(jax.tree.map(lambda x: x[0], parts))
+    rest = jax.tree.map(lambda x: x[1:], parts)
+    unroll = config.model.block_loop == "unroll"  # a loop costs XLA's CPU backend dear
+    add = lambda total, part: (jax.tree.map(jnp.add, total, of(part)), None)  # noqa: E731
+    total, _ = jax.lax.scan(add, first, rest, unroll=number - 1 if unroll else 1)
+    return jax.tree.map(lambda x: x / number, total)
 
 
 def step_noise(config: Config, batch: Batch, step: Int[Array, ""]) -> BottleneckNoise:

@@ -1,78 +1,78 @@
 """The training loop, from top to bottom."""
 
+import time
+
 import jax
 from tqdm import tqdm
 
 from aef_jax.checkpoint import Checkpointer
-from aef_jax.data.heldout import heldout_examples
-from aef_jax.data.pipeline import training_batches
-from aef_jax.data.sample import Split
-from aef_jax.data.scaling import Normalisation
-from aef_jax.data.site import Site
+from aef_jax.data.pipeline import host_examples, training_batches
+from aef_jax.data.training_data import TrainingData
 from aef_jax.evaluate import Evaluator
 from aef_jax.metrics import MetricsWriter
+from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import check_batch, make_mesh, to_devices
 from aef_jax.step import abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
-from configs.source import Source
 
 
-def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
+def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range | None = None) -> int:
     """Trains to `training.steps`, from the folder's latest checkpoint if it has one; returns the steps done.
 
-    Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it.
-    Raises ValueError where the folder holds another run, the devices do not fit the mesh or the loss is not finite.
+    Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it. A
+    trace of the steps `profiled` (counted from 1) is written for xprof.
+
+    Raises ValueError where the folder holds another run or the devices do not fit the mesh, FloatingPointError where
+    too many steps in a row were not finite.
     """
     # Devices
     mesh = make_mesh(config.mesh)
-    check_batch(config.training.batch, mesh)
+    check_batch(config.training.batch, mesh, config.training.accumulate)
 
     # Data
-    folder.check(config)
-    source = _evaluated(config, split.heldout)
-    saved = folder.read_normalisation() if folder.started else None
-    normalisation = saved or Normalisation.of(split.training, config.sources)
-    whole, training, heldout = (normalisation.apply(site, config.sources) for site in (whole, *split[:2]))
-    batches = training_batches(training, config)
-    tests = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
-    examples = {kind: heldout_examples(heldout, source, times_ms, config) for kind, times_ms in tests.items()}
-    evaluator = Evaluator(source, config, mesh)
+    examples = host_examples(data.training, data.held, config)
+    batches = training_batches(examples)
 
     # State
+    folder.check(config)
     if jax.process_index() == 0:
-        folder.start(config, normalisation)
-    checkpointer = Checkpointer(folder.checkpoints)
+        folder.start(config, data.held.normalisation)
+    checkpointer = Checkpointer(folder, config, data.held.normalisation)
     if checkpointer.latest_step is None:
-        state, first = init_state(config, mesh), 0
+        state, done = init_state(config, mesh), 0
     else:
         state, data_state = checkpointer.restore(abstract_state(config, mesh))
         batches.set_state(data_state)
-        first = int(state.step)
+        done = int(state.step)
 
     # Reporting
-    writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=first)
-    bar = tqdm(total=config.training.steps, initial=first, unit="step", disable=jax.process_index() > 0)
+    writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=done)
+    bar = tqdm(total=config.training.steps, initial=done, unit="step", disable=jax.process_index() > 0)
     bar.set_postfix_str("compiling the step")
-    reporter = Reporter(config, folder, writer, bar, evaluator, examples, whole, normalisation)
+    reporter = Reporter(config, folder, writer, bar, Evaluator(data.held, config, mesh), data, examples)
+    profile = Profile(folder.profile, profiled)
 
     # Loop
-    step, done = make_train_step(config, mesh), first
+    step = make_train_step(config, mesh)
     try:
-        with StopRequest() as stop, bar:
+        with StopRequest() as stop, bar, profile:
             while done < config.training.steps and not stop.agreed(done):
+                waiting = time.perf_counter()
                 batch = next(batches)
+                waited = time.perf_counter() - waiting
+                profile.before(done + 1)
                 state, terms = step(state, to_devices(batch, mesh))
                 done += 1
-                reporter.step(done, terms, batch)
-                at_end = done == config.training.steps
-                if at_end or done % config.training.checkpoint_every == 0:
-                    reporter.flush()  # a loss that is not finite stops the run before it is saved
-                    checkpointer.save(state, batches.get_state())
-                if at_end or done % config.training.evaluate_every == 0:
-                    reporter.evaluate(done, state.params)
+                reporter.step(done, terms, batch, waited)
+                profile.after(done, state)
+                due = done == config.training.steps or done % config.training.evaluate_every == 0
+                score = reporter.evaluate(done, state.params) if due else None
+                if due or done % config.training.checkpoint_every == 0:
+                    reporter.flush()  # what the metrics say of a step is written before the step is saved
+                    checkpointer.save(state, batches.get_state(), score)
             reporter.flush()
             checkpointer.save(state, batches.get_state())
     finally:
@@ -80,12 +80,3 @@ def train(config: Config, folder: RunFolder, whole: Site, split: Split) -> int:
         checkpointer.close()
         writer.close()
     return done
-
-
-def _evaluated(config: Config, heldout: Site) -> Source:
-    """The source of which held-out frames are reconstructed: the first input that there is."""
-    for source in config.input_sources:
-        if source.name in heldout.series:
-            return source
-    inputs = [source.name for source in config.input_sources]
-    raise ValueError(f"site {heldout.name}: it holds {sorted(heldout.series)}, expected some of the inputs {inputs}")

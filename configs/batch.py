@@ -1,9 +1,9 @@
 """What a training step reads: the batch, in the letters that all signatures use.
 
 B sequences, N frames of one source, S of them that the student sees, T frames of all sources, P valid periods, H x W
-pixels, C bands, D numbers of an embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every random choice (targets, periods,
-dropped frames) was drawn on the host and lies in the batch; so a step is a pure function of parameters, batch and the
-bottleneck's noise, in either framework.
+pixels, C bands, D numbers of an embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every
+random choice (targets, periods, dropped frames) was drawn on the host and lies in the batch; so a step is a pure
+function of parameters, batch and the bottleneck's noise, in either framework.
 
 The arrays are NumPy's, JAX's or PyTorch's alike; a NamedTuple is a tree to both frameworks.
 """

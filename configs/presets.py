@@ -54,7 +54,7 @@ TINY = replace(
     training=TrainingConfig(
         steps=520, warmup_steps=50, learning_rate=3e-3, batch=16, evaluate_every=260, checkpoint_every=130
     ),
-    data=DataConfig(tile_side=16, time_jitter_days=8),
+    data=DataConfig(tile_side=16, teacher_frame_dropout=False, time_jitter_days=8),
 )
 """Trains in minutes on two CPU cores."""
 

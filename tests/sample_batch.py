@@ -37,35 +37,40 @@ SEEN = 2
 """Of three frames, so many slots of the student."""
 
 
-def random_frames(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> dict[str, Frames]:
+def random_frames(config: Config = SHRUNK, side: int = 32, seed: int = 0, sequences: int = BATCH) -> dict[str, Frames]:
     """Three frames of each input source; some are absent, and no sequence is without any."""
     generator = np.random.default_rng(seed)
     frames = {}
     for source in config.input_sources:
-        present = generator.random((BATCH, 3)) < 0.6
+        present = generator.random((sequences, 3)) < 0.6
         present[:, 1] = True
         frames[source.name] = Frames(
-            generator.standard_normal((BATCH, 3, side, side, source.channels), np.float32),
-            generator.uniform(-1, 1, (BATCH, 3, TIMECODE_WIDTH)).astype(np.float32),
+            generator.standard_normal((sequences, 3, side, side, source.channels), np.float32),
+            generator.uniform(-1, 1, (sequences, 3, TIMECODE_WIDTH)).astype(np.float32),
             present,
         )
     return frames
 
 
-def random_periods(number: int = 2, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-1, 1, (BATCH, number, PERIOD_CODE_WIDTH)).astype(np.float32)
+def random_periods(number: int = 2, seed: int = 0, sequences: int = BATCH) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (sequences, number, PERIOD_CODE_WIDTH)).astype(np.float32)
 
 
-def random_batch(config: Config = SHRUNK, side: int = 32, seed: int = 0) -> tuple[Batch, BottleneckNoise]:
-    """A step's data with a target of every decoded source, and a text of each tile."""
+def random_batch(
+    config: Config = SHRUNK, side: int = 32, seed: int = 0, sequences: int = BATCH
+) -> tuple[Batch, BottleneckNoise]:
+    """A step's data with a target of every decoded source; the last of three sequences or more has no text."""
     generator = np.random.default_rng(seed)
-    frames = random_frames(config, side, seed)
+    frames = random_frames(config, side, seed, sequences)
     student = {name: _random_student(f.present, generator) for name, f in frames.items()}
-    targets = {source.name: _random_target(source, side, generator) for source in config.decoded_sources}
-    shape = BATCH, len(targets), side, side
+    targets = {
+        source.name: _random_target(source, (sequences, side, side), generator) for source in config.decoded_sources
+    }
+    shape = sequences, len(targets), side, side
     radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
     noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
-    return Batch(frames, student, targets, random_periods(1, seed)[:, 0], _random_text(config, side, generator)), noise
+    text = _random_text(config, side, sequences, generator)
+    return Batch(frames, student, targets, random_periods(1, seed, sequences)[:, 0], text), noise
 
 
 def _random_student(present: np.ndarray, generator: np.random.Generator) -> Student:
@@ -74,24 +79,24 @@ def _random_student(present: np.ndarray, generator: np.random.Generator) -> Stud
     return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
 
 
-def _random_text(config: Config, side: int, generator: np.random.Generator) -> Text:
+def _random_text(config: Config, side: int, sequences: int, generator: np.random.Generator) -> Text:
     return Text(
-        generator.standard_normal((BATCH, config.model.text_width), np.float32),
-        generator.integers(side, size=(BATCH, 2), dtype=np.int32),
-        generator.uniform(-1, 1, (BATCH, PERIOD_CODE_WIDTH)).astype(np.float32),
-        np.ones(BATCH, bool),
+        generator.standard_normal((sequences, config.model.text_width), np.float32),
+        generator.integers(side, size=(sequences, 2), dtype=np.int32),
+        generator.uniform(-1, 1, (sequences, PERIOD_CODE_WIDTH)).astype(np.float32),
+        np.arange(sequences) < max(2, sequences - 1),
     )
 
 
-def _random_target(source: Source, side: int, generator: np.random.Generator) -> Target:
+def _random_target(source: Source, grid: tuple[int, int, int], generator: np.random.Generator) -> Target:
     classes = source.kind == "classes"
-    shape = (BATCH, side, side) if classes else (BATCH, side, side, source.channels)
+    shape = grid if classes else (*grid, source.channels)
     pixels = generator.standard_normal(shape, np.float32)
     return Target(
         generator.integers(source.classes, size=shape, dtype=np.int32) if classes else pixels,
         generator.random(shape) < 0.7,
-        generator.uniform(-1, 1, (BATCH, PERIOD_CODE_WIDTH)).astype(np.float32),
-        generator.uniform(-1, 1, (BATCH, RELATIVE_TIMECODE_WIDTH * source.timed)).astype(np.float32),
-        generator.uniform(-1, 1, (BATCH, source.metadata_width)).astype(np.float32),
-        generator.integers(max(1, round(source.regrid_m / 10)), size=(BATCH, 2), dtype=np.int32),
+        generator.uniform(-1, 1, (grid[0], PERIOD_CODE_WIDTH)).astype(np.float32),
+        generator.uniform(-1, 1, (grid[0], RELATIVE_TIMECODE_WIDTH * source.timed)).astype(np.float32),
+        generator.uniform(-1, 1, (grid[0], source.metadata_width)).astype(np.float32),
+        generator.integers(max(1, round(source.regrid_m / 10)), size=(grid[0], 2), dtype=np.int32),
     )

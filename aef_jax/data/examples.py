@@ -7,13 +7,30 @@ log-uniformly in length, so that days are asked for as often as seasons; targets
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int
 
+from aef_jax.data.inputs import draw_frames, draw_student, no_frames
+from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Period, Series, Site
-from configs.batch import Batch, Frames, Target
+from aef_jax.data.targets import choose_target, code_of, draw_period, make_target, no_target
+from configs.batch import Batch, Text
 from configs.run import Config
 from configs.source import Source
-from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
+from configs.timecode import DAY_MS
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a training set holds, and so every example of it: a site that lacks a source has absent frames of it."""
+
+    sources: tuple[Source, ...]
+    """Those of the config that are in the data, in the config's order."""
+    normalisation: Normalisation
+    text_width: int = 0
+    """Numbers in a sentence embedding; 0 where there is no text."""
+
+    @property
+    def input_sources(self) -> tuple[Source, ...]:
+        return tuple(source for source in self.sources if source.is_input)
 
 
 @dataclass(frozen=True)
@@ -26,57 +43,64 @@ class Place:
 
 
 def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
-    """A tile anywhere in the site, and a support period anywhere in the years that its inputs cover."""
+    """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover."""
     side, (height, width) = config.data.tile_side, site.shape
     if min(height, width) < side:
         raise ValueError(f"site {site.name}: {height} x {width} pixels, expected at least one tile of {side} x {side}")
+    support = site.support or _draw_support(site, config, rng)
+    return Place(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), support)
+
+
+def draw_example(
+    site: Site,
+    held: Holdings,
+    config: Config,
+    place: Place,
+    rng: np.random.Generator,
+    target_ms: dict[str, int] | None = None,
+) -> Batch:
+    """The example of a site, as it is stored, at a place. Same arguments, same example, bit for bit.
+
+    `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames;
+    otherwise they are drawn.
+    """
+    side = config.data.tile_side
+    tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
+    shared, kept_ms = _draw_perturbation(place.support, config, rng)
+    dropout = config.data.teacher_frame_dropout and target_ms is None
+    frames, student, targets = {}, {}, {}
+    for source in held.sources:
+        series = _within(source, tile, place.support)
+        chosen = None
+        if series is not None:
+            fixed = (target_ms or {}).get(source.name)
+            chosen = choose_target(source, series, config, rng) if fixed is None else _at(series, fixed)
+        if series is None or chosen is None:
+            targets[source.name] = no_target(source, side, place.support, config, rng)
+        else:
+            targets[source.name] = make_target(source, series, chosen, held.normalisation, place.support, config, rng)
+        if not source.is_input:
+            continue
+        if series is None:
+            frames[source.name], student[source.name] = no_frames(source, side)
+        else:
+            frames[source.name], times = draw_frames(source, series, chosen, held.normalisation, rng, dropout)
+            student[source.name] = draw_student(source, frames[source.name].present, times, kept_ms, rng)
+    text = _draw_text(tile, held.text_width, place.support, rng) if held.text_width else None
+    return Batch(frames, student, targets, code_of(shared), text)
+
+
+def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Period:
     seen = [site.series[source.name].time_ms for source in config.input_sources if source.name in site.series]
     if not any(map(len, seen)):
         raise ValueError(f"site {site.name}: it has no frame of an input source, expected at least one")
     first, last = (int(end(times[i] for times in seen if len(times))) for i, end in ((0, min), (-1, max)))
     length = config.data.support_days * DAY_MS
     start = int(rng.integers(first, max(first, last - length) + 1))
-    return Place(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), (start, start + length))
-
-
-def draw_example(
-    site: Site, config: Config, place: Place, rng: np.random.Generator, target_ms: dict[str, int] | None = None
-) -> Batch:
-    """The example of a (scaled, z-scored) site at a place. Same arguments, same example, bit for bit.
-
-    `target_ms` fixes the acquisition times of the targets, for evaluation; otherwise they are drawn.
-    """
-    side = config.data.tile_side
-    tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
-    shared, kept_ms = _draw_student(place.support, config, rng)
-    frames, student, targets = {}, {}, {}
-    for source in config.decoded_sources:
-        if source.name not in tile.series:
-            continue
-        series = tile.series[source.name]
-        if source.timed:  # what is static was there all the time, whatever its date
-            series = series.between(*place.support)
-        chosen = _choose_target(source, series, config, rng, (target_ms or {}).get(source.name))
-        targets[source.name] = _target(source, series, chosen, place.support, config, rng)
-        if source.is_input:
-            inputs = np.delete(np.arange(len(series.time_ms)), [] if chosen is None else chosen)
-            frames[source.name], times = _frames(source, series, inputs, rng)
-            student[source.name] = _student_present(source, frames[source.name].present, times, kept_ms, rng)
-    return Batch(frames, student, targets, _code(shared))
-
-
-def draw_period(bounds: Period, config: Config, rng: np.random.Generator, containing: int | None = None) -> Period:
-    """A valid period within `bounds`, at least `least_period_days` long, that contains a given time."""
-    least, most = config.data.least_period_days * DAY_MS, bounds[1] - bounds[0]
-    length = int(np.exp(rng.uniform(np.log(least), np.log(most))))
-    low, high = bounds[0], bounds[1] - length
-    if containing is not None:
-        low, high = max(low, containing - length + 1), min(high, containing)
-    start = int(rng.integers(low, high + 1))
     return start, start + length
 
 
-def _draw_student(support: Period, config: Config, rng: np.random.Generator) -> tuple[Period, Period | None]:
+def _draw_perturbation(support: Period, config: Config, rng: np.random.Generator) -> tuple[Period, Period | None]:
     """The period that teacher and student share, and the half of the year that the student sees (None: all of it).
 
     (a) frames dropped at random; (b) the latter half dropped: forecast; (c) the former half dropped: backcast.
@@ -92,82 +116,24 @@ def _draw_student(support: Period, config: Config, rng: np.random.Generator) -> 
             return draw_period(halves[0], config, rng), halves[1]
 
 
-def _choose_target(
-    source: Source, series: Series, config: Config, rng: np.random.Generator, time_ms: int | None
-) -> int | None:
-    """Index of the frame to reconstruct, among those that show enough; None where none does."""
-    if time_ms is not None:
-        return int(np.flatnonzero(series.time_ms == time_ms)[0])
-    share = series.valid.mean(axis=(1, 2, 3))
-    # what is only a target may be as sparse as a lidar's shots
-    least = config.data.least_target_fraction if source.is_input else 0
-    shown = np.flatnonzero((share > 0) & (share >= least))
-    return int(rng.choice(shown)) if len(shown) else None
+def _within(source: Source, tile: Site, support: Period) -> Series | None:
+    """The source's frames of the support period; what is static was there all the time, whatever its date."""
+    series = tile.series.get(source.name)
+    return series.between(*support) if series is not None and source.timed else series
 
 
-def _target(
-    source: Source, series: Series, chosen: int | None, support: Period, config: Config, rng: np.random.Generator
-) -> Target:
-    """The target of one source; where there is none, one that has no valid pixel."""
-    grid_offset = rng.integers(max(1, round(source.regrid_m / 10)), size=2).astype(np.int32)
-    if chosen is None:
-        empty = Series(*(np.zeros((1, *array.shape[1:]), array.dtype) for array in _arrays(series)))
-        series, chosen = empty, 0
-        time_ms = support[0]
-    else:
-        time_ms = int(series.time_ms[chosen])
-    # a static map is dated like its first frame, which need not lie in the support period
-    contained = min(max(time_ms, support[0]), support[1] - 1)
-    period = draw_period(support, config, rng, containing=contained)
-    pixels, valid = series.pixels[chosen], series.valid[chosen]
-    if source.kind == "classes":
-        pixels, valid = pixels[..., 0].astype(np.int32), valid[..., 0]
-    metadata = series.metadata[chosen].astype(np.float32)
-    return Target(pixels, valid, *summary_codes(source, period, contained), metadata, grid_offset)
+def _at(series: Series, time_ms: int) -> int:
+    return int(np.flatnonzero(series.time_ms == time_ms)[0])
 
 
-def summary_codes(
-    source: Source, period: Period, time_ms: int
-) -> tuple[Float32[np.ndarray, "2K"], Float32[np.ndarray, "R"]]:
-    """What a target says of its times: the code of its summary period, and of its acquisition within that period."""
-    fraction = (time_ms - period[0]) / (period[1] - period[0])
-    when = relative_timecode(np.asarray(fraction)) if source.timed else np.zeros(0)
-    return _code(period), when.astype(np.float32)
-
-
-def _frames(
-    source: Source, series: Series, inputs: Int[np.ndarray, "n"], rng: np.random.Generator
-) -> tuple[Frames, Int[np.ndarray, "N"]]:
-    """Input frames in the order of their times, sub-sampled to the frame budget or padded to it with absent ones."""
-    budget = source.frame_budget
-    if len(inputs) > budget:
-        inputs = np.sort(rng.choice(inputs, budget, replace=False))
-    pixels = np.zeros((budget, *series.pixels.shape[1:]), np.float32)
-    times = np.zeros(budget, np.int64)
-    pixels[: len(inputs)], times[: len(inputs)] = series.pixels[inputs], series.time_ms[inputs]
-    present = np.arange(budget) < len(inputs)
-    return Frames(pixels, timecode(times).astype(np.float32), present), times
-
-
-def _student_present(
-    source: Source,
-    present: Bool[np.ndarray, "N"],
-    times: Int[np.ndarray, "N"],
-    kept_ms: Period | None,
-    rng: np.random.Generator,
-) -> Bool[np.ndarray, "N"]:
-    """The frames that the student sees: its half of the year, or a random share; or nothing of a dropped source."""
-    dropped = rng.random() < source.source_drop
-    kept = rng.random(len(times)) >= source.frame_drop
-    if kept_ms is not None:
-        kept = (times >= kept_ms[0]) & (times < kept_ms[1])
-    return present & kept & (not dropped)
-
-
-def _code(period: Period) -> Float32[np.ndarray, "2K"]:
-    code: Float[np.ndarray, "2K"] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
-    return code.astype(np.float32)
-
-
-def _arrays(series: Series):
-    return series.pixels, series.valid, series.time_ms, series.metadata
+def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator) -> Text:
+    """One of the tile's text points that are true of some of the support period; absent where there is none."""
+    start, end = tile.text.period_ms.T
+    points = np.flatnonzero((start < support[1]) & (end > support[0]))
+    if not len(points):
+        absent = np.zeros(width, np.float32), np.zeros(2, np.int32), code_of(support)
+        return Text(*absent, present=np.asarray(False))
+    point = int(rng.choice(points))
+    pixel = np.array([tile.text.row[point], tile.text.column[point]], np.int32)
+    period = code_of((int(start[point]), int(end[point])))
+    return Text(tile.text.sentence[point].astype(np.float32), pixel, period, present=np.asarray(True))

@@ -1,32 +1,33 @@
-"""The stream of training batches: a pure function of (seed, step), read in parallel, resumable by one integer."""
+"""The stream of training batches: a pure function of (seed, epoch, index), read in parallel, resumed by one integer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import SupportsIndex
+from typing import SupportsIndex, cast
 
 import grain
 import jax
 import numpy as np
 
-from aef_jax.data.examples import draw_example, draw_place
+from aef_jax.data.examples import Holdings, draw_example, draw_place
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
-from configs.timecode import DAY_MS, YEAR_DAYS
-from configs.training import DataConfig
+from configs.timecode import DAY_MS
+
+READ_AHEAD = 4
+"""Batches that wait, ready, for the device."""
 
 
-@dataclass(frozen=True)
 class HostExamples:
     """All examples of a run that one host reads, in order; a random-access source for grain.
 
-    Host h of n holds the h-th n-th of every global batch, so the global batch is the same for any number of hosts.
+    In each epoch every site comes once, in a new order. Host h of n holds the h-th n-th of every global batch, so the
+    global batch is the same for any number of hosts.
     """
 
-    site: Site
-    config: Config
-    host: int
-    hosts: int
+    def __init__(self, sites: Sequence[Site], held: Holdings, config: Config, host: int = 0, hosts: int = 1):
+        self.sites, self.held, self.config, self.host = sites, held, config, host
+        self.local_batch = config.training.batch // hosts
+        self._order = grain.MapDataset.range(len(sites)).shuffle(seed=config.training.seed).repeat()
 
     def __len__(self) -> int:
         return self.config.training.steps * self.local_batch
@@ -35,18 +36,28 @@ class HostExamples:
         step, within = divmod(int(index), self.local_batch)
         drawn = step * self.config.training.batch + self.host * self.local_batch + within
         rng = np.random.default_rng([self.config.training.seed, drawn])
-        site = self.site.delayed(_draw_delay(self.config.data, rng))
-        return draw_example(site, self.config, draw_place(site, self.config, rng), rng)
+        site = self.sites[self._record(drawn)]
+        days = self.config.data.time_jitter_days * DAY_MS
+        site = site.delayed(int(rng.integers(-days, days + 1)))
+        return draw_example(site, self.held, self.config, draw_place(site, self.config, rng), rng)
 
-    @property
-    def local_batch(self) -> int:
-        return self.config.training.batch // self.hosts
+    def records(self, step: int) -> list[int]:
+        """Which sites the global batch of a step (counted from 1) is drawn from, by their index."""
+        batch = self.config.training.batch
+        return [self._record(drawn) for drawn in range((step - 1) * batch, step * batch)]
+
+    def _record(self, drawn: int) -> int:
+        return int(cast(int, self._order[drawn]))
 
 
-def training_batches(site: Site, config: Config) -> grain.DatasetIterator:
-    """An iterator of `training.steps` host-local batches. Its `get_state` / `set_state` are exact."""
-    examples = HostExamples(site, config, jax.process_index(), jax.process_count())
-    options = grain.ReadOptions(num_threads=config.data.threads, prefetch_buffer_size=4 * examples.local_batch)
+def training_batches(examples: HostExamples) -> grain.DatasetIterator:
+    """An iterator of `training.steps` host-local batches. Its `get_state` / `set_state` are exact.
+
+    Threads read ahead by a few batches, and no further: memory is bounded.
+    """
+    options = grain.ReadOptions(
+        num_threads=examples.config.data.threads, prefetch_buffer_size=READ_AHEAD * examples.local_batch
+    )
     return iter(
         grain.MapDataset.source(examples)
         .to_iter_dataset(options)
@@ -54,9 +65,9 @@ def training_batches(site: Site, config: Config) -> grain.DatasetIterator:
     )
 
 
-def _draw_delay(config: DataConfig, rng: np.random.Generator) -> int:
-    days, years = config.time_jitter_days * DAY_MS, config.time_jitter_years
-    return int(rng.integers(-days, days + 1) + rng.integers(-years, years + 1) * YEAR_DAYS * DAY_MS)
+def host_examples(sites: Sequence[Site], held: Holdings, config: Config) -> HostExamples:
+    """The part of this host."""
+    return HostExamples(sites, held, config, jax.process_index(), jax.process_count())
 
 
 def stack(examples: Sequence[Batch]) -> Batch:

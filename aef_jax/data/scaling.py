@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from aef_jax.atomic import replacing
 from aef_jax.data.site import Series, Site
@@ -39,30 +39,20 @@ class Normalisation:
     mean: dict[str, Float64[np.ndarray, "C"]]
     deviation: dict[str, Float64[np.ndarray, "C"]]
 
-    @classmethod
-    def of(cls, site: Site, sources: tuple[Source, ...]) -> "Normalisation":
-        """Statistics of the continuous sources that `site` holds. Raises ValueError where one has no valid pixel."""
-        mean, deviation = {}, {}
-        for source in sources:
-            if source.kind != "continuous" or source.name not in site.series:
-                continue
-            scaled, valid = _scaled(site.series[source.name], source)
-            if not valid.any():
-                raise ValueError(f"source {source.name}: no valid pixel in site {site.name}")
-            seen = [scaled[..., band][valid[..., band]].astype(np.float64) for band in range(source.channels)]
-            mean[source.name] = np.array([values.mean() if len(values) else np.nan for values in seen])
-            deviation[source.name] = np.array([max(values.std(), 1e-6) if len(values) else np.nan for values in seen])
-        return cls(mean, deviation)
-
     def apply(self, site: Site, sources: tuple[Source, ...]) -> Site:
-        """The site scaled and z-scored; what holds no number becomes 0, the mean, and is not valid."""
-        series = {s.name: self._z_score(site.series[s.name], s) for s in sources if s.name in site.series}
-        return Site(site.name, series, site.crs, site.transform)
+        """The site scaled and z-scored, with the sources that it has of `sources`."""
+        return replace(
+            site, series={s.name: self.z_score(site.series[s.name], s) for s in sources if s.name in site.series}
+        )
 
-    def _z_score(self, series: Series, source: Source) -> Series:
-        if source.kind != "continuous":
-            there = np.isfinite(series.pixels)
-            return replace(series, pixels=np.where(there, series.pixels, 0), valid=series.valid & there)
+    def z_score(self, series: Series, source: Source) -> Series:
+        """Scaled and z-scored frames in float32; what holds no number becomes 0, the mean, and is not valid.
+
+        A class index stays what it is, and is valid where there is such a class.
+        """
+        if source.kind == "classes":
+            valid = series.valid & there(series) & (series.pixels >= 0) & (series.pixels < source.classes)
+            return replace(series, pixels=np.where(valid, series.pixels, 0), valid=valid, no_data=None)
         if source.name not in self.mean:
             raise ValueError(f"source {source.name}: no normalisation statistics; the training data held none of it")
         for numbers in (self.mean[source.name], self.deviation[source.name]):
@@ -71,27 +61,32 @@ class Normalisation:
                     f"source {source.name}: normalisation statistics have shape {numbers.shape},"
                     f" expected one for each of its {source.channels} bands"
                 )
-        scaled, valid = _scaled(series, source)
-        z = (scaled - self.mean[source.name]) / self.deviation[source.name]
-        there = np.isfinite(z)
-        pixels = np.where(there, z.clip(-CLIP_SIGMA, CLIP_SIGMA), 0).astype(np.float32)
-        return replace(series, pixels=pixels, valid=valid & there)
+        z, valid = scaled(series, source)
+        z -= self.mean[source.name].astype(np.float32)
+        z /= self.deviation[source.name].astype(np.float32)
+        finite = np.isfinite(z)
+        pixels = np.where(finite, z.clip(-CLIP_SIGMA, CLIP_SIGMA), np.float32(0))
+        return replace(series, pixels=pixels, valid=valid & finite, no_data=None)
+
+    def as_table(self) -> dict[str, dict[str, list[float | None]]]:
+        """For JSON: {source: {"mean": [...], "deviation": [...]}}, null where there is no number."""
+        return {n: {"mean": _listed(self.mean[n]), "deviation": _listed(self.deviation[n])} for n in self.mean}
+
+    @classmethod
+    def from_table(cls, table) -> "Normalisation":
+        """What `as_table` gave. Raises TypeError, KeyError, ValueError or AttributeError where it is something else."""
+        mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
+        return cls(mean, {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()})
 
     def save(self, path: Path) -> None:
-        """Writes JSON: {source: {"mean": [...], "deviation": [...]}}, null where there is no number."""
-        table = {
-            name: {"mean": _listed(self.mean[name]), "deviation": _listed(self.deviation[name])} for name in self.mean
-        }
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(table, indent=2))
+            temporary.write_text(json.dumps(self.as_table(), indent=2))
 
     @classmethod
     def load(cls, path: Path) -> "Normalisation":
         """Reads what `save` wrote. Raises ValueError, naming the file, where it is something else."""
         try:
-            table = json.loads(path.read_text())
-            mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
-            return cls(mean, {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()})
+            return cls.from_table(json.loads(path.read_text()))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}: not the normalisation of a run ({error})") from None
 
@@ -100,8 +95,26 @@ def _listed(numbers: Float64[np.ndarray, "C"]) -> list[float | None]:
     return [None if np.isnan(number) else float(number) for number in numbers]
 
 
-def _scaled(series: Series, source: Source) -> tuple[Float[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:
-    """Scaled pixels, and where they are valid observations: marked so, a number, and within the band's range."""
-    scaled = np.stack([scale(band, series.pixels[..., i]) for i, band in enumerate(source.bands)], axis=-1)
+def there(series: Series) -> Bool[np.ndarray, "N H W C"]:
+    """Where the pixels hold data at all: a number that is not the source's `no_data`."""
+    if series.no_data is None:
+        return np.isfinite(series.pixels)
+    return np.isfinite(series.pixels) & (series.pixels != series.no_data)
+
+
+def scaled(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:
+    """Scaled pixels, NaN without data; and where they are valid observations: marked so, and within the band's range.
+
+    Raises ValueError where the series has another number of bands than the source.
+    """
+    if series.pixels.shape[-1] != source.channels:
+        raise ValueError(
+            f"source {source.name}: it has {series.pixels.shape[-1]} bands, expected the {source.channels}"
+            f" {[band.name for band in source.bands]}"
+        )
+    stored = np.where(there(series), series.pixels, np.float32(np.nan)).astype(np.float32, copy=False)
+    values = np.stack([scale(band, stored[..., i]) for i, band in enumerate(source.bands)], axis=-1)
     low, high = np.transpose([band.valid_range or (-np.inf, np.inf) for band in source.bands])
-    return scaled, series.valid & np.isfinite(scaled) & (scaled >= low) & (scaled <= high)
+    with np.errstate(invalid="ignore"):
+        within = (values >= low.astype(np.float32)) & (values <= high.astype(np.float32))
+    return values, series.valid & np.isfinite(values) & within

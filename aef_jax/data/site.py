@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, Num
+from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 
 Affine = tuple[float, float, float, float, float, float]
 
@@ -93,6 +93,8 @@ class Site:
     transform: Affine
     support: Period | None = None
     text: TextPoints = field(default_factory=TextPoints.none)
+    labels: UInt8[np.ndarray, "H W"] | None = None
+    """A map of classes to evaluate embeddings with, where there is one; training never sees it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -126,7 +128,8 @@ class Site:
             f + d * columns.start + e * rows.start,
         )
         series = {name: series.window(rows, columns) for name, series in self.series.items()}
-        return replace(self, series=series, transform=moved, text=self.text.window(rows, columns))
+        labels = None if self.labels is None else self.labels[rows, columns]
+        return replace(self, series=series, transform=moved, text=self.text.window(rows, columns), labels=labels)
 
 
 def to_ms(date: str) -> int:

@@ -161,7 +161,9 @@ def _frames(seen: Site, tiles: list[tuple[Strip, Strip]], shape: tuple[int, int]
             beyond = [(0, side - there) for side, there in zip(shape, cut.shape[1:3], strict=True)]
             cuts.append(np.pad(cut, [(0, 0), *beyond, (0, 0)], mode="symmetric"))
         times = np.tile(timecode(series.time_ms), (len(tiles), 1, 1)).astype(np.float32)
-        frames[name] = Frames(np.stack(cuts), times, np.ones(times.shape[:2], bool))
+        pixels = np.stack(cuts)
+        # scores that are exactly 0 all over a tile are those of no data: as in training, such a frame is absent
+        frames[name] = Frames(pixels, times, pixels.any(axis=(2, 3, 4)))
     return frames
 
 

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 from aef_jax.data.scaling import Normalisation
+from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site
 from aef_jax.pictures import (
     Reconstruction,
@@ -33,7 +34,7 @@ def make_frame(seed: int = 0) -> tuple[np.ndarray, Normalisation, np.ndarray]:
     stored = np.random.default_rng(seed).uniform(100, 3000, (1, 16, 16, 5)).astype(np.float32)
     series = Series(stored, np.ones(stored.shape, bool), np.zeros(1, np.int64), np.zeros((1, 0)))
     site = Site("made", {"sentinel2": series}, "EPSG:32631", (10, 0, 0, 0, -10, 0))
-    normalisation = Normalisation.of(site, (SENTINEL2,))
+    normalisation = normalisation_of([site], (SENTINEL2,))
     return normalisation.apply(site, (SENTINEL2,)).series["sentinel2"].pixels[0], normalisation, stored[0]
 
 

@@ -8,6 +8,7 @@ import pytest
 from refusals import told
 
 from aef_jax.data.scaling import CLIP_SIGMA, Normalisation, scale
+from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site
 from configs.source import Band
 from configs.sources import NLCD, SENTINEL1, SENTINEL2
@@ -42,7 +43,7 @@ def test_statistics_are_of_valid_pixels_only():
     pixels = _reflectance()
     valid = np.random.default_rng(1).random(pixels.shape) < 0.5
     spoilt = np.where(valid, pixels, 1e6)
-    found = Normalisation.of(_site(spoilt, valid), (SENTINEL2,))
+    found = normalisation_of([_site(spoilt, valid)], (SENTINEL2,))
     logarithm = np.log1p(pixels.astype(np.float32))
     for band in range(5):
         values = logarithm[..., band][valid[..., band]].astype(np.float64)
@@ -52,7 +53,7 @@ def test_statistics_are_of_valid_pixels_only():
 
 def test_scores_have_mean_0_and_deviation_1_and_float32():
     site = _site(_reflectance())
-    series = Normalisation.of(site, (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    series = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     np.testing.assert_allclose(series.pixels.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(series.pixels.std(axis=(0, 1, 2)), 1, atol=1e-5)
     assert series.pixels.dtype == np.float32
@@ -60,7 +61,7 @@ def test_scores_have_mean_0_and_deviation_1_and_float32():
 
 def test_scores_are_clipped_at_six_sigma_and_no_number_is_the_mean_and_invalid():
     pixels = _reflectance()
-    normalisation = Normalisation.of(_site(pixels), (SENTINEL2,))
+    normalisation = normalisation_of([_site(pixels)], (SENTINEL2,))
     pixels[0, 0, 0] = [1e30, 0, np.nan, -5, np.inf]
     applied = normalisation.apply(_site(pixels, np.ones(pixels.shape, bool)), (SENTINEL2,)).series["sentinel2"]
     np.testing.assert_array_equal(applied.pixels[0, 0, 0], [CLIP_SIGMA, -CLIP_SIGMA, 0, 0, 0])
@@ -73,7 +74,7 @@ def test_what_was_marked_invalid_stays_so_and_keeps_its_score():
     valid = np.ones(pixels.shape, bool)
     valid[1] = False
     site = _site(pixels, valid)
-    applied = Normalisation.of(site, (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    applied = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     assert not applied.valid[1].any()
     assert applied.pixels[1].any(), "inputs are not masked"
 
@@ -84,7 +85,7 @@ def test_radar_outside_its_range_does_not_count_and_an_absent_polarisation_is_no
     pixels[..., 2:4] = np.nan  # a scene over land has neither HH nor HV
     pixels[0, 0, 0, :2] = [-31, 11]
     site = _site(pixels, source=SENTINEL1)
-    normalisation = Normalisation.of(site, (SENTINEL1,))
+    normalisation = normalisation_of([site], (SENTINEL1,))
     assert np.isnan(normalisation.mean["sentinel1"]).tolist() == [False, False, True, True, False]
     applied = normalisation.apply(site, (SENTINEL1,)).series["sentinel1"]
     assert applied.valid[0, 0, 0].tolist() == [False, False, False, False, True]
@@ -101,7 +102,7 @@ def test_a_constant_band_does_not_divide_by_zero():
     pixels = _reflectance()
     pixels[..., 2] = 500
     site = _site(pixels)
-    applied = Normalisation.of(site, (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    applied = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     assert np.isfinite(applied.pixels).all()
     assert np.abs(applied.pixels[..., 2]).max() < 1
 
@@ -109,7 +110,7 @@ def test_a_constant_band_does_not_divide_by_zero():
 def test_classes_pass_through_and_an_absent_class_is_invalid():
     classes = np.array([1.0, 15.0, np.nan]).reshape(1, 1, 3, 1)
     site = _site(classes, np.ones(classes.shape, bool), source=NLCD)
-    normalisation = Normalisation.of(site, (NLCD,))
+    normalisation = normalisation_of([site], (NLCD,))
     assert normalisation.mean == {}
     applied = normalisation.apply(site, (NLCD,)).series["nlcd"]
     assert applied.pixels.ravel().tolist() == [1, 15, 0]
@@ -118,7 +119,7 @@ def test_classes_pass_through_and_an_absent_class_is_invalid():
 
 def test_sources_that_are_not_asked_for_are_left_out():
     site = _site(_reflectance())
-    assert Normalisation.of(site, (SENTINEL1,)).mean == {}
+    assert normalisation_of([site], (SENTINEL1,)).mean == {}
     assert Normalisation({}, {}).apply(site, (SENTINEL1,)).series == {}
 
 
@@ -161,6 +162,6 @@ def test_data_without_statistics_or_without_a_valid_pixel_are_told():
     short = Normalisation({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})
     assert "shape (4,), expected one for each of its 5 bands" in told(short.apply, site, (SENTINEL2,))
     nothing = _site(_reflectance(), np.zeros((4, 8, 8, 5), bool))
-    assert "sentinel2: no valid pixel in site made" in told(Normalisation.of, nothing, (SENTINEL2,))
+    assert "sentinel2: no valid pixel in any training site" in told(normalisation_of, [nothing], (SENTINEL2,))
     unknown = replace(SENTINEL2, bands=(Band("B2", "1", scaling="square"), *SENTINEL2.bands[1:]))
-    assert "scaling is 'square'" in told(Normalisation.of, site, (unknown,))
+    assert "scaling is 'square'" in told(normalisation_of, [site], (unknown,))

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from aef_jax.checkpoint import save_params
-from aef_jax.data.scaling import Normalisation
+from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site, to_ms
 from aef_jax.field.geotiff import read_field
 from configs.io import to_json
@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch) -> Path:
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(SMALLEST))
-    Normalisation.of(sample_site(), SMALLEST.sources).save(run / "normalisation.json")
+    normalisation_of([sample_site()], SMALLEST.sources).save(run / "normalisation.json")
     save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), tensors))
     return run
 

@@ -1,149 +1,89 @@
 """The objective of one step, and its gradient, are the same in both frameworks, in float64 to the last digits."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
-import jax
 import numpy as np
+import plain_losses
 import pytest
 import torch
-from flax import nnx
+from both_objectives import Result, assert_same, by_jax, by_torch, distances, doubled, torch_model
 from sample_batch import SHRUNK, random_batch
 
-import aef_jax.objective
-import aef_torch.objective
-from aef_torch.model import AlphaEarth
 from configs.batch import Batch
 from configs.sources import SOURCES
-from parity.model import abstract_jax
-from parity.tensors import load_torch, to_tensor, torch_arrays
-from parity.weights import to_jax, to_torch
+from parity.tensors import to_tensor
 
 CONFIG = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1, compute_dtype="float64"), sources=SOURCES)
 BOUND = 1e-13
+BATCH, NOISE = doubled(random_batch(CONFIG, sequences=3))
+TERMS = {"reconstruction": 1, "uniformity": 0.05, "consistency": 0.02, "text": 0.001}
 
-Result = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
-"""Terms by name, the loss among them; and the loss's gradient by PyTorch's names of the parameters."""
-
-
-def _doubled(tree):
-    return jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, tree)
-
-
-BATCH, NOISE = _doubled(random_batch(CONFIG))
+pytestmark = pytest.mark.usefixtures("one_thread")
+both = pytest.mark.parametrize("compute", [by_jax, by_torch])
 
 
 @cache
-def _weights() -> dict[str, np.ndarray]:
-    """No bias stays 0, no scale 1: a test would not see them."""
-    torch.manual_seed(0)
-    generator = np.random.default_rng(0)
-    initial = torch_arrays(AlphaEarth(CONFIG))
-    return {name: array + generator.standard_normal(array.shape) / 10 for name, array in initial.items()}
+def _expected(compute) -> Result:
+    return compute(CONFIG, BATCH, NOISE)
 
 
-@cache
-def _torch_model() -> AlphaEarth:
-    model = AlphaEarth(CONFIG).double()
-    load_torch(model, _weights())
-    return model
-
-
-def by_torch(batch: Batch) -> Result:
-    model = _torch_model()
-    given, noise = jax.tree.map(to_tensor, (batch, NOISE))
-    loss, terms = aef_torch.objective.objective(model, given, noise, CONFIG)
-    gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
-    named = zip(dict(model.named_parameters()), gradients, strict=True)
-    return {name: term.detach().numpy() for name, term in terms.items()}, {name: g.numpy() for name, g in named}
-
-
-@cache
-def _jax_function():
-    """The structure of the model, and the compiled function of its state and a batch."""
-    graph, state = nnx.split(abstract_jax(CONFIG))
-    structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.float64), state))
-
-    def loss_and_terms(state, batch, noise):
-        return aef_jax.objective.objective(nnx.merge(graph, state), batch, noise, CONFIG)
-
-    # what is tested is the program, not how well it is optimised
-    options = {"xla_backend_optimization_level": 0}
-    return structure, jax.jit(jax.grad(loss_and_terms, has_aux=True), compiler_options=options)
-
-
-def by_jax(batch: Batch) -> Result:
-    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        structure, gradients_and_terms = _jax_function()
-        gradients, terms = gradients_and_terms(to_jax(structure, _weights()), batch, NOISE)
-        return jax.tree.map(np.asarray, terms), to_torch(structure, gradients)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # the model is tiny: threads would mostly wait for one another
-    torch.erf(torch.ones(64, dtype=torch.float64))  # a process's first one has been seen to be off by 3e-11
-    yield
-    torch.set_num_threads(before)
-
-
-@cache
-def _expected(compute: Callable[[Batch], Result]) -> Result:
-    return compute(BATCH)
-
-
-def _distance(found: np.ndarray, truth: np.ndarray) -> float:
-    """Relative L2; of what is zero, only zero is not infinitely far."""
-    size, error = np.linalg.norm(truth), np.linalg.norm(found - truth)
-    return error / size if size else np.inf * error if error else 0.0
-
-
-def _without_influence(compute: Callable[[Batch], Result], batch: Batch):
-    for found, expected in zip(compute(batch), _expected(compute), strict=True):
-        for name, array in expected.items():
-            np.testing.assert_array_equal(found[name], array, err_msg=name, strict=True)
+def _changed(compute, batch: Batch) -> set[str]:
+    """The terms that are not what they are of `BATCH`."""
+    expected, _ = _expected(compute)
+    terms, _ = compute(CONFIG, batch, NOISE)
+    return {name for name, term in terms.items() if term != expected[name]}
 
 
 def test_loss_terms_and_gradients_agree():
     for found, truth in zip(_expected(by_jax), _expected(by_torch), strict=True):
-        assert found.keys() == truth.keys()
-        assert {array.dtype for array in (*found.values(), *truth.values())} == {np.dtype(np.float64)}
-        distances = {name: _distance(found[name], array) for name, array in truth.items()}
-        assert {name: distance for name, distance in distances.items() if not distance <= BOUND} == {}
+        far = distances(found, truth)
+        assert {name: distance for name, distance in far.items() if not distance <= BOUND} == {}
 
 
-def test_every_parameter_is_learned_from_but_the_text_heads():
+def test_every_parameter_is_learned_from():
     terms, gradients = _expected(by_torch)
-    expected = {f"reconstruction/{source.name}" for source in CONFIG.decoded_sources}
-    assert terms.keys() == expected | {"reconstruction", "uniformity", "consistency", "loss"}
-    assert {name.split(".")[0] for name, gradient in gradients.items() if not gradient.any()} == {"text_head"}
+    assert terms.keys() == {f"reconstruction/{source.name}" for source in CONFIG.decoded_sources} | {*TERMS, "loss"}
+    assert {name for name, gradient in gradients.items() if not gradient.any()} == set()
 
 
-@pytest.mark.parametrize("compute", [by_jax, by_torch])
+@both
 def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
     terms, _ = _expected(compute)
     errors = [terms[f"reconstruction/{source.name}"] for source in CONFIG.decoded_sources]
     mean = np.average(errors, weights=[source.weight for source in CONFIG.decoded_sources])
     assert terms["reconstruction"] == pytest.approx(mean, rel=1e-14)
-    assert terms["loss"] == pytest.approx(mean + 0.05 * terms["uniformity"] + 0.02 * terms["consistency"], rel=1e-14)
+    assert min(terms.values()) > 1e-3
+    assert terms["loss"] == pytest.approx(sum(weight * terms[name] for name, weight in TERMS.items()), rel=1e-14)
 
 
-@pytest.mark.parametrize("compute", [by_jax, by_torch])
-def test_the_students_mask_has_effect_on_consistency_alone(compute):
-    seen = {name: frames.present for name, frames in BATCH.frames.items()}
-    terms, _ = compute(BATCH._replace(student_present=seen))
-    expected, _ = _expected(compute)
-    assert expected["consistency"] > 1e-3
-    assert abs(terms["consistency"]) < 1e-15  # it sees what the teacher sees
-    assert {name for name, term in terms.items() if term != expected[name]} == {"consistency", "loss"}
+@both
+def test_the_students_frames_have_effect_on_consistency_alone(compute):
+    name = "sentinel2"
+    index, present = BATCH.student[name]
+    others = {**BATCH.student, name: BATCH.student[name]._replace(index=(index + 1) % 3)}
+    fewer = {**BATCH.student, name: BATCH.student[name]._replace(present=np.zeros_like(present))}
+    for student in (others, fewer):
+        assert _changed(compute, BATCH._replace(student=student)) == {"consistency", "loss"}
 
 
-@pytest.mark.parametrize("compute", [by_jax, by_torch])
+@both
+def test_a_student_that_sees_all_frames_agrees_with_the_teacher_in_whatever_order(compute):
+    there = np.array([True, True, False])
+    frames = {name: f._replace(present=f.present & there) for name, f in BATCH.frames.items()}
+    backwards = np.tile(np.array([1, 0], np.int32), (len(NOISE.radial), 1))
+    student = {
+        name: BATCH.student[name]._replace(index=backwards, present=f.present[:, [1, 0]]) for name, f in frames.items()
+    }
+    terms, _ = compute(CONFIG, BATCH._replace(frames=frames, student=student), NOISE)
+    assert abs(terms["consistency"]) < 1e-15
+    assert _expected(compute)[0]["consistency"] > 1e-3
+
+
+@both
 def test_what_is_absent_or_invalid_has_no_influence(compute):
-    def absent(array, present):
-        return np.where(present.reshape(*present.shape, *[1] * (array.ndim - 2)), array, np.nan)
+    def absent(array, present, anything=np.nan):
+        return np.where(present.reshape(*present.shape, *[1] * (array.ndim - present.ndim)), array, anything)
 
     def invalid(array, valid):
         return np.where(valid, array, array.dtype.type(np.nan if array.dtype == float else -1))
@@ -152,7 +92,37 @@ def test_what_is_absent_or_invalid_has_no_influence(compute):
         name: f._replace(pixels=absent(f.pixels, f.present), timecodes=absent(f.timecodes, f.present))
         for name, f in BATCH.frames.items()
     }
+    student = {
+        name: s._replace(index=absent(s.index, s.present, np.int32(anything)))
+        for (name, s), anything in zip(BATCH.student.items(), (-1, 99, -(2**31)), strict=True)
+    }
     targets = {name: t._replace(pixels=invalid(t.pixels, t.valid)) for name, t in BATCH.targets.items()}
-    assert np.isnan(frames["sentinel1"].pixels).any()
-    assert np.isnan(targets["sentinel1"].pixels).any()
-    _without_influence(compute, BATCH._replace(frames=frames, targets=targets))
+    here = BATCH.text.present
+    text = BATCH.text._replace(
+        sentence=absent(BATCH.text.sentence, here),
+        pixel=absent(BATCH.text.pixel, here, np.int32(10**6)),
+        period=absent(BATCH.text.period, here),
+    )
+    assert all(np.isnan(x).any() for x in (frames["sentinel1"].pixels, targets["sentinel1"].pixels, text.period))
+    assert all((s.index < 0).any() or (s.index > 3).any() for s in student.values())
+    found = compute(CONFIG, Batch(frames, student, targets, BATCH.shared_period, text), NOISE)
+    assert_same(found, _expected(compute))
+
+
+@both
+def test_the_text_has_effect_on_its_own_term_alone(compute):
+    for field in ("sentence", "pixel", "period"):
+        rolled = BATCH.text._replace(**{field: np.roll(getattr(BATCH.text, field), 1, axis=0)})
+        assert _changed(compute, BATCH._replace(text=rolled)) == {"text", "loss"}, field
+
+
+@both
+def test_the_text_term_is_clip_of_the_field_at_its_pixel_and_period(compute):
+    model, text = torch_model(CONFIG), BATCH.text
+    with torch.no_grad():
+        frames = {name: type(f)(*map(to_tensor, f)) for name, f in BATCH.frames.items()}
+        fields = model(frames, to_tensor(text.period[:, None])).numpy()[:, 0]
+        directions = model.embed_text(to_tensor(text.sentence), to_tensor(text.period)).numpy()
+    mu = np.stack([field[row, column] for field, (row, column) in zip(fields, text.pixel, strict=True)])
+    expected = plain_losses.clip(mu, directions, text.present, CONFIG.objective.temperature)
+    assert _expected(compute)[0]["text"] == pytest.approx(expected, rel=1e-13)

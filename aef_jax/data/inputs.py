@@ -1,0 +1,92 @@
+"""What the encoder is given of one source: the teacher's frames, and which of them the student sees (paper, S4)."""
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int, Int64
+
+from aef_jax.data.scaling import Normalisation, there
+from aef_jax.data.site import Period, Series
+from configs.batch import Frames, Student
+from configs.source import Source
+from configs.timecode import timecode
+
+GAP_WIDTH_PIXELS = (0.5, 2.0)
+"""Of a line gap, drawn uniformly (paper, S1)."""
+
+
+def draw_frames(
+    source: Source,
+    series: Series,
+    target: int | None,
+    normalisation: Normalisation,
+    rng: np.random.Generator,
+    dropout: bool,
+) -> tuple[Frames, Int64[np.ndarray, "N"]]:
+    """The teacher's frames in the order of their times, padded to the frame budget with absent ones; and their times.
+
+    The target is not among them, nor any frame that was taken in the same instant. With `dropout` the source's
+    `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours). A frame that holds no
+    data anywhere in the tile is absent.
+    """
+    inputs = np.arange(len(series.time_ms))
+    if target is not None:
+        inputs = inputs[series.time_ms != series.time_ms[target]]
+    if dropout:
+        inputs = inputs[rng.random(len(inputs)) >= source.frame_drop]
+    if len(inputs) > source.frame_budget:
+        inputs = np.sort(rng.choice(inputs, source.frame_budget, replace=False))
+    gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if source.line_gaps else None
+    stored = series.chosen(inputs)
+    pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
+    pixels[: len(inputs)] = normalisation.z_score(stored, source).pixels
+    if gap is not None:
+        pixels[:, gap] = 0
+    times = np.zeros(source.frame_budget, np.int64)
+    times[: len(inputs)] = stored.time_ms
+    present = np.zeros(source.frame_budget, bool)
+    present[: len(inputs)] = there(stored).any(axis=(1, 2, 3))
+    return Frames(pixels, timecode(times).astype(np.float32), present), times
+
+
+def line_gap(height: int, width: int, rng: np.random.Generator) -> Bool[np.ndarray, "H W"]:
+    """A line at a uniform random angle through a random point of the tile: True where it blanks."""
+    row, column = rng.uniform(0, height), rng.uniform(0, width)
+    angle, thickness = rng.uniform(0, np.pi), rng.uniform(*GAP_WIDTH_PIXELS)
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    distance = (columns - column) * np.sin(angle) - (rows - row) * np.cos(angle)
+    return np.abs(distance) <= thickness / 2
+
+
+def draw_student(
+    source: Source,
+    present: Bool[np.ndarray, "N"],
+    times: Int64[np.ndarray, "N"],
+    kept_ms: Period | None,
+    rng: np.random.Generator,
+) -> Student:
+    """The frames that the student sees: those of its half of the year, or a random share; or none of a dropped source.
+
+    They never are more than `student_budget`: what a half has beyond it is dropped at random (ours).
+    """
+    seen = np.flatnonzero(present)
+    left = len(seen) - int(source.frame_drop * len(seen))
+    if kept_ms is not None:
+        seen = seen[(times[seen] >= kept_ms[0]) & (times[seen] < kept_ms[1])]
+        left = len(seen)
+    seen = np.sort(rng.choice(seen, min(left, source.student_budget), replace=False))
+    if rng.random() < source.source_drop:
+        seen = seen[:0]
+    return _padded(seen, source.student_budget)
+
+
+def no_frames(source: Source, side: int) -> tuple[Frames, Student]:
+    """What a site without this source gives: nothing but absent frames."""
+    times: Float32[np.ndarray, "N K"] = timecode(np.zeros(source.frame_budget, np.int64)).astype(np.float32)
+    pixels = np.zeros((source.frame_budget, side, side, source.channels), np.float32)
+    absent = np.zeros(source.frame_budget, bool)
+    return Frames(pixels, times, absent), _padded(np.zeros(0, np.int64), source.student_budget)
+
+
+def _padded(seen: Int[np.ndarray, "n"], budget: int) -> Student:
+    index = np.zeros(budget, np.int32)
+    index[: len(seen)] = seen
+    return Student(index, np.arange(budget) < len(seen))

@@ -1,0 +1,100 @@
+"""What a run trains on, and what it is evaluated on: the sample, or a data set in a folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from aef_jax.data.dataset import Dataset
+from aef_jax.data.examples import Holdings
+from aef_jax.data.heldout import HeldoutExample, heldout_examples, heldout_of_each
+from aef_jax.data.sample import Split, load_sample, split_sample
+from aef_jax.data.scaling import Normalisation
+from aef_jax.data.site import Site
+from aef_jax.data.statistics import normalisation_of
+from configs.run import Config
+from configs.source import Source
+
+Heldout = dict[str, list[HeldoutExample]]
+"""By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All sites as they are stored; they are scaled and z-scored as they are drawn from."""
+
+    training: Sequence[Site]
+    heldout: Heldout
+    held: Holdings
+    pictured: Site
+    """The site whose embedding field is drawn."""
+    heldout_records: Sequence[Site] = ()
+    """Held-out sites of a data set."""
+
+
+def open_data(config: Config, normalisation: Normalisation | None = None) -> TrainingData:
+    """The data that `data.path` names, under the statistics of the run that goes on, or their own.
+
+    Raises ValueError where they hold no input of the config, or their text does not fit the model.
+    """
+    if not config.data.path:
+        whole = load_sample()
+        return sample_data(config, whole, split_sample(whole), normalisation)
+    return dataset_data(config, Dataset.open(Path(config.data.path)), normalisation)
+
+
+def sample_data(config: Config, whole: Site, split: Split, normalisation: Normalisation | None = None) -> TrainingData:
+    """A site's years, part of them held out."""
+    sources = _in_use(config, set(split.heldout.series), f"site {split.heldout.name}")
+    held = Holdings(sources, normalisation or normalisation_of([split.training], sources))
+    times = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
+    heldout = {kind: heldout_examples(split.heldout, held, ms, config) for kind, ms in times.items()}
+    return TrainingData((split.training,), heldout, held, whole)
+
+
+def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation | None = None) -> TrainingData:
+    """The records of a folder; without held-out ones there is nothing to evaluate on."""
+    normalisation = normalisation or dataset.normalisation
+    seen = {name for name, stored in dataset.sources.items() if stored.valid_pixels}
+    sources = _in_use(config, seen, f"data set {dataset.path}")
+    for source in sources:
+        if dataset.sources[source.name].bands != tuple(band.name for band in source.bands):
+            raise ValueError(
+                f"data set {dataset.path}, source {source.name}: its bands are"
+                f" {list(dataset.sources[source.name].bands)}, expected {[band.name for band in source.bands]}"
+            )
+    # a continuous source that only held-out records show has no statistics, and cannot be trained on
+    sources = tuple(s for s in sources if s.kind == "classes" or s.name in normalisation.mean)
+    held = Holdings(sources, normalisation, dataset.text_width if config.has_text and config.objective.text else 0)
+    if held.text_width not in (0, config.model.text_width):
+        raise ValueError(
+            f"data set {dataset.path}: its sentence embeddings have {held.text_width} numbers, the model's text head"
+            f" takes {config.model.text_width}: set --model.text_width {held.text_width}"
+        )
+    training, heldout = dataset.records("training"), dataset.records("heldout")
+    kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
+    return TrainingData(training, kinds, held, (heldout if len(heldout) else training)[0], heldout)
+
+
+def find_site(config: Config, name: str | None) -> Site:
+    """A site of the data that `data.path` names, by its name; by default the first held-out one, or the sample.
+
+    Raises ValueError where there is none of that name.
+    """
+    if not config.data.path:
+        sites: list[Sequence[Site]] = [(load_sample(),)]
+    else:
+        dataset = Dataset.open(Path(config.data.path))
+        sites = [dataset.records("heldout"), dataset.records("training")]
+    for site in chain(*sites):
+        if name in (None, site.name):
+            return site
+    raise ValueError(f"{config.data.path or 'the sample'}: there is no site {name!r}")
+
+
+def _in_use(config: Config, names: set[str], where: str) -> tuple[Source, ...]:
+    sources = tuple(source for source in config.decoded_sources if source.name in names)
+    if not any(source.is_input for source in sources):
+        inputs = [source.name for source in config.input_sources]
+        raise ValueError(f"{where}: it holds {sorted(names)}, expected some of the inputs {inputs}")
+    return sources

@@ -1,0 +1,142 @@
+"""Writing a training set, record by record: memory holds one record, and the folder appears whole or not at all."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from aef_jax.data.dataset import SPLITS, Dataset, Shard, Split, Stored
+from aef_jax.data.record import encode
+from aef_jax.data.site import Series, Site
+from aef_jax.data.statistics import Statistics
+from configs.source import Source
+
+SHARD_BYTES = 2**29
+"""A shard ends when it has taken in so much, before compression."""
+OPTIONS = "group_size:1,zstd:3"
+"""Every record is compressed by itself: they are read in random order."""
+
+
+class DatasetWriter:
+    """Use as a context: `with DatasetWriter(path, SOURCES) as writer: writer.add(site)`.
+
+    Everything goes into a temporary folder beside `path`, which takes its name at the end; after an exception it is
+    removed. Statistics are taken on the way, of training records only.
+    """
+
+    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES, text_model: str = ""):
+        """Raises ValueError where `path` exists: nothing is overwritten."""
+        if path.exists():
+            raise ValueError(f"{path} exists: give a new folder for the data set")
+        self.path, self.shard_bytes, self.text_model = path, shard_bytes, text_model
+        self.sources = {source.name: source for source in sources}
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.statistics = Statistics(sources)
+        self.stored: dict[str, Stored] = {}
+        self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
+        self.text_points = self.text_width = 0
+
+    def __enter__(self) -> "DatasetWriter":
+        self.temporary.mkdir(parents=True)
+        return self
+
+    def add(self, site: Site, split: Split = "training") -> None:
+        """Raises ValueError, naming site and source, where the site cannot be a record beside those before."""
+        for name, series in site.series.items():
+            self.stored[name] = self._taken_in(site, name, series)
+        if len(site.text):
+            width = site.text.sentence.shape[1]
+            if self.text_width not in (0, width):
+                raise ValueError(
+                    f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
+                )
+            self.text_points, self.text_width = self.text_points + len(site.text), width
+        if split == "training":
+            self.statistics.add(site)
+        self._shard(split).write(encode(site))
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            for split in SPLITS:
+                for shard in self.shards[split]:
+                    shard.close()
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _finish(self) -> None:
+        if not self.shards["training"]:
+            raise ValueError(f"{self.path}: no training record was written, expected at least one")
+        dataset = Dataset(
+            self.path,
+            self.stored,
+            self.statistics.normalisation(),
+            {split: tuple(shard.described() for shard in self.shards[split]) for split in SPLITS},
+            self.text_points,
+            self.text_width,
+            self.text_model,
+        )
+        (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
+        self.temporary.rename(self.path)
+
+    def _shard(self, split: Split) -> "_OpenShard":
+        shards = self.shards[split]
+        if not shards or shards[-1].size >= self.shard_bytes:
+            if shards:
+                shards[-1].close()
+            shards.append(_OpenShard(self.temporary / f"{split}-{len(shards):05d}.array_record"))
+        return shards[-1]
+
+    def _taken_in(self, site: Site, name: str, series: Series) -> Stored:
+        if name not in self.sources:
+            raise ValueError(f"site {site.name}: it has a source {name!r}, expected some of {list(self.sources)}")
+        source, before = self.sources[name], self.stored.get(name)
+        if series.pixels.shape[-1] != source.channels or series.metadata.shape[-1] != len(source.metadata):
+            raise ValueError(
+                f"site {site.name}, source {name}: {series.pixels.shape[-1]} bands and {series.metadata.shape[-1]}"
+                f" facts, expected {[band.name for band in source.bands]} and {[f.name for f in source.metadata]}"
+            )
+        if before and before.dtype != series.pixels.dtype.name:
+            raise ValueError(
+                f"site {site.name}, source {name}: pixels are {series.pixels.dtype.name}, expected {before.dtype} as"
+                " in the records before"
+            )
+        stored = before or Stored(
+            tuple(b.name for b in source.bands), series.pixels.dtype.name, 0, 0, 0, 2**62, -(2**62)
+        )
+        times = series.time_ms.tolist()
+        return Stored(
+            stored.bands,
+            stored.dtype,
+            frames=stored.frames + len(times),
+            valid_pixels=stored.valid_pixels + int(np.count_nonzero(series.valid.any(axis=-1))),
+            pixels=stored.pixels + int(np.prod(series.valid.shape[:3])),
+            first_ms=min([stored.first_ms, *times]),
+            last_ms=max([stored.last_ms, *times]),
+        )
+
+
+class _OpenShard:
+    """A shard while it is written."""
+
+    def __init__(self, file: Path):
+        self.file, self.records, self.size = file, 0, 0
+        self.writer: ArrayRecordWriter | None = ArrayRecordWriter(str(file), OPTIONS)
+
+    def write(self, blob: bytes) -> None:
+        assert self.writer is not None
+        self.writer.write(blob)
+        self.records, self.size = self.records + 1, self.size + len(blob)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def described(self) -> Shard:
+        return Shard(self.file.name, self.records, self.file.stat().st_size)

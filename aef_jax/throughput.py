@@ -1,0 +1,51 @@
+"""How fast a run is, in the units that people compare: frames, sequences, floating point operations, MFU."""
+
+import jax
+
+from aef_jax.data.examples import Holdings
+from configs.batch import Batch
+from configs.cost import training_flops
+from configs.run import Config
+
+PEAK_FLOPS = {
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v6 lite": 918e12,
+    "NVIDIA A100": 312e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
+}
+"""Of one device in dense bfloat16, by the beginning of its kind's name; from the makers' data sheets. (float32 has
+less, but is held to the same: MFU is a share of what the device could do.)"""
+
+
+def peak_flops(device_kind: str) -> float | None:
+    """FLOPs per second of one device; None where it is not known, as for a CPU."""
+    known = [kind for kind in PEAK_FLOPS if device_kind.startswith(kind)]
+    return PEAK_FLOPS[max(known, key=len)] if known else None
+
+
+class Throughput:
+    """Rates of training steps; all over the whole mesh."""
+
+    def __init__(self, config: Config, held: Holdings):
+        frames = {source.name: source.frame_budget for source in held.input_sources}
+        student = {source.name: source.student_budget for source in held.input_sources}
+        targets = tuple(source.name for source in held.sources)
+        self.flops = sum(training_flops(config, frames, student, targets, held.text_width > 0).values())
+        self.batch = config.training.batch
+        peak = peak_flops(jax.devices()[0].device_kind)
+        self.peak = peak and peak * jax.device_count()
+
+    def rates(self, batch: Batch, seconds: float, waited: float) -> dict[str, float]:
+        """Of one step that took so many seconds, of which it waited some for data; `batch` is this host's part."""
+        frames = sum(int(frames.present.sum()) for frames in batch.frames.values()) * jax.process_count()
+        flops = self.flops * self.batch / seconds
+        rates = {
+            "frames_per_second": frames / seconds,
+            "sequences_per_second": self.batch / seconds,
+            "flops_per_second": flops,
+            "waiting_for_data": waited / seconds,
+        }
+        return {**rates, "mfu": flops / self.peak} if self.peak else rates
