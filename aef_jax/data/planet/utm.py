@@ -1,0 +1,54 @@
+"""From a UTM grid to longitude and latitude (WGS 84), without a geodesy library: Krueger's series, to a millimetre."""
+
+import numpy as np
+from jaxtyping import Float64
+
+_THIRD = (1 / 298.257223563) / (2 - 1 / 298.257223563)
+"""The ellipsoid's third flattening n."""
+_RADIUS = 6378137.0 / (1 + _THIRD) * (1 + _THIRD**2 / 4 + _THIRD**4 / 64)
+"""Of the sphere whose meridians are as long, in metres."""
+_BETA = (
+    _THIRD / 2 - 2 * _THIRD**2 / 3 + 37 * _THIRD**3 / 96,
+    _THIRD**2 / 48 + _THIRD**3 / 15,
+    17 * _THIRD**3 / 480,
+)
+_DELTA = (
+    2 * _THIRD - 2 * _THIRD**2 / 3 - 2 * _THIRD**3,
+    7 * _THIRD**2 / 3 - 8 * _THIRD**3 / 5,
+    56 * _THIRD**3 / 15,
+)
+SCALE = 0.9996
+FALSE_EASTING = 500_000.0
+FALSE_NORTHING = 10_000_000.0
+"""Of the southern zones."""
+
+
+def zone_of(longitude: float) -> int:
+    """1 to 60; the exceptions around Norway and Svalbard are not made."""
+    return int((longitude + 180) // 6) % 60 + 1
+
+
+def epsg(zone: int, south: bool) -> str:
+    return f"EPSG:{(32700 if south else 32600) + zone}"
+
+
+def rough_northing(latitude: float) -> float:
+    """Metres north of the equator on the zone's central meridian, to about a kilometre."""
+    radians = np.deg2rad(latitude)
+    return float(SCALE * (6_367_449.1 * radians - 16_038.5 * np.sin(2 * radians)))
+
+
+def to_degrees(
+    easting: Float64[np.ndarray, "*N"], northing: Float64[np.ndarray, "*N"], zone: int, south: bool
+) -> tuple[Float64[np.ndarray, "*N"], Float64[np.ndarray, "*N"]]:
+    """Longitude and latitude of UTM coordinates in metres."""
+    xi = (np.asarray(northing) - (FALSE_NORTHING if south else 0)) / (SCALE * _RADIUS)
+    eta = (np.asarray(easting) - FALSE_EASTING) / (SCALE * _RADIUS)
+    sphere_xi, sphere_eta = xi, eta
+    for order, beta in enumerate(_BETA, start=1):
+        sphere_xi = sphere_xi - beta * np.sin(2 * order * xi) * np.cosh(2 * order * eta)
+        sphere_eta = sphere_eta - beta * np.cos(2 * order * xi) * np.sinh(2 * order * eta)
+    conformal = np.arcsin(np.sin(sphere_xi) / np.cosh(sphere_eta))
+    latitude = conformal + sum(delta * np.sin(2 * k * conformal) for k, delta in enumerate(_DELTA, start=1))
+    longitude = np.deg2rad(zone * 6 - 183) + np.arctan2(np.sinh(sphere_eta), np.cos(sphere_xi))
+    return np.rad2deg(longitude), np.rad2deg(latitude)
