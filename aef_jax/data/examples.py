@@ -4,11 +4,11 @@ An example is a `Batch` of one sequence without its batch axis. What the paper l
 log-uniformly in length, so that days are asked for as often as seasons; targets come from frames that show some ground.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aef_jax.data.inputs import draw_frames, draw_student, no_frames
+from aef_jax.data.inputs import DrawnFrames, draw_frames, draw_student, no_frames
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Period, Series, Site
 from aef_jax.data.targets import choose_target, code_of, draw_period, make_target, no_target
@@ -42,6 +42,29 @@ class Place:
     support: Period
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What was drawn for an example, as it was drawn: of most times, the batch holds no more than a code.
+
+    Frames are told by their index among those of the support period (`within`); a source without any is left out.
+    """
+
+    tile: Site
+    """The ground of the example, as it is stored."""
+    place: Place
+    shared: Period
+    """Valid period over which teacher and student are compared."""
+    kept: Period | None
+    """The half of the support period that the student sees; None: all of it."""
+    periods: dict[str, Period]
+    """Each source's own summary period."""
+    targets: dict[str, int]
+    """The frame that is reconstructed; a source that shows too little has none."""
+    inputs: dict[str, DrawnFrames]
+    text: int | None
+    """Which of the tile's text points."""
+
+
 def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
     """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover."""
     side, (height, width) = config.data.tile_side, site.shape
@@ -64,30 +87,52 @@ def draw_example(
     `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames;
     otherwise they are drawn.
     """
+    return draw_with_choices(site, held, config, place, rng, target_ms)[0]
+
+
+def draw_with_choices(
+    site: Site,
+    held: Holdings,
+    config: Config,
+    place: Place,
+    rng: np.random.Generator,
+    target_ms: dict[str, int] | None = None,
+) -> tuple[Batch, Choices]:
+    """The example that `draw_example` gives, and what was drawn for it."""
     side = config.data.tile_side
     tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
-    shared, kept_ms = _draw_perturbation(place.support, config, rng)
+    shared, kept = _draw_perturbation(place.support, config, rng)
+    drawn = Choices(tile, place, shared, kept, periods={}, targets={}, inputs={}, text=None)
     dropout = config.data.teacher_frame_dropout and target_ms is None
     frames, student, targets = {}, {}, {}
     for source in held.sources:
-        series = _within(source, tile, place.support)
+        name, series = source.name, within(source, tile, place.support)
         chosen = None
         if series is not None:
-            fixed = (target_ms or {}).get(source.name)
+            fixed = (target_ms or {}).get(name)
             chosen = choose_target(source, series, config, rng) if fixed is None else _at(series, fixed)
         if series is None or chosen is None:
-            targets[source.name] = no_target(source, side, place.support, config, rng)
+            made = no_target(source, side, place.support, config, rng)
         else:
-            targets[source.name] = make_target(source, series, chosen, held.normalisation, place.support, config, rng)
+            made = make_target(source, series, chosen, held.normalisation, place.support, config, rng)
+            drawn.targets[name] = chosen
+        targets[name], drawn.periods[name] = made
         if not source.is_input:
             continue
         if series is None:
-            frames[source.name], student[source.name] = no_frames(source, side)
+            frames[name], student[name] = no_frames(source, side)
         else:
-            frames[source.name], times = draw_frames(source, series, chosen, held.normalisation, rng, dropout)
-            student[source.name] = draw_student(source, frames[source.name].present, times, kept_ms, rng)
-    text = _draw_text(tile, held.text_width, place.support, rng) if held.text_width else None
-    return Batch(frames, student, targets, code_of(shared), text)
+            teacher = draw_frames(source, series, chosen, held.normalisation, rng, dropout)
+            student[name] = draw_student(source, teacher.frames.present, teacher.times, kept, rng)
+            frames[name], drawn.inputs[name] = teacher.frames, teacher
+    text, point = _draw_text(tile, held.text_width, place.support, rng) if held.text_width else (None, None)
+    return Batch(frames, student, targets, code_of(shared), text), replace(drawn, text=point)
+
+
+def within(source: Source, tile: Site, support: Period) -> Series | None:
+    """The source's frames of the support period; what is static was there all the time, whatever its date."""
+    series = tile.series.get(source.name)
+    return series.between(*support) if series is not None and source.timed else series
 
 
 def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Period:
@@ -116,24 +161,18 @@ def _draw_perturbation(support: Period, config: Config, rng: np.random.Generator
             return draw_period(halves[0], config, rng), halves[1]
 
 
-def _within(source: Source, tile: Site, support: Period) -> Series | None:
-    """The source's frames of the support period; what is static was there all the time, whatever its date."""
-    series = tile.series.get(source.name)
-    return series.between(*support) if series is not None and source.timed else series
-
-
 def _at(series: Series, time_ms: int) -> int:
     return int(np.flatnonzero(series.time_ms == time_ms)[0])
 
 
-def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator) -> Text:
-    """One of the tile's text points that are true of some of the support period; absent where there is none."""
+def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator) -> tuple[Text, int | None]:
+    """One of the tile's text points that are true of some of the support period, and which; absent where none is."""
     start, end = tile.text.period_ms.T
     points = np.flatnonzero((start < support[1]) & (end > support[0]))
     if not len(points):
         absent = np.zeros(width, np.float32), np.zeros(2, np.int32), code_of(support)
-        return Text(*absent, present=np.asarray(False))
+        return Text(*absent, present=np.asarray(False)), None
     point = int(rng.choice(points))
     pixel = np.array([tile.text.row[point], tile.text.column[point]], np.int32)
     period = code_of((int(start[point]), int(end[point])))
-    return Text(tile.text.sentence[point].astype(np.float32), pixel, period, present=np.asarray(True))
+    return Text(tile.text.sentence[point].astype(np.float32), pixel, period, present=np.asarray(True)), point

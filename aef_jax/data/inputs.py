@@ -1,5 +1,7 @@
 """What the encoder is given of one source: the teacher's frames, and which of them the student sees (paper, S4)."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
 
@@ -13,6 +15,18 @@ GAP_WIDTH_PIXELS = (0.5, 2.0)
 """Of a line gap, drawn uniformly (paper, S1)."""
 
 
+class DrawnFrames(NamedTuple):
+    """The teacher's frames of one source, in the order of their times, and how they were come by."""
+
+    frames: Frames
+    times: Int64[np.ndarray, "N"]
+    """Epoch milliseconds of each; 0 where there is none."""
+    kept: Int64[np.ndarray, "k"]
+    """Indices of the frames that were neither the target's nor dropped: those that the budget was spent on."""
+    taken: Int64[np.ndarray, "n"]
+    """Indices of the frames within the budget: element i of `frames` is frame `taken[i]`."""
+
+
 def draw_frames(
     source: Source,
     series: Series,
@@ -20,31 +34,31 @@ def draw_frames(
     normalisation: Normalisation,
     rng: np.random.Generator,
     dropout: bool,
-) -> tuple[Frames, Int64[np.ndarray, "N"]]:
-    """The teacher's frames in the order of their times, padded to the frame budget with absent ones; and their times.
+) -> DrawnFrames:
+    """The teacher's frames, padded to the frame budget with absent ones.
 
     The target is not among them, nor any frame that was taken in the same instant. With `dropout` the source's
     `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours). A frame that holds no
     data anywhere in the tile is absent.
     """
-    inputs = np.arange(len(series.time_ms))
+    kept = np.arange(len(series.time_ms))
     if target is not None:
-        inputs = inputs[series.time_ms != series.time_ms[target]]
+        kept = kept[series.time_ms != series.time_ms[target]]
     if dropout:
-        inputs = inputs[rng.random(len(inputs)) >= source.frame_drop]
-    if len(inputs) > source.frame_budget:
-        inputs = np.sort(rng.choice(inputs, source.frame_budget, replace=False))
+        kept = kept[rng.random(len(kept)) >= source.frame_drop]
+    over = len(kept) > source.frame_budget
+    taken = np.sort(rng.choice(kept, source.frame_budget, replace=False)) if over else kept
     gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if source.line_gaps else None
-    stored = series.chosen(inputs)
+    stored = series.chosen(taken)
     pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
-    pixels[: len(inputs)] = normalisation.z_score(stored, source).pixels
+    pixels[: len(taken)] = normalisation.z_score(stored, source).pixels
     if gap is not None:
         pixels[:, gap] = 0
     times = np.zeros(source.frame_budget, np.int64)
-    times[: len(inputs)] = stored.time_ms
+    times[: len(taken)] = stored.time_ms
     present = np.zeros(source.frame_budget, bool)
-    present[: len(inputs)] = there(stored).any(axis=(1, 2, 3))
-    return Frames(pixels, timecode(times).astype(np.float32), present), times
+    present[: len(taken)] = there(stored).any(axis=(1, 2, 3))
+    return DrawnFrames(Frames(pixels, timecode(times).astype(np.float32), present), times, kept, taken)
 
 
 def line_gap(height: int, width: int, rng: np.random.Generator) -> Bool[np.ndarray, "H W"]:

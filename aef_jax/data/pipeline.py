@@ -7,7 +7,7 @@ import grain
 import jax
 import numpy as np
 
-from aef_jax.data.examples import Holdings, draw_example, draw_place
+from aef_jax.data.examples import Choices, Holdings, draw_place, draw_with_choices
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
@@ -33,13 +33,17 @@ class HostExamples:
         return self.config.training.steps * self.local_batch
 
     def __getitem__(self, index: SupportsIndex) -> Batch:
+        return self.with_choices(index)[0]
+
+    def with_choices(self, index: SupportsIndex) -> tuple[Batch, Choices]:
+        """An example, and what was drawn for it."""
         step, within = divmod(int(index), self.local_batch)
         drawn = step * self.config.training.batch + self.host * self.local_batch + within
         rng = np.random.default_rng([self.config.training.seed, drawn])
         site = self.sites[self._record(drawn)]
         days = self.config.data.time_jitter_days * DAY_MS
         site = site.delayed(int(rng.integers(-days, days + 1)))
-        return draw_example(site, self.held, self.config, draw_place(site, self.config, rng), rng)
+        return draw_with_choices(site, self.held, self.config, draw_place(site, self.config, rng), rng)
 
     def records(self, step: int) -> list[int]:
         """Which sites the global batch of a step (counted from 1) is drawn from, by their index."""

@@ -28,8 +28,8 @@ def make_target(
     support: Period,
     config: Config,
     rng: np.random.Generator,
-) -> Target:
-    """The target of one source."""
+) -> tuple[Target, Period]:
+    """The target of one source, and the summary period that was drawn for it."""
     time_ms = int(series.time_ms[chosen])
     # a static map is dated like its first frame, which need not lie in the support period
     contained = min(max(time_ms, support[0]), support[1] - 1)
@@ -39,16 +39,20 @@ def make_target(
     if source.kind == "classes":
         pixels, valid = pixels[..., 0].astype(np.int32), valid[..., 0]
     metadata = metadata_code(source, series.metadata[chosen])
-    return Target(pixels, valid, *summary_codes(source, period, contained), metadata, _grid_offset(source, rng))
+    codes = summary_codes(source, period, contained)
+    return Target(pixels, valid, *codes, metadata, _grid_offset(source, rng)), period
 
 
-def no_target(source: Source, side: int, support: Period, config: Config, rng: np.random.Generator) -> Target:
-    """One without a valid pixel, where there is nothing to reconstruct."""
+def no_target(
+    source: Source, side: int, support: Period, config: Config, rng: np.random.Generator
+) -> tuple[Target, Period]:
+    """One without a valid pixel, where there is nothing to reconstruct; and a summary period."""
     shape = (side, side) if source.kind == "classes" else (side, side, source.channels)
     dtype = np.int32 if source.kind == "classes" else np.float32
-    codes = summary_codes(source, draw_period(support, config, rng, containing=support[0]), support[0])
-    metadata = np.zeros(source.metadata_width, np.float32)
-    return Target(np.zeros(shape, dtype), np.zeros(shape, bool), *codes, metadata, _grid_offset(source, rng))
+    period = draw_period(support, config, rng, containing=support[0])
+    codes, metadata = summary_codes(source, period, support[0]), np.zeros(source.metadata_width, np.float32)
+    target = Target(np.zeros(shape, dtype), np.zeros(shape, bool), *codes, metadata, _grid_offset(source, rng))
+    return target, period
 
 
 def draw_period(bounds: Period, config: Config, rng: np.random.Generator, containing: int | None = None) -> Period:
