@@ -7,10 +7,9 @@ import jax
 import numpy as np
 from conftest import BRIEF
 from jax.sharding import Mesh
-from small_site import CONFIG, small_site
+from small_site import CONFIG, small_stream
 
 from aef_jax import sharding
-from aef_jax.data.pipeline import training_batches
 from aef_jax.step import init_state, make_train_step
 from configs.training import MeshConfig
 
@@ -25,7 +24,7 @@ alone = Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), (sharding.DATA, shardi
 meshes = [sharding.make_mesh(MeshConfig(data, fsdp)) for data, fsdp in ((4, 2), (1, 8))]
 for mesh in (alone, *meshes):
     batches, step, state = (
-        training_batches(small_site(), config),
+        small_stream(config),
         make_train_step(config, mesh),
         init_state(config, mesh),
     )

@@ -6,29 +6,34 @@ import jax
 import numpy as np
 import pytest
 from refusals import told
-from small_site import CONFIG, DAYS, START_MS, small_site
+from small_site import CONFIG, DAYS, START_MS, TEXT_WIDTH, held_by, small_site
 
-from aef_jax.data.examples import Place, draw_example, draw_period, draw_place
-from aef_jax.data.site import Site
+from aef_jax.data.examples import Place, draw_example, draw_place
+from aef_jax.data.site import Site, TextPoints
+from aef_jax.data.targets import draw_period
 from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
 
 SITE = small_site()
+HELD = held_by()
+SCORED = HELD.normalisation.apply(SITE, HELD.sources)
 SUPPORT = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
 PLACE = Place(3, 5, SUPPORT)
 MIDDLE = (SUPPORT[0] + SUPPORT[1]) // 2
-BY_NAME = {source.name: source for source in CONFIG.sources}
+BY_NAME = {source.name: source for source in CONFIG.decoded_sources}
 INPUTS = tuple(source.name for source in CONFIG.input_sources)
 
 
 def _examples(number: int, config=CONFIG, site: Site = SITE, place: Place = PLACE):
-    return [draw_example(site, config, place, np.random.default_rng([7, seed])) for seed in range(number)]
+    held = replace(HELD, sources=tuple(source for source in config.sources if source.name in BY_NAME))
+    return [draw_example(site, held, config, place, np.random.default_rng([7, seed])) for seed in range(number)]
 
 
 EXAMPLES = _examples(400)
 
 
 def _tile(name: str):
-    return SITE.window(slice(3, 19), slice(5, 21)).series[name]
+    """Scaled and z-scored, as examples are."""
+    return SCORED.window(slice(3, 19), slice(5, 21)).series[name]
 
 
 def _times(frames) -> list[int]:
@@ -72,7 +77,7 @@ def test_a_site_that_is_too_small_or_has_no_input_is_told():
 
 
 def test_the_same_generator_draws_the_same_example_bit_for_bit_and_another_one_another():
-    first, again, other = (draw_example(SITE, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     same = jax.tree.map(np.array_equal, first, again)
     assert all(jax.tree.leaves(same))
     assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, first, other)))
@@ -156,16 +161,30 @@ def test_metadata_and_grid_offsets_are_the_targets_own():
     series = _tile("sentinel1")
     for example in EXAMPLES[:20]:
         time = _target_time("sentinel1", example.targets["sentinel1"])
-        np.testing.assert_allclose(example.targets["sentinel1"].metadata, series.metadata[series.time_ms == time][0])
+        heading, inclination = np.deg2rad(series.metadata[series.time_ms == time][0])
+        code = [np.sin(heading), np.cos(heading), np.sin(inclination), np.cos(inclination)]
+        np.testing.assert_allclose(example.targets["sentinel1"].metadata, code, atol=1e-6)
     offsets = np.array([example.targets["landsat"].grid_offset for example in EXAMPLES])
     assert {tuple(offset) for offset in offsets} == {(row, column) for row in range(3) for column in range(3)}
     assert not np.any([example.targets["sentinel2"].grid_offset for example in EXAMPLES])
 
 
-def test_the_student_sees_a_subset_of_what_the_teacher_sees():
+def _kept(example, name: str) -> np.ndarray:
+    """Which of the teacher's frames the student sees."""
+    index, present = example.student[name]
+    kept = np.zeros(len(example.frames[name].present), bool)
+    kept[index[present]] = True
+    return kept
+
+
+def test_the_student_sees_a_subset_of_what_the_teacher_sees_each_frame_once_and_in_order():
     for example in EXAMPLES:
         for name in INPUTS:
-            assert not np.any(example.student_present[name] & ~example.frames[name].present)
+            index, present = example.student[name]
+            assert len(index) == len(present) == BY_NAME[name].student_budget
+            assert not np.any(_kept(example, name) & ~example.frames[name].present)
+            assert (np.diff(index[present]) > 0).all()
+            assert not present[np.argmin(present) :].any() or present.all(), "the absent slots come last"
 
 
 def _before_middle(frames) -> np.ndarray:
@@ -181,38 +200,38 @@ def _halves(examples):
     return np.where(ends[:, 0] >= middle - 0.01, 1, np.where(ends[:, 1] <= middle + 0.01, -1, 0))
 
 
-def test_half_years_are_decided_by_the_middle_of_the_support_period_alone():
+WHOLE = replace(
+    CONFIG,
+    sources=tuple(replace(s, frame_drop=0, source_drop=0) if s.is_input else s for s in CONFIG.sources),
+)
+
+
+def _saw(example) -> set[str]:
+    """Which part of the year the student saw: one for all sources alike."""
+    saw = {"all", "former", "latter"}
+    for name in INPUTS:
+        frames = example.frames[name]
+        former = _before_middle(frames)
+        parts = {"all": former | True, "former": former, "latter": ~former}
+        saw &= {part for part, kept in parts.items() if np.array_equal(_kept(example, name), frames.present & kept)}
+    return saw
+
+
+def test_half_years_are_decided_by_the_middle_of_the_support_period_alone_and_each_kind_drawn_a_third_of_the_time():
     """A forecast's student sees the former half, of which the shared period has nothing; a backcast's the latter."""
-    whole = replace(CONFIG, sources=tuple(replace(s, frame_drop=0, source_drop=0) for s in CONFIG.sources))
-    examples = _examples(120, whole)
+    examples = _examples(400, WHOLE)
     kinds = []
     for example, half in zip(examples, _halves(examples), strict=True):
-        saw = {"all", "former", "latter"}  # one half for all sources alike
-        for name in INPUTS:
-            frames, student = example.frames[name], example.student_present[name]
-            former = _before_middle(frames)
-            parts = {"all": former | True, "former": former, "latter": ~former}
-            saw &= {part for part, kept in parts.items() if np.array_equal(student, frames.present & kept)}
-        assert saw in ({"all"}, {"former"}, {"latter"})
-        kinds.append((*saw, half))
+        (part,) = _saw(example)
+        kinds.append((part, half))
     assert set(kinds) <= {("former", 1), ("latter", -1), ("all", 0), ("all", 1), ("all", -1)}
-    assert {kind for kind, _ in kinds} == {"all", "former", "latter"}
-
-
-def test_each_kind_of_student_is_drawn_a_third_of_the_time():
-    """With every frame dropped at random, a student that sees something is one of a half-year."""
-    blind = replace(CONFIG, sources=tuple(replace(s, frame_drop=1, source_drop=0) for s in CONFIG.sources))
-    examples = _examples(600, blind)
-    saw = np.array([any(kept.any() for kept in example.student_present.values()) for example in examples])
-    halves = _halves(examples)
-    assert np.mean(saw) == pytest.approx(2 / 3, abs=0.06)
-    assert np.mean(halves[saw] == 1) == pytest.approx(0.5, abs=0.08)
-    assert set(halves[saw]) == {1, -1}
+    for part in ("all", "former", "latter"):
+        assert np.mean([kind == part for kind, _ in kinds]) == pytest.approx(1 / 3, abs=0.08)
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_sources_are_dropped_wholly_at_the_papers_rates(name):
-    kept = [example.student_present[name].any() for example in EXAMPLES]
+    kept = [example.student[name].present.any() for example in EXAMPLES]
     assert 1 - np.mean(kept) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
 
 
@@ -220,7 +239,7 @@ def test_sources_are_dropped_wholly_at_the_papers_rates(name):
 def test_frames_are_dropped_at_the_papers_rates_where_the_source_and_the_year_are_whole(name):
     rates = []
     for example in EXAMPLES:
-        frames, student = example.frames[name], example.student_present[name]
+        frames, student = example.frames[name], _kept(example, name)
         former = _before_middle(frames)
         both = [student[frames.present & half].any() for half in (former, ~former)]
         if all(both):
@@ -243,7 +262,7 @@ def test_a_year_without_any_frame_of_a_source_has_only_absent_slots():
     site = replace(SITE, series={**SITE.series, "landsat": SITE.series["landsat"].between(0, START_MS)})
     example = _examples(1, site=site)[0]
     assert not example.frames["landsat"].present.any()
-    assert not example.student_present["landsat"].any()
+    assert not example.student["landsat"].present.any()
     assert not example.targets["landsat"].valid.any()
     assert example.frames["sentinel2"].present.any()
 
@@ -255,15 +274,21 @@ def test_a_sparse_source_that_is_only_a_target_is_drawn_however_little_it_shows(
     assert _examples(1, site=site)[0].targets["glo30"].valid.sum() == 4
 
 
-def test_sources_that_the_site_does_not_hold_are_left_out():
+def test_a_site_that_lacks_a_source_of_the_data_has_examples_of_the_same_shape():
     site = replace(SITE, series={"sentinel2": SITE.series["sentinel2"]})
     example = _examples(1, site=site)[0]
-    assert set(example.frames) == set(example.student_present) == set(example.targets) == {"sentinel2"}
+    assert jax.tree.map(np.shape, example) == jax.tree.map(np.shape, EXAMPLES[0])
+    assert jax.tree.map(lambda leaf: leaf.dtype, example) == jax.tree.map(lambda leaf: leaf.dtype, EXAMPLES[0])
+    for name in set(INPUTS) - {"sentinel2"}:
+        assert not example.frames[name].present.any()
+        assert not example.student[name].present.any()
+    for name in set(BY_NAME) - {"sentinel2"}:
+        assert not example.targets[name].valid.any()
 
 
 def test_a_fixed_target_is_the_one_that_is_drawn():
     time = int(_tile("sentinel2").time_ms[50])
-    example = draw_example(SITE, CONFIG, PLACE, np.random.default_rng(0), target_ms={"sentinel2": time})
+    example = draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(0), target_ms={"sentinel2": time})
     assert _target_time("sentinel2", example.targets["sentinel2"]) == time
 
 
@@ -285,3 +310,26 @@ def test_a_period_keeps_its_bounds_and_days_are_asked_for_as_often_as_seasons(da
 def test_the_shared_period_is_a_whole_code():
     assert EXAMPLES[0].shared_period.shape == period_code(np.int64(0), np.int64(1)).shape
     assert EXAMPLES[0].shared_period.dtype == np.float32
+
+
+def test_texts_are_of_the_tile_and_of_the_support_period_and_all_such_take_their_turn():
+    inside = SITE.text.window(slice(3, 19), slice(5, 21))
+    true_then = (inside.period_ms[:, 0] < SUPPORT[1]) & (inside.period_ms[:, 1] > SUPPORT[0])
+    assert 0 < true_then.sum() < len(inside) < len(SITE.text)
+    known = {sentence.tobytes(): point for point, sentence in enumerate(inside.sentence)}
+    drawn = set()
+    for example in EXAMPLES:
+        text = example.text
+        point = known[text.sentence.tobytes()]
+        drawn.add(point)
+        assert text.pixel.tolist() == [inside.row[point], inside.column[point]]
+        np.testing.assert_array_equal(text.period, period_code(*inside.period_ms[point]).astype(np.float32))
+    assert drawn == set(np.flatnonzero(true_then).tolist())
+
+
+def test_a_tile_without_a_text_has_an_absent_one_and_data_without_text_have_none():
+    silent = _examples(1, site=replace(SITE, text=TextPoints.none()))[0].text
+    assert silent.sentence.shape == (TEXT_WIDTH,)
+    assert not silent.present
+    no_text = draw_example(SITE, replace(HELD, text_width=0), CONFIG, PLACE, np.random.default_rng(0))
+    assert no_text.text is None

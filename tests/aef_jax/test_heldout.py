@@ -6,22 +6,22 @@ import jax
 import numpy as np
 import pytest
 from refusals import told
-from small_site import CONFIG, SIDE, small_site
+from small_site import CONFIG, SIDE, held_by, small_site
 
 from aef_jax.data.heldout import PERIOD_DAYS, heldout_examples, persistence
 from aef_jax.data.site import Series
-from configs.sources import SENTINEL2
 from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
 
 SITE = small_site()
-SERIES = SITE.series["sentinel2"]
+HELD = held_by()
+SERIES = HELD.normalisation.apply(SITE, HELD.sources).series["sentinel2"]
 TIMES = SERIES.time_ms[::5]
 CORNER = SERIES.window(slice(0, 16), slice(0, 16))
 
 
 @pytest.fixture(scope="module")
 def examples():
-    return heldout_examples(SITE, SENTINEL2, TIMES, CONFIG)
+    return heldout_examples(SITE, HELD, TIMES, CONFIG)
 
 
 def _days(days, values, valid) -> Series:
@@ -98,11 +98,11 @@ def test_persistence_comes_from_the_inputs_alone(examples):
 
 
 def test_the_same_examples_are_made_each_time(examples):
-    again = heldout_examples(SITE, SENTINEL2, TIMES, CONFIG)
+    again = heldout_examples(SITE, HELD, TIMES, CONFIG)
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
 
 
 def test_no_clear_frame_is_told():
-    cloudy = replace(SITE, series={"sentinel2": replace(SERIES, valid=np.zeros_like(SERIES.valid))})
-    sentence = told(heldout_examples, cloudy, SENTINEL2, TIMES, CONFIG)
+    cloudy = replace(SITE, series={"sentinel2": replace(SITE.series["sentinel2"], valid=np.zeros_like(SERIES.valid))})
+    sentence = told(heldout_examples, cloudy, HELD, TIMES, CONFIG)
     assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence

@@ -6,12 +6,13 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from small_site import CONFIG, small_site
+from small_site import CONFIG, held_by, small_site, small_stream
 
-from aef_jax.data.pipeline import HostExamples, _draw_delay, stack, training_batches
-from configs.timecode import DAY_MS, YEAR_DAYS, timecode
+from aef_jax.data.pipeline import HostExamples, stack
+from configs.timecode import DAY_MS, timecode
 
 SITE = small_site()
+HELD = held_by()
 SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=6, warmup_steps=1, batch=4))
 
 
@@ -21,7 +22,7 @@ def _same(one, other) -> bool:
 
 @pytest.fixture(scope="module")
 def batches():
-    return list(training_batches(SITE, SMALL))
+    return list(small_stream(SMALL))
 
 
 def test_there_are_as_many_batches_as_steps_and_all_have_one_shape(batches):
@@ -31,7 +32,7 @@ def test_there_are_as_many_batches_as_steps_and_all_have_one_shape(batches):
 
 
 def test_examples_that_are_jittered_show_no_date_of_the_site(batches):
-    jittered = list(training_batches(SITE, replace(SMALL, data=replace(SMALL.data, time_jitter_days=8))))
+    jittered = list(small_stream(replace(SMALL, data=replace(SMALL.data, time_jitter_days=8))))
     known = timecode(np.concatenate([SITE.series[source].time_ms for source in ("sentinel2", "sentinel1")]))
     known = {code.tobytes() for code in known.astype(np.float32)}
 
@@ -43,17 +44,6 @@ def test_examples_that_are_jittered_show_no_date_of_the_site(batches):
     assert known.isdisjoint(dates(jittered[0]))
 
 
-def test_an_examples_delay_is_of_whole_years_and_of_some_days():
-    data = replace(SMALL.data, time_jitter_days=8, time_jitter_years=3)
-    delays = np.array([_draw_delay(data, np.random.default_rng(seed)) for seed in range(500)]) / DAY_MS
-    years = np.round(delays / YEAR_DAYS)
-    assert set(years) == {-3, -2, -1, 0, 1, 2, 3}
-    days = delays - years * YEAR_DAYS
-    assert np.abs(days).max() <= 8
-    assert days.std() == pytest.approx(8 / np.sqrt(3), rel=0.1)
-    assert _draw_delay(SMALL.data, np.random.default_rng(0)) == 0
-
-
 def test_no_two_examples_are_alike(batches):
     codes = {code.tobytes() for batch in batches for code in batch.shared_period}
     assert len(codes) == 24
@@ -61,14 +51,14 @@ def test_no_two_examples_are_alike(batches):
 
 def test_the_same_seed_gives_the_same_batches_whatever_the_threads_and_another_seed_others(batches):
     threaded = replace(SMALL, data=replace(SMALL.data, threads=5))
-    assert _same(batches, list(training_batches(SITE, threaded)))
+    assert _same(batches, list(small_stream(threaded)))
     other = replace(SMALL, training=replace(SMALL.training, seed=1))
-    assert not _same(batches[0], next(training_batches(SITE, other)))
+    assert not _same(batches[0], next(small_stream(other)))
 
 
 @pytest.mark.parametrize("hosts", [1, 2, 4])
 def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
-    readers = [HostExamples(SITE, SMALL, host, hosts) for host in range(hosts)]
+    readers = [HostExamples([SITE], HELD, SMALL, host, hosts) for host in range(hosts)]
     share = 4 // hosts
     assert {len(reader) for reader in readers} == {6 * share}
     for step, batch in enumerate(batches):
@@ -78,11 +68,40 @@ def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
 
 @pytest.mark.parametrize("done", [0, 1, 3, 5])
 def test_a_stream_goes_on_from_its_state_as_if_it_had_never_stopped(batches, done):
-    stream = training_batches(SITE, SMALL)
+    stream = small_stream(SMALL)
     for _ in range(done):
         next(stream)
     # through JSON, as a checkpoint keeps it; and with another number of threads
     state = json.loads(json.dumps(stream.get_state()))
-    resumed = training_batches(SITE, replace(SMALL, data=replace(SMALL.data, threads=4)))
+    resumed = small_stream(replace(SMALL, data=replace(SMALL.data, threads=4)))
     resumed.set_state(state)
     assert _same(list(resumed), batches[done:])
+
+
+def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:
+    training = replace(SMALL.training, steps=steps, batch=batch)
+    examples = HostExamples(sites, HELD, replace(SMALL, training=training))
+    return [examples.records(step) for step in range(1, steps + 1)]
+
+
+def test_each_site_comes_once_in_an_epoch_and_epochs_have_orders_of_their_own():
+    drawn = np.array(_drawn_from([SITE] * 10, steps=8, batch=5)).reshape(4, 10)
+    for epoch in drawn:
+        assert sorted(epoch) == list(range(10))
+    assert len({tuple(epoch) for epoch in drawn}) == 4
+
+
+def test_epochs_that_do_not_fill_their_last_batch_go_over_into_the_next():
+    drawn = np.concatenate(_drawn_from([SITE] * 7, steps=7, batch=4))
+    for epoch in drawn.reshape(4, 7):
+        assert sorted(epoch) == list(range(7))
+
+
+def test_the_sites_that_a_step_is_said_to_be_drawn_from_are_those_it_is_drawn_from():
+    sites = [SITE.delayed(number * 1_000 * DAY_MS) for number in range(5)]
+    examples = HostExamples(sites, HELD, SMALL)
+    for step in (1, 2, 6):
+        for within, record in enumerate(examples.records(step)):
+            frames = examples[(step - 1) * 4 + within].frames["sentinel2"]
+            known = {code.tobytes() for code in timecode(sites[record].series["sentinel2"].time_ms).astype(np.float32)}
+            assert known.issuperset(code.tobytes() for code in frames.timecodes[frames.present])

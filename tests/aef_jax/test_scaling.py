@@ -8,8 +8,8 @@ import pytest
 from refusals import told
 
 from aef_jax.data.scaling import CLIP_SIGMA, Normalisation, scale
-from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site
+from aef_jax.data.statistics import normalisation_of
 from configs.source import Band
 from configs.sources import NLCD, SENTINEL1, SENTINEL2
 
