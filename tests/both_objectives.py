@@ -1,5 +1,6 @@
 """The objective's terms and its gradient in float64, by either framework, in the same names."""
 
+from collections.abc import Mapping
 from functools import cache
 from zlib import crc32
 
@@ -17,7 +18,8 @@ from parity.model import abstract_jax
 from parity.tensors import load_torch, to_tensor, torch_arrays
 from parity.weights import to_jax, to_torch
 
-Result = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+Number = np.float64 | np.ndarray
+Result = tuple[dict[str, np.float64], dict[str, np.ndarray]]
 """Terms by name, the loss among them; and the loss's gradient by PyTorch's names of the parameters."""
 
 
@@ -48,7 +50,7 @@ def by_torch(config: Config, batch: Batch, noise: BottleneckNoise) -> Result:
     loss, terms = aef_torch.objective.objective(model, *jax.tree.map(to_tensor, (batch, noise)), config)
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
     named = zip(dict(model.named_parameters()), gradients, strict=True)
-    return {name: term.detach().numpy() for name, term in terms.items()}, {name: g.numpy() for name, g in named}
+    return {name: term.detach().numpy()[()] for name, term in terms.items()}, {name: g.numpy() for name, g in named}
 
 
 @cache
@@ -69,7 +71,7 @@ def by_jax(config: Config, batch: Batch, noise: BottleneckNoise) -> Result:
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         structure, gradients_and_terms = _jax_function(config)
         gradients, terms = gradients_and_terms(to_jax(structure, weights(config)), batch, noise)
-        return jax.tree.map(np.asarray, terms), to_torch(structure, gradients)
+        return {name: np.asarray(term)[()] for name, term in terms.items()}, to_torch(structure, gradients)
 
 
 def assert_same(found: Result, expected: Result) -> None:
@@ -80,13 +82,13 @@ def assert_same(found: Result, expected: Result) -> None:
             np.testing.assert_array_equal(one[name], array, err_msg=name, strict=True)
 
 
-def distances(found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> dict[str, float]:
+def distances(found: Mapping[str, Number], truth: Mapping[str, Number]) -> dict[str, float]:
     """Relative L2 by name; of what is zero, only zero is not infinitely far."""
     assert found.keys() == truth.keys()
     assert {array.dtype for array in (*found.values(), *truth.values())} == {np.dtype(np.float64)}
     return {name: _distance(found[name], array) for name, array in truth.items()}
 
 
-def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+def _distance(found: Number, truth: Number) -> float:
     size, error = np.linalg.norm(truth), np.linalg.norm(found - truth)
     return error / size if size else np.inf * error if error else 0.0
