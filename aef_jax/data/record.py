@@ -54,6 +54,7 @@ def encode(site: Site) -> bytes:
         "support": site.support,
         "shape": site.shape,
         "no_data": {name: s.no_data for name, s in site.series.items() if s.no_data is not None},
+        "words": site.text.words,
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     return save(tensors, metadata={"site": json.dumps(about)})
@@ -107,7 +108,7 @@ def check(site: Site) -> None:
 def _check_text(site: Site) -> None:
     text, (height, width) = site.text, site.shape
     where = f"site {site.name}, source {TEXT}"
-    lengths = {len(getattr(text, field)) for field in TEXT_FIELDS}
+    lengths = {len(getattr(text, field)) for field in TEXT_FIELDS} | ({len(text.words)} if text.words else set())
     if len(lengths) > 1 or text.sentence.ndim != 2 or text.period_ms.shape[1:] != (2,):
         raise ValueError(f"{where}: rows, columns, periods and sentences do not have one length")
     if len(text) and not ((text.row >= 0) & (text.row < height) & (text.column >= 0) & (text.column < width)).all():
@@ -133,7 +134,8 @@ def _site(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Site:
     transform = (a, b, c, d, e, f)
     site = Site(str(about["name"]), series, str(about["crs"]), transform, support or None, labels=tensors.get(LABELS))
     if f"{TEXT}/row" in tensors:
-        site = replace(site, text=TextPoints(**{field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}))
+        fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
+        site = replace(site, text=TextPoints(**fields, words=tuple(str(words) for words in about.get("words", ()))))
     return site
 
 

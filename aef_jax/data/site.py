@@ -59,6 +59,8 @@ class TextPoints:
     period_ms: Int64[np.ndarray, "N 2"]
     """[start, end) of each."""
     sentence: Float32[np.ndarray, "N E"]
+    words: tuple[str, ...] = ()
+    """The sentences themselves, for people to read: of every point, or none at all. Training has no use for them."""
 
     @classmethod
     def none(cls, width: int = 0) -> "TextPoints":
@@ -70,7 +72,8 @@ class TextPoints:
         return len(self.row)
 
     def chosen(self, points: Bool[np.ndarray, "N"]) -> "TextPoints":
-        return TextPoints(self.row[points], self.column[points], self.period_ms[points], self.sentence[points])
+        words = tuple(word for word, is_chosen in zip(self.words, points, strict=False) if is_chosen)
+        return TextPoints(self.row[points], self.column[points], self.period_ms[points], self.sentence[points], words)
 
     def window(self, rows: slice, columns: slice) -> "TextPoints":
         """Those within a rectangle of the ground, counted from its corner."""

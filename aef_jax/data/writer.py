@@ -32,12 +32,12 @@ class DatasetWriter:
         """Raises ValueError where `path` exists: nothing is overwritten."""
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
-        self.path, self.shard_bytes, self.text_model = path, shard_bytes, text_model
+        self.path, self.text_model = path, text_model
         self.sources = {source.name: source for source in sources}
         self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self.statistics = Statistics(sources)
         self.stored: dict[str, Stored] = {}
-        self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
+        self.shards = OpenShards(self.temporary, shard_bytes)
         self.text_points = self.text_width = 0
 
     def __enter__(self) -> "DatasetWriter":
@@ -57,40 +57,31 @@ class DatasetWriter:
             self.text_points, self.text_width = self.text_points + len(site.text), width
         if split == "training":
             self.statistics.add(site)
-        self._shard(split).write(encode(site))
+        self.shards.write(split, encode(site))
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            for split in SPLITS:
-                for shard in self.shards[split]:
-                    shard.close()
+            self.shards.close()
             if kind is None:
                 self._finish()
         finally:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _finish(self) -> None:
-        if not self.shards["training"]:
+        shards = self.shards.described()
+        if not shards["training"]:
             raise ValueError(f"{self.path}: no training record was written, expected at least one")
         dataset = Dataset(
             self.path,
             self.stored,
             self.statistics.normalisation(),
-            {split: tuple(shard.described() for shard in self.shards[split]) for split in SPLITS},
+            shards,
             self.text_points,
             self.text_width,
             self.text_model,
         )
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
         self.temporary.rename(self.path)
-
-    def _shard(self, split: Split) -> "_OpenShard":
-        shards = self.shards[split]
-        if not shards or shards[-1].size >= self.shard_bytes:
-            if shards:
-                shards[-1].close()
-            shards.append(_OpenShard(self.temporary / f"{split}-{len(shards):05d}.array_record"))
-        return shards[-1]
 
     def _taken_in(self, site: Site, name: str, series: Series) -> Stored:
         if name not in self.sources:
@@ -119,6 +110,30 @@ class DatasetWriter:
             first_ms=min([stored.first_ms, *times]),
             last_ms=max([stored.last_ms, *times]),
         )
+
+
+class OpenShards:
+    """The shards of both splits while they are written into a folder."""
+
+    def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES):
+        self.folder, self.shard_bytes = folder, shard_bytes
+        self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
+
+    def write(self, split: Split, blob: bytes) -> None:
+        shards = self.shards[split]
+        if not shards or shards[-1].size >= self.shard_bytes:
+            if shards:
+                shards[-1].close()
+            shards.append(_OpenShard(self.folder / f"{split}-{len(shards):05d}.array_record"))
+        shards[-1].write(blob)
+
+    def close(self) -> None:
+        for shard in (shard for split in SPLITS for shard in self.shards[split]):
+            shard.close()
+
+    def described(self) -> dict[Split, tuple[Shard, ...]]:
+        """Of closed ones."""
+        return {split: tuple(shard.described() for shard in self.shards[split]) for split in SPLITS}
 
 
 class _OpenShard:
