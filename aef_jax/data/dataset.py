@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
 
 import grain
+import numpy as np
 
-from aef_jax.data.record import decode
+from aef_jax.data.record import DTYPES, decode
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
 
@@ -28,6 +29,11 @@ class Shard:
     records: int
     bytes: int
 
+    def __post_init__(self):
+        if not isinstance(self.file, str) or Path(self.file).name != self.file:
+            raise ValueError(f"shard {self.file!r} is not the name of a file of the folder")
+        _check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -41,6 +47,15 @@ class Stored:
     pixels: int
     first_ms: int
     last_ms: int
+
+    def __post_init__(self):
+        if not self.bands or not all(isinstance(band, str) for band in self.bands):
+            raise ValueError(f"bands are {self.bands}, expected names")
+        if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
+            raise ValueError(f"dtype is {self.dtype!r}, expected one of imagery, such as uint16")
+        _check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
+        if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
+            raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class Dataset:
             raise ValueError(f"{file}: format version {table.get('version')}, expected {VERSION}")
         try:
             dataset = cls._from_table(path, table)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{file}: not the description of a data set ({error!r})") from None
         for split in SPLITS:
             for shard in dataset.shards[split]:
@@ -96,14 +111,21 @@ class Dataset:
 
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
+        sources = {name: Stored(**{**row, "bands": tuple(row["bands"])}) for name, row in table["sources"].items()}
+        normalisation = Normalisation.from_table(table["normalisation"])
+        for name, mean in normalisation.mean.items():
+            if mean.shape != (len(sources[name].bands),):
+                raise ValueError(f"source {name}: statistics are of {mean.shape}, expected {sources[name].bands}")
+        text = table["text"]
+        _check_counts("text", points=text["points"], width=text["width"])
         return cls(
             path,
-            {name: Stored(**{**row, "bands": tuple(row["bands"])}) for name, row in table["sources"].items()},
-            Normalisation.from_table(table["normalisation"]),
+            sources,
+            normalisation,
             {split: tuple(Shard(**row) for row in table["splits"][split]) for split in SPLITS},
-            text_points=int(table["text"]["points"]),
-            text_width=int(table["text"]["width"]),
-            text_model=str(table["text"]["model"]),
+            text_points=text["points"],
+            text_width=text["width"],
+            text_model=str(text["model"]),
         )
 
 
@@ -114,8 +136,7 @@ class Records(Sequence[Site]):
         self.dataset, self.split = dataset, split
         self.shards = dataset.shards[split]
         self.length = sum(shard.records for shard in self.shards)
-        paths = [str(dataset.path / shard.file) for shard in self.shards]
-        self.source = cast(Sequence[bytes], grain.sources.ArrayRecordDataSource(paths) if paths else [])
+        self.source = self._opened([dataset.path / shard.file for shard in self.shards])
         if len(self.source) != self.length:
             raise ValueError(
                 f"{dataset.path}: the {split} shards hold {len(self.source)} records, expected {self.length}"
@@ -127,20 +148,41 @@ class Records(Sequence[Site]):
     def __getitem__(self, index: SupportsIndex) -> Site:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Raises ValueError, naming the record, where it cannot be read."""
         where = f"{self.dataset.path}: {self.split} record {int(index)}"
+        if not 0 <= int(index) < self.length:
+            raise IndexError(f"{where}: there are {self.length}")  # which ends a loop over a Sequence
         try:
             blob = self.source[int(index)]
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{where}: cannot be read ({error})") from None
+            raise ValueError(f"{where}: cannot be read ({_one_line(error)})") from None
         return decode(blob, where)
+
+    def _opened(self, files: list[Path]) -> Sequence[bytes]:
+        """Raises ValueError, naming the shard, where one is not of ArrayRecord's format, or its index is broken."""
+        try:
+            return cast(Sequence[bytes], grain.sources.ArrayRecordDataSource([str(f) for f in files]) if files else [])
+        except (RuntimeError, ValueError) as error:
+            if len(files) == 1:
+                raise ValueError(f"{files[0]}: not a shard that can be read ({_one_line(error)})") from None
+            for file in files:
+                self._opened([file])
+            raise
 
 
 def _check_shard(path: Path, shard: Shard) -> None:
     file = path / shard.file
-    if Path(shard.file).name != shard.file:
-        raise ValueError(f"{path}: shard {shard.file!r} is not a file of the folder")
     if not file.is_file():
         raise ValueError(f"{file}: a shard of the data set is missing")
     if file.stat().st_size != shard.bytes:
         raise ValueError(
             f"{file}: {file.stat().st_size} bytes, expected {shard.bytes}: it was cut short or overwritten"
         )
+
+
+def _check_counts(where: str, **counts: int) -> None:
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(f"{where}: {name} is {count!r}, expected a count")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

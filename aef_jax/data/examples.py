@@ -66,11 +66,19 @@ class Choices:
 
 
 def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
-    """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover."""
+    """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover.
+
+    Raises ValueError, naming the site, where it is too small, its support period too short, or it has no input.
+    """
     side, (height, width) = config.data.tile_side, site.shape
     if min(height, width) < side:
         raise ValueError(f"site {site.name}: {height} x {width} pixels, expected at least one tile of {side} x {side}")
     support = site.support or _draw_support(site, config, rng)
+    if support[1] - support[0] < 2 * config.data.least_period_days * DAY_MS:
+        raise ValueError(
+            f"site {site.name}: its support period has {(support[1] - support[0]) / DAY_MS:g} days, expected at least"
+            f" {2 * config.data.least_period_days}, as each half must hold a valid period"
+        )
     return Place(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), support)
 
 
@@ -169,6 +177,10 @@ def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator
     """One of the tile's text points that are true of some of the support period, and which; absent where none is."""
     start, end = tile.text.period_ms.T
     points = np.flatnonzero((start < support[1]) & (end > support[0]))
+    if len(points) and tile.text.sentence.shape[1] != width:
+        raise ValueError(
+            f"site {tile.name}: sentence embeddings of {tile.text.sentence.shape[1]} numbers, expected {width}"
+        )
     if not len(points):
         absent = np.zeros(width, np.float32), np.zeros(2, np.int32), code_of(support)
         return Text(*absent, present=np.asarray(False)), None

@@ -1,6 +1,6 @@
 """Held-out examples: each clear frame of each tile once, always with the same draws; and what is to be beaten there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -63,11 +63,13 @@ def heldout_of_each(sites: Sequence[Site], held: Holdings, config: Config) -> li
     A site where no frame shows enough has none. Raises ValueError where that is so of all of them.
     """
     source, side = evaluated_source(held), config.data.tile_side
-    number = min(len(sites), config.training.heldout_sites)
-    chosen = [sites[int(index)] for index in np.linspace(0, len(sites) - 1, number)]
-    held = _with_all_frames(chosen, held, config)
+    indices = np.linspace(0, len(sites) - 1, min(len(sites), config.training.heldout_sites)).astype(int).tolist()
+    # read twice rather than kept: a site may be tens of megabytes
+    held = _with_all_frames((sites[index] for index in indices), held, config)
     examples = []
-    for number, site in enumerate(chosen):
+    for number, site in enumerate(sites[index] for index in indices):
+        if source.name not in site.series:
+            continue
         place = draw_place(site, config, np.random.default_rng([number]))
         tile = _tile(site, place.row, place.column, side, source, held)
         within = (tile.time_ms >= place.support[0]) & (tile.time_ms < place.support[1])
@@ -77,7 +79,7 @@ def heldout_of_each(sites: Sequence[Site], held: Holdings, config: Config) -> li
             examples.append(_example(site, tile, held, place, index, config, [number, 2]))
     if not examples:
         raise ValueError(
-            f"source {source.name}: no frame of the {len(chosen)} held-out sites has a share of valid pixels of at"
+            f"source {source.name}: no frame of the {len(indices)} held-out sites has a share of valid pixels of at"
             f" least {config.data.least_target_fraction}"
         )
     return examples
@@ -107,9 +109,9 @@ def _example(
     batch = draw_example(site, held, config, place, np.random.default_rng(seed), {source.name: time_ms})
     forecast = persistence(tile.between(*place.support), time_ms)
     batch = _around_target(batch, source, time_ms)._replace(shared_period=code_of(place.support))
-    labels = (
-        None if site.labels is None else site.labels[place.row : place.row + side, place.column : place.column + side]
-    )
+    labels = None
+    if site.labels is not None:  # a copy: a view would keep the whole record in memory
+        labels = site.labels[place.row : place.row + side, place.column : place.column + side].copy()
     return HeldoutExample(batch, forecast, time_ms, labels)
 
 
@@ -131,11 +133,11 @@ def _around_target(batch: Batch, source: Source, time_ms: int) -> Batch:
     return batch._replace(targets={**batch.targets, source.name: target})
 
 
-def _with_all_frames(sites: Sequence[Site], held: Holdings, config: Config) -> Holdings:
+def _with_all_frames(sites: Iterable[Site], held: Holdings, config: Config) -> Holdings:
     """Frame budgets that hold every frame of any support period."""
-    length = config.data.support_days * DAY_MS
     budgets = {source.name: 1 for source in held.input_sources}
     for site in sites:
+        length = site.support[1] - site.support[0] if site.support else config.data.support_days * DAY_MS
         for name in budgets.keys() & site.series.keys():
             times = site.series[name].time_ms
             within = np.searchsorted(times, times + length) - np.arange(len(times))

@@ -22,7 +22,7 @@ class DrawnFrames(NamedTuple):
     times: Int64[np.ndarray, "N"]
     """Epoch milliseconds of each; 0 where there is none."""
     kept: Int64[np.ndarray, "k"]
-    """Indices of the frames that were neither the target's nor dropped: those that the budget was spent on."""
+    """Indices of the frames that were neither the target's nor dropped."""
     taken: Int64[np.ndarray, "n"]
     """Indices of the frames within the budget: element i of `frames` is frame `taken[i]`."""
 
@@ -38,16 +38,15 @@ def draw_frames(
     """The teacher's frames, padded to the frame budget with absent ones.
 
     The target is not among them, nor any frame that was taken in the same instant. With `dropout` the source's
-    `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours). A frame that holds no
-    data anywhere in the tile is absent.
+    `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours); nor is it on a frame
+    that holds no data anywhere in the tile.
     """
     kept = np.arange(len(series.time_ms))
     if target is not None:
         kept = kept[series.time_ms != series.time_ms[target]]
     if dropout:
         kept = kept[rng.random(len(kept)) >= source.frame_drop]
-    over = len(kept) > source.frame_budget
-    taken = np.sort(rng.choice(kept, source.frame_budget, replace=False)) if over else kept
+    taken = _with_data(series, rng.permutation(kept), source.frame_budget)
     gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if source.line_gaps else None
     stored = series.chosen(taken)
     pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
@@ -56,9 +55,19 @@ def draw_frames(
         pixels[:, gap] = 0
     times = np.zeros(source.frame_budget, np.int64)
     times[: len(taken)] = stored.time_ms
-    present = np.zeros(source.frame_budget, bool)
-    present[: len(taken)] = there(stored).any(axis=(1, 2, 3))
+    present = np.arange(source.frame_budget) < len(taken)
     return DrawnFrames(Frames(pixels, timecode(times).astype(np.float32), present), times, kept, taken)
+
+
+def _with_data(series: Series, order: Int64[np.ndarray, "k"], most: int) -> Int64[np.ndarray, "n"]:
+    """The first frames of an order, up to so many, that hold any data; in the order of their times."""
+    taken = []
+    for index in order.tolist():
+        if len(taken) == most:
+            break
+        if there(series.chosen(slice(index, index + 1))).any():
+            taken.append(index)
+    return np.array(sorted(taken), np.int64)
 
 
 def line_gap(height: int, width: int, rng: np.random.Generator) -> Bool[np.ndarray, "H W"]:

@@ -2,8 +2,7 @@
 
 Tensors are named `sentinel2/pixels`, `.../valid`, `.../time_ms`, `.../metadata` for each source, and `text/row`,
 `.../column`, `.../period_ms`, `.../sentence`, and `labels/map` where there are labels; the blob's own metadata say the
-rest as JSON. What is the same all over a
-site (a month's weather) is stored as one pixel.
+rest as JSON. What is the same all over a site (a month's weather) is stored as one pixel.
 """
 
 import json
@@ -30,6 +29,12 @@ DTYPES = {
     "F64": np.float64,
 }
 """Number types by their names in safetensors: those of imagery."""
+
+FACT_DTYPES = (np.float32, np.float64)
+MOST_PIXELS = 2**15
+"""Of a site's side: what a blob says of its size, where a pixel stands for all, is bounded by nothing else."""
+LATEST_MS = 253_402_300_800_000
+"""The year 10000, of which numbers that are no time fall short seldom."""
 
 TEXT = "text"
 LABELS = "labels/map"
@@ -68,7 +73,7 @@ def decode(blob: bytes, where: str) -> Site:
     try:
         tensors, about = _views(blob)
         site = _site(tensors, about)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {error})") from None
     try:
         check(site)
@@ -79,40 +84,75 @@ def decode(blob: bytes, where: str) -> Site:
 
 def check(site: Site) -> None:
     """Raises ValueError, naming site and source, where arrays do not belong together or times are not in order."""
+    where = f"site {site.name}"
     if not site.series:
-        raise ValueError(f"site {site.name}: it has no source, expected at least one")
+        raise ValueError(f"{where}: it has no source, expected at least one")
+    if len(site.shape) != 2 or not all(1 <= side <= MOST_PIXELS for side in site.shape):
+        raise ValueError(f"{where}: its grid is {site.shape}, expected 1 to {MOST_PIXELS} rows and columns")
+    if not np.isfinite(site.transform).all():
+        raise ValueError(f"{where}: its transform is {site.transform}, expected six numbers")
     if site.support and site.support[0] >= site.support[1]:
-        raise ValueError(f"site {site.name}: its support period {site.support} ends before it begins")
+        raise ValueError(f"{where}: its support period {site.support} ends before it begins")
     for name, series in site.series.items():
-        where = f"site {site.name}, source {name}"
-        frames, grid = len(series.time_ms), site.shape
-        if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
-            raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
-        if series.valid.dtype != bool or series.valid.shape not in (series.pixels.shape, (frames, *grid, 1)):
-            raise ValueError(
-                f"{where}: the valid-pixel mask is {series.valid.dtype} {series.valid.shape}, expected bool of"
-                f" {(frames, *grid, 1)} or one for each band"
-            )
-        if series.metadata.ndim != 2 or len(series.metadata) != frames:
-            raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'facts')}")
-        if series.time_ms.dtype != np.int64:
-            raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected int64 epoch milliseconds")
-        backwards = np.flatnonzero(np.diff(series.time_ms) < 0)
-        if len(backwards):
-            raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
-    if site.labels is not None and site.labels.shape != site.shape:
-        raise ValueError(f"site {site.name}: its labels have shape {site.labels.shape}, expected {site.shape}")
-    _check_text(site)
+        _check_arrays(f"{where}, source {name}", series, site.shape)
+        _check_frames(f"{where}, source {name}", series)
+    if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype != np.uint8):
+        raise ValueError(
+            f"{where}: its labels are {site.labels.dtype} {site.labels.shape}, expected uint8 of {site.shape}"
+        )
+    _check_text(f"{where}, source {TEXT}", site.text, site.shape)
 
 
-def _check_text(site: Site) -> None:
-    text, (height, width) = site.text, site.shape
-    where = f"site {site.name}, source {TEXT}"
-    lengths = {len(getattr(text, field)) for field in TEXT_FIELDS} | ({len(text.words)} if text.words else set())
-    if len(lengths) > 1 or text.sentence.ndim != 2 or text.period_ms.shape[1:] != (2,):
-        raise ValueError(f"{where}: rows, columns, periods and sentences do not have one length")
-    if len(text) and not ((text.row >= 0) & (text.row < height) & (text.column >= 0) & (text.column < width)).all():
-        raise ValueError(f"{where}: a point lies outside of the site's {height} x {width} pixels")
+def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
+    frames = len(series.time_ms)
+    if series.pixels.dtype not in DTYPES.values():
+        raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
+    if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
+        raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
+    if series.valid.dtype != bool or series.valid.shape not in (series.pixels.shape, (frames, *grid, 1)):
+        raise ValueError(
+            f"{where}: the valid-pixel mask is {series.valid.dtype} {series.valid.shape}, expected bool of"
+            f" {(frames, *grid, 1)} or one for each band"
+        )
+    if series.metadata.ndim != 2 or len(series.metadata) != frames:
+        raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'facts')}")
+    if series.time_ms.shape != (frames,) or series.time_ms.dtype != np.int64:
+        raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected int64 epoch milliseconds")
+
+
+def _check_frames(where: str, series: Series) -> None:
+    backwards = np.flatnonzero(series.time_ms[1:] < series.time_ms[:-1])
+    if len(backwards):
+        raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
+    if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
+        raise ValueError(f"{where}: frames have times that are no epoch milliseconds of this age")
+    if series.metadata.dtype not in FACT_DTYPES or not np.isfinite(series.metadata).all():
+        raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers")
+    if series.no_data is not None and (isinstance(series.no_data, bool) or not isinstance(series.no_data, int | float)):
+        raise ValueError(f"{where}: no data is {series.no_data!r}, expected a number")
+
+
+def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
+    expected = {"row": (len(text),), "column": (len(text),), "period_ms": (len(text), 2)}
+    for field, shape in expected.items():
+        numbers: np.ndarray = getattr(text, field)
+        if numbers.shape != shape or numbers.dtype != np.int64:
+            raise ValueError(f"{where}: {field} is {numbers.dtype} {numbers.shape}, expected int64 of {shape}")
+    if text.sentence.ndim != 2 or len(text.sentence) != len(text) or text.sentence.dtype != np.float32:
+        raise ValueError(
+            f"{where}: sentence is {text.sentence.dtype} {text.sentence.shape}, expected float32 of"
+            f" {(len(text), 'numbers')}"
+        )
+    if len(text.words) not in (0, len(text)):
+        raise ValueError(f"{where}: words are of {len(text.words)} points, expected {len(text)} or none")
+    if not np.isfinite(text.sentence).all():
+        raise ValueError(f"{where}: a sentence embedding holds what is no number")
+    if not ((text.row >= 0) & (text.row < grid[0]) & (text.column >= 0) & (text.column < grid[1])).all():
+        raise ValueError(f"{where}: a point lies outside of the site's {grid[0]} x {grid[1]} pixels")
+    if not (text.period_ms[:, 0] < text.period_ms[:, 1]).all():
+        raise ValueError(f"{where}: a point's period ends before it begins")
+    if len(text) and not -LATEST_MS < text.period_ms.min() <= text.period_ms.max() < LATEST_MS:
+        raise ValueError(f"{where}: a point's period is not one in epoch milliseconds of this age")
 
 
 def _stored(array: np.ndarray) -> np.ndarray:
@@ -121,7 +161,7 @@ def _stored(array: np.ndarray) -> np.ndarray:
 
 
 def _site(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Site:
-    height, width = (int(length) for length in about["shape"])
+    height, width = (_whole(length) for length in about["shape"])
     a, b, c, d, e, f = (float(number) for number in about["transform"])
     series = {}
     for name in sorted({key.rsplit("/", 1)[0] for key in tensors if key != LABELS} - {TEXT}):
@@ -130,13 +170,20 @@ def _site(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Site:
             frames, *_, last = fields[field].shape
             fields[field] = np.broadcast_to(fields[field], (frames, height, width, last))
         series[name] = Series(**fields, no_data=about["no_data"].get(name))
-    support = about["support"] and (int(about["support"][0]), int(about["support"][1]))
+    support = about["support"] and (_whole(about["support"][0]), _whole(about["support"][1]))
     transform = (a, b, c, d, e, f)
     site = Site(str(about["name"]), series, str(about["crs"]), transform, support or None, labels=tensors.get(LABELS))
     if f"{TEXT}/row" in tensors:
         fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
         site = replace(site, text=TextPoints(**fields, words=tuple(str(words) for words in about.get("words", ()))))
     return site
+
+
+def _whole(number: Any) -> int:
+    """Of what JSON gave. Raises TypeError where it is no whole number."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{number!r} is not a whole number")
+    return number
 
 
 def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -152,8 +199,8 @@ def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     about = json.loads(header.pop("__metadata__")["site"])
     tensors = {}
     for name, entry in header.items():
-        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(int(axis) for axis in entry["shape"])
-        begin, end = (start + int(offset) for offset in entry["data_offsets"])
+        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(_whole(axis) for axis in entry["shape"])
+        begin, end = (start + _whole(offset) for offset in entry["data_offsets"])
         if not start <= begin <= end <= len(blob) or min(shape, default=0) < 0:
             raise ValueError(f"tensor {name} would lie beyond its end")
         if math.prod(shape) * dtype.itemsize != end - begin:

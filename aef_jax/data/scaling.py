@@ -76,7 +76,13 @@ class Normalisation:
     def from_table(cls, table) -> "Normalisation":
         """What `as_table` gave. Raises TypeError, KeyError, ValueError or AttributeError where it is something else."""
         mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
-        return cls(mean, {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()})
+        deviation = {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()}
+        for name in mean:
+            if mean[name].shape != deviation[name].shape or np.isinf([mean[name], deviation[name]]).any():
+                raise ValueError(f"source {name}: means and deviations are not numbers of the same bands")
+            if (deviation[name] <= 0).any():
+                raise ValueError(f"source {name}: deviations are {deviation[name].tolist()}, expected all above 0")
+        return cls(mean, deviation)
 
     def save(self, path: Path) -> None:
         with replacing(path) as temporary:

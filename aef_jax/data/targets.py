@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from aef_jax.data.scaling import Normalisation
+from aef_jax.data.scaling import Normalisation, there
 from aef_jax.data.site import Period, Series
 from configs.batch import Target
 from configs.run import Config
@@ -13,11 +13,14 @@ from configs.timecode import DAY_MS, period_code, relative_timecode
 
 def choose_target(source: Source, series: Series, config: Config, rng: np.random.Generator) -> int | None:
     """Index of the frame to reconstruct, among those that show enough; None where none does."""
-    share = series.valid.mean(axis=(1, 2, 3))
     # what is only a target may be as sparse as a lidar's shots
     least = config.data.least_target_fraction if source.is_input else 0
-    shown = np.flatnonzero((share > 0) & (share >= least))
-    return int(rng.choice(shown)) if len(shown) else None
+    for index in rng.permutation(len(series.time_ms)).tolist():
+        frame = series.chosen(slice(index, index + 1))
+        share = (frame.valid & there(frame)).mean()
+        if share > 0 and share >= least:
+            return index
+    return None
 
 
 def make_target(
@@ -81,7 +84,14 @@ def code_of(period: Period) -> Float32[np.ndarray, "2K"]:
 
 
 def metadata_code(source: Source, facts: Float[np.ndarray, "F"]) -> Float32[np.ndarray, "M"]:
-    """What a decoder is told: sine and cosine of an angle in degrees, -1 or +1 for a binary fact (ours)."""
+    """What a decoder is told: sine and cosine of an angle in degrees, -1 or +1 for a binary fact (ours).
+
+    Raises ValueError where there is another number of facts than the source has.
+    """
+    if len(facts) != len(source.metadata):
+        raise ValueError(
+            f"source {source.name}: a frame has {len(facts)} facts, expected {[fact.name for fact in source.metadata]}"
+        )
     code = []
     for fact, value in zip(source.metadata, facts, strict=True):
         if fact.kind == "angle":

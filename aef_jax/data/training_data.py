@@ -53,18 +53,21 @@ def sample_data(config: Config, whole: Site, split: Split, normalisation: Normal
 
 
 def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation | None = None) -> TrainingData:
-    """The records of a folder; without held-out ones there is nothing to evaluate on."""
+    """The records of a folder; without held-out ones there is nothing to evaluate on.
+
+    Raises ValueError where they do not fit the config.
+    """
     normalisation = normalisation or dataset.normalisation
-    seen = {name for name, stored in dataset.sources.items() if stored.valid_pixels}
-    sources = _in_use(config, seen, f"data set {dataset.path}")
+    # a continuous source of which no training record shows a pixel has no statistics, and cannot be trained on
+    classes = {source.name for source in config.sources if source.kind == "classes"}
+    shown = {name for name, stored in dataset.sources.items() if stored.valid_pixels}
+    sources = _in_use(config, shown & (classes | normalisation.mean.keys()), f"data set {dataset.path}")
     for source in sources:
         if dataset.sources[source.name].bands != tuple(band.name for band in source.bands):
             raise ValueError(
                 f"data set {dataset.path}, source {source.name}: its bands are"
                 f" {list(dataset.sources[source.name].bands)}, expected {[band.name for band in source.bands]}"
             )
-    # a continuous source that only held-out records show has no statistics, and cannot be trained on
-    sources = tuple(s for s in sources if s.kind == "classes" or s.name in normalisation.mean)
     held = Holdings(sources, normalisation, dataset.text_width if config.has_text and config.objective.text else 0)
     if held.text_width not in (0, config.model.text_width):
         raise ValueError(
@@ -72,6 +75,8 @@ def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation 
             f" takes {config.model.text_width}: set --model.text_width {held.text_width}"
         )
     training, heldout = dataset.records("training"), dataset.records("heldout")
+    if not len(training):
+        raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
     kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
     return TrainingData(training, kinds, held, (heldout if len(heldout) else training)[0], heldout)
 
@@ -96,5 +101,5 @@ def _in_use(config: Config, names: set[str], where: str) -> tuple[Source, ...]:
     sources = tuple(source for source in config.decoded_sources if source.name in names)
     if not any(source.is_input for source in sources):
         inputs = [source.name for source in config.input_sources]
-        raise ValueError(f"{where}: it holds {sorted(names)}, expected some of the inputs {inputs}")
+        raise ValueError(f"{where}: it shows pixels of {sorted(names)}, expected some of the inputs {inputs}")
     return sources

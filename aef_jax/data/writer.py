@@ -1,7 +1,7 @@
 """Writing a training set, record by record: memory holds one record, and the folder appears whole or not at all."""
 
 import json
-import os
+import secrets
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,7 @@ class DatasetWriter:
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path, self.text_model = path, text_model
         self.sources = {source.name: source for source in sources}
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         self.statistics = Statistics(sources)
         self.stored: dict[str, Stored] = {}
         self.shards = OpenShards(self.temporary, shard_bytes)
@@ -46,18 +46,19 @@ class DatasetWriter:
 
     def add(self, site: Site, split: Split = "training") -> None:
         """Raises ValueError, naming site and source, where the site cannot be a record beside those before."""
-        for name, series in site.series.items():
-            self.stored[name] = self._taken_in(site, name, series)
-        if len(site.text):
-            width = site.text.sentence.shape[1]
-            if self.text_width not in (0, width):
-                raise ValueError(
-                    f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
-                )
-            self.text_points, self.text_width = self.text_points + len(site.text), width
+        blob = encode(site)
+        stored = {name: self._taken_in(site, name, series) for name, series in site.series.items()}
+        width = site.text.sentence.shape[1] if len(site.text) else self.text_width
+        if self.text_width not in (0, width):
+            raise ValueError(
+                f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
+            )
+        # whatever is wrong has been told by now: a site that is refused has left no trace
+        self.shards.write(split, blob)
         if split == "training":
             self.statistics.add(site)
-        self.shards.write(split, encode(site))
+        self.stored |= stored
+        self.text_points, self.text_width = self.text_points + len(site.text), width
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
