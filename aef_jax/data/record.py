@@ -74,11 +74,11 @@ def decode(blob: bytes, where: str) -> Site:
         tensors, about = _views(blob)
         site = _site(tensors, about)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {error})") from None
+        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {_sentence(error)})") from None
     try:
         check(site)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        raise ValueError(f"{where}: {_sentence(error)}") from None
     return site
 
 
@@ -105,7 +105,7 @@ def check(site: Site) -> None:
 
 def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
     frames = len(series.time_ms)
-    if series.pixels.dtype not in DTYPES.values():
+    if series.pixels.dtype.newbyteorder("=") not in DTYPES.values():
         raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
     if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
         raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
@@ -153,6 +153,11 @@ def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
         raise ValueError(f"{where}: a point's period ends before it begins")
     if len(text) and not -LATEST_MS < text.period_ms.min() <= text.period_ms.max() < LATEST_MS:
         raise ValueError(f"{where}: a point's period is not one in epoch milliseconds of this age")
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, in which a hostile blob may have a say."""
+    return " ".join(str(error).split())[:400]
 
 
 def _stored(array: np.ndarray) -> np.ndarray:
