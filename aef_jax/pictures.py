@@ -21,7 +21,7 @@ TRUE_COLOUR = ("B4", "B3", "B2")
 """Red, green and blue, as Sentinel-2 and Landsat both number them."""
 
 _PIXEL_M = 10
-_GAMMA = 0.7  # brightens shadows and dark forest
+GAMMA = 0.7  # brightens shadows and dark forest
 _NOTHING = "0.82"  # a light grey: no observation there
 
 
@@ -52,7 +52,7 @@ def principal_colours(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.nda
     variances, axes = variances[:-4:-1], axes[:, :-4:-1]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(3)])
     colours = np.full((*field.shape[:2], 3), np.nan, np.float32)
-    colours[there] = _stretch(vectors @ axes, *np.percentile(vectors @ axes, [2, 98], axis=0))
+    colours[there] = stretch(vectors @ axes, *np.percentile(vectors @ axes, [2, 98], axis=0))
     return colours, variances / max(np.square(vectors).sum(axis=1).mean(), np.finfo(float).tiny)
 
 
@@ -70,7 +70,12 @@ def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = 
     axes.set_title(title, fontsize=12, loc="left", pad=20)
     told = ", ".join(f"{name} {share:.0%}" for name, share in zip(("red", "green", "blue"), shares, strict=True))
     axes.text(0, 1.012, f"first three principal components; variance: {told}", transform=axes.transAxes, fontsize=9)
-    _save(figure, path)
+    save_png(figure, path)
+
+
+def has_true_colour(source: Source) -> bool:
+    scalings = {band.name: band.scaling for band in source.bands}
+    return all(scalings.get(name) == "log1p" for name in TRUE_COLOUR)
 
 
 def true_colour(
@@ -80,10 +85,10 @@ def true_colour(
 
     Raises ValueError where the source has no bands B4, B3 and B2 of scaling log1p, the optical sources' own.
     """
-    scalings = {band.name: band.scaling for band in source.bands}
-    if any(scalings.get(name) != "log1p" for name in TRUE_COLOUR):
-        raise ValueError(f"source {source.name}: bands are {list(scalings)}, expected the optical {list(TRUE_COLOUR)}")
-    chosen = [list(scalings).index(name) for name in TRUE_COLOUR]
+    names = [band.name for band in source.bands]
+    if not has_true_colour(source):
+        raise ValueError(f"source {source.name}: bands are {names}, expected the optical {list(TRUE_COLOUR)}")
+    chosen = [names.index(name) for name in TRUE_COLOUR]
     mean, deviation = (table[source.name][chosen] for table in (normalisation.mean, normalisation.deviation))
     return np.expm1(pixels[..., chosen] * deviation + mean)
 
@@ -105,7 +110,7 @@ def write_reconstructions_png(
         clear = row.valid.all(axis=-1)
         limits = np.percentile(target[clear] if clear.any() else target.reshape(-1, 3), [2, 98], axis=0)
         for axis, picture in zip(axes, (target, made), strict=False):
-            axis.imshow(_stretch(picture, *limits) ** _GAMMA, interpolation="nearest")
+            axis.imshow(stretch(picture, *limits) ** GAMMA, interpolation="nearest")
         axes[0].imshow(np.full(clear.shape, 0.82), alpha=0.6 * ~clear, cmap="gray", vmin=0, vmax=1)
         if not clear.all():
             axes[0].contourf(~clear, levels=[0.5, 1.5], colors="none", hatches=["////"])
@@ -120,7 +125,7 @@ def write_reconstructions_png(
         ScalarMappable(errors_norm, "magma"), ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.02
     )
     bar.set_label("mean absolute error over the bands, in standard deviations; grey: not compared", fontsize=9)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -169,7 +174,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
         panel.legend(frameon=False, fontsize=9)
     for panel in panels[count:]:
         panel.remove()
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def _by_step(records: list[dict], kind: str) -> list[dict]:
@@ -221,10 +226,12 @@ def _error(row: Reconstruction) -> Float[np.ndarray, "H W"]:
     return np.where(counted > 0, error / np.maximum(counted, 1), np.nan)
 
 
-def _stretch(values: Float[np.ndarray, "*N 3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]):
+def stretch(values: Float[np.ndarray, "*N 3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]):
+    """Values between `low` and `high`, as numbers from 0 to 1."""
     return np.clip((values - low) / np.maximum(high - low, 1e-9), 0, 1)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_png(figure: Figure, path: Path) -> None:
+    """Whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")

@@ -8,6 +8,7 @@ from pathlib import Path
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.examples import Holdings
 from aef_jax.data.heldout import HeldoutExample, heldout_examples, heldout_of_each
+from aef_jax.data.pipeline import HostExamples
 from aef_jax.data.sample import Split, load_sample, split_sample
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
@@ -45,8 +46,7 @@ def open_data(config: Config, normalisation: Normalisation | None = None) -> Tra
 
 def sample_data(config: Config, whole: Site, split: Split, normalisation: Normalisation | None = None) -> TrainingData:
     """A site's years, part of them held out."""
-    sources = _in_use(config, set(split.heldout.series), f"site {split.heldout.name}")
-    held = Holdings(sources, normalisation or normalisation_of([split.training], sources))
+    held = _sample_holdings(config, split, normalisation)
     times = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
     heldout = {kind: heldout_examples(split.heldout, held, ms, config) for kind, ms in times.items()}
     return TrainingData((split.training,), heldout, held, whole)
@@ -57,6 +57,31 @@ def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation 
 
     Raises ValueError where they do not fit the config.
     """
+    held = _holdings(config, dataset, normalisation)
+    training, heldout = dataset.records("training"), dataset.records("heldout")
+    kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
+    return TrainingData(training, kinds, held, (heldout if len(heldout) else training)[0], heldout)
+
+
+def open_examples(config: Config) -> HostExamples:
+    """All examples of a run, as one host would read them, and nothing of what it is evaluated on.
+
+    Raises ValueError as `open_data` does.
+    """
+    if not config.data.path:
+        split = split_sample(load_sample())
+        return HostExamples((split.training,), _sample_holdings(config, split, None), config)
+    dataset = Dataset.open(Path(config.data.path))
+    return HostExamples(dataset.records("training"), _holdings(config, dataset, None), config)
+
+
+def _sample_holdings(config: Config, split: Split, normalisation: Normalisation | None) -> Holdings:
+    sources = _in_use(config, set(split.heldout.series), f"site {split.heldout.name}")
+    return Holdings(sources, normalisation or normalisation_of([split.training], sources))
+
+
+def _holdings(config: Config, dataset: Dataset, normalisation: Normalisation | None) -> Holdings:
+    """What every example of a data set holds. Raises ValueError where it does not fit the config."""
     normalisation = normalisation or dataset.normalisation
     # a continuous source of which no training record shows a pixel has no statistics, and cannot be trained on
     classes = {source.name for source in config.sources if source.kind == "classes"}
@@ -74,11 +99,9 @@ def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation 
             f"data set {dataset.path}: its sentence embeddings have {held.text_width} numbers, the model's text head"
             f" takes {config.model.text_width}: set --model.text_width {held.text_width}"
         )
-    training, heldout = dataset.records("training"), dataset.records("heldout")
-    if not len(training):
+    if not sum(shard.records for shard in dataset.shards["training"]):
         raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
-    kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
-    return TrainingData(training, kinds, held, (heldout if len(heldout) else training)[0], heldout)
+    return held
 
 
 def find_site(config: Config, name: str | None) -> Site:
