@@ -1,0 +1,16 @@
+"""A program that writes a data set and never comes to its end."""
+
+import sys
+import time
+from pathlib import Path
+
+from small_dataset import small_sites
+from small_site import CONFIG
+
+from aef_jax.data.writer import DatasetWriter
+
+with DatasetWriter(Path(sys.argv[1]), CONFIG.decoded_sources, shard_bytes=1) as writer:
+    for site in small_sites(3):
+        writer.add(site)
+    print("in the middle", flush=True)
+    time.sleep(600)
