@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, UInt8
-from sklearn.linear_model import RidgeClassifier
-from sklearn.preprocessing import StandardScaler
+from jaxtyping import Float32, Float64, UInt8
 
 RIDGE = 1e-3
 """Next to nothing: least squares that do not fail on features that depend on each other."""
@@ -19,6 +17,10 @@ def probe_score(
     A place is one of the sequences' elements: pixels of one place never lie on both sides. Classes weigh alike in the
     fit (ours), and those that the seen half lacks are not asked for.
     """
+    # imported here: loading it takes seconds, and most runs have no labels
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.preprocessing import StandardScaler
+
     order = np.random.default_rng(seed).permutation(len(features))
     seen, asked = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :]
     x_seen, x_asked = (np.concatenate([_flat(features[i]) for i in half]) for half in (seen, asked))
@@ -33,5 +35,5 @@ def probe_score(
     return float(np.mean(right))
 
 
-def _flat(features: Float32[np.ndarray, "H W D"]) -> Float32[np.ndarray, "n D"]:
-    return features.reshape(-1, features.shape[-1])
+def _flat(features: Float32[np.ndarray, "H W D"]) -> Float64[np.ndarray, "n D"]:
+    return features.reshape(-1, features.shape[-1]).astype(np.float64)

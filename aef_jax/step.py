@@ -104,7 +104,9 @@ def _gradients(
     if number == 1:
         return of((batch, noise))
     # each part takes every n-th sequence, and so some of each device's
-    parts = jax.tree.map(lambda x: jnp.swapaxes(x.reshape(-1, number, *x.shape[1:]), 0, 1), (batch, noise))
+    parts = jax.tree.map(
+        lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), (batch, noise)
+    )
     first = of(jax.tree.map(lambda x: x[0], parts))
     rest = jax.tree.map(lambda x: x[1:], parts)
     unroll = config.model.block_loop == "unroll"  # a loop costs XLA's CPU backend dear

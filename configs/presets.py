@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from configs.model import ModelConfig
 from configs.run import Config
-from configs.sources import SOURCES
+from configs.sources import LANDSAT, SENTINEL1, SENTINEL2, SOURCES
 from configs.training import DataConfig, TrainingConfig
 
 PAPER = Config()
@@ -37,7 +37,12 @@ SMALL = replace(
 
 TINY = replace(
     PAPER,
-    sources=(replace(SOURCES[0], frame_budget=16), *SOURCES[1:]),
+    sources=(
+        replace(SENTINEL2, frame_budget=16),
+        replace(LANDSAT, frame_budget=8),
+        replace(SENTINEL1, frame_budget=8),
+        *SOURCES[3:],
+    ),
     model=ModelConfig(
         d_precision=16,
         d_exchange=32,

@@ -39,7 +39,7 @@ BRIEF: Config = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=STEPS, warmup_steps=2, learning_rate=1e-2, batch=2, evaluate_every=STEPS, checkpoint_every=STEPS // 2
+        steps=STEPS, warmup_steps=2, learning_rate=1e-2, batch=2, evaluate_every=STEPS, checkpoint_every=STEPS // 2, skipped_in_a_row=3
     ),
     # few frames to evaluate with, and few of them clear enough
     data=DataConfig(tile_side=32, support_days=120, least_target_fraction=0.98),
@@ -101,16 +101,15 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     """`BRIEF`, trained on the sample cube in this process."""
     if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
         pytest.skip("the sample cube is not installed: pip install aef[sample]")
-    from aef_jax.data.sample import load_sample, split_sample
+    from aef_jax.data.training_data import open_data
     from aef_jax.train import train
 
     folder = tmp_path_factory.mktemp("trained")
     config_file = folder / "brief.json"
     config_file.write_text(to_json(BRIEF))
     run = RunFolder(folder / "run")
-    whole = load_sample()
     with _applied(compiler_settings):
-        assert train(BRIEF, run, whole, split_sample(whole)) == STEPS
+        assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     environment = {name.upper(): str(value) for name, value in compiler_settings.items()}
     one_device = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
     return Training(config_file, run, {**os.environ, **environment, **one_device})

@@ -3,19 +3,20 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_site import CONFIG, small_site
+from small_site import CONFIG, small_stream
 
-from aef_jax.data.pipeline import training_batches
 from aef_jax.sharding import batch_sharding, make_mesh, to_devices
 from aef_jax.step import init_state, learning_rate, make_train_step
-from configs.training import TrainingConfig
+from configs.training import ObjectiveConfig, TrainingConfig
 
 from .conftest import BRIEF
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
+SILENT = ObjectiveConfig(noise=False)
 COURSE = TrainingConfig(steps=100, warmup_steps=10, learning_rate=2e-3)
 
 
@@ -31,17 +32,24 @@ def test_without_a_warm_up_the_course_begins_at_its_peak():
     assert [float(schedule(step)) for step in (0, 50, 100)] == pytest.approx([2e-3, 1e-3, 0])
 
 
-def test_several_sources_are_learned_together_by_a_step_that_compiles_once():
-    """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
+@pytest.fixture(scope="module")
+def several():
+    """Several sources, two batches on the devices, and the step."""
     config = replace(
         BRIEF,
         sources=CONFIG.sources,
+        model=replace(BRIEF.model, text_width=CONFIG.model.text_width),
         data=CONFIG.data,
-        training=replace(BRIEF.training, steps=30, warmup_steps=1, learning_rate=3e-2),
+        training=replace(BRIEF.training, steps=30, warmup_steps=1, learning_rate=3e-2, batch=4),
     )
     mesh = make_mesh(config.mesh)
-    batches = training_batches(small_site(), config)
-    first, second = (to_devices(next(batches), mesh) for _ in range(2))
+    batches = small_stream(config)
+    return config, mesh, [to_devices(next(batches), mesh) for _ in range(2)]
+
+
+def test_several_sources_are_learned_together_by_a_step_that_compiles_once(several):
+    """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
+    config, mesh, (first, second) = several
     assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
     assert {leaf.sharding for leaf in jax.tree.leaves(first)} == {batch_sharding(mesh)}
 
@@ -58,3 +66,47 @@ def test_several_sources_are_learned_together_by_a_step_that_compiles_once():
     for source in ("sentinel2", "landsat", "sentinel1", "glo30", "nlcd"):
         assert f"reconstruction/{source}" in history[0]
         assert history[0][f"reconstruction/{source}"] > 0
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
+    """Neither parameters nor moments nor the course of the learning rate; the next step is as if it had not been."""
+    config, mesh, (first, second) = several
+    step = make_train_step(config, mesh)
+    poison = first.targets["sentinel2"]._replace(pixels=first.targets["sentinel2"].pixels * jnp.nan)
+    poisoned = first._replace(targets={**first.targets, "sentinel2": poison})
+
+    state, _ = step(init_state(config, mesh), second)
+    before = jax.device_get(state)
+    after, terms = step(state, poisoned)
+    assert not np.isfinite(terms["loss"])
+    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 1)
+    after_host = jax.device_get(after)
+    assert _same(after_host.params, before.params)
+    assert _same(after_host.optimizer.inner_state, before.optimizer.inner_state)
+    assert int(after.step) == int(before.step) + 1
+
+    _, terms = step(after, second)
+    assert np.isfinite(terms["loss"])
+    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 0)
+    assert float(terms["learning_rate"]) == pytest.approx(float(learning_rate(config.training)(1)))
+
+
+def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
+    """Of four sequences in two parts: the gradient is the mean of those of the first and third, second and fourth."""
+    config, mesh, (batch, _) = several
+    whole = replace(config, training=replace(config.training, clip_norm=1e9))
+    in_parts = replace(whole, training=replace(whole.training, accumulate=2), objective=SILENT)
+    whole = replace(whole, objective=SILENT)
+    of_two = replace(whole, training=replace(whole.training, batch=2))
+    parts = [jax.tree.map(lambda x, k=k: x[k::2], batch) for k in range(2)]
+
+    _, together = make_train_step(in_parts, mesh)(init_state(in_parts, mesh), batch)
+    alone = [make_train_step(of_two, mesh)(init_state(of_two, mesh), part)[1] for part in parts]
+    for name in ("loss", "reconstruction/sentinel2", "consistency", "uniformity"):
+        assert float(together[name]) == pytest.approx(np.mean([float(terms[name]) for terms in alone]), rel=1e-5)
+    norms = [float(terms["gradient_norm"]) for terms in alone]
+    assert max(norms) / 2 < float(together["gradient_norm"]) <= np.mean(norms) * (1 + 1e-5)
+
+
+def _same(one, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))

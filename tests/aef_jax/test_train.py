@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,13 @@ from refusals import told
 
 from aef_jax import cli
 from aef_jax.checkpoint import Checkpointer, restore_params, save_params
-from aef_jax.data.sample import load_sample, split_sample
+from aef_jax.data.training_data import open_data
+from aef_jax.profile import Profile, parse_steps
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import make_mesh
-from aef_jax.step import abstract_state
+from aef_jax.step import abstract_state, init_state
 from aef_jax.train import train
+from configs.io import from_json
 from configs.sources import SENTINEL1
 
 from .conftest import BRIEF, STEPS
@@ -56,8 +59,9 @@ def _assert_same_numbers(ours, theirs) -> None:
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs)))
 
 
-def _assert_same_losses(run: RunFolder, other: RunFolder) -> None:
-    ours, theirs = ([(r["step"], r["kind"], r.get("loss")) for r in _records(each)] for each in (run, other))
+def _assert_same_metrics(run: RunFolder, other: RunFolder) -> None:
+    """All that does not depend on the clock, to the bit."""
+    ours, theirs = ([r for r in _records(each) if r["kind"] != "speed"] for each in (run, other))
     assert ours == theirs
 
 
@@ -78,14 +82,24 @@ def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(
     assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
     terms = {"loss", "reconstruction", "reconstruction/sentinel2", "uniformity", "consistency"}
     for record in trained:
-        assert terms | {"gradient_norm", "learning_rate", "frames_per_second"} <= set(record)
+        assert terms | {"gradient_norm", "learning_rate", "skipped"} <= set(record)
         assert np.isfinite([value for name, value in record.items() if name != "kind"]).all()
     assert trained[0]["learning_rate"] == 0
     assert trained[2]["learning_rate"] == pytest.approx(BRIEF.training.learning_rate)
-    heldout = [record for record in records if record["kind"] != "train"]
+    speed = [record for record in records if record["kind"] == "speed"]
+    assert [record["step"] for record in speed] == list(range(1, STEPS + 1))
+    for record in speed:
+        assert record["frames_per_second"] > 0
+        assert record["sequences_per_second"] > 0
+        assert record["flops_per_second"] > 0
+        assert 0 <= record["waiting_for_data"] < 1
+        assert "mfu" not in record, "nobody knows the peak of a CPU"
+    heldout = [record for record in records if record["kind"].startswith("heldout")]
     assert [(record["kind"], record["step"]) for record in heldout] == [("heldout", STEPS), ("heldout_dates", STEPS)]
     for record in heldout:
         assert record["l1/sentinel2"] > 0
+        assert record["reconstruction"] == record["reconstruction/sentinel2"] > 0
+        assert 0 < record["collapse"] <= 1
         assert record["l1_mean/sentinel2"] > 0
         assert record["l1_persistence/sentinel2"] > 0
 
@@ -93,10 +107,9 @@ def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(
 def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(training, tmp_path):
     """The metrics of the lost steps are there already; they are written anew, not twice."""
     run = training.copied(tmp_path / "killed", MIDWAY)
-    whole = load_sample()
-    assert train(BRIEF, run, whole, split_sample(whole)) == STEPS
+    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     _assert_same_params(run, training.run)
-    _assert_same_losses(run, training.run)
+    _assert_same_metrics(run, training.run)
 
 
 def test_ctrl_c_saves_the_state_and_the_command_that_is_told_goes_on_to_the_same_end(training, tmp_path):
@@ -120,7 +133,7 @@ def test_ctrl_c_saves_the_state_and_the_command_that_is_told_goes_on_to_the_same
 
     subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)
     _assert_same_params(run, training.run)
-    _assert_same_losses(run, training.run)
+    _assert_same_metrics(run, training.run)
 
 
 def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, one_device, capsys):
@@ -130,11 +143,11 @@ def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, one_device, cap
     assert _records(run) == _records(training.run)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
+def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
     training, tmp_path, one_device, capsys
 ):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
-    checkpointer = Checkpointer(run.checkpoints)
+    checkpointer = Checkpointer(run, BRIEF, run.read_normalisation())
     state, position = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
     spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
     checkpointer.save(spoilt, position)
@@ -142,30 +155,67 @@ def test_a_loss_that_is_not_finite_ends_the_run_in_one_sentence_and_keeps_the_la
 
     assert cli.main(["train", str(run.path)]) == 2
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
-    assert sentence == f"aef: step {MIDWAY + 2}: the loss is nan; the last checkpoint is kept"
+    last = MIDWAY + 1 + BRIEF.training.skipped_in_a_row
+    assert f"aef: step {last}: the loss is nan, and {BRIEF.training.skipped_in_a_row} steps in a row" in sentence
+    assert "the batch is of the training records [0]; the last checkpoint is kept" in sentence
     assert _saved_steps(run) == [MIDWAY, MIDWAY + 1]
+    skipped = [r for r in _records(run) if r["kind"] == "train" and r["step"] > MIDWAY + 1]
+    assert [(r["loss"], r["skipped"]) for r in skipped] == [(None, n) for n in range(1, len(skipped) + 1)]
 
 
 def test_another_config_in_the_same_folder_is_refused_before_anything_is_computed(training, tmp_path):
     other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
-    whole = load_sample()
-    sentence = told(train, other, training.run, whole, split_sample(whole))
+    sentence = told(train, other, training.run, open_data(BRIEF))
     assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
 
 
-def test_data_without_any_input_source_are_refused(tmp_path):
+def test_data_without_any_input_source_are_refused():
     radar = replace(BRIEF, sources=(SENTINEL1,))
-    whole = load_sample()
-    sentence = told(train, radar, RunFolder(tmp_path / "run"), whole, split_sample(whole))
-    assert "it holds ['sentinel2'], expected some of the inputs ['sentinel1']" in sentence
-    assert not (tmp_path / "run").exists()
+    assert "it holds ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
 
 
 def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
-    whole = load_sample()
     mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
     run = RunFolder(tmp_path / "run")
-    assert "mesh: data=3 times fsdp=1 does not make the 1 devices" in told(train, mesh, run, whole, split_sample(whole))
+    assert "mesh: data=3 times fsdp=1 does not make the 1 devices" in told(train, mesh, run, open_data(BRIEF))
+
+
+def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
+    moved = replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
+    training.run.check(moved)
+
+
+def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
+    """Scores fall until step 4 and rise again."""
+    course = replace(BRIEF.training, keep_last=2, keep_every=3)
+    config = replace(BRIEF, training=course)
+    run = RunFolder(tmp_path / "run")
+    checkpointer = Checkpointer(run, config, training.run.read_normalisation())
+    state = init_state(config, make_mesh(config.mesh))
+    for step, score in enumerate([0.5, 0.4, None, 0.1, 0.3, 0.2, None, 0.25], start=1):
+        stepped = state._replace(
+            params=jax.tree.map(lambda x, to=step: x * 0 + to, state.params), step=jnp.asarray(step, jnp.int32)
+        )
+        checkpointer.save(stepped, {}, score)
+    checkpointer.close()
+    assert _saved_steps(run) == [3, 4, 6, 7, 8]
+    for which, step in (("best", 4), ("latest", 8)):
+        assert {float(x.min()) for x in jax.tree.leaves(restore_params(run.checkpoints, config, which=which))} == {step}
+    about = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
+    assert from_json(json.dumps(about["config"])) == config
+    assert set(about["normalisation"]) == {"sentinel2"}
+
+
+def test_steps_that_are_asked_for_are_profiled(training, tmp_path):
+    run = training.copied(tmp_path / "profiled", MIDWAY)
+    train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
+    assert list(run.profile.rglob("*.xplane.pb"))
+    _assert_same_params(run, training.run)
+
+
+@pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
+def test_a_range_of_steps_that_is_none_is_told(steps):
+    assert "steps" in told(lambda: Profile(Path(), parse_steps(steps)))
 
 
 def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(training):

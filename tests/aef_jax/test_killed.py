@@ -1,0 +1,109 @@
+"""To the bit: a run that is killed again and again ends as one that never was."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from aef_jax.checkpoint import Checkpointer
+from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import make_mesh
+from aef_jax.step import abstract_state
+from configs.io import to_json
+
+from .conftest import BRIEF
+
+STEPS = 48
+LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=24, checkpoint_every=3, keep_last=2))
+PATIENCE_S = 300
+
+
+@pytest.fixture(scope="module")
+def whole(training, tmp_path_factory) -> RunFolder:
+    """The run that nothing disturbed."""
+    run = RunFolder(tmp_path_factory.mktemp("whole") / "run")
+    with _started(run, training) as process:
+        assert process.wait(PATIENCE_S) == 0
+    return run
+
+
+def test_a_run_killed_at_ten_random_moments_ends_to_the_bit_like_one_that_was_not(training, whole, tmp_path):
+    """Three times while it starts, three while a checkpoint is being written, four at some step."""
+    moments = random.Random(0)
+    run = RunFolder(tmp_path / "run")
+    kills: list[Callable[[subprocess.Popen], None]] = [
+        *(lambda process, s=moments.uniform(0.1, 6): time.sleep(s) for _ in range(3)),
+        *(lambda process: _until(process, lambda: _is_saving(run)) for _ in range(3)),
+        *(lambda process, n=moments.randrange(1, 8): _until(process, _more_steps(run, n)) for _ in range(4)),
+    ]
+    moments.shuffle(kills)
+    reached = []
+    for kill in kills:
+        with _started(run, training) as process:
+            kill(process)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed: give it more steps"
+        reached.append(_steps_recorded(run))
+    assert max(reached) > 0
+    with _started(run, training) as process:
+        assert process.wait(PATIENCE_S) == 0
+
+    assert _metrics(run) == _metrics(whole)
+    ours, theirs = (_state(each) for each in (run, whole))
+    assert int(ours.step) == STEPS
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs))), "parameters, moments or step differ"
+
+
+def _started(run: RunFolder, training) -> subprocess.Popen:
+    config = run.path.parent / "long.json"
+    config.write_text(to_json(LONG))
+    command = [sys.executable, "-m", "aef_jax.cli", "train", str(config), "--run", str(run.path)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(command, env=training.environment, **quiet)
+
+
+def _until(process: subprocess.Popen, happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not happened() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def _is_saving(run: RunFolder) -> bool:
+    """Whether a checkpoint lies there under its temporary name."""
+    return any("tmp" in path.name for path in run.checkpoints.glob("*"))
+
+
+def _more_steps(run: RunFolder, number: int) -> Callable[[], bool]:
+    """Whether so many steps beyond the last checkpoint were done since now."""
+    saved = max([0, *(int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal())])
+    now = time.time()
+    return lambda: (
+        run.metrics_path.exists()
+        and run.metrics_path.stat().st_mtime > now
+        and _steps_recorded(run) >= min(saved + number, STEPS - 1)
+    )
+
+
+def _steps_recorded(run: RunFolder) -> int:
+    return run.metrics_path.read_text().count('"kind": "train"') if run.metrics_path.exists() else 0
+
+
+def _metrics(run: RunFolder) -> list[str]:
+    lines = run.metrics_path.read_text().splitlines()
+    return [line for line in lines if json.loads(line)["kind"] != "speed"]
+
+
+def _state(run: RunFolder):
+    checkpointer = Checkpointer(run, LONG, run.read_normalisation())
+    state, _ = checkpointer.restore(abstract_state(LONG, make_mesh(LONG.mesh)))
+    checkpointer.close()
+    return jax.device_get(state)
