@@ -126,7 +126,7 @@ def test_the_same_picture_twice(tmp_path):
 def drawn(monkeypatch):
     """The figures that are drawn, in place of files."""
     figures = []
-    monkeypatch.setattr("aef_jax.pictures._save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr("aef_jax.pictures.save_png", lambda figure, path: figures.append(figure))
     return figures
 
 
