@@ -54,7 +54,7 @@ class Backscatter:
         self.ground, self.band = ground, band
         table = C_BAND if band == "C" else L_BAND
         rows = np.array([table.get(kind, table[Cover.BARE]) for kind in range(KINDS)], np.float32)
-        rows[:, :2] += rng.normal(0, 0.8, (KINDS, 1)) + rng.normal(0, 0.4, (KINDS, 2))
+        rows[:, :2] += rng.normal(0, 0.6, (KINDS, 1)) + rng.normal(0, 0.4, (KINDS, 2))
         maps = rows[ground.kind]
         rough = rng.normal(0, 1.0, ground.parcels.count)[ground.parcels.number]
         rough = np.where(ground.farmed, rough, fractal(rng, ground.kind.shape, 25))
@@ -66,7 +66,6 @@ class Backscatter:
         self.wood -= wooded * np.float32(4.3 * np.log1p(18 / TREE_METRES[band]))  # the table is of trees of 18 m
         self.wood += (ground.woody * 4).astype(np.float32)
         self.base, self.added = maps[..., :2], maps[..., 2:]
-        self.wind = rng.uniform(0, 6)
 
     def power(self, state: State, cross: bool, wind: float) -> Map:
         """Expected power at 38 degrees; `wind` (decibel) roughens open water."""

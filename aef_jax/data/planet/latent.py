@@ -73,7 +73,7 @@ def draw_ground(
     terrain = draw_terrain(rng, shape, climate.elevation, climate.region.relief)
     parcels = draw_parcels(rng, shape)
     landcover = _wild(rng, climate, terrain)
-    farmed = _farmland(rng, climate, terrain)
+    farmed = _farmland(rng, climate, terrain, parcels)
     used = _parcel_use(rng, climate, parcels)
     landcover = np.where(farmed, used[parcels.number], landcover)
     landcover = _built(rng, climate, parcels, landcover)
@@ -81,7 +81,7 @@ def draw_ground(
     landcover = landcover.astype(np.uint8)
     crops = _crop_of_parcels(rng, year_rng, climate, parcels.count)
     crop = np.where(landcover == Cover.CROPLAND, crops[parcels.number], 0).astype(np.uint8)
-    woody = (landcover == Cover.WETLAND) & (fractal(rng, shape, 30) > 0.4)
+    woody = (landcover == Cover.WETLAND) & (fractal(rng, shape, 30, slope=4) > 0.8)
     density, height = _plants(rng, landcover, crop, woody)
     own = rng.normal(0, 6, parcels.count)[parcels.number]
     lag = np.where(farmed, own, 4 * fractal(rng, shape, 40)).astype(np.float32)
@@ -107,18 +107,23 @@ def _wild(rng: np.random.Generator, climate: Climate, terrain: Terrain) -> Int[n
         Cover.SNOW_ICE: 0.9 * (5.5 - climate.temperature.max() - lapse).clip(-9),
     }
     scores = [
-        np.asarray(bias) + rng.normal(0, 0.5) + 1.1 * fractal(rng, terrain.water.shape, rng.uniform(22, 45), slope=3.4)
+        np.asarray(bias) + rng.normal(0, 0.5) + 1.1 * fractal(rng, terrain.water.shape, rng.uniform(40, 80), slope=5)
         for bias in fit.values()
     ]
     return np.array(list(fit))[np.argmax(scores, axis=0)]
 
 
-def _farmland(rng: np.random.Generator, climate: Climate, terrain: Terrain) -> Bool[np.ndarray, "H W"]:
+def _farmland(
+    rng: np.random.Generator, climate: Climate, terrain: Terrain, parcels: Parcels
+) -> Bool[np.ndarray, "H W"]:
+    """Whole parcels, where the land is flat enough."""
     share = rng.beta(1.2 + 2 * climate.region.farmland, 1.2 + 2 * (1 - climate.region.farmland))
     share *= min(3 * climate.region.farmland, 1)
     suited = fractal(rng, terrain.water.shape, 80) - 4 * terrain.slope
     if climate.growth.max() < 0.5:
         return np.zeros(suited.shape, bool)
+    sums = np.bincount(parcels.number.ravel(), weights=suited.ravel(), minlength=parcels.count)
+    suited = (sums / np.bincount(parcels.number.ravel(), minlength=parcels.count))[parcels.number]
     return (suited > np.quantile(suited, 1 - share)) & (terrain.slope < 0.25)
 
 
@@ -135,11 +140,11 @@ def _built(
 ) -> Int[np.ndarray, "H W"]:
     """Roads, and a settlement here and there, with its parks."""
     shape = landcover.shape
-    settled = climate.growth.max() > 0.3
+    settled = climate.growth.max() > 0.45
     built = parcels.road & settled & (rng.random() < 0.7)
     if settled and rng.random() < 0.45:
         town = draw_settlement(rng, shape, size=rng.uniform(8, 30))
-        parks = fractal(rng, shape, 10) > 1.1
+        parks = fractal(rng, shape, 10, slope=4) > 1.1
         built |= (town > 0) & ~parks
     return np.where(built, Cover.BUILT_UP, landcover)
 

@@ -42,8 +42,8 @@ class Crop(NamedTuple):
 CROPS = (
     Crop("maize", 1, 52, 138, 8, 9, 0.95, 2.4),
     Crop("cotton", 2, 72, 165, 12, 8, 0.8, 1.0),
-    Crop("rice", 3, 66, 132, 7, 7, 0.9, 0.9),
-    Crop("soybeans", 5, 68, 128, 8, 5, 0.95, 0.8),
+    Crop("rice", 3, 58, 130, 7, 7, 0.9, 0.9),
+    Crop("soybeans", 5, 82, 126, 8, 5, 0.95, 0.8),
     Crop("winter wheat", 24, -12, 72, 14, 6, 0.9, 0.8),
     Crop("alfalfa", 36, 5, 185, 8, 8, 0.85, 0.6),
 )

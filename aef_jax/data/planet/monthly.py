@@ -74,7 +74,7 @@ def _month(rng: np.random.Generator, weather: Weather, elevation: float, days: s
     pressure = 101_325 * np.exp(-elevation / 8400) + 600 * np.convolve(rng.normal(0, 1, len(rain)), [0.5, 0.5], "same")
     return [
         rain.sum(),
-        0.0,
+        rain.min() / 24,
         rain.max() / 4,
         *(temperature.mean(), temperature.min() - swing, temperature.max() + swing),
         *(dewpoint.mean(), dewpoint.min() - 2, dewpoint.max() + 2),
@@ -119,7 +119,7 @@ def _profiles(
     top = np.maximum(top + rng.normal(0, 0.5, len(top)), 0.1)
     seen = density * np.where(cover == Cover.DECIDUOUS_FOREST, 0.55 + 0.45 * leaf, 1)
     crown = (0.15 + 0.8 * seen) * (top > 2)
-    width = 1.1 + 3 * np.tan(inner(ground.terrain.slope)[shots])  # of the pulse, and of a tilted ground
+    width = (1.1 + 3 * np.tan(inner(ground.terrain.slope)[shots])).clip(max=4)  # of the pulse, and of a tilted ground
     z = np.linspace(-8, 1, 20)[None] * width[:, None]
     z = np.concatenate([z, np.linspace(0, 1, 60)[None] * (top + 3 * width)[:, None] + width[:, None]], axis=1)
     from_ground = ndtr(z / width[:, None])

@@ -15,7 +15,8 @@ def fractal(
     hills. A map smaller than that has a mean of its own.
     """
     # the transform is periodic: a margin keeps opposite edges from being alike
-    height, width = (next_fast_len(length + min(int(wavelength), 24), real=True) for length in shape)
+    margin = min(int(wavelength), 24)
+    height, width = (int(next_fast_len(length + margin, True) or 0) for length in shape)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     power = (1 / wavelength**2 + frequency**2) ** (-slope / 2)
     counted = np.full(power.shape[1], 2.0)  # of the half spectrum that a real field needs
@@ -24,7 +25,7 @@ def fractal(
         counted[-1] = 1
     power /= (power * counted).sum() / (height * width)
     spectrum = rfft2(rng.standard_normal((height, width), np.float32)) * np.sqrt(power).astype(np.float32)
-    return irfft2(spectrum, (height, width))[: shape[0], : shape[1]].astype(np.float32)
+    return np.asarray(irfft2(spectrum, (height, width)), np.float32)[: shape[0], : shape[1]]
 
 
 def uniform(field: Float32[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:

@@ -20,8 +20,9 @@ JITTER = 0.7
 def sentinel2(rng: np.random.Generator, sky: Sky, side: int) -> Series:
     """Every 5 days, or twice in 5 days where two orbits overlap; uint16 of reflectance * 10000, 0 is no data."""
     first, hour = int(rng.integers(5)), rng.uniform(10.3, 10.7)
-    starts = [first, first + int(rng.integers(2, 4))] if rng.random() < 0.3 else [first]
-    tracks = [draw_track(rng, sky, side, 5, hour + 0.2 * i, start, spread=0.05) for i, start in enumerate(starts)]
+    tracks = [draw_track(rng, sky, side, 5, hour, first, edged=0)]
+    if rng.random() < 0.35:  # swaths end only where the next one has begun
+        tracks.append(draw_track(rng, sky, side, 5, hour + 0.2, first + int(rng.integers(2, 4)), edged=0.3))
     pixels, valid, times = [], [], []
     for time_ms, view, there in _looks(rng, sky, tracks, side):
         down, right = rng.uniform(-JITTER, JITTER, 2)
@@ -40,7 +41,7 @@ def landsat(rng: np.random.Generator, sky: Sky, side: int) -> Series:
 
     Bands B2 to B6 are of 30 m, the panchromatic B8 of 15 m, the thermal B10 of 100 m.
     """
-    track = draw_track(rng, sky, side, 8, rng.uniform(9.9, 10.3), int(rng.integers(8)), spread=0.03)
+    track = draw_track(rng, sky, side, 8, rng.uniform(9.9, 10.3), int(rng.integers(8)), edged=0.1)
     phase = rng.uniform(0, 10, 2)
     common, pan, thermal = (
         [resampling(side, cell, phase=start % cell) for start in phase] for cell in (3.0, 1.5, 10.0)
@@ -81,10 +82,8 @@ def _clear(rng: np.random.Generator, clouds: Clouds | None, side: int, dilated: 
     """What the product's mask calls clear. It misses thin cloud; `dilated` pixels around its clouds are masked too."""
     if clouds is None:
         return np.ones((side, side), bool)
-    cloudy = clouds.opacity > rng.uniform(0.15, 0.35)
-    if dilated:
-        cloudy = maximum_filter(cloudy, dilated)
-    return ~inner(cloudy | (clouds.shadow > 0.5))
+    thick = np.asarray(maximum_filter(clouds.opacity, dilated)) if dilated else clouds.opacity
+    return ~inner((thick > rng.uniform(0.15, 0.35)) | (clouds.shadow > 0.5))
 
 
 def _brightness_temperature(sky: Sky, view: View) -> Float32[np.ndarray, "h w"]:

@@ -22,7 +22,7 @@ def greenness(climate: Climate) -> Float64[np.ndarray, "K 365"]:
     table[Cover.BUILT_UP] = 0.2 + 0.8 * growth
     table[Cover.BARE] = growth
     table[Cover.GRASSLAND] = 0.08 + 0.92 * growth**1.3
-    table[Cover.SHRUB] = 0.5 + 0.5 * circular_lag(climate.growth, days=35)
+    table[Cover.SHRUB] = 0.4 + 0.6 * circular_lag(climate.growth, days=45)
     table[Cover.DECIDUOUS_FOREST] = leaf(climate)
     table[Cover.EVERGREEN_FOREST] = 0.88 + 0.12 * growth
     table[Cover.WETLAND] = 0.06 + 0.94 * circular_lag(climate.warmth, days=25)

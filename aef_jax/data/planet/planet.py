@@ -52,8 +52,8 @@ def planet_site(seed: int, index: int, side: int = 128, year: int | None = None)
     """
     if side < 16:
         raise ValueError(f"side is {side}, expected at least 16 pixels")
-    year = _stream(seed, index, YEAR).integers(YEARS[0], YEARS[1] + 1) if year is None else year
-    calendar = Calendar(int(year))
+    own_year = int(_stream(seed, index, YEAR).integers(YEARS[0], YEARS[1] + 1))
+    calendar = Calendar(own_year if year is None else year)
     climate = draw_climate(_stream(seed, index, PLACE))
     ground = draw_ground(
         _stream(seed, index, GROUND), _stream(seed, index, CROPS, calendar.year), climate, canvas(side)

@@ -14,6 +14,8 @@ JITTER = 1.0
 """Pixels of 10 m by which a Sentinel-1 scene is misregistered at most, along each axis."""
 SENTINEL1_INCLINATION = 98.18
 """Degrees."""
+ORBITS = ((True,), (False,), (True, False), (True, True, False), (False, True, False))
+"""Which of the orbits that see a site ascend, as alternatives."""
 POLARISATIONS = ("VV", "VH", "HH", "HV")
 HORIZONTAL = 10**-0.06
 """Power of HH beside that of VV."""
@@ -37,8 +39,8 @@ def sentinel1(rng: np.random.Generator, surface: Surface, calendar: Calendar, si
     alone = 1.0 if rng.random() < 0.04 else 0.06  # how often a scene has one polarisation
     every = 6 if rng.random() < 0.6 else 12
     tracks = [
-        draw_pass(rng, calendar, place, side, up, every, hour=18.0 if up else 6.0)
-        for up in [(True,), (False,), (True, False), (True, True, False), (True, False, False)][rng.integers(5)]
+        draw_pass(rng, calendar, place, side, up, every, hour=18.0 if up else 6.0, edged=0.15 if i else 0)
+        for i, up in enumerate(ORBITS[rng.integers(len(ORBITS))])
     ]
     pixels, valid, times, metadata = [], [], [], []
     scheduled = sorted((int(time_ms), i) for i, track in enumerate(tracks) for time_ms in track.times_ms)
@@ -62,7 +64,7 @@ def palsar2(rng: np.random.Generator, surface: Surface, calendar: Calendar, side
     backscatter = Backscatter(rng, surface.ground, "L")
     rows, columns = (resampling(side, 2.5, phase=start) for start in rng.uniform(0, 2.5, 2))
     up, left = bool(rng.random() < 0.5), bool(rng.random() < 0.1)
-    track = draw_pass(rng, calendar, place, side, up, every=14, hour=0.2 if up else 12.2, left=left)
+    track = draw_pass(rng, calendar, place, side, up, every=14, hour=0.2 if up else 12.2, edged=0, left=left)
     terrain = surface.ground.terrain
     local = np.rad2deg(np.arccos(inner(track.facing(terrain)).clip(-1, 1)))
     valid = (local > MASKED_BEYOND[0]) & (local < MASKED_BEYOND[1])

@@ -61,9 +61,14 @@ def draw_pass(
     ascending: bool,
     every: int,
     hour: float,
+    edged: float,
     left: bool = False,
 ) -> Pass:
-    """`place` is latitude and longitude; `hour` is local solar time, `every` how many days lie between two scenes."""
+    """A pass over `place`, its latitude and longitude.
+
+    `hour` is local solar time, `every` how many days lie between two scenes, `edged` how likely the swath ends
+    within the site.
+    """
     latitude, longitude = place
     # orbits that cross the equator at 98 degrees lean more towards the poles
     lean = np.rad2deg(np.arcsin(min(0.15 / max(np.cos(np.deg2rad(latitude)), 0.2), 0.9)))
@@ -73,7 +78,7 @@ def draw_pass(
         left,
         float((360 - lean if ascending else 180 + lean) + rng.normal(0, 0.5)),
         float(rng.uniform(30.5, 45.5)),
-        draw_swath_edge(rng, side, chance=0.08),
+        draw_swath_edge(rng, side, edged),
     )
 
 

@@ -76,8 +76,8 @@ class Sky:
 
 
 def draw_track(
-    rng: np.random.Generator, sky: Sky, side: int, every: int, hour: float, first: int, spread: float
+    rng: np.random.Generator, sky: Sky, side: int, every: int, hour: float, first: int, edged: float
 ) -> Track:
-    """`spread` is the deviation of the view angle's effect; `hour` is local solar time."""
+    """`hour` is local solar time, `edged` how likely the swath ends within the site."""
     times = passes(rng, sky.calendar, sky.surface.climate.longitude, every, hour, first)
-    return Track(times, float(np.exp(rng.normal(0, spread))), draw_swath_edge(rng, side, chance=0.12))
+    return Track(times, float(np.exp(rng.normal(0, 0.05))), draw_swath_edge(rng, side, edged))

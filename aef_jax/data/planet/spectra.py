@@ -14,7 +14,7 @@ BROADLEAF: Spectrum = (0.022, 0.048, 0.024, 0.38, 0.16)
 NEEDLES: Spectrum = (0.016, 0.034, 0.020, 0.26, 0.10)
 HERB: Spectrum = (0.028, 0.065, 0.034, 0.42, 0.19)
 LEAVES: dict[int, Spectrum] = {
-    Cover.SHRUB: (0.026, 0.050, 0.034, 0.30, 0.17),
+    Cover.SHRUB: (0.032, 0.048, 0.046, 0.27, 0.22),
     Cover.DECIDUOUS_FOREST: BROADLEAF,
     Cover.EVERGREEN_FOREST: NEEDLES,
     Cover.WETLAND: (0.022, 0.050, 0.030, 0.33, 0.14),
@@ -36,7 +36,7 @@ SOIL_SHARE = {
     Cover.BARE: 1.0,
     Cover.CROPLAND: 0.85,
     Cover.GRASSLAND: 0.4,
-    Cover.SHRUB: 0.65,
+    Cover.SHRUB: 0.75,
     Cover.DECIDUOUS_FOREST: 0.1,
     Cover.EVERGREEN_FOREST: 0.15,
 }
@@ -57,13 +57,13 @@ class Spectra:
             """A spectrum as it is at this site."""
             return np.asarray(spectrum) * np.exp(rng.normal(0, common) + rng.normal(0, band, 5))
 
-        table = np.array([vary(LEAVES.get(kind, HERB), 0.12, 0.07) for kind in range(KINDS)])
+        table = np.array([vary(LEAVES.get(kind, HERB), 0.10, 0.06) for kind in range(KINDS)])
         if climate.temperature.min() > 8:  # where it never freezes, evergreen trees have broad leaves
             table[Cover.EVERGREEN_FOREST] = vary(BROADLEAF, 0.12, 0.07)
         kind, texture = ground.kind, ground.texture
         bright = np.exp(0.10 * texture)
         self.leaves = (np.moveaxis(table[kind], -1, 0) * bright).astype(np.float32)
-        soil, straw, litter = vary(SOIL, 0.3, 0.1), vary(STRAW, 0.15, 0.05), vary(LITTER, 0.15, 0.05)
+        soil, straw, litter = vary(SOIL, 0.22, 0.08), vary(STRAW, 0.15, 0.05), vary(LITTER, 0.15, 0.05)
         dead = np.array([litter if cover in _WOODED else straw for cover in Cover])[ground.landcover]
         share = np.array([SOIL_SHARE.get(cover, 0.5) for cover in Cover])[ground.landcover][..., None]
         background = blend(share, soil, dead)

@@ -38,7 +38,7 @@ def draw_terrain(rng: np.random.Generator, shape: tuple[int, int], mean: float, 
     width = rng.uniform(0.8, 4)  # half of it, in pixels
     valley = 25 * rng.lognormal(0, 0.3)
     low = 0.35 * relief + 4
-    ground = hills - low * np.exp(-((river / valley) ** 2)) + 0.01 * relief * fractal(rng, shape, 12)
+    ground = hills - low * np.exp(-((river / valley) ** 2)) + 0.01 * relief * fractal(rng, shape, 20, slope=4)
     lakes = ground < np.quantile(ground, rng.uniform(0.02, 0.14)) if rng.random() < 0.3 else np.zeros(shape, bool)
     water = (river < width) | lakes
     ground = np.where(lakes, ground[lakes].max() if lakes.any() else 0, ground)

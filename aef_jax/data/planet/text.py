@@ -60,19 +60,20 @@ def draw_texts(
     landcover, crop, slope, elevation = (
         inner(m) for m in (ground.landcover, ground.crop, ground.terrain.slope, ground.terrain.elevation)
     )
-    side = len(landcover)
+    points = rng.integers(len(landcover), size=(rng.integers(3, 9), 2))
+    eastings, northings = corner[0] + 10.0 * points[:, 1] + 5, corner[1] - 10.0 * points[:, 0] - 5
+    longitudes, latitudes = to_degrees(eastings, northings, zone, climate.latitude < 0)
     rows = []
-    for _ in range(rng.integers(3, 9)):
-        row, column = (int(index) for index in rng.integers(side, size=2))
+    for (row, column), longitude, latitude in zip(points, longitudes, latitudes, strict=True):
         cover = Cover(landcover[row, column])
-        easting, northing = corner[0] + 10 * column + 5, corner[1] - 10 * row - 5
-        longitude, latitude = to_degrees(np.float64(easting), np.float64(northing), zone, climate.latitude < 0)
         around = landcover[max(row - 10, 0) : row + 11, max(column - 10, 0) : column + 11]
         grown = CROPS[crop[row, column] - 1].name if crop[row, column] else None
         if rng.random() < 0.4:
             text, (start, end) = _sighting(rng, cover, grown, calendar.year)
         else:
-            text = _article(rng, climate, cover, grown, around, float(slope[row, column]), elevation[row, column])
+            text = _article(
+                rng, climate, cover, grown, around, float(slope[row, column]), float(elevation[row, column])
+            )
             start, end = f"{calendar.year}-01-01", f"{calendar.year + 1}-01-01"
         rows.append(TextRow(float(longitude), float(latitude), start, end, text))
     return rows

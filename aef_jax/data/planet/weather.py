@@ -41,14 +41,14 @@ class Weather:
 
 def draw_weather(rng: np.random.Generator, climate: Climate) -> Weather:
     day = np.arange(-SPIN_UP, DAYS) % YEAR_DAYS
-    anomaly = lfilter([1], [1, -0.8], rng.normal(0, 1.8, len(day))) + rng.normal(0, 0.8)
+    anomaly = _remembered(rng.normal(0, 1.8, len(day)), 0.8) + rng.normal(0, 0.8)
     temperature = climate.temperature[day] + anomaly
     mean_rain = climate.rain[day] * rng.lognormal(0, 0.15)
     often = (0.12 + 0.06 * mean_rain).clip(0.03, 0.7)
     rain = (rng.random(len(day)) < often) * rng.gamma(0.8, 1, len(day)) / 0.8 * mean_rain / often
-    moisture = lfilter([1], [1, -0.85], rain / 12)
+    moisture = _remembered(rain / 12, 0.85)
     snow = _snow_pack(temperature, rain)
-    storage = lfilter([1], [1, -0.985], rain - mean_rain.mean())
+    storage = _remembered(rain - mean_rain.mean(), 0.985)
     cloudiness = (0.18 + 0.55 * (mean_rain / (mean_rain + 2.5)) + rng.normal(0, 0.04)).clip(0.08, 0.85)
     drought = rng.normal(0, 1)
     year = slice(SPIN_UP, None)
@@ -62,6 +62,11 @@ def draw_weather(rng: np.random.Generator, climate: Climate) -> Weather:
         delay=float(rng.normal(0, 7)),
         vigour=float(1 - 0.06 * abs(drought) * (drought > 0)),
     )
+
+
+def _remembered(values: Float64[np.ndarray, "N"], share: float) -> Float64[np.ndarray, "N"]:
+    """Each day's value and, of the day before's sum, a share."""
+    return np.asarray(lfilter([1], [1, -share], values))
 
 
 def _snow_pack(temperature: Float64[np.ndarray, "N"], rain: Float64[np.ndarray, "N"]) -> Float64[np.ndarray, "N"]:
