@@ -87,6 +87,8 @@ def _pixels(source: Source, shape: tuple[int, ...], generator: np.random.Generat
         return generator.integers(source.classes, size=shape).astype(np.uint8)
     if source.name == "sentinel2":
         return np.exp(generator.normal(7, 0.5, shape)).astype(np.uint16)
+    if source.name == "landsat":
+        return np.exp(generator.normal(0, 0.5, shape)).astype(np.float32)
     return generator.standard_normal(shape).astype(np.float32)
 
 

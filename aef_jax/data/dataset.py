@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from aef_jax.data.record import DTYPES, decode
 from aef_jax.data.scaling import Normalisation
-from aef_jax.data.site import Site
+from aef_jax.data.site import Series, Site
 
 FORMAT = "aef-dataset"
 VERSION = 1
@@ -56,6 +56,23 @@ class Stored:
         _check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
         if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
             raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
+
+    @classmethod
+    def nothing(cls, bands: tuple[str, ...], dtype: str) -> "Stored":
+        """Of a source, before its first frame."""
+        return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
+
+    def and_also(self, series: Series) -> "Stored":
+        """With one more site's frames."""
+        times = series.time_ms.tolist()
+        return replace(
+            self,
+            frames=self.frames + len(times),
+            valid_pixels=self.valid_pixels + int(np.count_nonzero(series.valid.any(axis=-1))),
+            pixels=self.pixels + int(np.prod(series.valid.shape[:3])),
+            first_ms=min([self.first_ms, *times]),
+            last_ms=max([self.last_ms, *times]),
+        )
 
 
 @dataclass(frozen=True)

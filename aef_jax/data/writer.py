@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from aef_jax.data.dataset import SPLITS, Dataset, Shard, Split, Stored
@@ -98,19 +97,8 @@ class DatasetWriter:
                 f"site {site.name}, source {name}: pixels are {series.pixels.dtype.name}, expected {before.dtype} as"
                 " in the records before"
             )
-        stored = before or Stored(
-            tuple(b.name for b in source.bands), series.pixels.dtype.name, 0, 0, 0, 2**62, -(2**62)
-        )
-        times = series.time_ms.tolist()
-        return Stored(
-            stored.bands,
-            stored.dtype,
-            frames=stored.frames + len(times),
-            valid_pixels=stored.valid_pixels + int(np.count_nonzero(series.valid.any(axis=-1))),
-            pixels=stored.pixels + int(np.prod(series.valid.shape[:3])),
-            first_ms=min([stored.first_ms, *times]),
-            last_ms=max([stored.last_ms, *times]),
-        )
+        bands = tuple(band.name for band in source.bands)
+        return (before or Stored.nothing(bands, series.pixels.dtype.name)).and_also(series)
 
 
 class OpenShards:
