@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   aef train tiny --training.steps 200 --run runs/b    any setting by its dotted name; aef config tiny lists them
   aef train runs/tiny                                 go on with a run that was stopped
   aef train tiny --data planet                        train on a data set; aef data --help makes one
+  aef probe runs/tiny                                 what a linear probe reads from the embeddings of labelled sites
   aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
 """
 
@@ -80,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif", help="a PNG is put beside it")
     embed.set_defaults(function=_embed, takes_settings=False)
 
+    probe = _documented(
+        commands.add_parser, EXAMPLES, name="probe", help="read labels from embeddings by a linear probe"
+    )
+    probe.add_argument("run", type=Path, metavar="RUN", help="the folder of a run that was trained on a data set")
+    probe.add_argument("--sites", type=int, default=64, help="held-out sites that are used, at most (default: 64)")
+    probe.add_argument("--seeds", type=int, default=5, help="divisions of the sites into seen and asked (default: 5)")
+    probe.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
+    probe.set_defaults(function=_probe, takes_settings=False)
+
     config = _documented(commands.add_parser, EXAMPLES, name="config", help="print the resolved config as JSON")
     config.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     config.set_defaults(function=_config, takes_settings=True)
@@ -139,6 +149,16 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         which=options.checkpoint,
     )
     print(f"wrote {options.output} and {picture}")
+    return 0
+
+
+def _probe(options: argparse.Namespace, _: list[str]) -> int:
+    from aef_jax.run_folder import RunFolder
+    from aef_jax.transfer import probe_run, table
+
+    if options.sites < 2 or options.seeds < 1:
+        raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
+    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint)))
     return 0
 
 

@@ -1,0 +1,100 @@
+"""A linear probe finds what is linear, and nothing that only its own places would tell it."""
+
+import numpy as np
+import pytest
+from refusals import told
+from small_site import CONFIG, held_by, small_site
+
+from aef_jax.data.scaling import CLIP_SIGMA
+from aef_jax.probe import probe_score
+from aef_jax.throughput import Throughput, peak_flops
+from aef_jax.transfer import Probed, composite, probe_run, table
+
+PLACES = 12
+
+
+def _maps(seed: int = 0) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [generator.integers(0, 3, (8, 8)).astype(np.uint8) for _ in range(PLACES)]
+
+
+def _noise(seed: int, width: int = 6) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [generator.standard_normal((8, 8, width)).astype(np.float32) for _ in range(PLACES)]
+
+
+def test_classes_that_lie_apart_are_all_found():
+    labels = _maps()
+    directions = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32) * 5
+    features = [0.1 * noise + directions[each] for noise, each in zip(_noise(2), labels, strict=True)]
+    assert probe_score(features, labels, seed=0) == 1
+
+
+def test_features_that_know_nothing_score_as_chance():
+    assert np.mean([probe_score(_noise(3), _maps(), seed) for seed in range(5)]) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_what_only_tells_places_apart_is_worth_nothing():
+    """Every place is of one class, and has features of its own: seen pixels of the place asked for would be the key."""
+    labels = [np.full((8, 8), place % 3, np.uint8) for place in range(PLACES)]
+    own = np.random.default_rng(4).standard_normal((PLACES, 40)).astype(np.float32)
+    features = [np.broadcast_to(each, (8, 8, 40)) for each in own]
+    assert np.mean([probe_score(features, labels, seed) for seed in range(10)]) < 0.6
+
+
+def test_a_rare_class_counts_as_much_as_the_others():
+    """A probe that always says the common class has a balanced accuracy of one half."""
+    generator = np.random.default_rng(5)
+    labels = [(generator.random((8, 8)) < 0.05).astype(np.uint8) for _ in range(PLACES)]
+    features = [np.zeros((8, 8, 2), np.float32) for _ in labels]
+    assert probe_score(features, labels, seed=0) == 0.5
+
+
+def test_a_composite_is_the_median_of_clear_optical_pixels_and_the_mean_of_radar():
+    site, held = small_site(), held_by()
+    found = composite(site, held.normalisation, CONFIG)
+    assert found.shape == (*site.shape, 16)
+    row, column = 5, 7
+    expected = []
+    for source, bands, middle in (("sentinel2", 5, np.median), ("landsat", 7, np.median), ("sentinel1", 4, np.mean)):
+        series = held.normalisation.apply(site, CONFIG.decoded_sources).series[source]
+        for band in range(bands):
+            clear = series.valid[:, row, column, band]
+            expected.append(middle(series.pixels[clear, row, column, band]))
+    np.testing.assert_allclose(found[row, column], expected, rtol=1e-5, atol=1e-6)
+    assert np.abs(found).max() <= CLIP_SIGMA
+
+
+def test_a_run_of_the_sample_has_nothing_to_probe(training):
+    assert "trained on the sample, which has no labels" in told(probe_run, training.run, 4, 2)
+
+
+def test_the_table_gives_mean_and_deviation():
+    assert table([Probed("embedding", 64, [0.5, 0.7])]).splitlines()[1].split() == [
+        "embedding",
+        "64",
+        "0.600",
+        "+-",
+        "0.100",
+    ]
+
+
+def test_the_peak_of_a_device_is_known_by_its_kind():
+    assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
+    assert peak_flops("TPU v5 lite") == 197e12
+    assert peak_flops("TPU v5p") == 459e12
+    assert peak_flops("cpu") is None
+
+
+def test_rates_are_of_the_global_batch():
+    throughput = Throughput(CONFIG, held_by())
+    present = np.zeros((4, 3), bool)
+    present[0, :2] = True
+    frames = type("F", (), {"present": present})
+    rates = throughput.rates(type("B", (), {"frames": {"sentinel2": frames}}), seconds=2, waited=0.5)
+    assert rates["frames_per_second"] == 1
+    assert rates["sequences_per_second"] == CONFIG.training.batch / 2
+    assert rates["waiting_for_data"] == 0.25
+    assert rates["flops_per_second"] == throughput.flops * CONFIG.training.batch / 2
+    throughput.peak = 2 * rates["flops_per_second"]
+    assert throughput.rates(type("B", (), {"frames": {}}), seconds=2, waited=0)["mfu"] == 0.5
