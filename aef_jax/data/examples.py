@@ -170,7 +170,9 @@ def _draw_perturbation(support: Period, config: Config, rng: np.random.Generator
 
 
 def _at(series: Series, time_ms: int) -> int:
-    return int(np.flatnonzero(series.time_ms == time_ms)[0])
+    """The frame that was acquired then; of several, as an overpass is cut into scenes, the one that shows most."""
+    same = np.flatnonzero(series.time_ms == time_ms)
+    return int(same[np.argmax(series.valid[same].mean(axis=(1, 2, 3)))])
 
 
 def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator) -> tuple[Text, int | None]:

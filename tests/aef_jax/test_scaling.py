@@ -15,7 +15,7 @@ from configs.sources import NLCD, SENTINEL1, SENTINEL2
 
 
 def _site(pixels: np.ndarray, valid: np.ndarray | None = None, source=SENTINEL2) -> Site:
-    pixels = pixels.astype(np.float32)
+    pixels = pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
     valid = np.isfinite(pixels) if valid is None else valid
     metadata = np.zeros((len(pixels), source.metadata_width), np.float32)
     series = Series(pixels, valid, np.arange(len(pixels), dtype=np.int64), metadata)
@@ -117,6 +117,29 @@ def test_classes_pass_through_and_an_absent_class_is_invalid():
     assert applied.valid.ravel().tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_no_data_of_any_number_type_becomes_the_mean_and_is_not_valid(dtype):
+    pixels = _reflectance().astype(dtype)
+    pixels[0, 0, 0] = [0, 0, 5000, 0, 5000]
+    site = _site(pixels)
+    series = Series(pixels, np.ones((4, 8, 8, 1), bool), np.arange(4), np.zeros((4, 0)), no_data=0)
+    stored = replace(site, series={"sentinel2": series})
+    applied = normalisation_of([stored], (SENTINEL2,)).apply(stored, (SENTINEL2,)).series["sentinel2"]
+    assert applied.pixels.dtype == np.float32
+    assert applied.no_data is None
+    assert (applied.pixels[0, 0, 0] == 0).tolist() == [True, True, False, True, False]
+    assert applied.valid[0, 0, 0].tolist() == [False, False, True, False, True]
+    assert applied.valid.sum() == applied.valid.size - 3, "one mask for all bands became one for each"
+
+
+def test_classes_of_an_integer_type_are_no_data_where_they_say_so():
+    classes = np.array([0, 7, 255], np.uint8).reshape(1, 1, 3, 1)
+    series = Series(classes, np.ones((1, 1, 3, 1), bool), np.arange(1), np.zeros((1, 0)), no_data=7)
+    applied = Normalisation({}, {}).z_score(series, NLCD)
+    assert applied.pixels.ravel().tolist() == [0, 0, 0]
+    assert applied.valid.ravel().tolist() == [True, False, False]
+
+
 def test_sources_that_are_not_asked_for_are_left_out():
     site = _site(_reflectance())
     assert normalisation_of([site], (SENTINEL1,)).mean == {}
@@ -144,6 +167,10 @@ def test_statistics_are_saved_and_read_exactly(tmp_path):
         json.dumps({"sentinel2": {"mean": [1]}}),
         '{"a": {"mean": "x", "deviation": []}}',
         "[" * 10**5,
+        '{"a": {"mean": [1, 2], "deviation": [1]}}',
+        '{"a": {"mean": [1], "deviation": [0]}}',
+        '{"a": {"mean": [1], "deviation": [-1]}}',
+        '{"a": {"mean": [Infinity], "deviation": [1]}}',
     ],
 )
 def test_a_file_that_is_no_normalisation_is_told_by_name(tmp_path, text):
