@@ -16,7 +16,7 @@ from configs.source import Source
 
 SHARD_BYTES = 2**29
 """A shard ends when it has taken in so much, before compression."""
-OPTIONS = "group_size:1,zstd:3"
+OPTIONS = "group_size:1,zstd:1"
 """Every record is compressed by itself: they are read in random order."""
 
 

@@ -1,0 +1,87 @@
+"""How fast the data pipeline is, beside its floor: `python -m aef_jax.data.benchmark DIR [--preset tiny] [--run RUN]`.
+
+The floor of an example is its record's bytes, read and decompressed; then decoded, which copies nothing. What an
+example costs beyond that is drawing: choosing frames, scaling and z-scoring those chosen. With `--run`, the rate at
+which a training run on the same machine consumed examples is set beside it.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from aef_jax.cli import resolve
+from aef_jax.data.dataset import Dataset
+from aef_jax.data.pipeline import training_batches
+from aef_jax.data.record import decode
+from aef_jax.data.training_data import open_examples
+from aef_jax.run_folder import RunFolder
+from configs.run import Config
+
+EXAMPLES = 96
+"""That are timed, after as many batches as the pipeline holds ready."""
+REPEATS = 3
+"""Of each measurement; the median counts."""
+
+
+def main() -> None:
+    """Prints a table of rates in sequences per second."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--preset", default="tiny", metavar="PRESET|CONFIG.json|RUN")
+    parser.add_argument("--run", type=Path, help="a run whose rate is compared")
+    options = parser.parse_args()
+    config, _ = resolve(options.preset, ["--data.path", str(options.folder)])
+    records = Dataset.open(options.folder).records("training")
+    numbers = [index % len(records) for index in range(EXAMPLES)]
+    blobs = [records.source[index] for index in numbers[:8]]
+    mebibytes = statistics.mean(map(len, blobs)) / 2**20
+
+    examples = open_examples(config)
+    rows = {
+        f"read and decompress ({mebibytes:.1f} MiB each)": lambda: [records.source[index] for index in numbers],
+        "decode": lambda: [decode(blobs[index % len(blobs)], "") for index in numbers],
+        "read, decode and draw, one thread": lambda: [examples[index] for index in numbers],
+    }
+    rates = {name: EXAMPLES / _seconds(work) for name, work in rows.items()}
+    for threads in (1, 2, 4):
+        rates[f"pipeline, {threads} threads"] = _pipeline_rate(config, threads)
+    print(f"{'':<46}sequences/s")
+    for name, rate in rates.items():
+        print(f"{name:<46}{rate:>11.1f}")
+    if options.run:
+        consumed = _consumed(RunFolder(options.run))
+        fastest = max(rates[f"pipeline, {threads} threads"] for threads in (1, 2, 4))
+        print(f"{'training (' + str(options.run) + ')':<46}{consumed:>11.1f}")
+        print(f"the pipeline alone delivers {fastest / consumed:.1f} times what training consumes")
+
+
+def _pipeline_rate(config: Config, threads: int) -> float:
+    config = replace(config, data=replace(config.data, threads=threads))
+    number = -(-EXAMPLES // config.training.batch)
+    batches = training_batches(open_examples(config))
+    for _ in range(2):  # threads have begun, and wait for nobody
+        next(batches)
+    return number * config.training.batch / _seconds(lambda: [next(batches) for _ in range(number)])
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def _consumed(run: RunFolder) -> float:
+    """The median rate of a run's steps."""
+    records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    return statistics.median(r["sequences_per_second"] for r in records if r["kind"] == "speed")
+
+
+if __name__ == "__main__":
+    main()
