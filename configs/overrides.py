@@ -13,11 +13,16 @@ from configs.source import Source
 def override(config: Config, arguments: Sequence[str]) -> Config:
     """The config with `--name value` or `--name=value` pairs applied, all at once.
 
+    `--sources sentinel2,landsat` leaves those rows of the table of sources, and no others.
+
     Raises ValueError, with one sentence, for an unknown name (with the nearest valid one), a missing value, a value of
     another type or one out of range.
     """
     tree: dict[str, Any] = {}
     for name, text in _pairs(arguments):
+        if name == "sources":
+            config = _with_sources(config, text)
+            continue
         kind = _field_type(config, name)
         node = tree
         *parents, leaf = name.split(".")
@@ -25,6 +30,14 @@ def override(config: Config, arguments: Sequence[str]) -> Config:
             node = node.setdefault(parent, {})
         node[leaf] = typed(_parsed(text, kind), kind, name)
     return _replaced(config, tree)
+
+
+def _with_sources(config: Config, text: str) -> Config:
+    names, rows = [name.strip() for name in text.split(",")], {source.name: source for source in config.sources}
+    for name in names:
+        if name not in rows:
+            raise ValueError(f"--sources: there is no source {name!r}; {nearest(name, list(rows))}")
+    return replace(config, sources=tuple(row for name, row in rows.items() if name in names))
 
 
 def field_names(node: Any, prefix: str = "") -> list[str]:

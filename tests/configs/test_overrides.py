@@ -54,7 +54,8 @@ def test_every_listed_name_can_be_set_to_the_value_it_has():
         (["--steps", "3"], "no setting 'steps'; did you mean training.steps?"),
         (["--sources.sentinel9.weight", "3"], "did you mean sources.sentinel2.weight?"),
         (["--training", "3"], "no setting 'training'"),
-        (["--sources", "[]"], "no setting 'sources'"),
+        (["--sources", "sentinel2,sentinel9"], "no source 'sentinel9'; did you mean sentinel2?"),
+        (["--sources", "nlcd"], "none of ['nlcd'] is an input"),
         (["--training.steps.more", "3"], "no setting 'training.steps.more'"),
         (["--qqq", "3"], "no setting 'qqq'; expected one of model.d_precision"),
         (["--training.steps"], "--training.steps has no value"),
@@ -72,3 +73,9 @@ def test_every_listed_name_can_be_set_to_the_value_it_has():
 )
 def test_what_cannot_be_set_is_told_with_the_nearest_name_or_the_bound(arguments, sentence):
     assert sentence in told(override, TINY, arguments)
+
+
+def test_some_rows_of_the_table_of_sources_can_be_chosen_and_changed():
+    chosen = override(TINY, ["--sources", "nlcd,sentinel2", "--sources.nlcd.weight", "2"])
+    assert [(source.name, source.weight) for source in chosen.sources] == [("sentinel2", 1), ("nlcd", 2)]
+    assert chosen.sources[0] == TINY.sources[0]
