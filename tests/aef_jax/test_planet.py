@@ -30,8 +30,8 @@ PLAUSIBLE = {  # of valid pixels, before scaling: band by band where bands diffe
 
 
 @cache
-def planet(index: int, side: int = SIDE) -> PlanetSite:
-    return planet_site(SEED, index, side)
+def planet(index: int) -> PlanetSite:
+    return planet_site(SEED, index, SIDE)
 
 
 def every_site():
@@ -56,7 +56,7 @@ def test_a_site_has_the_same_bits_every_time():
 
 @pytest.mark.parametrize("other", [(SEED, 4), (SEED + 1, 3)])
 def test_other_sites_and_other_planets_are_others(other):
-    ours, theirs = planet(3), planet_site(*other, SIDE)
+    ours, theirs = planet(3), planet_site(other[0], other[1], SIDE)
     assert ours.site.name != theirs.site.name
     assert (ours.landcover != theirs.landcover).any()
     assert ours.site.transform != theirs.site.transform
@@ -270,8 +270,7 @@ def test_crop_is_where_the_land_is_cropped():
 
 
 def test_patches_are_larger_than_pixels():
-    same = [(site.landcover[1:] == site.landcover[:-1]).mean() for site in every_site()]
-    assert np.mean(same) > 0.8
+    assert np.mean([(site.landcover[1:] == site.landcover[:-1]).mean() for site in every_site()]) > 0.8
 
 
 def test_coordinates_agree_with_the_grid():
@@ -292,11 +291,10 @@ def test_coordinates_agree_with_the_grid():
 
 
 def test_texts_say_what_is_there():
-    words = {Cover.WATER: "water", Cover.CROPLAND: "field", Cover.DECIDUOUS_FOREST: "deciduous"}
     for site in every_site():
         assert 3 <= len(site.texts) <= 8
         for text in site.texts:
             assert to_ms(text.start) < to_ms(text.end)
             assert len(text.text.split()) > 4
     told = " ".join(text.text for site in every_site() for text in site.texts)
-    assert all(word in told for word in words.values())
+    assert all(word in told for word in ("water", "field", "deciduous"))

@@ -46,7 +46,7 @@ class PlanetSite:
 def planet_site(seed: int, index: int, side: int = 128, year: int | None = None) -> PlanetSite:
     """Site `index` of planet `seed`, of `side` pixels of 10 m, over one calendar year.
 
-    The same bits every time; sites are independent of each other. Another `year` is the same ground with other
+    The same bits every time (of one kind of processor: BLAS rounds by kind); sites are independent of each other. Another `year` is the same ground with other
     weather, other crops and other passes; None is a year of the site's own. Another `side` is another ground in the
     same climate. Raises ValueError where `side` is below 16.
     """
