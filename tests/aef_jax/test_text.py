@@ -1,6 +1,5 @@
-"""Texts: the table, where its points lie, what is stored of them, and what the language model makes of sentences."""
+"""Texts: what is stored of a table in the records, and what the language model makes of sentences."""
 
-import csv
 import importlib.util
 import re
 import sys
@@ -11,54 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refusals import told
-from small_site import CONFIG, START_MS, small_site
+from small_site import CONFIG, small_site
+from small_texts import NORTH, SOUTH, WHOLE_YEAR, YEAR, a_table, degrees, site_at, write_table
 
 from aef_jax.data import rewrite as rewrite_module
 from aef_jax.data import text as text_module
 from aef_jax.data.dataset import SPLITS, Dataset
 from aef_jax.data.record import decode, encode
 from aef_jax.data.sentences import embed
-from aef_jax.data.site import Site, TextPoints, to_ms
-from aef_jax.data.text import Added, Projected, add_text, merged
-from aef_jax.data.text_table import read_table
+from aef_jax.data.site import TextPoints, to_ms
+from aef_jax.data.text import Added, add_text, merged
 from aef_jax.data.writer import DatasetWriter, OpenShards
 from configs.timecode import DAY_MS
 
 pytest.importorskip("pyproj", reason="pyproj is not installed: pip install aef[text]")
-
-HEADER = ("lon", "lat", "start", "end", "text")
-NORTH, SOUTH = ("EPSG:32631", 500_000, 5_600_000), ("EPSG:32723", 610_000, 7_500_000)
-YEAR = (to_ms("2016-01-01"), to_ms("2017-01-01"))
-WHOLE_YEAR = ("2016-01-01", "2017-01-01")
-
-
-def site_at(grid: tuple[str, float, float], name: str = "made", support: tuple[int, int] = YEAR) -> Site:
-    """`small_site`, without text, on a grid whose upper left corner is given."""
-    crs, west, north = grid
-    site = small_site().between(*YEAR)
-    series = {name: series for name, series in site.series.items() if len(series.time_ms)}
-    return Site(name, series, crs, (10, 0, west, 0, -10, north), support)
-
-
-def degrees(grid: tuple[str, float, float], right: float, down: float) -> tuple[float, float]:
-    """Longitude and latitude of a point so many metres from a grid's upper left corner."""
-    from pyproj import Transformer
-
-    crs, west, north = grid
-    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(west + right, north - down)
-
-
-def write_table(path: Path, rows: list[tuple], header: tuple[str, ...] = HEADER) -> Path:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
-    return path
-
-
-def found(path: Path, site: Site, *points: tuple[float, float], dates: tuple[str, str] = WHOLE_YEAR) -> list:
-    """Row and column of those of the points that lie in the site."""
-    table = read_table(write_table(path / "found.csv", [(*point, *dates, "a wood") for point in points]))
-    places = Projected(table).on(site)
-    return list(zip(places.text.tolist(), places.row.tolist(), places.column.tolist(), strict=True))
 
 
 def vectors_of(sentences, model: str) -> np.ndarray:
@@ -81,17 +46,6 @@ def planet(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def a_table(path: Path) -> Path:
-    """A text in the north, one there over New Year, one in the south, and one in the sea."""
-    rows = [
-        (*degrees(NORTH, 55, 35), *WHOLE_YEAR, "a wood"),
-        (*degrees(NORTH, 55, 35), "2016-12-15", "2017-01-15", "snow, over New Year"),
-        (*degrees(SOUTH, 105, 5), "2016-03-01", "2016-04-01", "a field of soybeans"),
-        (0, 0, *WHOLE_YEAR, "the sea"),
-    ]
-    return write_table(path / "points.csv", rows)
-
-
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
@@ -99,59 +53,6 @@ def contents(folder: Path) -> dict[str, bytes]:
 def texts(folder: Path) -> dict[str, TextPoints]:
     dataset = Dataset.open(folder)
     return {site.name: site.text for split in SPLITS for site in dataset.records(split)}
-
-
-@pytest.mark.parametrize("grid", [NORTH, SOUTH], ids=["north", "south"])
-def test_a_point_is_placed_in_its_pixel_on_both_hemispheres(tmp_path, grid):
-    site = site_at(grid)
-    inner, last = degrees(grid, 73, 158), degrees(grid, 239.9, 239.9)
-    assert found(tmp_path, site, inner, last) == [(0, 15, 7), (1, 23, 23)]
-
-
-def test_a_point_on_an_edge_lies_in_the_pixel_right_of_it_and_below_it(tmp_path):
-    for grid in (NORTH, SOUTH):
-        corners = [degrees(grid, right, down) for right in (0, 120, 240) for down in (0, 240)]
-        assert found(tmp_path, site_at(grid), *corners) == [(0, 0, 0), (2, 0, 12)]
-
-
-def test_two_neighbours_share_no_point_of_their_edge(tmp_path):
-    crs, west, north = NORTH
-    points = [degrees(NORTH, 240, down) for down in range(0, 240, 7)]
-    assert found(tmp_path, site_at(NORTH), *points) == []
-    assert len(found(tmp_path, site_at((crs, west + 240, north)), *points)) == len(points)
-
-
-def test_a_point_that_is_elsewhere_is_outside(tmp_path):
-    elsewhere = [degrees(NORTH, -1, 5), degrees(NORTH, 5, -1), degrees(NORTH, 241, 5), degrees(NORTH, 5, 241)]
-    antipodes = [(-177.0, -50.5), (93.0, 0.0), (0.0, 90.0), (180.0, -90.0)]
-    assert found(tmp_path, site_at(NORTH), *elsewhere, *antipodes) == []
-
-
-def test_a_text_belongs_to_records_whose_support_period_its_own_overlaps(tmp_path):
-    inside = degrees(NORTH, 5, 5)
-    for dates, expected in [
-        (("2015-06-01", "2016-01-01"), 0),  # the end is not itself inside
-        (("2015-06-01", "2016-01-02"), 1),
-        (("2016-12-31", "2017-02-01"), 1),
-        (("2017-01-01", "2017-02-01"), 0),
-        (("2010-01-01", "2030-01-01"), 1),
-    ]:
-        assert len(found(tmp_path, site_at(NORTH), inside, dates=dates)) == expected, dates
-
-
-def test_a_site_without_a_support_period_takes_texts_of_its_frames_years(tmp_path):
-    site = replace(site_at(NORTH), support=None)
-    first = min(int(series.time_ms[0]) for series in site.series.values())
-    assert first < START_MS + 30 * DAY_MS
-    assert len(found(tmp_path, site, degrees(NORTH, 5, 5), dates=("2016-06-01", "2016-07-01"))) == 1
-    assert found(tmp_path, site, degrees(NORTH, 5, 5), dates=("2021-06-01", "2021-07-01")) == []
-
-
-def test_a_grid_that_is_none_is_told_by_its_site(tmp_path):
-    table = read_table(a_table(tmp_path))
-    site = site_at(NORTH)
-    assert "site made" in told(Projected(table).on, replace(site, crs="EPSG:1"))
-    assert "site made" in told(Projected(table).on, replace(site, transform=(0, 0, 0, 0, 0, 0)))
 
 
 def test_texts_are_stored_in_their_records(tmp_path, planet):
@@ -264,52 +165,12 @@ def test_where_no_text_lies_in_any_record_nothing_is_done(tmp_path, planet, monk
     assert contents(planet) == before
 
 
-GOOD = ("3.0", "50.5", "2016-01-01", "2016-02-01", "a wood")
-MISTAKES = {
-    "no number": (("x3", *GOOD[1:]), "row 3: lon is 'x3'"),
-    "not finite": (("nan", *GOOD[1:]), "row 3: lon is 'nan'"),
-    "too far east": (("180.5", *GOOD[1:]), "row 3: lon is '180.5', expected degrees from -180 to 180"),
-    "too far south": (("3", "-90.1", *GOOD[2:]), "row 3: lat is '-90.1'"),
-    "no date": ((*GOOD[:2], "June", *GOOD[3:]), "row 3: date 'June'"),
-    "end before start": ((*GOOD[:2], "2016-02-02", *GOOD[3:]), "row 3: it ends (2016-02-01) no later than it starts"),
-    "of no length": ((*GOOD[:3], "2016-01-01", "a wood"), "row 3: it ends (2016-01-01) no later than it starts"),
-    "empty text": ((*GOOD[:4], "  "), "row 3: its text is empty"),
-    "too few": (GOOD[:4], "row 3: 4 values, expected 5"),
-    "too many": ((*GOOD, "and a lake"), "row 3: 6 values, expected 5"),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_in_the_table_is_told_with_its_row_and_nothing_is_written(tmp_path, planet, mistake):
-    row, expected = MISTAKES[mistake]
+def test_where_the_table_has_a_mistake_nothing_is_written(tmp_path, planet):
     before = contents(planet)
-    table = write_table(tmp_path / "wrong.csv", [GOOD, row, GOOD])
-    assert f"wrong.csv, {expected}" in told(add_text, planet, table, "")
+    place = degrees(NORTH, 55, 35)
+    table = write_table(tmp_path / "wrong.csv", [(*place, *WHOLE_YEAR, "a wood"), (*place, *WHOLE_YEAR, " ")])
+    assert "wrong.csv, row 3: its text is empty" in told(add_text, planet, table, "")
     assert contents(planet) == before
-
-
-def test_a_file_that_is_no_such_table_is_told(tmp_path):
-    file = tmp_path / "wrong.csv"
-    write_table(file, [GOOD[:4]], HEADER[:4])
-    assert "there is no column 'text'" in told(read_table, file)
-    write_table(file, [])
-    assert "no text in it" in told(read_table, file)
-    file.write_bytes(b"")
-    assert "there is no column 'lon'" in told(read_table, file)
-    file.write_bytes("lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,Hütte\n".encode("latin-1"))
-    assert "wrong.csv, line 2: not UTF-8" in told(read_table, file)
-    file.write_text('lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,"a wood\n')
-    assert "row 2: not CSV" in told(read_table, file)
-
-
-def test_a_table_may_be_a_spreadsheets(tmp_path):
-    file = tmp_path / "sheet.csv"
-    rows = ' 3.5 ,2016-01-01,"Hütte,\r\nam See",7,50,2016-06-01\r\n\r\n'
-    file.write_bytes(("lon,start,text,id,lat,end\r\n" + rows).encode("utf-8-sig"))
-    table = read_table(file)
-    assert table.text == ("Hütte,\r\nam See",)
-    assert (table.lon.tolist(), table.lat.tolist()) == ([3.5], [50])
-    assert table.period_ms.tolist() == [[to_ms("2016-01-01"), to_ms("2016-06-01")]]
 
 
 def test_records_keep_words_and_refuse_a_wrong_number_of_them():
