@@ -46,9 +46,10 @@ class PlanetSite:
 def planet_site(seed: int, index: int, side: int = 128, year: int | None = None) -> PlanetSite:
     """Site `index` of planet `seed`, of `side` pixels of 10 m, over one calendar year.
 
-    The same bits every time (of one kind of processor: BLAS rounds by kind); sites are independent of each other. Another `year` is the same ground with other
-    weather, other crops and other passes; None is a year of the site's own. Another `side` is another ground in the
-    same climate. Raises ValueError where `side` is below 16.
+    The same bits every time, whatever the number of threads; another kind of processor, whose BLAS sums in another
+    order, may round the last bit otherwise. Sites are independent of each other. Another `year` is the same ground
+    with other weather, other crops and other passes; None is a year of the site's own. Another `side` is another
+    ground in the same climate. Raises ValueError where `side` is below 16.
     """
     if side < 16:
         raise ValueError(f"side is {side}, expected at least 16 pixels")
