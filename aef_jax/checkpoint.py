@@ -41,7 +41,10 @@ class Checkpointer:
         if kept.keep_every:
             policies.append(policy.EveryNSteps(interval_steps=kept.keep_every))
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=policy.AnyPreservationPolicy(policies), enable_async_checkpointing=True
+            preservation_policy=policy.AnyPreservationPolicy(policies),
+            best_fn=lambda scores: scores[SCORE],  # without it Orbax does not save the scores
+            best_mode="min",
+            enable_async_checkpointing=True,
         )
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
         self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table()}

@@ -2,7 +2,9 @@
 
 import time
 
+import grain
 import jax
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from aef_jax.checkpoint import Checkpointer
@@ -14,7 +16,7 @@ from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import check_batch, make_mesh, to_devices
-from aef_jax.step import abstract_state, init_state, make_train_step
+from aef_jax.step import TrainState, abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
 
@@ -32,21 +34,15 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     mesh = make_mesh(config.mesh)
     check_batch(config.training.batch, mesh, config.training.accumulate)
 
-    # Data
+    # Data and state
+    folder.check(config)
     examples = host_examples(data.training, data.held, config)
     batches = training_batches(examples)
-
-    # State
-    folder.check(config)
     if jax.process_index() == 0:
         folder.start(config, data.held.normalisation)
     checkpointer = Checkpointer(folder, config, data.held.normalisation)
-    if checkpointer.latest_step is None:
-        state, done = init_state(config, mesh), 0
-    else:
-        state, data_state = checkpointer.restore(abstract_state(config, mesh))
-        batches.set_state(data_state)
-        done = int(state.step)
+    state = _begin(checkpointer, batches, config, mesh)
+    done = int(state.step)
 
     # Reporting
     writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=done)
@@ -60,9 +56,9 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     try:
         with StopRequest() as stop, bar, profile:
             while done < config.training.steps and not stop.agreed(done):
-                waiting = time.perf_counter()
+                asked = time.perf_counter()
                 batch = next(batches)
-                waited = time.perf_counter() - waiting
+                waited = time.perf_counter() - asked
                 profile.before(done + 1)
                 state, terms = step(state, to_devices(batch, mesh))
                 done += 1
@@ -80,3 +76,12 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
         checkpointer.close()
         writer.close()
     return done
+
+
+def _begin(checkpointer: Checkpointer, batches: grain.DatasetIterator, config: Config, mesh: Mesh) -> TrainState:
+    """A fresh state; or that of the latest checkpoint, with the batches where they were then."""
+    if checkpointer.latest_step is None:
+        return init_state(config, mesh)
+    state, data_state = checkpointer.restore(abstract_state(config, mesh))
+    batches.set_state(data_state)
+    return state

@@ -39,7 +39,13 @@ BRIEF: Config = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=STEPS, warmup_steps=2, learning_rate=1e-2, batch=2, evaluate_every=STEPS, checkpoint_every=STEPS // 2, skipped_in_a_row=3
+        steps=STEPS,
+        warmup_steps=2,
+        learning_rate=1e-2,
+        batch=2,
+        evaluate_every=STEPS,
+        checkpoint_every=STEPS // 2,
+        skipped_in_a_row=3,
     ),
     # few frames to evaluate with, and few of them clear enough
     data=DataConfig(tile_side=32, support_days=120, least_target_fraction=0.98),

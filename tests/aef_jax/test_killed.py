@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -25,6 +26,9 @@ STEPS = 48
 LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=24, checkpoint_every=3, keep_last=2))
 PATIENCE_S = 300
 
+Kill = Callable[[subprocess.Popen], None]
+"""Waits for the moment to kill."""
+
 
 @pytest.fixture(scope="module")
 def whole(training, tmp_path_factory) -> RunFolder:
@@ -39,10 +43,10 @@ def test_a_run_killed_at_ten_random_moments_ends_to_the_bit_like_one_that_was_no
     """Three times while it starts, three while a checkpoint is being written, four at some step."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")
-    kills: list[Callable[[subprocess.Popen], None]] = [
-        *(lambda process, s=moments.uniform(0.1, 6): time.sleep(s) for _ in range(3)),
-        *(lambda process: _until(process, lambda: _is_saving(run)) for _ in range(3)),
-        *(lambda process, n=moments.randrange(1, 8): _until(process, _more_steps(run, n)) for _ in range(4)),
+    kills: list[Kill] = [
+        *(partial(_wait, moments.uniform(0.1, 6)) for _ in range(3)),
+        *([partial(_wait_for_a_save, run)] * 3),
+        *(partial(_wait_for_steps, run, moments.randrange(1, 8)) for _ in range(4)),
     ]
     moments.shuffle(kills)
     reached = []
@@ -70,27 +74,28 @@ def _started(run: RunFolder, training) -> subprocess.Popen:
     return subprocess.Popen(command, env=training.environment, **quiet)
 
 
+def _wait(seconds: float, _: subprocess.Popen) -> None:
+    time.sleep(seconds)
+
+
+def _wait_for_a_save(run: RunFolder, process: subprocess.Popen) -> None:
+    """Until a checkpoint lies there under its temporary name."""
+    _until(process, lambda: any("tmp" in path.name for path in run.checkpoints.glob("*")))
+
+
+def _wait_for_steps(run: RunFolder, number: int, process: subprocess.Popen) -> None:
+    """Until so many steps beyond the last checkpoint were done since now."""
+    saved = max([0, *(int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal())])
+    now, wanted = time.time(), min(saved + number, STEPS - 1)
+    file = run.metrics_path
+    _until(process, lambda: file.exists() and file.stat().st_mtime > now and _steps_recorded(run) >= wanted)
+
+
 def _until(process: subprocess.Popen, happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not happened() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
-
-
-def _is_saving(run: RunFolder) -> bool:
-    """Whether a checkpoint lies there under its temporary name."""
-    return any("tmp" in path.name for path in run.checkpoints.glob("*"))
-
-
-def _more_steps(run: RunFolder, number: int) -> Callable[[], bool]:
-    """Whether so many steps beyond the last checkpoint were done since now."""
-    saved = max([0, *(int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal())])
-    now = time.time()
-    return lambda: (
-        run.metrics_path.exists()
-        and run.metrics_path.stat().st_mtime > now
-        and _steps_recorded(run) >= min(saved + number, STEPS - 1)
-    )
 
 
 def _steps_recorded(run: RunFolder) -> int:

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.image import imread
 
 from aef_jax.data.scaling import Normalisation
-from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site
+from aef_jax.data.statistics import normalisation_of
 from aef_jax.pictures import (
     Reconstruction,
     principal_colours,

@@ -171,7 +171,7 @@ def test_another_config_in_the_same_folder_is_refused_before_anything_is_compute
 
 def test_data_without_any_input_source_are_refused():
     radar = replace(BRIEF, sources=(SENTINEL1,))
-    assert "it holds ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
+    assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
 
 
 def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
@@ -186,7 +186,7 @@ def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
 
 
 def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
-    """Scores fall until step 4 and rise again."""
+    """Scores fall until step 4 and rise again; that step is not forgotten by a process that begins later."""
     course = replace(BRIEF.training, keep_last=2, keep_every=3)
     config = replace(BRIEF, training=course)
     run = RunFolder(tmp_path / "run")
@@ -197,6 +197,9 @@ def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
             params=jax.tree.map(lambda x, to=step: x * 0 + to, state.params), step=jnp.asarray(step, jnp.int32)
         )
         checkpointer.save(stepped, {}, score)
+        if step == 5:
+            checkpointer.close()
+            checkpointer = Checkpointer(run, config, training.run.read_normalisation())
     checkpointer.close()
     assert _saved_steps(run) == [3, 4, 6, 7, 8]
     for which, step in (("best", 4), ("latest", 8)):

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from aef_jax.checkpoint import save_params
-from aef_jax.data.statistics import normalisation_of
 from aef_jax.data.site import Series, Site, to_ms
+from aef_jax.data.statistics import normalisation_of
 from aef_jax.field.geotiff import read_field
 from configs.io import to_json
 from configs.model import ModelConfig
