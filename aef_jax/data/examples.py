@@ -92,8 +92,8 @@ def draw_example(
 ) -> Batch:
     """The example of a site, as it is stored, at a place. Same arguments, same example, bit for bit.
 
-    `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames;
-    otherwise they are drawn.
+    `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames, and
+    all of them whole; otherwise they are drawn.
     """
     return draw_with_choices(site, held, config, place, rng, target_ms)[0]
 
@@ -111,7 +111,8 @@ def draw_with_choices(
     tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
     shared, kept = _draw_perturbation(place.support, config, rng)
     drawn = Choices(tile, place, shared, kept, periods={}, targets={}, inputs={}, text=None)
-    dropout = config.data.teacher_frame_dropout and target_ms is None
+    training = target_ms is None
+    dropout = config.data.teacher_frame_dropout and training
     frames, student, targets = {}, {}, {}
     for source in held.sources:
         name, series = source.name, within(source, tile, place.support)
@@ -130,7 +131,7 @@ def draw_with_choices(
         if series is None:
             frames[name], student[name] = no_frames(source, side)
         else:
-            teacher = draw_frames(source, series, chosen, held.normalisation, rng, dropout)
+            teacher = draw_frames(source, series, chosen, held.normalisation, rng, dropout, gaps=training)
             student[name] = draw_student(source, teacher.frames.present, teacher.times, kept, rng)
             frames[name], drawn.inputs[name] = teacher.frames, teacher
     text, point = _draw_text(tile, held.text_width, place.support, rng) if held.text_width else (None, None)

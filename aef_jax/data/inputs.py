@@ -34,12 +34,13 @@ def draw_frames(
     normalisation: Normalisation,
     rng: np.random.Generator,
     dropout: bool,
+    gaps: bool,
 ) -> DrawnFrames:
     """The teacher's frames, padded to the frame budget with absent ones.
 
     The target is not among them, nor any frame that was taken in the same instant. With `dropout` the source's
     `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours); nor is it on a frame
-    that holds no data anywhere in the tile.
+    that holds no data anywhere in the tile. With `gaps` a line is blanked, if the source has line gaps.
     """
     kept = np.arange(len(series.time_ms))
     if target is not None:
@@ -47,7 +48,7 @@ def draw_frames(
     if dropout:
         kept = kept[rng.random(len(kept)) >= source.frame_drop]
     taken = _with_data(series, rng.permutation(kept), source.frame_budget)
-    gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if source.line_gaps else None
+    gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if gaps and source.line_gaps else None
     stored = series.chosen(taken)
     pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
     pixels[: len(taken)] = normalisation.z_score(stored, source).pixels

@@ -25,7 +25,7 @@ def _examples(number: int, config=CONFIG):
 
 
 def _drawn(source, series: Series, seed: int = 0, target: int | None = None, dropout: bool = False):
-    return draw_frames(source, series, target, HELD.normalisation, np.random.default_rng(seed), dropout)
+    return draw_frames(source, series, target, HELD.normalisation, np.random.default_rng(seed), dropout, gaps=True)
 
 
 def _year(name: str) -> Series:
@@ -52,6 +52,14 @@ def test_radar_inputs_have_one_gap_alike_in_all_frames_and_bands_and_nothing_els
         assert not radar.pixels[:, gap].any()
         target = example.targets["sentinel1"].pixels
         assert any(np.array_equal(target, pixels) for pixels in scored["sentinel1"].pixels), "a target is whole"
+
+
+def test_what_is_evaluated_with_has_no_gap():
+    time_ms = int(_year("sentinel2").time_ms[3])
+    for seed in range(10):
+        rng = np.random.default_rng([7, seed])
+        frames = draw_example(SITE, HELD, CONFIG, PLACE, rng, {"sentinel2": time_ms}).frames["sentinel1"]
+        assert not (frames.pixels[frames.present] == 0).all(axis=(0, 3)).any()
 
 
 def test_each_example_has_a_gap_of_its_own():
