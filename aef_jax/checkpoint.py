@@ -32,7 +32,8 @@ class Checkpointer:
     Kept are the latest few, the best by held-out loss, and for good those at multiples of `training.keep_every`.
     """
 
-    def __init__(self, run: RunFolder, config: Config, normalisation: Normalisation):
+    def __init__(self, run: RunFolder, config: Config, normalisation: Normalisation, data: dict[str, Any]):
+        """`data` says what is trained on, which must be the same where a run goes on."""
         kept = config.training
         policies = [
             policy.LatestN(n=kept.keep_last),
@@ -47,13 +48,14 @@ class Checkpointer:
             enable_async_checkpointing=True,
         )
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
-        self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table()}
+        self.batch = config.training.batch
+        self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table(), "data": data}
 
     @property
     def latest_step(self) -> int | None:
         return self.manager.latest_step()
 
-    def save(self, state: TrainState, data_state: dict[str, Any], score: float | None = None) -> None:
+    def save(self, state: TrainState, score: float | None = None) -> None:
         """Starts writing the state of `step` steps done; unless that step is there already.
 
         `score` is its held-out loss, where there is one.
@@ -66,16 +68,17 @@ class Checkpointer:
             args=ocp.args.Composite(
                 params=ocp.args.StandardSave(nnx.to_pure_dict(state.params)),
                 optimizer=ocp.args.StandardSave(_pure(state.optimizer)),
-                data=ocp.args.JsonSave(data_state),
+                data=ocp.args.JsonSave({"next_example": step * self.batch}),
                 run=ocp.args.JsonSave(self.about),
             ),
             metrics=None if score is None else {SCORE: score},
         )
 
-    def restore(self, target: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The latest state, onto the shapes and shardings of `target`, and the data's position.
+    def restore(self, target: TrainState) -> TrainState:
+        """The latest state, onto the shapes and shardings of `target`.
 
-        Raises ValueError where there is none, or its parameters are not those of `target`.
+        Raises ValueError where there is none, its parameters are not those of `target`, or it was saved at another
+        place in the data than where its step would be.
         """
         step = self.latest_step
         if step is None:
@@ -90,12 +93,17 @@ class Checkpointer:
                 params=ocp.args.StandardRestore(nnx.to_pure_dict(target.params)),
                 optimizer=ocp.args.StandardRestore(_pure(target.optimizer)),
                 data=ocp.args.JsonRestore(),
+                run=ocp.args.JsonRestore(),
             ),
         )
         params = _filled(target.params, restored["params"])
         optimizer = jax.tree.unflatten(jax.tree.structure(target.optimizer), restored["optimizer"])
         count = jax.device_put(jax.numpy.asarray(step, target.step.dtype), target.step.sharding)
-        return TrainState(params, optimizer, count), restored["data"]
+        if restored["run"]["data"] != self.about["data"]:
+            raise ValueError(f"{saved} was trained on {restored['run']['data']}, expected {self.about['data']}")
+        if restored["data"] != {"next_example": step * self.batch}:
+            raise ValueError(f"{saved}: it goes on with {restored['data']}, expected example {step * self.batch}")
+        return TrainState(params, optimizer, count)
 
     def close(self) -> None:
         """Waits until everything is written."""

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from aef_jax.data.cli import add_data_commands
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The command's own words, and the settings: options with a dot in their name, each with its value.
+    """The command's own words, and the settings: `--sources`, and options with a dot in their name; each with its value.
 
     argparse, which does not know them, would take the value of one that comes early for the preset's name.
     """
@@ -48,7 +49,7 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     while rest:
         word = rest.pop(0)
         name, equals, _ = word.partition("=")
-        is_setting = name.startswith("--") and "." in name
+        is_setting = name == "--sources" or (name.startswith("--") and "." in name)
         (settings if is_setting else words).append(word)
         if is_setting and not equals and rest:
             settings.append(rest.pop(0))
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
+    embed.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
     embed.add_argument("--site", help="which site of a data set, by its name (default: the first held-out one)")
     embed.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
     embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="probe", help="read labels from embeddings by a linear probe"
     )
     probe.add_argument("run", type=Path, metavar="RUN", help="the folder of a run that was trained on a data set")
+    probe.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
     probe.add_argument("--sites", type=int, default=64, help="held-out sites that are used, at most (default: 64)")
     probe.add_argument("--seeds", type=int, default=5, help="divisions of the sites into seen and asked (default: 5)")
     probe.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
@@ -112,9 +115,8 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.train import train
 
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
-    if options.data:
-        settings = [*settings, "--data.path", str(options.data.absolute())]
     config, default = resolve(options.what, settings)
+    config = with_data(config, options.data)
     folder = RunFolder(options.run or default)
     folder.check(config)
     if options.distributed:
@@ -145,6 +147,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         support,
         options.output,
         options.dtype,
+        data=options.data,
         site_name=options.site,
         which=options.checkpoint,
     )
@@ -158,13 +161,19 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.sites < 2 or options.seeds < 1:
         raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
-    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint)))
+    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data)))
     return 0
 
 
 def _config(options: argparse.Namespace, settings: list[str]) -> int:
     print(to_json(resolve(options.what, settings)[0]), end="")
     return 0
+
+
+def with_data(config: Config, folder: Path | None) -> Config:
+    """The config with a data set's folder, or its own one, as it is found from anywhere."""
+    path = folder or (Path(config.data.path) if config.data.path else None)
+    return config if path is None else replace(config, data=replace(config.data, path=str(path.absolute())))
 
 
 def resolve(what: str, settings: list[str]) -> tuple[Config, Path]:

@@ -1,6 +1,7 @@
 """Embedding fields with the JAX model: what `aef embed` and the training's pictures call."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -40,12 +41,14 @@ def embed_run(
     output: Path,
     dtype: StoredAs,
     *,
+    data: Path | None = None,
     site_name: str | None = None,
     which: Which = "latest",
 ) -> Path:
     """Writes the field of a run's data over a valid period as GeoTIFF, and a picture beside it, whose path it returns.
 
-    Of a data set it is the field of the site of that name, or of the first held-out one.
+    Of a data set it is the field of the site of that name, or of the first held-out one; `data` is its folder, if it is
+    no longer where the run found it.
 
     Raises ValueError or ModuleNotFoundError, with one sentence, for whatever is missing.
     """
@@ -53,10 +56,12 @@ def embed_run(
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
     check_period("valid", *period)
-    config = run.read_config()
+    config, normalisation = run.read_config(), run.read_normalisation()
+    if data:
+        config = replace(config, data=replace(config.data, path=str(data)))
     site = find_site(config, site_name)
     params = restore_params(run.checkpoints, config, which=which)
-    normalised = run.read_normalisation().apply(site, config.input_sources)
+    normalised = normalisation.apply(site, normalisation.known(config.input_sources))
     support = support or site.support or default_support(period, config)
     field = embed_with(make_embedder(config), params, normalised, config, period, support)
     write_field(

@@ -9,7 +9,6 @@ from flax import nnx
 from jax.sharding import Mesh
 from jaxtyping import Float32
 
-from aef_jax import losses
 from aef_jax.data.examples import Holdings
 from aef_jax.data.heldout import HeldoutExample, evaluated_source
 from aef_jax.data.pipeline import stack
@@ -39,15 +38,25 @@ class Evaluation:
     reconstructions: list[HeldoutReconstruction]
     errors: dict[str, float]
     """The mean error of each source that some example shows, by its own loss, from mu itself: without noise."""
-    collapse: float
-    """mean |mu . mu'| of different examples: 1 is a collapsed model, sqrt(2 / (pi D)) a uniform one."""
+
+    @property
+    def collapse(self) -> float:
+        """mean |mu . mu'| over pixels of examples half of them apart, which mostly are of other ground.
+
+        1 is a collapsed model, about sqrt(2 / (pi D)) one that fills the sphere.
+        """
+        mu = np.stack([made.embedding for made in self.reconstructions])
+        return float(np.abs((mu * np.roll(mu, len(mu) // 2, axis=0)).sum(axis=-1)).mean())
 
 
 class Evaluator:
     """Reconstructs held-out examples."""
 
-    def __init__(self, held: Holdings, config: Config, mesh: Mesh):
-        self.config, self.mesh, self.batch = config, mesh, config.training.batch
+    def __init__(self, held: Holdings, config: Config, mesh: Mesh, most: int):
+        """Of up to `most` examples at once, and no more than training computes at once."""
+        self.config, self.mesh = config, mesh
+        at_once = min(config.training.batch // config.training.accumulate, most)
+        self.batch = max(1, -(-at_once // mesh.size)) * mesh.size
         self.source = source = evaluated_source(held)
         graph, _ = abstract_model(config)
 
@@ -57,23 +66,22 @@ class Evaluator:
             periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
             mu = model(batch.frames, jnp.stack(periods, axis=1))
             predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
-            return predictions[source.name], mu[:, -1], terms, losses.uniformity(mu)
+            return predictions[source.name], mu[:, -1], terms
 
         self.evaluate = jax.jit(evaluate, out_shardings=replicated(mesh))
 
     def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
-        reconstructions, sums, counts, collapse = [], {}, {}, []
+        reconstructions, sums, counts = [], {}, {}
         for start in range(0, len(examples), self.batch):
             chosen = examples[start : start + self.batch]
-            predictions, embeddings, terms, cosine = jax.device_get(self.evaluate(params, self._to_devices(chosen)))
+            predictions, embeddings, terms = jax.device_get(self.evaluate(params, self._to_devices(chosen)))
             made = zip(chosen, predictions, embeddings, strict=False)
             reconstructions += [HeldoutReconstruction(*each) for each in made]
             for name, count in _valid(chosen).items():
                 sums[name] = sums.get(name, 0.0) + count * float(terms[f"reconstruction/{name}"])
                 counts[name] = counts.get(name, 0) + count
-            collapse.append(float(cosine))
         errors = {name: sums[name] / counts[name] for name in sums if counts[name]}
-        return Evaluation(reconstructions, errors, collapse[0])
+        return Evaluation(reconstructions, errors)
 
     def scores(self, evaluation: Evaluation) -> dict[str, float]:
         """The metrics of an evaluation: every source's error and their mean under the sources' weights, which is the
@@ -101,7 +109,7 @@ class Evaluator:
         return {f"{name}/{self.source.name}": float(total / sums[3]) for name, total in zip(names, sums, strict=False)}
 
     def _to_devices(self, examples: list[HeldoutExample]) -> Batch:
-        """A batch of the training's shape, so that nothing compiles twice; it is filled up with what is not valid."""
+        """A batch of one shape, so that nothing compiles twice; it is filled up with what is not valid."""
         batches = [example.batch for example in examples]
         nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
         batches += [batches[-1]._replace(targets=nothing)] * (self.batch - len(batches))

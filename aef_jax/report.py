@@ -1,16 +1,18 @@
 """What a person sees of a run while it trains: the bar, the metrics, the held-out scores and the pictures."""
 
 import math
+import sys
 import time
-from collections import deque
 from typing import NamedTuple
 
 import jax
 import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from aef_jax.data.pipeline import HostExamples
+from aef_jax.data.site import Period, Site
 from aef_jax.data.training_data import TrainingData
 from aef_jax.embed import embed_with, make_embedder
 from aef_jax.evaluate import Evaluator, HeldoutReconstruction
@@ -18,6 +20,7 @@ from aef_jax.field.tiling import default_support
 from aef_jax.metrics import MetricsWriter
 from aef_jax.pictures import (
     Reconstruction,
+    has_true_colour,
     read_metrics,
     write_field_png,
     write_loss_curves_png,
@@ -51,20 +54,28 @@ class Reporter:
         self,
         config: Config,
         folder: RunFolder,
-        writer: MetricsWriter,
-        bar: tqdm,
-        evaluator: Evaluator,
         data: TrainingData,
         examples: HostExamples,
+        mesh: Mesh,
+        resumed_at: int,
     ):
-        self.config, self.folder, self.writer, self.bar = config, folder, writer, bar
-        self.evaluator, self.data, self.examples = evaluator, data, examples
+        self.config, self.folder, self.data, self.examples = config, folder, data, examples
+        self.evaluator = Evaluator(data.held, config, mesh, max(map(len, data.heldout.values()), default=0))
+        self.writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at)
+        self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
+        self.bar.set_postfix_str("compiling the step")
         self.throughput = Throughput(config, data.held)
         self.embedder = make_embedder(config)
-        self.gather = jax.jit(lambda params: params, out_shardings=replicated(evaluator.mesh))
+        self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh))
         self.pending: Pending | None = None
-        self.skipped: deque[int] = deque(maxlen=config.training.skipped_in_a_row)
         self.since = time.perf_counter()
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+        self.writer.close()
 
     def step(self, step: int, terms: Terms, batch: Batch, waited: float) -> None:
         """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
@@ -102,27 +113,27 @@ class Reporter:
         gathered = self.gather(params)
         if jax.process_index() == 0:
             whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), gathered)
-            self._draw(step, evaluations["heldout"].reconstructions if evaluations else [], whole)
+            try:
+                self._draw(step, evaluations["heldout"].reconstructions if evaluations else [], whole)
+            except (ValueError, OSError) as error:  # no picture is worth a run
+                self.bar.write(f"aef: step {step}: the pictures could not be drawn: {error}", file=sys.stderr)
         self.since = time.perf_counter()
         return scores["heldout"]["reconstruction"] if scores else None
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
-        if not values["skipped_in_a_row"]:
-            self.skipped.clear()
-            return
-        self.skipped.append(step)
-        if len(self.skipped) == self.skipped.maxlen:
+        skipped = int(values["skipped_in_a_row"])
+        if skipped >= self.config.training.skipped_in_a_row:
             name = "loss" if not math.isfinite(values["loss"]) else "gradient's norm"
             value = values["loss"] if name == "loss" else values["gradient_norm"]
             raise FloatingPointError(
-                f"step {step}: the {name} is {value}, and {len(self.skipped)} steps in a row were skipped for such; the"
+                f"step {step}: the {name} is {value}, and {skipped} steps in a row were skipped for such; the"
                 f" batch is of the training records {sorted(set(self.examples.records(step)))};"
                 " the last checkpoint is kept"
             )
 
     def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:
         source, site = self.evaluator.source, self.data.pictured
-        if reconstructions:
+        if reconstructions and has_true_colour(source):
             by_time = sorted(reconstructions, key=lambda r: r.example.time_ms)
             chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
             rows = [
@@ -134,13 +145,17 @@ class Reporter:
                 self.folder.picture("reconstructions"), rows, source, self.data.held.normalisation
             )
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
-        end = int(site.series[source.name].time_ms[-1]) + 1
-        period = site.support or (end - self.config.data.support_days * DAY_MS, end)
+        period = site.support or _last_year(site, self.config)
         normalised = self.data.held.normalisation.apply(site, self.data.held.input_sources)
         support = site.support or default_support(period, self.config)
         field = embed_with(self.embedder, params, normalised, self.config, period, support)
         title = f"Embedding field of {site.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
+
+
+def _last_year(site: Site, config: Config) -> Period:
+    end = max(int(series.time_ms[-1]) for series in site.series.values() if len(series.time_ms)) + 1
+    return end - config.data.support_days * DAY_MS, end
 
 
 def _day(time_ms: int) -> str:

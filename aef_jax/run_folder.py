@@ -55,11 +55,13 @@ class RunFolder:
             raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
 
     def start(self, config: Config, normalisation: Normalisation) -> None:
-        """Makes the folder and writes what a run is started from; where it is there already, nothing."""
+        """Makes the folder and writes what a run is started from; or, where that is there, where its data are now."""
         if not self.started:
             normalisation.save(self.normalisation_path)
-            with replacing(self.config_path) as temporary:
-                temporary.write_text(to_json(config))
+        elif self.read_config() == config:
+            return
+        with replacing(self.config_path) as temporary:
+            temporary.write_text(to_json(config))
 
     def read_config(self) -> Config:
         """Raises ValueError, naming the file, where there is none or it is not a config."""

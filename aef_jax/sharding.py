@@ -31,7 +31,9 @@ def make_mesh(config: MeshConfig) -> Mesh:
     data = devices // config.fsdp if config.data == -1 else config.data
     if data * config.fsdp != devices:
         raise ValueError(f"mesh: data={data} times fsdp={config.fsdp} does not make the {devices} devices there are")
-    return Mesh(np.asarray(jax.devices()).reshape(data, config.fsdp), (DATA, FSDP))
+    # host by host: rows of a global batch then lie in the order in which the hosts' parts are put together
+    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(ordered).reshape(data, config.fsdp), (DATA, FSDP))
 
 
 def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:

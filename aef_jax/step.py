@@ -69,10 +69,11 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
-        gradients, terms = _gradients(graph, config, state.params, batch, step_noise(config, batch, state.step))
+        gradients, terms = _gradients(graph, config, state, batch)
         norm = optax.tree.norm(gradients)
-        # a loss that is not finite may have gradients that are
-        gradients = jax.tree.map(lambda g: jnp.where(jnp.isfinite(terms["loss"]), g, jnp.nan), gradients)
+        # a loss that is not finite may have gradients that are, and these a norm that is not
+        finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
+        gradients = jax.tree.map(lambda g: jnp.where(finite, g, jnp.nan), gradients)
         before = cast(optax.ApplyIfFiniteState, state.optimizer)
         terms["gradient_norm"] = norm
         terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
@@ -92,33 +93,33 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
     )
 
 
-def _gradients(
-    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, noise: BottleneckNoise
-) -> tuple[nnx.State, Terms]:
+def _gradients(graph: nnx.GraphDef, config: Config, state: TrainState, batch: Batch) -> tuple[nnx.State, Terms]:
     """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
 
-    def of(part: tuple[Batch, BottleneckNoise]) -> tuple[nnx.State, Terms]:
-        return jax.grad(lambda params: objective(nnx.merge(graph, params), *part, config), has_aux=True)(params)
+    def of(batch: Batch, part: Int[Array, ""] | int) -> tuple[nnx.State, Terms]:
+        noise = step_noise(config, batch, state.step, part)
+        loss = lambda params: objective(nnx.merge(graph, params), batch, noise, config)  # noqa: E731
+        return jax.grad(loss, has_aux=True)(state.params)
 
     number = config.training.accumulate
     if number == 1:
-        return of((batch, noise))
+        return of(batch, 0)
     # each part takes every n-th sequence, and so some of each device's
-    parts = jax.tree.map(
-        lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), (batch, noise)
-    )
-    first = of(jax.tree.map(lambda x: x[0], parts))
-    rest = jax.tree.map(lambda x: x[1:], parts)
-    unroll = config.model.block_loop == "unroll"  # a loop costs XLA's CPU backend dear
-    add = lambda total, part: (jax.tree.map(jnp.add, total, of(part)), None)  # noqa: E731
-    total, _ = jax.lax.scan(add, first, rest, unroll=number - 1 if unroll else 1)
+    parts = jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), batch)
+
+    def add(total: tuple[nnx.State, Terms], part) -> tuple[tuple[nnx.State, Terms], None]:
+        return jax.tree.map(jnp.add, total, of(*part)), None
+
+    rest = jax.tree.map(lambda x: x[1:], parts), jnp.arange(1, number)
+    unroll = number - 1 if config.model.block_loop == "unroll" else 1  # a loop costs XLA's CPU backend dear
+    total, _ = jax.lax.scan(add, of(jax.tree.map(lambda x: x[0], parts), 0), rest, unroll=unroll)
     return jax.tree.map(lambda x: x / number, total)
 
 
-def step_noise(config: Config, batch: Batch, step: Int[Array, ""]) -> BottleneckNoise:
-    """The bottleneck's noise of one step: the same for the same seed and step, on any mesh."""
+def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Array, ""] | int = 0) -> BottleneckNoise:
+    """The bottleneck's noise of one step, for one part of its batch: the same for the same seed, on any mesh."""
     sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
-    key = jax.random.fold_in(jax.random.key(config.training.seed), step)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.training.seed), step), part)
     shape = (sequences, len(batch.targets), height, width)
     return sample_noise(key, shape, config.model.embedding, config.model.kappa)
 

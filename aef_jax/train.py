@@ -2,21 +2,16 @@
 
 import time
 
-import grain
 import jax
-from jax.sharding import Mesh
-from tqdm import tqdm
 
 from aef_jax.checkpoint import Checkpointer
 from aef_jax.data.pipeline import host_examples, training_batches
 from aef_jax.data.training_data import TrainingData
-from aef_jax.evaluate import Evaluator
-from aef_jax.metrics import MetricsWriter
 from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import check_batch, make_mesh, to_devices
-from aef_jax.step import TrainState, abstract_state, init_state, make_train_step
+from aef_jax.step import abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
 
@@ -37,24 +32,24 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     # Data and state
     folder.check(config)
     examples = host_examples(data.training, data.held, config)
-    batches = training_batches(examples)
     if jax.process_index() == 0:
         folder.start(config, data.held.normalisation)
-    checkpointer = Checkpointer(folder, config, data.held.normalisation)
-    state = _begin(checkpointer, batches, config, mesh)
+    checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
+    if checkpointer.latest_step is None:
+        state = init_state(config, mesh)
+    else:
+        state = checkpointer.restore(abstract_state(config, mesh))
     done = int(state.step)
+    batches = training_batches(examples, steps_done=done)
 
     # Reporting
-    writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at=done)
-    bar = tqdm(total=config.training.steps, initial=done, unit="step", disable=jax.process_index() > 0)
-    bar.set_postfix_str("compiling the step")
-    reporter = Reporter(config, folder, writer, bar, Evaluator(data.held, config, mesh), data, examples)
+    reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
     profile = Profile(folder.profile, profiled)
 
     # Loop
     step = make_train_step(config, mesh)
     try:
-        with StopRequest() as stop, bar, profile:
+        with StopRequest() as stop, reporter, profile:
             while done < config.training.steps and not stop.agreed(done):
                 asked = time.perf_counter()
                 batch = next(batches)
@@ -68,20 +63,10 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
                 score = reporter.evaluate(done, state.params) if due else None
                 if due or done % config.training.checkpoint_every == 0:
                     reporter.flush()  # what the metrics say of a step is written before the step is saved
-                    checkpointer.save(state, batches.get_state(), score)
+                    checkpointer.save(state, score)
             reporter.flush()
-            checkpointer.save(state, batches.get_state())
+            checkpointer.save(state)
     finally:
         # whatever ended the loop, a checkpoint that is being written is finished
         checkpointer.close()
-        writer.close()
     return done
-
-
-def _begin(checkpointer: Checkpointer, batches: grain.DatasetIterator, config: Config, mesh: Mesh) -> TrainState:
-    """A fresh state; or that of the latest checkpoint, with the batches where they were then."""
-    if checkpointer.latest_step is None:
-        return init_state(config, mesh)
-    state, data_state = checkpointer.restore(abstract_state(config, mesh))
-    batches.set_state(data_state)
-    return state

@@ -31,29 +31,32 @@ class Probed(NamedTuple):
     """Balanced accuracy, of one division of the sites for each seed."""
 
 
-def probe_run(run: RunFolder, sites: int, seeds: int, which: Which = "latest") -> list[Probed]:
+def probe_run(
+    run: RunFolder, sites: int, seeds: int, which: Which = "latest", data: Path | None = None
+) -> list[Probed]:
     """Embeds held-out sites that have labels, and probes embeddings and composites at the same pixels.
 
     For each seed the probe sees one half of the sites and is asked for the other. Raises ValueError where the run was
     not trained on a data set, or less than two of its held-out sites have labels.
     """
     config = run.read_config()
-    if not config.data.path:
+    folder = data or (Path(config.data.path) if config.data.path else None)
+    if folder is None:
         raise ValueError(f"{run.path} was trained on the sample, which has no labels: probe a run of a data set")
     normalisation = run.read_normalisation()
-    records = Dataset.open(Path(config.data.path)).records("heldout")
+    records = Dataset.open(folder).records("heldout")
     embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
     embeddings, composites, labels = [], [], []
     for index in tqdm(np.unique(np.linspace(0, len(records) - 1, min(sites, len(records))).astype(int)), "sites"):
         site = records[int(index)]
         if site.labels is None or site.support is None:
             continue
-        normalised = normalisation.apply(site, config.input_sources)
+        normalised = normalisation.apply(site, normalisation.known(config.input_sources))
         embeddings.append(embed_with(embedder, params, normalised, config, site.support, site.support))
         composites.append(composite(site, normalisation, config))
         labels.append(site.labels)
     if len(labels) < 2:
-        raise ValueError(f"{config.data.path}: {len(labels)} of its held-out sites have labels, expected at least two")
+        raise ValueError(f"{folder}: {len(labels)} of its held-out sites have labels, expected at least two")
     kinds = {"embedding": embeddings, "composite": composites}
     return [
         Probed(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
@@ -66,7 +69,7 @@ def composite(site: Site, normalisation: Normalisation, config: Config) -> Float
     parts = []
     for source in config.input_sources:
         bands = COMPOSITE.get(source.name, source.channels)
-        if source.name not in site.series:
+        if source.name not in site.series or source.name not in normalisation.mean:
             parts.append(np.zeros((*site.shape, bands), np.float32))
             continue
         series = normalisation.z_score(site.series[source.name], source)

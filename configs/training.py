@@ -55,7 +55,7 @@ class TrainingConfig:
     keep_last: int = 2
     """Checkpoints that are kept beside the best by held-out loss."""
     keep_every: int = 0
-    """Checkpoints at multiples of so many steps are kept for good; 0: none."""
+    """Checkpoints at multiples of so many steps, itself one of `checkpoint_every`, are kept for good; 0: none."""
 
     def __post_init__(self):
         for field in ("steps", "batch", "accumulate", "skipped_in_a_row", "evaluate_every", "heldout_sites"):
@@ -63,6 +63,8 @@ class TrainingConfig:
         for field in ("checkpoint_every", "keep_last"):
             require_at_least("training", field, getattr(self, field), 1)
         require_multiple("training", "batch", self.batch, of=self.accumulate)
+        if self.keep_every:
+            require_multiple("training", "keep_every", self.keep_every, of=self.checkpoint_every)
         for field in ("warmup_steps", "seed", "keep_every"):
             require_at_least("training", field, getattr(self, field), 0)
         require(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from aef_jax.cli import resolve
+from aef_jax.cli import resolve, with_data
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.pipeline import training_batches
 from aef_jax.data.record import decode
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny", metavar="PRESET|CONFIG.json|RUN")
     parser.add_argument("--run", type=Path, help="a run whose rate is compared")
     options = parser.parse_args()
-    config, _ = resolve(options.preset, ["--data.path", str(options.folder)])
+    config = with_data(resolve(options.preset, [])[0], options.folder)
     records = Dataset.open(options.folder).records("training")
     numbers = [index % len(records) for index in range(EXAMPLES)]
     blobs = [records.source[index] for index in numbers[:8]]

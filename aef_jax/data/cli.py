@@ -88,10 +88,10 @@ def _check(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _show(options: argparse.Namespace, settings: list[str]) -> int:
-    from aef_jax.cli import resolve
+    from aef_jax.cli import resolve, with_data
     from aef_jax.data.show import write_example_png
 
-    config, _ = resolve(options.preset, [*settings, "--data.path", str(options.folder.absolute())])
+    config = with_data(resolve(options.preset, settings)[0], options.folder)
     print(write_example_png(config, options.index, options.output))
     print(f"wrote {options.output}")
     return 0

@@ -1,7 +1,7 @@
 """One training example out of a site: every random choice of a step is made here, on the host, from a generator.
 
-An example is a `Batch` of one sequence without its batch axis. What the paper leaves open is ours: periods are drawn
-log-uniformly in length, so that days are asked for as often as seasons; targets come from frames that show some ground.
+An example is a `Batch` of one sequence without its batch axis. What the paper leaves open is ours, as that targets come
+from frames that show some ground.
 """
 
 from dataclasses import dataclass, replace
@@ -150,7 +150,7 @@ def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Perio
         raise ValueError(f"site {site.name}: it has no frame of an input source, expected at least one")
     first, last = (int(end(times[i] for times in seen if len(times))) for i, end in ((0, min), (-1, max)))
     length = config.data.support_days * DAY_MS
-    start = int(rng.integers(first, max(first, last - length) + 1))
+    start = int(rng.integers(first, max(first, last + 1 - length) + 1))  # the period's end is not inside
     return start, start + length
 
 

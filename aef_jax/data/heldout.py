@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from aef_jax.data.examples import Holdings, Place, draw_example, draw_place
-from aef_jax.data.site import Series, Site
+from aef_jax.data.site import SAME_PASS_MS, Series, Site
 from aef_jax.data.targets import code_of, summary_codes
 from configs.batch import Batch
 from configs.run import Config
@@ -91,10 +91,10 @@ def evaluated_source(held: Holdings) -> Source:
 
 
 def persistence(series: Series, target_ms: int) -> Float32[np.ndarray, "H W C"]:
-    """Each pixel as in the valid frame nearest in time to the target, the target itself left out; 0 where none is."""
+    """Each pixel as in the valid frame nearest in time to the target, but of another pass; 0 where there is none."""
     distance = np.abs(series.time_ms - target_ms)
     nearest_first = np.argsort(distance, kind="stable")
-    nearest_first = nearest_first[distance[nearest_first] > 0]
+    nearest_first = nearest_first[distance[nearest_first] > SAME_PASS_MS]
     forecast = np.zeros(series.pixels.shape[1:], np.float32)
     for index in nearest_first[::-1]:
         forecast = np.where(series.valid[index], series.pixels[index], forecast)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
 
 from aef_jax.data.scaling import Normalisation, there
-from aef_jax.data.site import Period, Series
+from aef_jax.data.site import SAME_PASS_MS, Period, Series
 from configs.batch import Frames, Student
 from configs.source import Source
 from configs.timecode import timecode
@@ -38,13 +38,13 @@ def draw_frames(
 ) -> DrawnFrames:
     """The teacher's frames, padded to the frame budget with absent ones.
 
-    The target is not among them, nor any frame that was taken in the same instant. With `dropout` the source's
+    The target is not among them, nor any frame of the same pass. With `dropout` the source's
     `frame_drop` is applied first, so that none of the budget is spent on what is dropped (ours); nor is it on a frame
     that holds no data anywhere in the tile. With `gaps` a line is blanked, if the source has line gaps.
     """
     kept = np.arange(len(series.time_ms))
     if target is not None:
-        kept = kept[series.time_ms != series.time_ms[target]]
+        kept = kept[np.abs(series.time_ms - series.time_ms[target]) > SAME_PASS_MS]
     if dropout:
         kept = kept[rng.random(len(kept)) >= source.frame_drop]
     taken = _with_data(series, rng.permutation(kept), source.frame_budget)

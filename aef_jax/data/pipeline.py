@@ -1,4 +1,4 @@
-"""The stream of training batches: a pure function of (seed, epoch, index), read in parallel, resumed by one integer."""
+"""The stream of training batches: a pure function of (seed, epoch, index), read in parallel, resumed at any step."""
 
 from collections.abc import Sequence
 from typing import SupportsIndex, cast
@@ -54,16 +54,17 @@ class HostExamples:
         return int(cast(int, self._order[drawn]))
 
 
-def training_batches(examples: HostExamples) -> grain.DatasetIterator:
-    """An iterator of `training.steps` host-local batches. Its `get_state` / `set_state` are exact.
+def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.DatasetIterator:
+    """An iterator of the host-local batches that are left of `training.steps`.
 
-    Threads read ahead by a few batches, and no further: memory is bounded.
+    Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
+    and no further: memory is bounded.
     """
     options = grain.ReadOptions(
         num_threads=examples.config.data.threads, prefetch_buffer_size=READ_AHEAD * examples.local_batch
     )
     return iter(
-        grain.MapDataset.source(examples)
+        grain.MapDataset.source(examples)[steps_done * examples.local_batch :]
         .to_iter_dataset(options)
         .batch(examples.local_batch, drop_remainder=True, batch_fn=stack)
     )

@@ -33,6 +33,8 @@ DTYPES = {
 FACT_DTYPES = (np.float32, np.float64)
 MOST_PIXELS = 2**15
 """Of a site's side: what a blob says of its size, where a pixel stands for all, is bounded by nothing else."""
+MOST_NUMBERS = 2**31
+"""Of a source at one site, likewise: reading them all takes gigabytes."""
 LATEST_MS = 253_402_300_800_000
 """The year 10000, of which numbers that are no time fall short seldom."""
 
@@ -109,6 +111,8 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
         raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
     if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
         raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
+    if series.pixels.size > MOST_NUMBERS:
+        raise ValueError(f"{where}: pixels of shape {series.pixels.shape} are more than {MOST_NUMBERS} numbers")
     if series.valid.dtype != bool or series.valid.shape not in (series.pixels.shape, (frames, *grid, 1)):
         raise ValueError(
             f"{where}: the valid-pixel mask is {series.valid.dtype} {series.valid.shape}, expected bool of"

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,9 +22,10 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
 
     So splits, order, statistics and all that `dataset.json` says of sources stay. Memory holds one record. New shards
     are written beside the old ones, under other names: the data set is the new one from the instant in which
-    `dataset.json` is replaced. Other files of the folder are let be.
+    `dataset.json` is replaced. Other files of the folder are let be. No run may be reading the old shards, which go.
     """
-    temporary = dataset.path / f".rewritten.{os.getpid()}.tmp"
+    _remove_strays(dataset)
+    temporary = dataset.path / f".rewritten.{secrets.token_hex(4)}.tmp"
     shards, points = OpenShards(temporary), 0
     try:
         temporary.mkdir()
@@ -48,6 +49,16 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
     finally:
         shards.close()
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_strays(dataset: Dataset) -> None:
+    """What a rewriting that was killed has left: shards that `dataset.json` does not name."""
+    named = {shard.file for split in SPLITS for shard in dataset.shards[split]}
+    for path in dataset.path.glob("*.array_record"):
+        if path.name not in named:
+            path.unlink()
+    for path in dataset.path.glob(".rewritten.*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:

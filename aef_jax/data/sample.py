@@ -50,7 +50,7 @@ def load_sample() -> Site:
     return Site("romania", {SENTINEL2.name: series}, CRS, (10, 0, west, 0, -10, north))
 
 
-class Split(NamedTuple):
+class SampleSplit(NamedTuple):
     """Training and held-out ground, and the acquisition times at which the held-out ground is to be reconstructed."""
 
     training: Site
@@ -62,12 +62,12 @@ class Split(NamedTuple):
     like (its haze, its light) can be learned by heart."""
 
 
-def split_sample(site: Site) -> Split:
+def split_sample(site: Site) -> SampleSplit:
     """The west of the site without every fifth frame; and the east, to be reconstructed at those and as many others."""
     rows, times_ms = slice(0, site.shape[0]), site.series[SENTINEL2.name].time_ms
     west, east = site.window(rows, TRAINING_COLUMNS), site.window(rows, HELDOUT_COLUMNS)
     seen_ms, heldout_ms = times_ms[1::HELDOUT_EVERY], times_ms[::HELDOUT_EVERY]
-    return Split(west.without(heldout_ms), east, seen_ms, heldout_ms)
+    return SampleSplit(west.without(heldout_ms), east, seen_ms, heldout_ms)
 
 
 def _open(name: str):

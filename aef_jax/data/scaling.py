@@ -39,6 +39,10 @@ class Normalisation:
     mean: dict[str, Float64[np.ndarray, "C"]]
     deviation: dict[str, Float64[np.ndarray, "C"]]
 
+    def known(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        """Those of continuous sources that training saw: no other can be z-scored, or was learned from."""
+        return tuple(source for source in sources if source.name in self.mean)
+
     def apply(self, site: Site, sources: tuple[Source, ...]) -> Site:
         """The site scaled and z-scored, with the sources that it has of `sources`."""
         return replace(

@@ -8,6 +8,10 @@ from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 
 Affine = tuple[float, float, float, float, float, float]
 
+SAME_PASS_MS = 10 * 60_000
+"""Frames of one source that lie no further apart are of one pass: neighbouring scenes overlap, and show the same pixels
+some seconds apart. An orbit takes 90 minutes and more."""
+
 Period = tuple[int, int]
 """[start, end) in epoch milliseconds."""
 

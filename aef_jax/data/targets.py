@@ -59,9 +59,14 @@ def no_target(
 
 
 def draw_period(bounds: Period, config: Config, rng: np.random.Generator, containing: int | None = None) -> Period:
-    """A valid period within `bounds`, at least `least_period_days` long, that contains a given time."""
+    """A valid period within `bounds`, at least `least_period_days` long, that contains a given time.
+
+    Half of the lengths are log-uniform, so that days are asked for as often as seasons, and half are uniform, so that
+    whole years are, whose embeddings must tell the course of the seasons (ours).
+    """
     least, most = config.data.least_period_days * DAY_MS, bounds[1] - bounds[0]
-    length = int(np.exp(rng.uniform(np.log(least), np.log(most))))
+    uniform, logarithmic = rng.uniform(least, most), np.exp(rng.uniform(np.log(least), np.log(most)))
+    length = int(uniform if rng.random() < 0.5 else logarithmic)
     low, high = bounds[0], bounds[1] - length
     if containing is not None:
         low, high = max(low, containing - length + 1), min(high, containing)

@@ -82,6 +82,8 @@ class Projected:
             first, end = site.support
         else:
             times = np.concatenate([series.time_ms for series in site.series.values()])
+            if not len(times):
+                raise ValueError(f"site {site.name}: it has neither a support period nor a frame")
             first, end = times.min(), times.max() + 1
         return (self.table.period_ms[:, 0] < end) & (self.table.period_ms[:, 1] > first)
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from aef_jax.data.examples import Choices, within
 from aef_jax.data.scaling import there
-from aef_jax.data.site import Period
+from aef_jax.data.site import SAME_PASS_MS, Period
 from configs.batch import Batch
 from configs.source import Source
 from configs.timecode import DAY_MS
@@ -59,7 +59,7 @@ def marks(source: Source, batch: Batch, choices: Choices) -> list[Mark]:
     found = []
     for index, time_ms in enumerate(series.time_ms.tolist()):
         frame = series.chosen(slice(index, index + 1))
-        if time_ms == target_ms:  # of several frames of one instant, all are removed
+        if target_ms is not None and abs(time_ms - target_ms) <= SAME_PASS_MS:  # all frames of one pass are removed
             fate = TARGET
         elif index in seen:
             fate = STUDENT

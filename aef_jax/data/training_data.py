@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.examples import Holdings
-from aef_jax.data.heldout import HeldoutExample, heldout_examples, heldout_of_each
+from aef_jax.data.heldout import HeldoutExample, evaluated_source, heldout_examples, heldout_of_each
 from aef_jax.data.pipeline import HostExamples
-from aef_jax.data.sample import Split, load_sample, split_sample
+from aef_jax.data.sample import SampleSplit, load_sample, split_sample
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.site import Site
 from aef_jax.data.statistics import normalisation_of
@@ -29,8 +30,12 @@ class TrainingData:
     held: Holdings
     pictured: Site
     """The site whose embedding field is drawn."""
-    heldout_records: Sequence[Site] = ()
-    """Held-out sites of a data set."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What must be the same where a run goes on, for JSON."""
+        names = [source.name for source in self.held.sources]
+        return {"records": len(self.training), "sources": names, "text_width": self.held.text_width}
 
 
 def open_data(config: Config, normalisation: Normalisation | None = None) -> TrainingData:
@@ -44,7 +49,9 @@ def open_data(config: Config, normalisation: Normalisation | None = None) -> Tra
     return dataset_data(config, Dataset.open(Path(config.data.path)), normalisation)
 
 
-def sample_data(config: Config, whole: Site, split: Split, normalisation: Normalisation | None = None) -> TrainingData:
+def sample_data(
+    config: Config, whole: Site, split: SampleSplit, normalisation: Normalisation | None = None
+) -> TrainingData:
     """A site's years, part of them held out."""
     held = _sample_holdings(config, split, normalisation)
     times = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
@@ -57,10 +64,12 @@ def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation 
 
     Raises ValueError where they do not fit the config.
     """
+    if normalisation is not None and normalisation.as_table() != dataset.normalisation.as_table():
+        raise ValueError(f"data set {dataset.path}: its statistics are not those that the run began with")
     held = _holdings(config, dataset, normalisation)
     training, heldout = dataset.records("training"), dataset.records("heldout")
     kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
-    return TrainingData(training, kinds, held, (heldout if len(heldout) else training)[0], heldout)
+    return TrainingData(training, kinds, held, _pictured(heldout if len(heldout) else training, held))
 
 
 def open_examples(config: Config) -> HostExamples:
@@ -75,7 +84,7 @@ def open_examples(config: Config) -> HostExamples:
     return HostExamples(dataset.records("training"), _holdings(config, dataset, None), config)
 
 
-def _sample_holdings(config: Config, split: Split, normalisation: Normalisation | None) -> Holdings:
+def _sample_holdings(config: Config, split: SampleSplit, normalisation: Normalisation | None) -> Holdings:
     sources = _in_use(config, set(split.heldout.series), f"site {split.heldout.name}")
     return Holdings(sources, normalisation or normalisation_of([split.training], sources))
 
@@ -102,6 +111,13 @@ def _holdings(config: Config, dataset: Dataset, normalisation: Normalisation | N
     if not sum(shard.records for shard in dataset.shards["training"]):
         raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
     return held
+
+
+def _pictured(sites: Sequence[Site], held: Holdings) -> Site:
+    """The first site that the evaluated source shows; or the first."""
+    name = evaluated_source(held).name
+    shown = (site for site in sites if name in site.series and len(site.series[name].time_ms))
+    return next(shown, sites[0])
 
 
 def find_site(config: Config, name: str | None) -> Site:

@@ -24,6 +24,10 @@ Embed = Callable[[dict[str, Frames], Float32[np.ndarray, "B P 2K"]], Float[np.nd
 """The model, in any framework: it is given NumPy arrays, and returns what `np.asarray` can read."""
 
 
+FRAMES_MULTIPLE = 16
+"""Frames of a source are filled up with absent ones to a multiple of it, so that not every site compiles anew."""
+
+
 class Strip(NamedTuple):
     """One axis of one tile."""
 
@@ -162,6 +166,9 @@ def _frames(seen: Site, tiles: list[tuple[Strip, Strip]], shape: tuple[int, int]
             cuts.append(np.pad(cut, [(0, 0), *beyond, (0, 0)], mode="symmetric"))
         times = np.tile(timecode(series.time_ms), (len(tiles), 1, 1)).astype(np.float32)
         pixels = np.stack(cuts)
+        absent = -len(series.time_ms) % FRAMES_MULTIPLE
+        pixels = np.pad(pixels, [(0, 0), (0, absent), (0, 0), (0, 0), (0, 0)])
+        times = np.pad(times, [(0, 0), (0, absent), (0, 0)])
         # scores that are exactly 0 all over a tile are those of no data: as in training, such a frame is absent
         frames[name] = Frames(pixels, times, pixels.any(axis=(2, 3, 4)))
     return frames

@@ -293,7 +293,8 @@ def test_a_fixed_target_is_the_one_that_is_drawn():
 
 
 @pytest.mark.parametrize("days", [10, 365, 1000])
-def test_a_period_keeps_its_bounds_and_days_are_asked_for_as_often_as_seasons(days):
+def test_a_period_keeps_its_bounds_and_both_days_and_whole_years_are_asked_for(days):
+    """Half of the lengths are uniform, half are log-uniform: what lies between two lengths is the mean of both laws."""
     config = replace(CONFIG, data=replace(CONFIG.data, support_days=days))
     bounds, rng = (START_MS, START_MS + days * DAY_MS), np.random.default_rng(0)
     contained = rng.integers(*bounds, size=4000)
@@ -304,7 +305,10 @@ def test_a_period_keeps_its_bounds_and_days_are_asked_for_as_often_as_seasons(da
         assert bounds[0] <= start <= time < end <= bounds[1]
         lengths.append((end - start) / DAY_MS)
     assert min(lengths) > 4
-    assert np.median(lengths) == pytest.approx(np.sqrt(5 * days), rel=0.15)
+    for share in (0.05, 0.3, 0.7):
+        length = 5 + share * (days - 5)
+        expected = (share + np.log(length / 5) / np.log(days / 5)) / 2
+        assert np.mean(np.array(lengths) < length) == pytest.approx(expected, abs=0.03)
 
 
 def test_the_shared_period_is_a_whole_code():

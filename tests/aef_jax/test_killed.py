@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from aef_jax.checkpoint import Checkpointer
+from aef_jax.data.training_data import open_data
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import make_mesh
 from aef_jax.step import abstract_state
@@ -108,7 +109,7 @@ def _metrics(run: RunFolder) -> list[str]:
 
 
 def _state(run: RunFolder):
-    checkpointer = Checkpointer(run, LONG, run.read_normalisation())
-    state, _ = checkpointer.restore(abstract_state(LONG, make_mesh(LONG.mesh)))
+    checkpointer = Checkpointer(run, LONG, run.read_normalisation(), open_data(LONG).about)
+    state = checkpointer.restore(abstract_state(LONG, make_mesh(LONG.mesh)))
     checkpointer.close()
     return jax.device_get(state)

@@ -1,6 +1,5 @@
 """The stream of batches: the same for any number of hosts and threads, and exact to resume."""
 
-import json
 from dataclasses import replace
 
 import jax
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from small_site import CONFIG, held_by, small_site, small_stream
 
-from aef_jax.data.pipeline import HostExamples, stack
+from aef_jax.data.pipeline import HostExamples, stack, training_batches
 from configs.timecode import DAY_MS, timecode
 
 SITE = small_site()
@@ -66,16 +65,14 @@ def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
         assert _same(stack(examples), batch)
 
 
-@pytest.mark.parametrize("done", [0, 1, 3, 5])
-def test_a_stream_goes_on_from_its_state_as_if_it_had_never_stopped(batches, done):
-    stream = small_stream(SMALL)
-    for _ in range(done):
-        next(stream)
-    # through JSON, as a checkpoint keeps it; and with another number of threads
-    state = json.loads(json.dumps(stream.get_state()))
-    resumed = small_stream(replace(SMALL, data=replace(SMALL.data, threads=4)))
-    resumed.set_state(state)
-    assert _same(list(resumed), batches[done:])
+@pytest.mark.parametrize(("done", "hosts"), [(0, 1), (1, 2), (3, 4), (5, 1), (6, 2)])
+def test_a_stream_goes_on_after_any_step_with_other_hosts_and_threads(batches, done, hosts):
+    config = replace(SMALL, data=replace(SMALL.data, threads=3))
+    streams = [
+        training_batches(HostExamples([SITE], HELD, config, host, hosts), steps_done=done) for host in range(hosts)
+    ]
+    resumed = [jax.tree.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*streams, strict=True)]
+    assert _same(resumed, batches[done:])
 
 
 def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:

@@ -112,7 +112,8 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(train
     _assert_same_metrics(run, training.run)
 
 
-def test_ctrl_c_saves_the_state_and_the_command_that_is_told_goes_on_to_the_same_end(training, tmp_path):
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(training, tmp_path, signal_number):
     run = RunFolder(tmp_path / "run")
     command = [sys.executable, "-m", "aef_jax.cli", "train"]
     options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -123,7 +124,7 @@ def test_ctrl_c_saves_the_state_and_the_command_that_is_told_goes_on_to_the_same
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_number)
         said, complained = process.communicate(timeout=300)
     assert process.returncode == 0, complained
     (done,) = _saved_steps(run)
@@ -147,10 +148,10 @@ def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_
     training, tmp_path, one_device, capsys
 ):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
-    checkpointer = Checkpointer(run, BRIEF, run.read_normalisation())
-    state, position = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
+    checkpointer = Checkpointer(run, BRIEF, run.read_normalisation(), open_data(BRIEF).about)
+    state = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
     spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
-    checkpointer.save(spoilt, position)
+    checkpointer.save(spoilt)
     checkpointer.close()
 
     assert cli.main(["train", str(run.path)]) == 2
@@ -181,8 +182,16 @@ def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
 
 
 def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
-    moved = replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
-    training.run.check(moved)
+    run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
+    run.check(moved)
+    run.start(moved, run.read_normalisation())
+    assert run.read_config() == moved
+
+
+def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
+    run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
+    twice = replace(data, training=(*data.training, *data.training))
+    assert "was trained on {'records': 1, " in told(train, BRIEF, run, twice)
 
 
 def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
@@ -190,16 +199,16 @@ def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
     course = replace(BRIEF.training, keep_last=2, keep_every=3)
     config = replace(BRIEF, training=course)
     run = RunFolder(tmp_path / "run")
-    checkpointer = Checkpointer(run, config, training.run.read_normalisation())
+    checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
     state = init_state(config, make_mesh(config.mesh))
     for step, score in enumerate([0.5, 0.4, None, 0.1, 0.3, 0.2, None, 0.25], start=1):
         stepped = state._replace(
             params=jax.tree.map(lambda x, to=step: x * 0 + to, state.params), step=jnp.asarray(step, jnp.int32)
         )
-        checkpointer.save(stepped, {}, score)
+        checkpointer.save(stepped, score)
         if step == 5:
             checkpointer.close()
-            checkpointer = Checkpointer(run, config, training.run.read_normalisation())
+            checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
     checkpointer.close()
     assert _saved_steps(run) == [3, 4, 6, 7, 8]
     for which, step in (("best", 4), ("latest", 8)):
@@ -213,6 +222,14 @@ def test_steps_that_are_asked_for_are_profiled(training, tmp_path):
     run = training.copied(tmp_path / "profiled", MIDWAY)
     train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
     assert list(run.profile.rglob("*.xplane.pb"))
+    _assert_same_params(run, training.run)
+
+
+def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, capsys):
+    run, data = training.copied(tmp_path / "run", MIDWAY), open_data(BRIEF)
+    blind = replace(data, pictured=replace(data.pictured, series={}))
+    assert train(BRIEF, run, blind) == STEPS
+    assert "the pictures could not be drawn" in capsys.readouterr().err
     _assert_same_params(run, training.run)
 
 
