@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """The command's own words, and the settings: `--sources`, and options with a dot in their name; each with its value.
+    """The command's own words; and the settings, `--sources` and options with a dot in their name, each with its value.
 
     argparse, which does not know them, would take the value of one that comes early for the preset's name.
     """

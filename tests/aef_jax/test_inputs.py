@@ -227,3 +227,18 @@ def test_a_dropped_source_is_dropped_wholly():
     seen = [draw_student(source, there, TIMES, None, np.random.default_rng(seed)).present.sum() for seed in range(600)]
     assert set(seen) == {0, 30}
     assert np.mean(np.array(seen) == 0) == pytest.approx(0.3, abs=0.06)
+
+
+def test_the_next_scene_of_the_targets_own_pass_is_no_input_either():
+    """Scenes of one pass overlap, and show the same pixels some seconds apart."""
+    series = _year("landsat")
+    twin = replace(series, time_ms=series.time_ms + 24_000)
+    order = np.argsort(np.concatenate([series.time_ms, twin.time_ms]), kind="stable")
+    both = Series(
+        *(np.concatenate([getattr(s, field) for s in (series, twin)])[order] for field in ("pixels", "valid")),
+        *(np.concatenate([getattr(s, field) for s in (series, twin)])[order] for field in ("time_ms", "metadata")),
+    )
+    source = next(source for source in CONFIG.sources if source.name == "landsat")
+    drawn = _drawn(replace(source, frame_budget=len(order)), both, target=7)
+    assert not {6, 7} & set(drawn.taken.tolist())
+    assert len(drawn.taken) == len(order) - 2

@@ -5,7 +5,9 @@ import pytest
 from refusals import told
 from small_site import CONFIG, held_by, small_site
 
+from aef_jax.data.heldout import HeldoutExample
 from aef_jax.data.scaling import CLIP_SIGMA
+from aef_jax.evaluate import Evaluation, HeldoutReconstruction
 from aef_jax.probe import probe_score
 from aef_jax.throughput import Throughput, peak_flops
 from aef_jax.transfer import Probed, composite, probe_run, table
@@ -67,6 +69,16 @@ def test_a_composite_is_the_median_of_clear_optical_pixels_and_the_mean_of_radar
 
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
     assert "trained on the sample, which has no labels" in told(probe_run, training.run, 4, 2)
+
+
+@pytest.mark.parametrize(("angle", "collapse"), [(0, 1), (np.pi / 3, 0.5), (np.pi / 2, 0)])
+def test_collapse_is_the_cosine_between_examples_half_of_them_apart(angle, collapse):
+    """Neighbours, which may be of the same ground, are alike here."""
+    sides = [np.array([1, 0]), np.array([np.cos(angle), np.sin(angle)])]
+    embeddings = [np.broadcast_to(side, (4, 4, 2)) for side in (sides[0], sides[0], sides[1], sides[1])]
+    example = HeldoutExample(None, None, 0)  # pyright: ignore[reportArgumentType]
+    made = [HeldoutReconstruction(example, np.zeros((4, 4, 1), np.float32), each) for each in embeddings]
+    assert Evaluation(made, {}).collapse == pytest.approx(collapse, abs=1e-6)
 
 
 def test_the_table_gives_mean_and_deviation():

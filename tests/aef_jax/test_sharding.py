@@ -54,6 +54,10 @@ def test_a_mesh_that_does_not_fill_the_devices_and_a_batch_that_does_not_split_a
     many = jax.device_count() + 1
     assert f"data={many} times fsdp=1 does not make" in told(make_mesh, MeshConfig(data=many))
     assert "batch is 6, expected a multiple of the 8 devices" in told(check_batch, 6, _mesh(4, 2))
+    check_batch(16, _mesh(4, 2), 2)
+    assert "batch is 8, expected a multiple of the 8 devices times accumulate (2)" in told(
+        check_batch, 8, _mesh(4, 2), 2
+    )
 
 
 def test_cores_that_a_person_chose_are_left(monkeypatch):

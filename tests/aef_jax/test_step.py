@@ -91,6 +91,16 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
     assert float(terms["learning_rate"]) == pytest.approx(float(learning_rate(config.training)(1)))
 
 
+def test_a_gradient_whose_norm_overflows_is_skipped_though_its_numbers_are_finite(several):
+    """Clipping would make all of it 0, and Adam would take a step for nothing."""
+    config, mesh, (batch, _) = several
+    steep = replace(config, objective=ObjectiveConfig(reconstruction=1e25))
+    _, terms = make_train_step(steep, mesh)(init_state(steep, mesh), batch)
+    assert np.isfinite(terms["loss"])
+    assert not np.isfinite(terms["gradient_norm"])
+    assert int(terms["skipped"]) == 1
+
+
 def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
     """Of four sequences in two parts: the gradient is the mean of those of the first and third, second and fourth."""
     config, mesh, (batch, _) = several

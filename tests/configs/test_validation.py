@@ -45,6 +45,8 @@ from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingCo
         (lambda: Band("B1", "1", valid_range=(1.0, 1.0)), "band B1: valid_range is (1.0, 1.0)"),
         (lambda: replace(SENTINEL2, frame_budget=0), "source sentinel2: frame_budget is 0, expected at least 1"),
         (lambda: replace(SENTINEL2, frame_drop=1.5), "frame_drop is 1.5, expected between 0 and 1"),
+        (lambda: TrainingConfig(batch=6, accumulate=4), "batch is 6, expected a positive multiple of 4"),
+        (lambda: TrainingConfig(checkpoint_every=10, keep_every=15), "keep_every is 15, expected a positive multiple"),
         (lambda: replace(SENTINEL2, frame_drop=1), "frame_drop is 1, expected less than 1"),
         (lambda: replace(SENTINEL2, weight=float("nan")), "weight is nan"),
         (lambda: replace(SENTINEL2, regrid_m=30), "shift_invariant_m is 20 and regrid_m is 30, expected one of them"),
