@@ -117,5 +117,10 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     with _applied(compiler_settings):
         assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     environment = {name.upper(): str(value) for name, value in compiler_settings.items()}
+    # as where one trains: without PyTorch, which TensorBoard's writer would take seconds to load
+    (folder / "path").mkdir()
+    (folder / "path" / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
+    searched = [str(folder / "path"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(searched)
     one_device = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
     return Training(config_file, run, {**os.environ, **environment, **one_device})

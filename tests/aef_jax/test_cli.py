@@ -147,7 +147,7 @@ def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
 
 def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path, mistake, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
-    monkeypatch.setattr("aef_jax.embed.load_sample", lambda: pytest.fail("worked in vain"))
+    monkeypatch.setattr("aef_jax.embed.find_site", lambda *_: pytest.fail("worked in vain"))
     output = tmp_path / "field.tif"
     assert "install aef[geo]" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
@@ -181,7 +181,7 @@ def test_ctrl_c_before_training_begins_is_told_without_a_traceback(monkeypatch, 
         raise KeyboardInterrupt
 
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
-    monkeypatch.setattr("aef_jax.data.sample.load_sample", interrupted)
+    monkeypatch.setattr("aef_jax.data.training_data.load_sample", interrupted)
     assert cli.main(["train", "tiny", "--run", str(tmp_path / "run")]) == 130
     assert capsys.readouterr().err == "aef: interrupted\n"
 

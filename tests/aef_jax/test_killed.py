@@ -23,8 +23,8 @@ from configs.io import to_json
 
 from .conftest import BRIEF
 
-STEPS = 48
-LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=24, checkpoint_every=3, keep_last=2))
+STEPS = 36
+LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=18, checkpoint_every=3, keep_last=2))
 PATIENCE_S = 300
 
 Kill = Callable[[subprocess.Popen], None]

@@ -196,7 +196,7 @@ def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
 
 def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
     """Scores fall until step 4 and rise again; that step is not forgotten by a process that begins later."""
-    course = replace(BRIEF.training, keep_last=2, keep_every=3)
+    course = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
     config = replace(BRIEF, training=course)
     run = RunFolder(tmp_path / "run")
     checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
