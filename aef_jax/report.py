@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -68,7 +69,7 @@ class Reporter:
         self.embedder = make_embedder(config)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh))
         self.pending: Pending | None = None
-        self.since = time.perf_counter()
+        self.since, self.waited = time.perf_counter(), 0.0
 
     def __enter__(self) -> "Reporter":
         return self
@@ -77,10 +78,17 @@ class Reporter:
         self.bar.close()
         self.writer.close()
 
-    def step(self, step: int, terms: Terms, batch: Batch, waited: float) -> None:
+    def wait_for(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch; takes note of how long it took to come."""
+        asked = time.perf_counter()
+        batch = next(batches)
+        self.waited = time.perf_counter() - asked
+        return batch
+
+    def step(self, step: int, terms: Terms, batch: Batch) -> None:
         """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
         self.flush()
-        self.pending = Pending(step, terms, batch, waited)
+        self.pending = Pending(step, terms, batch, self.waited)
 
     def flush(self) -> None:
         """Reports the step that is pending. Raises FloatingPointError where too many in a row were skipped."""

@@ -1,8 +1,7 @@
 """The training loop, from top to bottom."""
 
-import time
-
 import jax
+from jax.sharding import Mesh
 
 from aef_jax.checkpoint import Checkpointer
 from aef_jax.data.pipeline import host_examples, training_batches
@@ -11,7 +10,7 @@ from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import check_batch, make_mesh, to_devices
-from aef_jax.step import abstract_state, init_state, make_train_step
+from aef_jax.step import TrainState, abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
 
@@ -35,10 +34,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     if jax.process_index() == 0:
         folder.start(config, data.held.normalisation)
     checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
-    if checkpointer.latest_step is None:
-        state = init_state(config, mesh)
-    else:
-        state = checkpointer.restore(abstract_state(config, mesh))
+    state = _begin(checkpointer, config, mesh)
     done = int(state.step)
     batches = training_batches(examples, steps_done=done)
 
@@ -51,13 +47,11 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     try:
         with StopRequest() as stop, reporter, profile:
             while done < config.training.steps and not stop.agreed(done):
-                asked = time.perf_counter()
-                batch = next(batches)
-                waited = time.perf_counter() - asked
+                batch = reporter.wait_for(batches)
                 profile.before(done + 1)
                 state, terms = step(state, to_devices(batch, mesh))
                 done += 1
-                reporter.step(done, terms, batch, waited)
+                reporter.step(done, terms, batch)
                 profile.after(done, state)
                 due = done == config.training.steps or done % config.training.evaluate_every == 0
                 score = reporter.evaluate(done, state.params) if due else None
@@ -70,3 +64,10 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
         # whatever ended the loop, a checkpoint that is being written is finished
         checkpointer.close()
     return done
+
+
+def _begin(checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:
+    """A fresh state, or that of the latest checkpoint."""
+    if checkpointer.latest_step is None:
+        return init_state(config, mesh)
+    return checkpointer.restore(abstract_state(config, mesh))

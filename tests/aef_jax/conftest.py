@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+from small_dataset import write_small
 
+from aef_jax import cli
 from aef_jax.run_folder import RunFolder
 from configs.io import to_json
 from configs.model import ModelConfig
@@ -124,3 +126,32 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     environment["PYTHONPATH"] = os.pathsep.join(searched)
     one_device = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
     return Training(config_file, run, {**os.environ, **environment, **one_device})
+
+
+@pytest.fixture
+def mistake(capsys, monkeypatch):
+    """Runs the command `aef`, and gives the one sentence in which it ends with exit code 2."""
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # the devices of this process stay as they are
+
+    def run(*arguments: str | Path) -> str:
+        assert cli.main([str(argument) for argument in arguments]) == 2
+        out, err = capsys.readouterr()
+        sentence = err.strip().splitlines()[-1]
+        assert sentence.startswith("aef: ")
+        assert "Traceback" not in err
+        assert not out
+        return sentence
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def small_dataset(tmp_path_factory) -> Path:
+    """A small data set, which no test of a module changes."""
+    return write_small(tmp_path_factory.mktemp("dataset") / "small", text_model="a model")
+
+
+@pytest.fixture
+def own_dataset(tmp_path) -> Path:
+    """A small data set that a test may break."""
+    return write_small(tmp_path / "small")

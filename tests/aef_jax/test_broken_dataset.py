@@ -1,7 +1,5 @@
 """A data set that is broken, or lies, is told in one sentence that names the file or the record."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from refusals import told
@@ -19,11 +17,6 @@ from small_dataset import (
 from aef_jax.data.dataset import Dataset
 
 
-@pytest.fixture
-def copied(tmp_path) -> Path:
-    return write_small(tmp_path / "small")
-
-
 def test_a_folder_that_is_no_data_set_is_told(tmp_path):
     assert f"{tmp_path} is not a data set: it has no dataset.json" in told(Dataset.open, tmp_path)
     assert "is not a data set" in told(Dataset.open, tmp_path / "missing")
@@ -35,20 +28,20 @@ def test_a_folder_that_is_no_data_set_is_told(tmp_path):
     "text",
     ["", "{", "[]", "3", "null", '"aef-dataset"', "{}", '{"format": "other"}', "[" * 10**5, '{"format": ["aef"]}'],
 )
-def test_a_description_that_is_none_is_told_by_its_file(copied, text):
-    (copied / "dataset.json").write_text(text)
-    assert f"{copied / 'dataset.json'}: not the description of a data set" in told(Dataset.open, copied)
+def test_a_description_that_is_none_is_told_by_its_file(own_dataset, text):
+    (own_dataset / "dataset.json").write_text(text)
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
 
 
-def test_a_description_that_is_no_text_is_told(copied):
-    (copied / "dataset.json").write_bytes(b"\xff\xfe\x00")
-    assert "dataset.json: not the description of a data set" in told(Dataset.open, copied)
+def test_a_description_that_is_no_text_is_told(own_dataset):
+    (own_dataset / "dataset.json").write_bytes(b"\xff\xfe\x00")
+    assert "dataset.json: not the description of a data set" in told(Dataset.open, own_dataset)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_version_is_refused(copied, version):
-    change_description(copied, lambda table: table.update(version=version))
-    assert f"format version {version}, expected 1" in told(Dataset.open, copied)
+def test_another_version_is_refused(own_dataset, version):
+    change_description(own_dataset, lambda table: table.update(version=version))
+    assert f"format version {version}, expected 1" in told(Dataset.open, own_dataset)
 
 
 def _shard(**values):
@@ -96,27 +89,27 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_description_that_lies_is_told_by_its_file(copied, what):
-    change_description(copied, HOSTILE[what])
-    assert f"{copied / 'dataset.json'}: not the description of a data set" in told(Dataset.open, copied)
+def test_a_description_that_lies_is_told_by_its_file(own_dataset, what):
+    change_description(own_dataset, HOSTILE[what])
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
 
 
 @pytest.mark.parametrize("name", ["..", ".", ""])
-def test_a_folder_is_no_shard(copied, name):
-    change_description(copied, _shard(file=name))
-    said = told(Dataset.open, copied)
+def test_a_folder_is_no_shard(own_dataset, name):
+    change_description(own_dataset, _shard(file=name))
+    said = told(Dataset.open, own_dataset)
     assert "a shard of the data set is missing" in said or "is not the name of a file" in said
 
 
-def test_a_shard_that_is_missing_or_cut_short_is_told_by_its_name(copied):
-    shard = only_shard(copied)
+def test_a_shard_that_is_missing_or_cut_short_is_told_by_its_name(own_dataset):
+    shard = only_shard(own_dataset)
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1])
     assert f"{shard}: {len(whole) - 1} bytes, expected {len(whole)}: it was cut short or overwritten" in told(
-        Dataset.open, copied
+        Dataset.open, own_dataset
     )
     shard.unlink()
-    assert f"{shard}: a shard of the data set is missing" in told(Dataset.open, copied)
+    assert f"{shard}: a shard of the data set is missing" in told(Dataset.open, own_dataset)
 
 
 @pytest.mark.parametrize(
@@ -129,10 +122,10 @@ def test_a_shard_that_is_missing_or_cut_short_is_told_by_its_name(copied):
     ],
     ids=["half of it", "without its index", "zeros", "a short text"],
 )
-def test_a_shard_that_is_none_is_told_by_its_name(copied, damage):
-    overwrite_shard(copied, damage(only_shard(copied).read_bytes()))
-    said = told(Dataset.open(copied).records, "training")
-    assert f"{only_shard(copied)}: not a shard that can be read" in said
+def test_a_shard_that_is_none_is_told_by_its_name(own_dataset, damage):
+    overwrite_shard(own_dataset, damage(only_shard(own_dataset).read_bytes()))
+    said = told(Dataset.open(own_dataset).records, "training")
+    assert f"{only_shard(own_dataset)}: not a shard that can be read" in said
 
 
 def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
@@ -142,13 +135,15 @@ def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
     assert str(second) in told(Dataset.open(path).records, "training")
 
 
-def test_shards_that_hold_another_number_of_records_are_told(copied):
-    change_description(copied, _shard(records=9))
-    assert f"the training shards hold {TRAINING} records, expected 9" in told(Dataset.open(copied).records, "training")
+def test_shards_that_hold_another_number_of_records_are_told(own_dataset):
+    change_description(own_dataset, _shard(records=9))
+    assert f"the training shards hold {TRAINING} records, expected 9" in told(
+        Dataset.open(own_dataset).records, "training"
+    )
 
 
-def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(copied):
-    shard, sites = only_shard(copied), small_sites(TRAINING)
+def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(own_dataset):
+    shard, sites = only_shard(own_dataset), small_sites(TRAINING)
     whole = shard.read_bytes()
     rng, told_of = np.random.default_rng(0), set()
     inside = np.flatnonzero(np.frombuffer(whole, np.uint8))  # not the zeros that fill up the shard's end
@@ -157,7 +152,7 @@ def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(copi
         changed[position] ^= 1 << int(rng.integers(8))
         shard.write_bytes(changed)
         try:
-            records = Dataset.open(copied).records("training")
+            records = Dataset.open(own_dataset).records("training")
         except ValueError:
             told_of.add("shard")
             continue
@@ -165,7 +160,7 @@ def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(copi
             try:
                 read = records[index]
             except ValueError:
-                assert f"{copied}: training record {index}: cannot be read" in told(records.__getitem__, index)
+                assert f"{own_dataset}: training record {index}: cannot be read" in told(records.__getitem__, index)
                 told_of.add(index)
             else:
                 assert_same(read, site)

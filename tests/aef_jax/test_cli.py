@@ -17,22 +17,6 @@ pytestmark = pytest.mark.usefixtures("quick_compiles")
 PERIOD = ["--start", "2020-09-03", "--end", "2021-01-01"]
 
 
-@pytest.fixture
-def mistake(capsys):
-    """Runs the command, and gives the one sentence in which it ends with exit code 2."""
-
-    def run(*arguments: str) -> str:
-        assert cli.main(list(arguments)) == 2
-        out, err = capsys.readouterr()
-        sentence = err.strip().splitlines()[-1]
-        assert sentence.startswith("aef: ")
-        assert "Traceback" not in err
-        assert not out
-        return sentence
-
-    return run
-
-
 @pytest.mark.parametrize("command", [[], ["train"], ["embed"], ["config"]])
 def test_help_shows_examples_of_the_command(command, capsys):
     with pytest.raises(SystemExit) as ended:

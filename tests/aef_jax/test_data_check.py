@@ -13,7 +13,6 @@ from small_dataset import (
     overwrite_shard,
     small_sites,
     write,
-    write_small,
 )
 from small_site import START_MS
 
@@ -22,11 +21,6 @@ from aef_jax.data.site import Site
 from configs.timecode import DAY_MS
 
 SITE = small_sites(1)[0]
-
-
-@pytest.fixture
-def copied(tmp_path) -> Path:
-    return write_small(tmp_path / "small")
 
 
 @pytest.fixture
@@ -46,10 +40,10 @@ def _with(site: Site, name: str, **changes) -> Site:
     return replace(site, series={**site.series, name: replace(site.series[name], **changes)})
 
 
-def test_a_whole_data_set_has_nothing_wrong(copied, checked, capsys):
-    assert cli.main(["data", "check", str(copied)]) == 0
+def test_a_whole_data_set_has_nothing_wrong(own_dataset, checked, capsys):
+    assert cli.main(["data", "check", str(own_dataset)]) == 0
     assert f"{TRAINING + HELDOUT}/{TRAINING + HELDOUT}" in capsys.readouterr().err, "a progress bar"
-    assert checked(copied) == [f"{copied}: nothing wrong"]
+    assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
 
 
 def test_names_that_are_there_twice_are_told(tmp_path, checked):
@@ -191,21 +185,21 @@ def _moved(number: str, by: float):
         ),
     ],
 )
-def test_a_description_that_does_not_match_the_records_is_told(copied, checked, change, sentence):
-    change_description(copied, change)
-    assert any(sentence in line for line in checked(copied))
+def test_a_description_that_does_not_match_the_records_is_told(own_dataset, checked, change, sentence):
+    change_description(own_dataset, change)
+    assert any(sentence in line for line in checked(own_dataset))
 
 
-def test_statistics_may_differ_by_rounding(copied, checked):
-    change_description(copied, _moved("mean", 5e-7))
-    assert checked(copied) == [f"{copied}: nothing wrong"]
+def test_statistics_may_differ_by_rounding(own_dataset, checked):
+    change_description(own_dataset, _moved("mean", 5e-7))
+    assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
 
 
-def test_a_record_that_cannot_be_read_is_told_and_the_rest_is_read(copied, checked):
-    shard = bytearray(only_shard(copied).read_bytes())
+def test_a_record_that_cannot_be_read_is_told_and_the_rest_is_read(own_dataset, checked):
+    shard = bytearray(only_shard(own_dataset).read_bytes())
     shard[len(shard) // 4] ^= 1
-    overwrite_shard(copied, bytes(shard))
-    said = checked(copied)
+    overwrite_shard(own_dataset, bytes(shard))
+    said = checked(own_dataset)
     assert len(said) == 3
-    assert f"{copied}: training record 0: cannot be read" in said[0]
+    assert f"{own_dataset}: training record 0: cannot be read" in said[0]
     assert said[1] == "1 of 5 records cannot be read: counts and statistics were not compared"

@@ -1,7 +1,6 @@
 """`aef data info`; and data that cannot be opened, or trained on, are told in one sentence, with exit code 2."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from small_dataset import (
     change_description,
     small_sites,
     write,
-    write_small,
 )
 
 from aef_jax import cli
@@ -23,40 +21,13 @@ from configs.sources import ERA5_LAND, NLCD, SENTINEL2, SOURCES
 SITE = small_sites(1)[0]
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory) -> Path:
-    return write_small(tmp_path_factory.mktemp("dataset") / "small", text_model="a model")
-
-
-@pytest.fixture
-def copied(tmp_path) -> Path:
-    return write_small(tmp_path / "small")
-
-
-@pytest.fixture
-def mistake(capsys, monkeypatch):
-    """Runs the command, and gives the one sentence in which it ends with exit code 2."""
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
-
-    def run(*arguments: str | Path) -> str:
-        assert cli.main([str(argument) for argument in arguments]) == 2
-        out, err = capsys.readouterr()
-        sentence = err.strip().splitlines()[-1]
-        assert sentence.startswith("aef: ")
-        assert "Traceback" not in err
-        assert not out
-        return sentence
-
-    return run
-
-
 # --- info ---
 
 
-def test_info_tells_what_is_there(written, capsys, tmp_path):
-    assert cli.main(["data", "info", str(written), "-o", str(tmp_path / "values.png")]) == 0
+def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
+    assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "values.png")]) == 0
     said = capsys.readouterr().out
-    dataset = Dataset.open(written)
+    dataset = Dataset.open(small_dataset)
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert f"training {TRAINING} 1" in lines
     assert f"heldout {HELDOUT} 1" in lines
@@ -68,19 +39,19 @@ def test_info_tells_what_is_there(written, capsys, tmp_path):
     mean, deviation = (table["sentinel2"][1] for table in (dataset.normalisation.mean, dataset.normalisation.deviation))
     assert f"sentinel2 B3 {mean:.5g} {deviation:.5g}" in lines
     assert f"{dataset.text_points} text points: sentence embeddings of 8 numbers, by a model" in lines
-    megabytes = sum(file.stat().st_size for file in written.glob("*.array_record")) / 2**20
-    assert f"{written}: {megabytes:.1f} MiB on disk in 2 shards" in lines
+    megabytes = sum(file.stat().st_size for file in small_dataset.glob("*.array_record")) / 2**20
+    assert f"{small_dataset}: {megabytes:.1f} MiB on disk in 2 shards" in lines
     assert lines[-1] == f"wrote {tmp_path / 'values.png'}"
 
 
-def test_the_picture_lies_in_the_folder_unless_another_place_is_named(copied, capsys):
-    assert cli.main(["data", "info", str(copied)]) == 0
-    height, width, _ = image.imread(copied / "info.png").shape
+def test_the_picture_lies_in_the_folder_unless_another_place_is_named(own_dataset, capsys):
+    assert cli.main(["data", "info", str(own_dataset)]) == 0
+    height, width, _ = image.imread(own_dataset / "info.png").shape
     assert height > 300
     assert width > 1_000
     assert "reading records" in capsys.readouterr().err, "a progress bar"
-    assert not list(copied.glob(".*"))
-    assert len(Dataset.open(copied).records("training")) == TRAINING
+    assert not list(own_dataset.glob(".*"))
+    assert len(Dataset.open(own_dataset).records("training")) == TRAINING
 
 
 def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_frame_are_drawn_or_left_out(
@@ -104,8 +75,8 @@ def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_fr
     assert ERA5_LAND.channels == 12
 
 
-def test_the_picture_is_of_valid_scores(written):
-    dataset = Dataset.open(written)
+def test_the_picture_is_of_valid_scores(small_dataset):
+    dataset = Dataset.open(small_dataset)
     sites = small_sites(TRAINING)
     counts = count_values(sites, [SENTINEL2, NLCD], dataset.normalisation)
     for band in range(5):
@@ -132,9 +103,9 @@ def test_what_is_no_data_set_is_told(command, tmp_path, mistake):
     assert "dataset.json: not the description of a data set" in mistake("data", command, tmp_path)
 
 
-def test_a_picture_that_cannot_be_put_in_its_place_is_told(written, tmp_path, capsys):
+def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert cli.main(["data", "info", str(written), "-o", str(tmp_path / "file" / "info.png")]) == 2
+    assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "file" / "info.png")]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("aef: ")
 
 
@@ -154,15 +125,15 @@ def test_a_picture_that_cannot_be_put_in_its_place_is_told(written, tmp_path, ca
         ),
     ],
 )
-def test_data_that_a_run_cannot_train_on_are_told_before_it_begins(copied, tmp_path, mistake, change, sentence):
-    change_description(copied, change)
+def test_data_that_a_run_cannot_train_on_are_told_before_it_begins(own_dataset, tmp_path, mistake, change, sentence):
+    change_description(own_dataset, change)
     text = "--model.text_width", "8"
-    assert sentence in mistake("train", "tiny", "--data", copied, "--run", tmp_path / "run", *text)
+    assert sentence in mistake("train", "tiny", "--data", own_dataset, "--run", tmp_path / "run", *text)
     assert not (tmp_path / "run").exists()
 
 
-def test_text_of_another_width_than_the_models_is_told_with_the_setting_that_helps(written, tmp_path, mistake):
-    sentence = mistake("train", "tiny", "--data", written, "--run", tmp_path / "run")
+def test_text_of_another_width_than_the_models_is_told_with_the_setting_that_helps(small_dataset, tmp_path, mistake):
+    sentence = mistake("train", "tiny", "--data", small_dataset, "--run", tmp_path / "run")
     assert "its sentence embeddings have 8 numbers, the model's text head takes 384" in sentence
     assert sentence.endswith("set --model.text_width 8")
 

@@ -23,21 +23,11 @@ KILLED = Path(__file__).with_name("write_until_killed.py")
 SOURCES = CONFIG.decoded_sources
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory) -> Path:
-    return write_small(tmp_path_factory.mktemp("dataset") / "small", text_model="a model")
-
-
-@pytest.fixture
-def copied(tmp_path) -> Path:
-    return write_small(tmp_path / "small")
-
-
 # --- What was written is read ---
 
 
-def test_records_come_back_by_split_and_in_order(written):
-    dataset = Dataset.open(written)
+def test_records_come_back_by_split_and_in_order(small_dataset):
+    dataset = Dataset.open(small_dataset)
     for split, sites in (("training", small_sites(TRAINING)), ("heldout", small_sites(HELDOUT, first_seed=10))):
         records = dataset.records(split)
         assert len(records) == len(sites)
@@ -45,8 +35,8 @@ def test_records_come_back_by_split_and_in_order(written):
             assert_same(read, site)
 
 
-def test_the_description_says_what_is_there(written):
-    dataset, sites = Dataset.open(written), [*small_sites(TRAINING), *small_sites(HELDOUT, first_seed=10)]
+def test_the_description_says_what_is_there(small_dataset):
+    dataset, sites = Dataset.open(small_dataset), [*small_sites(TRAINING), *small_sites(HELDOUT, first_seed=10)]
     assert set(dataset.sources) == {source.name for source in SOURCES}
     for name, stored in dataset.sources.items():
         series = [site.series[name] for site in sites]
@@ -61,8 +51,8 @@ def test_the_description_says_what_is_there(written):
     assert (dataset.text_width, dataset.text_model) == (TEXT_WIDTH, "a model")
 
 
-def test_statistics_are_of_the_training_records_alone(written):
-    found = Dataset.open(written).normalisation
+def test_statistics_are_of_the_training_records_alone(small_dataset):
+    found = Dataset.open(small_dataset).normalisation
     of_training = normalisation_of(small_sites(TRAINING), SOURCES)
     assert set(found.mean) == set(of_training.mean)
     for name in found.mean:
@@ -70,11 +60,11 @@ def test_statistics_are_of_the_training_records_alone(written):
         np.testing.assert_array_equal(found.deviation[name], of_training.deviation[name])
 
 
-def test_the_same_sites_make_the_same_bytes(written, tmp_path):
+def test_the_same_sites_make_the_same_bytes(small_dataset, tmp_path):
     again = write_small(tmp_path / "again", text_model="a model")
-    assert sorted(file.name for file in again.iterdir()) == sorted(file.name for file in written.iterdir())
+    assert sorted(file.name for file in again.iterdir()) == sorted(file.name for file in small_dataset.iterdir())
     for file in again.iterdir():
-        assert file.read_bytes() == (written / file.name).read_bytes()
+        assert file.read_bytes() == (small_dataset / file.name).read_bytes()
 
 
 def test_shards_end_when_they_are_full_and_are_read_as_one_sequence(tmp_path):
@@ -87,8 +77,8 @@ def test_shards_end_when_they_are_full_and_are_read_as_one_sequence(tmp_path):
         assert_same(read, site)
 
 
-def test_records_are_read_by_many_threads_at_once(written):
-    records, sites = Dataset.open(written).records("training"), small_sites(TRAINING)
+def test_records_are_read_by_many_threads_at_once(small_dataset):
+    records, sites = Dataset.open(small_dataset).records("training"), small_sites(TRAINING)
     indices = np.random.default_rng(0).integers(TRAINING, size=200).tolist()
     with ThreadPoolExecutor(8) as pool:
         for index, site in zip(indices, pool.map(records.__getitem__, indices), strict=True):
@@ -139,12 +129,12 @@ def test_a_process_that_is_killed_leaves_nothing_that_looks_finished_and_is_not_
     assert left.exists()
 
 
-def test_a_folder_that_exists_is_never_written_into(copied, tmp_path):
-    before = (copied / "dataset.json").read_bytes()
-    assert f"{copied} exists: give a new folder" in told(DatasetWriter, copied, SOURCES)
+def test_a_folder_that_exists_is_never_written_into(own_dataset, tmp_path):
+    before = (own_dataset / "dataset.json").read_bytes()
+    assert f"{own_dataset} exists: give a new folder" in told(DatasetWriter, own_dataset, SOURCES)
     (tmp_path / "file").write_text("")
     assert "file exists" in told(DatasetWriter, tmp_path / "file", SOURCES)
-    assert (copied / "dataset.json").read_bytes() == before
+    assert (own_dataset / "dataset.json").read_bytes() == before
 
 
 def test_folders_on_the_way_are_made(tmp_path):
@@ -179,7 +169,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("sentence", WRONG)
-def test_a_site_that_does_not_fit_is_refused_by_its_name_and_leaves_no_trace(sentence, tmp_path, written):
+def test_a_site_that_does_not_fit_is_refused_by_its_name_and_leaves_no_trace(sentence, tmp_path, small_dataset):
     """Who takes in many sites may leave out a bad one and go on."""
     with DatasetWriter(tmp_path / "rest", SOURCES, text_model="a model") as writer:
         for site in small_sites(TRAINING):
@@ -189,7 +179,7 @@ def test_a_site_that_does_not_fit_is_refused_by_its_name_and_leaves_no_trace(sen
             assert sentence in said
         for site in small_sites(HELDOUT, first_seed=10):
             writer.add(site, "heldout")
-    for file in written.iterdir():
+    for file in small_dataset.iterdir():
         assert file.read_bytes() == (tmp_path / "rest" / file.name).read_bytes()
 
 

@@ -70,4 +70,6 @@ def test_a_source_whose_name_could_not_be_an_attribute_is_refused(name):
 
 
 def test_a_source_may_weigh_nothing_where_nothing_is_reconstructed():
-    Config(sources=(replace(SENTINEL2, weight=0),), objective=ObjectiveConfig(reconstruction=0))
+    weightless = replace(SENTINEL2, weight=0)
+    assert "weight" in told(lambda: Config(sources=(weightless,)))
+    assert Config(sources=(weightless,), objective=ObjectiveConfig(reconstruction=0)).sources[0].weight == 0
