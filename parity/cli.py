@@ -69,7 +69,7 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from parity.convert import convert
+    from parity.aef.convert import convert
 
     print(convert(options.source, options.target, options.overwrite))
     return 0
@@ -78,7 +78,7 @@ def _convert(options: argparse.Namespace) -> int:
 def _embed(options: argparse.Namespace) -> int:
     from aef_jax.data.site import to_ms
     from aef_jax.run_folder import RunFolder
-    from parity.embed import TOLERANCE, embed_both
+    from parity.aef.embed import TOLERANCE, embed_both
 
     period = to_ms(options.start), to_ms(options.end)
     difference = embed_both(RunFolder(options.run), options.weights, period, options.output)

@@ -14,7 +14,7 @@ import aef_torch.objective
 from aef_torch.model import AlphaEarth
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
-from parity.model import abstract_jax
+from parity.aef.model import abstract_jax
 from parity.tensors import load_torch, to_tensor, torch_arrays
 from parity.weights import to_jax, to_torch
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from configs.io import from_json
 from configs.run import Config
+from parity.aef.model import abstract_jax, abstract_torch
+from parity.aef.saved_run import Saved, read_params, read_run, write_run
 from parity.mismatch import Spec, check
-from parity.model import abstract_jax, abstract_torch
-from parity.saved_run import Saved, read_params, read_run, write_run
 from parity.tensors import torch_specs
 from parity.weights import to_jax, to_torch, twins
 from parity.weights_file import SUFFIX, WeightsFile, write_weights

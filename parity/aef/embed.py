@@ -16,9 +16,9 @@ from aef_jax.field.tiling import Embed, default_support, embed_site
 from aef_jax.run_folder import RunFolder
 from configs.batch import Frames
 from configs.run import Config
-from parity.convert import read_metadata
+from parity.aef.convert import read_metadata
+from parity.aef.model import abstract_torch
 from parity.mismatch import check
-from parity.model import abstract_torch
 from parity.tensors import load_torch, torch_specs
 from parity.weights_file import WeightsFile
 

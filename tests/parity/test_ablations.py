@@ -19,7 +19,7 @@ from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 from configs.sources import GLO30, LANDSAT, SENTINEL2, TEXT
 from configs.training import ObjectiveConfig
-from parity.model import abstract_jax
+from parity.aef.model import abstract_jax
 from parity.tensors import to_tensor
 
 BOUND = 1e-13

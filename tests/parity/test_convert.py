@@ -24,9 +24,9 @@ from configs.io import to_json
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
+from parity.aef.convert import CONFIG, NORMALISATION, STEP
+from parity.aef.model import abstract_jax, abstract_torch
 from parity.cli import main
-from parity.convert import CONFIG, NORMALISATION, STEP
-from parity.model import abstract_jax, abstract_torch
 from parity.tensors import torch_specs
 from parity.weights import state_specs, to_jax, to_torch
 

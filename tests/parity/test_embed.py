@@ -16,9 +16,9 @@ from configs.io import to_json
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.sources import SENTINEL2
+from parity.aef.convert import CONFIG
+from parity.aef.model import abstract_jax, abstract_torch
 from parity.cli import main
-from parity.convert import CONFIG
-from parity.model import abstract_jax, abstract_torch
 from parity.tensors import torch_specs
 from parity.weights import to_jax
 
@@ -42,7 +42,7 @@ def sample_site() -> Site:
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Path:
     """A run, and its weights beside it."""
-    monkeypatch.setattr("parity.embed.load_sample", sample_site)
+    monkeypatch.setattr("parity.aef.embed.load_sample", sample_site)
     generator = np.random.default_rng(1)
     specs = torch_specs(abstract_torch(SMALLEST))
     tensors = {name: generator.normal(0, 0.3, spec.shape).astype(spec.dtype) for name, spec in specs.items()}

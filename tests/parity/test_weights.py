@@ -12,9 +12,9 @@ from torch import nn
 
 from configs.model import ModelConfig
 from configs.presets import TINY
+from parity.aef.model import abstract_jax, abstract_torch
 from parity.layout import RULES, Layout, convolution
 from parity.mismatch import WeightsError
-from parity.model import abstract_jax, abstract_torch
 from parity.tensors import load_torch, torch_arrays, torch_specs
 from parity.weights import load_jax, to_jax, to_torch, twins
 
