@@ -1,0 +1,1 @@
+"""AEF as the first client of the parity tools: its model, its checkpoints, its commands."""
