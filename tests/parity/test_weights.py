@@ -13,8 +13,9 @@ from torch import nn
 from configs.model import ModelConfig
 from configs.presets import TINY
 from parity.aef.model import abstract_jax, abstract_torch
-from parity.layout import RULES, Layout, convolution
+from parity.layout import RULES, convolution, same
 from parity.mismatch import WeightsError
+from parity.model_map import ModelMap
 from parity.tensors import load_torch, torch_arrays, torch_specs
 from parity.weights import load_jax, to_jax, to_torch, twins
 
@@ -257,8 +258,8 @@ def test_parameters_without_a_rule_are_all_told():
 
 
 def test_own_layers_extend_the_rules():
-    rules = RULES | {OwnConv: lambda layer: {**convolution(2), "gain": Layout("gain", (0,))}}
-    assert {twin.name: twin.spec.shape for twin in twins(Own(), rules)} == {
+    rules = RULES | {OwnConv: lambda layer: {**convolution(2), "gain": same("gain", rank=1)}}
+    assert {twin.name: twin.spec.shape for twin in twins(Own(), ModelMap(rules))} == {
         "first.weight": (6, 4, 3, 2),
         "first.gain": (1,),
         "second.weight": (6, 4, 3, 2),
@@ -268,4 +269,4 @@ def test_own_layers_extend_the_rules():
 
 def test_a_stack_that_no_attribute_names_is_told():
     with pytest.raises(WeightsError, match=r"no layout: blocks.inner.norm.bias of LayerNorm, float32 \(4, 3\)"):
-        twins(Stacked(nnx.Rngs(0)), stacks=())
+        twins(Stacked(nnx.Rngs(0)), ModelMap(stacks=()))
