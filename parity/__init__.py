@@ -1,1 +1,32 @@
-"""Weights across frameworks, and proof that both compute the same thing."""
+"""Proof that a PyTorch and a Flax NNX model compute the same; weights, and whole training runs, from one to the other.
+
+    from parity import ModelMap, assert_parity, bisect, compare
+
+For any two models; parity.aef is the first client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from parity.bisection import bisect
+    from parity.comparison import Comparison, compare
+    from parity.model_map import ModelMap
+    from parity.pair import Pair
+
+_HOMES = {
+    "Comparison": "parity.comparison",
+    "ModelMap": "parity.model_map",
+    "Pair": "parity.pair",
+    "bisect": "parity.bisection",
+    "compare": "parity.comparison",
+}
+
+__all__ = ["Comparison", "ModelMap", "Pair", "bisect", "compare"]
+
+
+def __getattr__(name: str) -> Any:
+    """On first use: a command's --help should not wait for two frameworks to be imported."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,105 @@
+"""The whole comparison of two models: as they run, and each sub-module alone on the inputs that PyTorch gave it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from flax import nnx
+from torch import nn
+
+from parity.bisection import Culprit, bisect
+from parity.calls import Call, Seen
+from parity.model_map import AS_NAMED, ModelMap
+from parity.pair import ORACLE, Measured, Pair, rounded
+from parity.precision import in_force, matmul_precision
+from parity.yardstick import judge, rms
+
+DTYPES = ("float64", "float32")
+Progress = Callable[[Iterable[Any], str], Iterable[Any]]
+"""Shows how far an iteration is, under a description: `tqdm`'s, or nothing."""
+
+
+@dataclass
+class Comparison:
+    """All that was measured. A tensor passes or fails by the table in parity/tolerances.py."""
+
+    whole: list[Measured] = field(default_factory=list)
+    """Outputs of the whole, and its gradients."""
+    running: list[Measured] = field(default_factory=list)
+    """What each sub-module returned within the whole, and the gradient there, in the order in which the calls end: how
+    errors grow with depth. Not judged: an early difference is in all that follows."""
+    alone: list[Measured] = field(default_factory=list)
+    """Each sub-module by itself, given PyTorch's inputs and the gradients of its outputs."""
+    not_alone: dict[str, str] = field(default_factory=dict)
+    """Why a sub-module could not be called by itself, by its label."""
+    culprits: list[Culprit] = field(default_factory=list)
+    """Where the models part, by float64, if they do."""
+    unseen: list[str] = field(default_factory=list)
+    """Labels of sub-modules that only one of the two calls."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Versions, devices and matmul precisions that were in force."""
+
+    @property
+    def failed(self) -> list[Measured]:
+        return [measured for measured in (*self.whole, *self.alone) if not measured.verdict.passed]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failed
+
+
+def compare(
+    torch_module: nn.Module,
+    nnx_module: nnx.Module,
+    inputs: tuple,
+    mapping: ModelMap = AS_NAMED,
+    dtypes: Iterable[str] = DTYPES,
+) -> Comparison:
+    """Compares a PyTorch and a Flax NNX module on `inputs`: a tuple of NumPy's arrays, or trees of them, as JAX has
+    their axes. Both are copied, and compute with PyTorch's weights, in evaluation mode.
+
+    Raises WeightsError where the tensors of one are not those of the other under `mapping`.
+    """
+    pair = Pair.of(torch_module, nnx_module, mapping)
+    return compare_pair(pair, pair.call(inputs), tuple(dtypes))
+
+
+def compare_pair(
+    pair: Pair, call: Call, dtypes: tuple[str, ...] = DTYPES, progress: Progress = lambda it, _: it
+) -> Comparison:
+    """Compares a pair on one call of the whole."""
+    found = Comparison()
+    with matmul_precision():
+        found.environment = in_force()
+        _, calls = pair.torch.watch(call, pair.labels, ORACLE)
+        for dtype in progress(dtypes, "the whole"):
+            found.whole += pair.measure(call, [dtype])
+            found.running += _running(pair, call, dtype, found)
+        for inner in progress(calls, "each sub-module"):
+            try:
+                found.alone += pair.measure(inner, dtypes)
+            except ValueError as error:
+                found.not_alone[inner.label] = str(error)
+        if found.failed:
+            found.culprits = bisect(pair, call)
+    return found
+
+
+def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[Measured]:
+    """Every call within the whole, as each framework comes to it by itself."""
+    given = rounded(call, dtype)
+    oracles, theirs = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
+    ours = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
+    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | set(found.unseen))
+    for key, oracle in oracles.items():
+        if key not in ours:
+            continue
+        for kind, of in (("output", "outputs"), ("gradient of output", "cotangents")):
+            by_jax, by_torch, truths = (getattr(side[key], of) for side in (ours, theirs, oracles))
+            scale = rms(truths.values())
+            for one, other, (name, truth) in zip(by_jax.values(), by_torch.values(), truths.items(), strict=True):
+                yield Measured(oracle.name, oracle.label, kind, judge(name, dtype, one, other, truth, scale))
+
+
+def _by_call(calls: Iterable[Call] | Iterable[Seen]) -> dict[tuple[str, int], Any]:
+    return {(call.label, call.count): call for call in calls}

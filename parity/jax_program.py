@@ -1,0 +1,135 @@
+"""One compiled computation of a module or function: outputs, gradients, and what its sub-modules return."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx, traverse_util
+
+from parity.calls import Call, Seen
+from parity.jax_watch import watched
+from parity.model_map import Path
+from parity.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
+
+Results = tuple[Arrays, dict[Path, np.ndarray], Arrays]
+"""Outputs, and the gradients of parameters and of inputs."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is computed: `function` of the module, or by itself, called with a tree of arrays and of other things."""
+
+    graph: nnx.GraphDef | None
+    function: Callable[..., Any]
+    tree: Any
+    others: tuple[Any, ...]
+    """The leaves that are no arrays, None in the place of each that is."""
+
+    def module(self, parameters: nnx.State, rest: nnx.State) -> nnx.Module | None:
+        return None if self.graph is None else nnx.merge(self.graph, parameters, rest)
+
+    def __call__(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> Any:
+        leaves = [arrays.get(place, unwrapped(other)) for place, other in enumerate(self.others)]
+        arguments, keywords = jax.tree.unflatten(self.tree, leaves)
+        return (
+            self.function(*arguments, **keywords) if module is None else self.function(module, *arguments, **keywords)
+        )
+
+
+class Given(NamedTuple):
+    """What a program is run on."""
+
+    parameters: nnx.State
+    rest: nnx.State
+    reals: dict[int, Any]
+    """The arrays that have gradients, by their places among the leaves."""
+    whole: dict[int, Any]
+    """The arrays that have none."""
+
+
+def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call, dtype: str) -> tuple[Program, Given]:
+    """What computes a call in a dtype, and what it is run on."""
+    graph, parameters, rest = (None, {}, {}) if module is None else nnx.split(module, nnx.Param, ...)
+    leaves, tree = jax.tree.flatten(cast((call.arguments, dict(call.keywords)), dtype))
+    others = tuple(None if is_array(leaf) else leaf for leaf in leaves)
+    arrays = {place: leaf for place, leaf in enumerate(leaves) if is_array(leaf)}
+    reals = {place: leaf for place, leaf in arrays.items() if is_real(leaf)}
+    whole = {place: leaf for place, leaf in arrays.items() if place not in reals}
+    return Program(graph, function, tree, others), Given(parameters, rest, reals, whole)
+
+
+def compute(program: Program, given: Given, call: Call, dtype: str) -> Results:
+    """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs."""
+    cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
+    run = _unoptimised if dtype == "float64" else _optimised
+    return _results(call, *run(program, given, cotangents))
+
+
+def watch(program: Program, given: Given, call: Call, dtype: str, **watching: Any) -> tuple[Results, list[Seen]]:
+    """The same; and what each watched call returns, with the gradients there. `watching` is `watched`'s."""
+    names: list[tuple[str, int, tuple[str, ...]]] = []
+
+    def outputs(parameters, reals, added):
+        module = program.module(parameters, given.rest)
+        with watched(module, added=added, **watching) as returns:
+            found = list(named_arrays(program(module, reals | given.whole)).values())
+        names[:] = [(r.label, r.count, tuple(r.outputs)) for r in returns]
+        seen = [list(r.outputs.values()) for r in returns]
+        return [x for x in found if is_real(x)], (found, seen)
+
+    _, (_, shapes) = jax.eval_shape(outputs, given.parameters, given.reals, {})
+    reals = [[jnp.zeros(x.shape, x.dtype) for x in of_call if is_real(x)] for of_call in shapes]
+    added = dict(zip(((label, count) for label, count, _ in names), reals, strict=True))
+
+    @partial(jax.jit, compiler_options=_OPTIONS if dtype == "float64" else None)
+    def run(parameters, reals, added, cotangents):
+        _, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
+        return found, seen, pull_back(cotangents)
+
+    cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
+    found, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
+    calls = []
+    for (label, count, of_call), arrays in zip(names, seen, strict=True):
+        returned = dict(zip(of_call, arrays, strict=True))
+        gradients = zip((name for name, x in returned.items() if is_real(x)), inner[label, count], strict=True)
+        calls.append(Seen(label, count, returned, dict(gradients)))
+    return _results(call, found, parameters, inputs), calls
+
+
+def forget() -> None:
+    """Compiles anew what is computed from now on: for when the code of a model has changed."""
+    _unoptimised.clear_cache()
+    _optimised.clear_cache()
+
+
+def _run(program: Program, given: Given, cotangents: list[jax.Array]):
+    def outputs(parameters, reals):
+        module = program.module(parameters, given.rest)
+        found = list(named_arrays(program(module, reals | given.whole)).values())
+        return [x for x in found if is_real(x)], found
+
+    heads, pull_back, found = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
+    shapes = [x.shape for x in heads], [x.shape for x in cotangents]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"it returns arrays of the shapes {shapes[0]} in JAX and {shapes[1]} in PyTorch")
+    return found, *pull_back(cotangents)
+
+
+_OPTIONS = {"xla_backend_optimization_level": 0}
+"""float64 tells what is computed, not how well it is compiled, and so compiles in half the time."""
+_unoptimised = jax.jit(_run, static_argnums=0, compiler_options=_OPTIONS)
+_optimised = jax.jit(_run, static_argnums=0)
+
+
+def _results(call: Call, found: list[Any], parameters: Any, inputs: dict[int, Any]) -> Results:
+    found, parameters, inputs = jax.device_get((found, parameters, inputs))
+    if len(found) != len(call.outputs):
+        raise ValueError(f"it returns {len(found)} arrays in JAX and {len(call.outputs)} in PyTorch")
+    named = named_arrays((call.arguments, dict(call.keywords)))
+    of_inputs = dict(zip((name for name, x in named.items() if is_real(x)), inputs.values(), strict=True))
+    of_parameters = traverse_util.flatten_dict(nnx.to_pure_dict(parameters)) if parameters else {}
+    return dict(zip(call.outputs, found, strict=True)), of_parameters, of_inputs

@@ -1,0 +1,100 @@
+"""Two models that should compute the same, and any call of both measured against a float64 oracle."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import jax
+from flax import nnx
+from torch import nn
+
+from parity.calls import WHOLE, Call, Computed
+from parity.jax_side import JaxSide
+from parity.model_map import AS_NAMED, ModelMap
+from parity.tensors import torch_arrays
+from parity.torch_side import TorchSide, cast_copies
+from parity.trees import cast, random_like
+from parity.weights import WEIGHTS, to_jax
+from parity.yardstick import Verdict, judge, rms
+
+ORACLE = "float64"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One tensor of one call."""
+
+    call: str
+    label: str
+    kind: str
+    """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
+    verdict: Verdict
+
+
+class Pair:
+    """A PyTorch model and a Flax NNX model, in every precision, with the same weights."""
+
+    def __init__(self, torch: TorchSide, jax: JaxSide):
+        self.torch, self.jax = torch, jax
+
+    @classmethod
+    def of(cls, torch_module: nn.Module, nnx_module: nnx.Module, mapping: ModelMap = AS_NAMED) -> "Pair":
+        """Of two modules, which stay as they are: copies of both compute with PyTorch's weights, in evaluation mode.
+
+        Raises WeightsError where the tensors of one are not those of the other under `mapping`.
+        """
+        torch_side = TorchSide(cast_copies(torch_module), mapping)
+
+        def at(dtype: str) -> nnx.Module:
+            with jax.enable_x64(dtype == ORACLE):
+                module = nnx.clone(nnx_module)
+                module.eval()
+                state = jax.tree.map(lambda array: array.astype(dtype), nnx.state(module, WEIGHTS))
+                nnx.update(module, state)
+                nnx.update(module, to_jax(module, torch_arrays(torch_side.at(dtype)), mapping))
+            return module
+
+        return cls(torch_side, JaxSide(at, mapping, None, WHOLE))
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Of the sub-modules and functions that both have."""
+        modules = self.torch.modules.keys() & self.jax.places.keys()
+        return frozenset(modules - {WHOLE}) | self.torch.functions
+
+    def call(self, arguments: tuple, seed: int = 0) -> Call:
+        """The call of the whole, with random cotangents of its outputs."""
+        call = Call(WHOLE, 0, (), -1, arguments, {}, {}, {})
+        outputs = self.torch.compute(call, ORACLE).outputs
+        return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
+
+    def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measured]:
+        """Every tensor of one call in each dtype: outputs, and gradients for the call's cotangents.
+
+        Raises ValueError where the JAX side cannot be called as PyTorch's was.
+        """
+        measured = []
+        for dtype in dtypes:
+            given = rounded(call, dtype)
+            oracle = self.torch.compute(given, ORACLE)
+            by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
+            measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
+        return measured
+
+
+def rounded(call: Call, dtype: str) -> Call:
+    """The call with numbers that `dtype` has, so that every precision is given the same."""
+    arguments, keywords, cotangents = cast(cast((call.arguments, dict(call.keywords), call.cotangents), dtype), ORACLE)
+    return replace(call, arguments=arguments, keywords=keywords, cotangents=cotangents)
+
+
+def judged(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measured]:
+    """Every tensor of one call in one dtype."""
+    measured = []
+    for kind, truths in oracle.kinds.items():
+        ours, theirs = jax.kinds[kind], torch.kinds[kind]
+        scale = rms(truths.values())
+        for name in truths.keys() & ours.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
+            verdict = judge(name, dtype, ours[name], theirs[name], truths[name], scale)
+            measured.append(Measured(call.name, call.label, kind, verdict))
+    return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.verdict.name))
