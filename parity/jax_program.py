@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx, traverse_util
 
 from parity.calls import Call, Seen
 from parity.jax_watch import watched
-from parity.model_map import Path
 from parity.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
 
-Results = tuple[Arrays, dict[Path, np.ndarray], Arrays]
+Results = tuple[Arrays, Mapping[Any, Any], Arrays]
 """Outputs, and the gradients of parameters and of inputs."""
 
 
@@ -53,7 +51,8 @@ class Given(NamedTuple):
 
 def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call, dtype: str) -> tuple[Program, Given]:
     """What computes a call in a dtype, and what it is run on."""
-    graph, parameters, rest = (None, {}, {}) if module is None else nnx.split(module, nnx.Param, ...)
+    nothing = nnx.State({})
+    graph, parameters, rest = (None, nothing, nothing) if module is None else nnx.split(module, nnx.Param, ...)
     leaves, tree = jax.tree.flatten(cast((call.arguments, dict(call.keywords)), dtype))
     others = tuple(None if is_array(leaf) else leaf for leaf in leaves)
     arrays = {place: leaf for place, leaf in enumerate(leaves) if is_array(leaf)}
@@ -102,8 +101,8 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
 
 def forget() -> None:
     """Compiles anew what is computed from now on: for when the code of a model has changed."""
-    _unoptimised.clear_cache()
-    _optimised.clear_cache()
+    for run in (_unoptimised, _optimised):
+        run.clear_cache()  # pyright: ignore[reportAttributeAccessIssue]  what jit returns has it
 
 
 def _run(program: Program, given: Given, cotangents: list[jax.Array]):

@@ -1,9 +1,10 @@
 """A Flax NNX model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,11 +14,13 @@ from parity.calls import WHOLE, Call, Computed, Seen
 from parity.jax_program import Given, Program, compute, prepare, watch
 from parity.lookup import looked_up
 from parity.model_map import ModelMap, Path, dotted
+from parity.nnx_modules import child, modules
 from parity.trees import Arrays
 from parity.weights import Twin, twins
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class Place:
     """Where a sub-module is: at `path`, at `index` of the stacks on the way."""
 
     path: Path
@@ -37,7 +40,7 @@ class JaxSide:
     def places(self) -> dict[str, Place]:
         """The model and its sub-modules by label."""
         found = {}
-        for path, _ in nnx.iter_modules(self.at("float64")):
+        for path, _ in modules(self.at("float64")):
             where = [depth for depth in range(1, len(path) + 1) if path[:depth] in self.stacks]
             lengths = [self.stacks[path[:depth]] for depth in where]
             for index in np.ndindex(*lengths):
@@ -102,16 +105,17 @@ class JaxSide:
 
     def submodule(self, label: str, dtype: str) -> nnx.Module:
         """With its own weights; of a stack, the one block."""
-        place, module, index = self.places[label], self.at(dtype), 0
+        place, index = self.places[label], 0
+        module: Any = self.at(dtype)
         for depth, part in enumerate(place.path, start=1):
-            module = module[part] if isinstance(module, nnx.List | nnx.Dict) else getattr(module, str(part))
+            module = child(module, part)
             if place.path[:depth] in self.stacks:
                 graph, state = nnx.split(module)
                 module = nnx.merge(graph, jax.tree.map(lambda a, i=place.index[index]: a[i], state))
                 index += 1
-        return cast(nnx.Module, module)
+        return module
 
-    def _parameters(self, label: str, gradients: dict[Path, np.ndarray]) -> Arrays:
+    def _parameters(self, label: str, gradients: Mapping[Path, np.ndarray]) -> Arrays:
         """By PyTorch's names and in its layout."""
         if label in self.mapping.functions:
             return {}

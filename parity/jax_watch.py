@@ -17,6 +17,7 @@ from flax.nnx.tracers import TraceState
 
 from parity.lookup import wrapped
 from parity.model_map import Path
+from parity.nnx_modules import modules
 from parity.trees import is_real, map_arrays, named_arrays
 
 
@@ -48,7 +49,7 @@ def watched(
     watch = _Watch(root, label_of, stacks, added)
     with ExitStack() as stack:
         stack.enter_context(wrapped(functions, watch.function))
-        for kind in {type(module) for _, module in nnx.iter_modules(root) if callable(module)}:
+        for kind in {type(module) for _, module in modules(root) if callable(module)}:
             stack.enter_context(patch.object(kind, "__call__", watch.method(kind.__call__)))
         yield watch.ended
 
@@ -65,7 +66,7 @@ class _Watch:
         self._know(root, ())
 
     def _know(self, module: nnx.Module, at: Path) -> None:
-        for path, inner in nnx.iter_modules(module):
+        for path, inner in modules(module):
             self.paths[id(inner)] = (*at, *path)
             self.alive.append(inner)
 

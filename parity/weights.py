@@ -16,6 +16,7 @@ from jaxtyping import Shaped
 from parity.layout import Layout, layouts_of
 from parity.mismatch import Spec, WeightsError, check
 from parity.model_map import AS_NAMED, ModelMap, Path, dotted
+from parity.nnx_modules import modules
 
 WEIGHTS = nnx.Any(nnx.Param, nnx.BatchStat)
 """The variables that are weights: what is learned, and the running statistics of norms."""
@@ -41,7 +42,7 @@ def twins(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS
 
     They are in the order of their JAX paths. Raises WeightsError, with a line for each that no rule covers.
     """
-    layers: dict[Path, nnx.Module] = dict(nnx.iter_modules(structure))  # pyright: ignore[reportAssignmentType]
+    layers = dict(modules(structure))
     found, uncovered = [], []
     for path, leaf in _flat(nnx.state(structure, of)).items():
         of_leaf = _twins_of(path, leaf, layers, mapping)

@@ -85,11 +85,11 @@ def judge(
         bound = ZERO_EPSILONS * float(jnp.finfo(jnp.dtype(dtype)).eps) * scale
         none = Distance(0.0, float(np.abs(jax - oracle).max()), 0.0, 1.0)
         return Verdict(name, dtype, tuple(oracle.shape), none, none, none, bound, _rms(jax) <= bound)
-    distances = [Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch))]
+    ours, theirs, apart = (Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch)))
     floor = tolerance.floor_ulp * float(jnp.finfo(jnp.dtype(dtype)).eps) / 2
-    near = distances[2].relative_l2 <= tolerance.relative_l2
-    as_good = _ratio(distances[0].relative_l2, distances[1].relative_l2, floor) <= tolerance.ratio
-    return Verdict(name, dtype, tuple(oracle.shape), *distances, floor, near and as_good)
+    near = apart.relative_l2 <= tolerance.relative_l2
+    as_good = _ratio(ours.relative_l2, theirs.relative_l2, floor) <= tolerance.ratio
+    return Verdict(name, dtype, tuple(oracle.shape), ours, theirs, apart, floor, near and as_good)
 
 
 def rms(arrays: Iterable[Shaped[np.ndarray, "..."]]) -> float:
