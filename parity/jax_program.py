@@ -74,6 +74,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
 
     def outputs(parameters, reals, added):
         module = program.module(parameters, given.rest)
+        assert module is not None, "functions have no sub-modules"
         with watched(module, added=added, **watching) as returns:
             found = list(named_arrays(program(module, reals | given.whole)).values())
         names[:] = [(r.label, r.count, tuple(r.outputs)) for r in returns]

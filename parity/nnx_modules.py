@@ -16,4 +16,5 @@ def modules(root: nnx.Module) -> Iterator[tuple[Path, nnx.Module]]:
 
 def child(module: Any, part: str | int) -> Any:
     """What lies under an attribute, or under a key or index of a container."""
-    return module[part] if isinstance(module, nnx.List | nnx.Dict) else getattr(module, str(part))
+    held: Any = module if isinstance(module, nnx.List | nnx.Dict) else vars(module)
+    return held[part]

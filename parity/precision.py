@@ -7,6 +7,7 @@ import jax
 import torch
 
 HIGHEST = "highest"
+_JAX_SETTING = "jax_default_matmul_precision"  # by name: type checkers do not know it
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def in_force() -> dict[str, str]:
     """The versions, devices and matmul precisions that numbers were computed with."""
     return {
         "JAX": f"{jax.__version__} on {jax.devices()[0].device_kind} ({jax.default_backend()})",
-        "JAX matmul precision": str(jax.config.read("jax_default_matmul_precision")),
+        "JAX matmul precision": str(getattr(jax.config, _JAX_SETTING)),
         "PyTorch": f"{torch.__version__} with {torch.get_num_threads()} threads",
         "PyTorch float32 matmul precision": torch.get_float32_matmul_precision(),
         "PyTorch cuDNN TF32": str(torch.backends.cudnn.allow_tf32),
