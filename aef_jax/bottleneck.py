@@ -24,7 +24,8 @@ def sample_noise(key: Array, shape: tuple[int, ...], dimension: int, kappa: floa
 
 
 def von_mises_fisher(mean: Float[Array, "*B D"], noise: BottleneckNoise) -> Float[Array, "*B D"]:
-    """The sample that `noise` makes around the unit vector `mean`; gradients reach `mean`."""
+    """The sample that `noise` makes around the unit vector `mean`, in the dtype of it; gradients reach `mean`."""
+    noise = BottleneckNoise(*(x.astype(mean.dtype) for x in noise))
     tangent = unit(noise.direction - jnp.sum(noise.direction * mean, axis=-1, keepdims=True) * mean)
     along, across = 1 - noise.radial, jnp.sqrt(noise.radial * (2 - noise.radial))
     return along[..., None] * mean + across[..., None] * tangent
@@ -40,7 +41,8 @@ def _radial(key: Array, shape: tuple[int, ...], dimension: int, kappa: float) ->
         proposal = jax.random.gamma(gamma_key, concentration, shape, jnp.float32) / rate
         inside = proposal < 2
         half = jnp.where(inside, proposal, 0) / 2
-        accepted = inside & (jnp.log(jax.random.uniform(accept_key, shape)) < power * (jnp.log1p(-half) + half))
+        uniform = jax.random.uniform(accept_key, shape, jnp.float32)
+        accepted = inside & (jnp.log(uniform) < power * (jnp.log1p(-half) + half))
         return key, jnp.where(waiting & accepted, proposal, x), waiting & ~accepted
 
     start = key, jnp.zeros(shape, jnp.float32), jnp.ones(shape, bool)

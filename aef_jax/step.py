@@ -1,4 +1,4 @@
-"""The training step: one compiled function of (state, batch), and how its state begins."""
+"""The training step: one compiled function of (state, batch), and how its state begins (mirror: aef_torch/step.py)."""
 
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -13,12 +13,14 @@ from jaxtyping import Array, Int, Shaped
 from aef_jax.bottleneck import sample_noise
 from aef_jax.model import AlphaEarth
 from aef_jax.objective import objective
+from aef_jax.optimizer import learning_rate, make_optimizer
 from aef_jax.sharding import batch_sharding, replicated, state_shardings
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
-from configs.training import TrainingConfig
 
 Terms = dict[str, Shaped[Array, ""]]
+Draw = Callable[[Batch, Int[Array, ""] | int], BottleneckNoise]
+"""Gives the noise of one part of a step's batch, of which it is told the sequences and the number."""
 
 
 class TrainState(NamedTuple):
@@ -27,20 +29,6 @@ class TrainState(NamedTuple):
     params: nnx.State
     optimizer: optax.OptState
     step: Int[Array, ""]
-
-
-def learning_rate(config: TrainingConfig) -> optax.Schedule:
-    """From 0 up to the peak in `warmup_steps`, then down to 0 at `steps`, both linearly (paper, S4)."""
-    up = optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps)
-    down = optax.linear_schedule(config.learning_rate, 0.0, config.steps - config.warmup_steps)
-    return optax.join_schedules([up, down], [config.warmup_steps])
-
-
-def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
-    """Adam on clipped gradients. A gradient that is not finite changes nothing, neither moments nor the course of the
-    learning rate; it is counted."""
-    adam = optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(learning_rate(config)))
-    return optax.apply_if_finite(adam, max_consecutive_errors=2**31 - 1)
 
 
 def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
@@ -65,11 +53,31 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
 
 def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch], tuple[TrainState, Terms]]:
     """The step, compiled once; it consumes the state it is given (donated buffers)."""
+    advance = make_advance(config)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
+        return advance(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
+
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch_sharding(mesh)),
+        out_shardings=(shardings, replicated(mesh)),
+        donate_argnums=0,
+    )
+
+
+def make_advance(config: Config) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:
+    """All of a step but where its noise comes from: a pure function of (state, batch, noise), in the state's dtype.
+
+    Who compiles it may draw the noise, or give what was drawn before: the same seed gives the same noise in any
+    program, but for the last bit of a few numbers, which XLA rounds as it happens to compile them.
+    """
     graph, _ = abstract_model(config)
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
-        gradients, terms = _gradients(graph, config, state, batch)
+    def advance(state: TrainState, batch: Batch, draw: Draw) -> tuple[TrainState, Terms]:
+        gradients, terms = _gradients(graph, config, state.params, batch, draw)
         norm = optax.tree.norm(gradients)
         # a loss that is not finite may have gradients that are, and these a norm that is not
         finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
@@ -84,28 +92,23 @@ def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch],
         terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)
         return TrainState(params, after, state.step + 1), terms
 
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
-    return jax.jit(
-        step,
-        in_shardings=(shardings, batch_sharding(mesh)),
-        out_shardings=(shardings, replicated(mesh)),
-        donate_argnums=0,
-    )
+    return advance
 
 
-def _gradients(graph: nnx.GraphDef, config: Config, state: TrainState, batch: Batch) -> tuple[nnx.State, Terms]:
+def _gradients(
+    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, draw: Draw
+) -> tuple[nnx.State, Terms]:
     """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
 
     def of(batch: Batch, part: Int[Array, ""] | int) -> tuple[nnx.State, Terms]:
-        noise = step_noise(config, batch, state.step, part)
+        noise = draw(batch, part)
         loss = lambda params: objective(nnx.merge(graph, params), batch, noise, config)  # noqa: E731
-        return jax.grad(loss, has_aux=True)(state.params)
+        return jax.grad(loss, has_aux=True)(params)
 
     number = config.training.accumulate
     if number == 1:
         return of(batch, 0)
-    # each part takes every n-th sequence, and so some of each device's
-    parts = jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), batch)
+    parts = split(batch, number)
 
     def add(total: tuple[nnx.State, Terms], part) -> tuple[tuple[nnx.State, Terms], None]:
         return jax.tree.map(jnp.add, total, of(*part)), None
@@ -114,6 +117,14 @@ def _gradients(graph: nnx.GraphDef, config: Config, state: TrainState, batch: Ba
     unroll = number - 1 if config.model.block_loop == "unroll" else 1  # a loop costs XLA's CPU backend dear
     total, _ = jax.lax.scan(add, of(jax.tree.map(lambda x: x[0], parts), 0), rest, unroll=unroll)
     return jax.tree.map(lambda x: x / number, total)
+
+
+def split(batch, number: int):
+    """The parts of a batch, or of what else has its sequences on the leading axis, on a new leading axis.
+
+    Each part takes every n-th sequence, and so some of each device's.
+    """
+    return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), batch)
 
 
 def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Array, ""] | int = 0) -> BottleneckNoise:

@@ -25,7 +25,8 @@ def sample_noise(generator: torch.Generator, shape: tuple[int, ...], dimension: 
 
 
 def von_mises_fisher(mean: Float[Tensor, "*B D"], noise: BottleneckNoise) -> Float[Tensor, "*B D"]:
-    """The sample that `noise` makes around the unit vector `mean`; gradients reach `mean`."""
+    """The sample that `noise` makes around the unit vector `mean`, in the dtype of it; gradients reach `mean`."""
+    noise = BottleneckNoise(*(x.to(mean.dtype) for x in noise))
     tangent = unit(noise.direction - torch.sum(noise.direction * mean, dim=-1, keepdim=True) * mean)
     along, across = 1 - noise.radial, torch.sqrt(noise.radial * (2 - noise.radial))
     return along[..., None] * mean + across[..., None] * tangent

@@ -39,6 +39,9 @@ class TrainingConfig:
     learning_rate: float = 1e-4
     clip_norm: float = 1.0
     """Gradients of a larger global norm are scaled down to it (ours)."""
+    weight_decay: float = 0.0
+    """Share of every kernel that a step takes off, times the learning rate; biases and norms keep theirs (ours: the
+    paper names none)."""
     batch: int = 256
     """Sequences per step, over all devices."""
     accumulate: int = 1
@@ -74,6 +77,7 @@ class TrainingConfig:
         require(self.seed < 2**32, f"training: seed is {self.seed}, expected less than 2**32")  # JAX drops higher bits
         for field in ("learning_rate", "clip_norm"):
             require_above("training", field, getattr(self, field), 0)
+        require_at_least("training", "weight_decay", self.weight_decay, 0)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from small_site import CONFIG, small_stream
 
+from aef_jax.optimizer import learning_rate
 from aef_jax.sharding import batch_sharding, make_mesh, to_devices
-from aef_jax.step import init_state, learning_rate, make_train_step
+from aef_jax.step import init_state, make_train_step
 from configs.training import ObjectiveConfig, TrainingConfig
 
 from .conftest import BRIEF

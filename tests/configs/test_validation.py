@@ -29,6 +29,7 @@ from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingCo
         (lambda: DataConfig(threads=0), "threads is 0"),
         (lambda: TrainingConfig(steps=5, warmup_steps=5), "warmup_steps is 5, expected fewer than steps (5)"),
         (lambda: TrainingConfig(learning_rate=0.0), "learning_rate is 0.0, expected more than 0"),
+        (lambda: TrainingConfig(weight_decay=-0.1), "weight_decay is -0.1, expected at least 0"),
         (lambda: TrainingConfig(seed=2**32), "seed is 4294967296, expected less than 2**32"),
         (lambda: TrainingConfig(batch=0), "batch is 0"),
         (lambda: ObjectiveConfig(uniformity=-1), "uniformity is -1"),
