@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sample_batch import BATCH, SHRUNK, random_frames, random_periods
+from sample_batch import BATCH, SHRUNK, random_frames
 
 from configs.batch import Frames
 from configs.run import Config
 from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH
+from parity.aef.random_batch import random_periods
 
 ONE_BLOCK = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1))
 BFLOAT16 = replace(ONE_BLOCK, model=replace(ONE_BLOCK.model, compute_dtype="bfloat16"))

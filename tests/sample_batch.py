@@ -1,16 +1,13 @@
 """A model that is small enough for tests, and random things for it to see."""
 
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
-
-from configs.batch import Batch, BottleneckNoise, Frames, Student, Target, Text
+import parity.aef.random_batch
 from configs.model import ModelConfig
 from configs.presets import TINY
-from configs.run import Config
-from configs.source import Source
 from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2, TEXT
-from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
+from parity.aef.random_batch import SEQUENCES
 
 SHRUNK = replace(
     TINY,
@@ -32,71 +29,5 @@ SHRUNK = replace(
     ),
     sources=(SENTINEL2, LANDSAT, SENTINEL1, GLO30, NLCD, TEXT),
 )
-BATCH = 2
-SEEN = 2
-"""Of three frames, so many slots of the student."""
-
-
-def random_frames(config: Config = SHRUNK, side: int = 32, seed: int = 0, sequences: int = BATCH) -> dict[str, Frames]:
-    """Three frames of each input source; some are absent, and no sequence is without any."""
-    generator = np.random.default_rng(seed)
-    frames = {}
-    for source in config.input_sources:
-        present = generator.random((sequences, 3)) < 0.6
-        present[:, 1] = True
-        frames[source.name] = Frames(
-            generator.standard_normal((sequences, 3, side, side, source.channels), np.float32),
-            generator.uniform(-1, 1, (sequences, 3, TIMECODE_WIDTH)).astype(np.float32),
-            present,
-        )
-    return frames
-
-
-def random_periods(number: int = 2, seed: int = 0, sequences: int = BATCH) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-1, 1, (sequences, number, PERIOD_CODE_WIDTH)).astype(np.float32)
-
-
-def random_batch(
-    config: Config = SHRUNK, side: int = 32, seed: int = 0, sequences: int = BATCH
-) -> tuple[Batch, BottleneckNoise]:
-    """A step's data with a target of every decoded source; the last of three sequences or more has no text."""
-    generator = np.random.default_rng(seed)
-    frames = random_frames(config, side, seed, sequences)
-    student = {name: _random_student(f.present, generator) for name, f in frames.items()}
-    targets = {
-        source.name: _random_target(source, (sequences, side, side), generator) for source in config.decoded_sources
-    }
-    shape = sequences, len(targets), side, side
-    radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
-    noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
-    text = _random_text(config, side, sequences, generator)
-    return Batch(frames, student, targets, random_periods(1, seed, sequences)[:, 0], text), noise
-
-
-def _random_student(present: np.ndarray, generator: np.random.Generator) -> Student:
-    """Some of the frames that there are, in any order; of a source, it may be none."""
-    index = np.argsort(generator.random(present.shape), axis=1)[:, :SEEN].astype(np.int32)
-    return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
-
-
-def _random_text(config: Config, side: int, sequences: int, generator: np.random.Generator) -> Text:
-    return Text(
-        generator.standard_normal((sequences, config.model.text_width), np.float32),
-        generator.integers(side, size=(sequences, 2), dtype=np.int32),
-        generator.uniform(-1, 1, (sequences, PERIOD_CODE_WIDTH)).astype(np.float32),
-        np.arange(sequences) < max(2, sequences - 1),
-    )
-
-
-def _random_target(source: Source, grid: tuple[int, int, int], generator: np.random.Generator) -> Target:
-    classes = source.kind == "classes"
-    shape = grid if classes else (*grid, source.channels)
-    pixels = generator.standard_normal(shape, np.float32)
-    return Target(
-        generator.integers(source.classes, size=shape, dtype=np.int32) if classes else pixels,
-        generator.random(shape) < 0.7,
-        generator.uniform(-1, 1, (grid[0], PERIOD_CODE_WIDTH)).astype(np.float32),
-        generator.uniform(-1, 1, (grid[0], RELATIVE_TIMECODE_WIDTH * source.timed)).astype(np.float32),
-        generator.uniform(-1, 1, (grid[0], source.metadata_width)).astype(np.float32),
-        generator.integers(max(1, round(source.regrid_m / 10)), size=(grid[0], 2), dtype=np.int32),
-    )
+BATCH = SEQUENCES
+random_frames = partial(parity.aef.random_batch.random_frames, SHRUNK)

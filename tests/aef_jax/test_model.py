@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from flax import nnx
 from model_contract import ONE_BLOCK, ModelContract
-from sample_batch import SHRUNK, random_frames, random_periods
+from sample_batch import SHRUNK, random_frames
 
 from aef_jax.model import AlphaEarth
 from aef_jax.stp import STPEncoder
 from configs.batch import Frames
 from configs.presets import PAPER
 from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
+from parity.aef.random_batch import random_periods
 
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
 """For what tests a program and not how well it is compiled; it compiles in half the time."""

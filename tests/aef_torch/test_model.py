@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from model_contract import ModelContract
-from sample_batch import SHRUNK, random_frames, random_periods
+from sample_batch import SHRUNK, random_frames
 
 from aef_torch.model import AlphaEarth
 from configs.batch import Frames
 from configs.presets import PAPER
+from parity.aef.random_batch import random_periods
 
 
 @cache

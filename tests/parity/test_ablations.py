@@ -11,7 +11,7 @@ import pytest
 from both_objectives import Result, assert_same, by_jax, by_torch, distances, doubled, torch_model
 from flax import nnx
 from refusals import told
-from sample_batch import SHRUNK, random_batch
+from sample_batch import SHRUNK
 
 import aef_jax.objective
 import aef_torch.objective
@@ -20,6 +20,7 @@ from configs.run import Config
 from configs.sources import GLO30, LANDSAT, SENTINEL2, TEXT
 from configs.training import ObjectiveConfig
 from parity.aef.model import abstract_jax
+from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 BOUND = 1e-13

@@ -8,10 +8,11 @@ import plain_losses
 import pytest
 import torch
 from both_objectives import Result, assert_same, by_jax, by_torch, distances, doubled, torch_model
-from sample_batch import SHRUNK, random_batch
+from sample_batch import SHRUNK
 
 from configs.batch import Batch
 from configs.sources import SOURCES
+from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 CONFIG = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1, compute_dtype="float64"), sources=SOURCES)
