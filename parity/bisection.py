@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parity.calls import WHOLE, Call
+from parity.groups import grouped
 from parity.lookup import looked_up
 from parity.pair import Measured, Pair
 
@@ -61,7 +62,9 @@ def _of(pair: Pair, call: Call, calls: list[Call], dtype: str) -> Iterator[Culpr
 
 
 def _failed(pair: Pair, call: Call, dtype: str) -> list[Measured]:
-    return [measured for measured in pair.measure(call, [dtype]) if not measured.verdict.passed]
+    if pair.is_above(dtype, call.label):
+        return []
+    return [measured for group in grouped(pair.measure(call, [dtype])) for measured in group.failing]
 
 
 def torch_code(pair: Pair, label: str) -> str:

@@ -1,6 +1,6 @@
 """The whole comparison of two models: as they run, and each sub-module alone on the inputs that PyTorch gave it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import nn
 
 from parity.bisection import Culprit, bisect
 from parity.calls import Call, Seen
+from parity.groups import Group, grouped
 from parity.model_map import AS_NAMED, ModelMap
 from parity.pair import ORACLE, Measured, Pair, rounded
 from parity.precision import in_force, matmul_precision
@@ -21,7 +22,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass
 class Comparison:
-    """All that was measured. A tensor passes or fails by the table in parity/tolerances.py."""
+    """All that was measured. A sub-module passes or fails by the table in parity/tolerances.py."""
 
     whole: list[Measured] = field(default_factory=list)
     """Outputs of the whole, and its gradients."""
@@ -40,8 +41,13 @@ class Comparison:
     """Versions, devices and matmul precisions that were in force."""
 
     @property
-    def failed(self) -> list[Measured]:
-        return [measured for measured in (*self.whole, *self.alone) if not measured.verdict.passed]
+    def groups(self) -> list[Group]:
+        """What is judged: of the whole and of each sub-module, its outputs and its gradients in each dtype."""
+        return grouped((*self.whole, *self.alone))
+
+    @property
+    def failed(self) -> list[Group]:
+        return [group for group in self.groups if not group.passed]
 
     @property
     def passed(self) -> bool:
@@ -65,19 +71,24 @@ def compare(
 
 
 def compare_pair(
-    pair: Pair, call: Call, dtypes: tuple[str, ...] = DTYPES, progress: Progress = lambda it, _: it
+    pair: Pair,
+    call: Call,
+    dtypes: tuple[str, ...] = DTYPES,
+    progress: Progress = lambda it, _: it,
+    more: Sequence[Call] = (),
 ) -> Comparison:
-    """Compares a pair on one call of the whole."""
+    """Compares a pair on one call of the whole; and on `more`, whose tensors are judged together with the first's."""
     found = Comparison()
     with matmul_precision():
         found.environment = in_force()
-        _, calls = pair.torch.watch(call, pair.labels, ORACLE)
         for dtype in progress(dtypes, "the whole"):
-            found.whole += pair.measure(call, [dtype])
             found.running += _running(pair, call, dtype, found)
+            for one in (call, *more):
+                found.whole += pair.measure(one, [dtype])
+        calls = [inner for one in (call, *more) for inner in pair.torch.watch(one, pair.labels, ORACLE)[1]]
         for inner in progress(calls, "each sub-module"):
             try:
-                found.alone += pair.measure(inner, dtypes)
+                found.alone += pair.measure(inner, [d for d in dtypes if not pair.is_above(d, inner.label)])
             except ValueError as error:
                 found.not_alone[inner.label] = str(error)
         if found.failed:

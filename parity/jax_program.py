@@ -61,10 +61,10 @@ def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call,
     return Program(graph, function, tree, others), Given(parameters, rest, reals, whole)
 
 
-def compute(program: Program, given: Given, call: Call, dtype: str) -> Results:
+def compute(program: Program, given: Given, call: Call, dtype: str, compiled: bool = True) -> Results:
     """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs."""
     cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
-    run = _unoptimised if dtype == "float64" else _optimised
+    run: Callable[..., Any] = _run if not compiled else _unoptimised if dtype == "float64" else _optimised
     return _results(call, *run(program, given, cotangents))
 
 
@@ -87,8 +87,8 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
 
     @partial(jax.jit, compiler_options=_OPTIONS if dtype == "float64" else None)
     def run(parameters, reals, added, cotangents):
-        _, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
-        return found, seen, pull_back(cotangents)
+        heads, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
+        return found, seen, pull_back(_as(heads, cotangents))
 
     cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
     found, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
@@ -98,12 +98,6 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
         gradients = zip((name for name, x in returned.items() if is_real(x)), inner[label, count], strict=True)
         calls.append(Seen(label, count, returned, dict(gradients)))
     return _results(call, found, parameters, inputs), calls
-
-
-def forget() -> None:
-    """Compiles anew what is computed from now on: for when the code of a model has changed."""
-    for run in (_unoptimised, _optimised):
-        run.clear_cache()  # pyright: ignore[reportAttributeAccessIssue]  what jit returns has it
 
 
 def _run(program: Program, given: Given, cotangents: list[jax.Array]):
@@ -116,7 +110,12 @@ def _run(program: Program, given: Given, cotangents: list[jax.Array]):
     shapes = [x.shape for x in heads], [x.shape for x in cotangents]
     if shapes[0] != shapes[1]:
         raise ValueError(f"it returns arrays of the shapes {shapes[0]} in JAX and {shapes[1]} in PyTorch")
-    return found, *pull_back(cotangents)
+    return found, *pull_back(_as(heads, cotangents))
+
+
+def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
+    """In the dtypes of what they are the cotangents of: a norm returns float32 whatever it is given."""
+    return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 
 _OPTIONS = {"xla_backend_optimization_level": 0}

@@ -30,6 +30,8 @@ class ModelMap:
     functions: Mapping[str, str] = field(default_factory=dict)
     """Functions that are compared as if they were modules: where JAX looks one up, and where PyTorch does, each as
     `package.module.name`."""
+    float32: Collection[str] = ()
+    """Labels of functions that are given float32 where all else is computed in bfloat16."""
     calls: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """How a JAX module, by a pattern of PyTorch's path, is called with PyTorch's arguments: `call(module, *arrays)`.
     Without one: with all of them that are not None, by position."""

@@ -30,6 +30,12 @@ class Measured:
     """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
     verdict: Verdict
 
+    @property
+    def title(self) -> str:
+        """Which tensor it is, for a reader."""
+        of_call = f"{self.call}: " if self.call else ""
+        return f"{of_call}{self.kind} {self.verdict.name}".rstrip()
+
 
 class Pair:
     """A PyTorch model and a Flax NNX model, in every precision, with the same weights."""
@@ -61,6 +67,10 @@ class Pair:
         """Of the sub-modules and functions that both have."""
         modules = self.torch.modules.keys() & self.jax.places.keys()
         return frozenset(modules - {WHOLE}) | self.torch.functions
+
+    def is_above(self, dtype: str, label: str) -> bool:
+        """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
+        return dtype == "bfloat16" and label in self.torch.mapping.float32
 
     def call(self, arguments: tuple, seed: int = 0) -> Call:
         """The call of the whole, with random cotangents of its outputs."""

@@ -41,6 +41,9 @@ TOLERANCES = {
 ULP_FROM_RMS = 0.1
 """ULP are counted where |y| is above so much of the tensor's root mean square: nearer to zero they say nothing."""
 
+ULP_BINS = 16
+"""Of the histogram of ULP: up to 1/2, 1, 2, 4 and so on to 8192, and above."""
+
 ZERO_EPSILONS = 64
 """A tensor whose root mean square is so many epsilons of the largest beside it is zero in exact arithmetic: what is
 there is left of sums that cancel."""

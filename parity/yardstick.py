@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from parity.tolerances import TOLERANCES, ULP_FROM_RMS, ZERO_EPSILONS
+from parity.tolerances import TOLERANCES, ULP_BINS, ULP_FROM_RMS, ZERO_EPSILONS
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Distance:
     max_ulp: float
     """In units in the last place of the dtype, where |truth| is above a tenth of its root mean square."""
     cosine: float
+    ulp_counts: tuple[int, ...] = (0,) * ULP_BINS
+    """How many of these numbers are off by at most 1/2 ULP, 1, 2, 4 and so on; the last holds all above."""
 
     @classmethod
     def between(cls, found: Shaped[np.ndarray, "*N"], truth: Shaped[np.ndarray, "*N"], dtype: str) -> "Distance":
@@ -28,19 +30,26 @@ class Distance:
             raise ValueError(f"shapes differ: {found.shape} and {truth.shape}")
         x, y = _aligned(found.astype(np.float64), truth.astype(np.float64))
         error, size, other = np.linalg.norm(x - y), np.linalg.norm(y), np.linalg.norm(x)
+        in_ulp = ulps(x, y, dtype)
         if not x.size or (error == 0 and np.array_equal(x, y)):
-            return cls(0.0, 0.0, 0.0, 1.0)
+            return cls(0.0, 0.0, 0.0, 1.0, _counts(in_ulp))
         relative = float(error / size) if size else float("inf")
         cosine = float((x * y).sum() / (size * other)) if size and other else 0.0
-        return cls(relative, float(np.abs(x - y).max()), float(ulps(x, y, dtype).max(initial=0)), cosine)
+        return cls(relative, float(np.abs(x - y).max()), float(in_ulp.max(initial=0)), cosine, _counts(in_ulp))
 
 
 def ulps(found: Float[np.ndarray, "*N"], truth: Float[np.ndarray, "*N"], dtype: str) -> Float[np.ndarray, "M"]:
     """|found - truth| in units in the last place of `dtype` at the truth, where that is not near zero."""
     size = np.abs(truth)
-    counted = size > ULP_FROM_RMS * np.sqrt(np.mean(np.square(truth)))
+    counted = size > ULP_FROM_RMS * _rms(truth)
     unit = jnp.finfo(jnp.dtype(dtype)).eps * np.exp2(np.floor(np.log2(size[counted])))
     return np.abs(found - truth)[counted] / unit
+
+
+def _counts(in_ulp: Float[np.ndarray, "M"]) -> tuple[int, ...]:
+    doublings = np.ceil(np.log2(np.maximum(np.nan_to_num(in_ulp, nan=np.inf), 0.5))) + 1
+    counts = np.bincount(np.minimum(doublings, ULP_BINS - 1).astype(int), minlength=ULP_BINS)
+    return tuple(counts.tolist())
 
 
 @dataclass(frozen=True)
@@ -58,12 +67,17 @@ class Verdict:
     """JAX from PyTorch."""
     floor: float
     """Relative L2 of an error that is mere rounding."""
-    passed: bool
+    near: bool
+    """Whether the two are as near to each other as they have to be, whatever their errors."""
+
+    @property
+    def passed(self) -> bool:
+        return self.near and self.ratio <= TOLERANCES[self.dtype].ratio
 
     @property
     def ratio(self) -> float:
         """JAX's error over PyTorch's, neither counted below the floor."""
-        return _ratio(self.jax.relative_l2, self.torch.relative_l2, self.floor)
+        return error_ratio(self.jax.relative_l2, self.torch.relative_l2, self.floor)
 
 
 def judge(
@@ -86,10 +100,13 @@ def judge(
         none = Distance(0.0, float(np.abs(jax - oracle).max()), 0.0, 1.0)
         return Verdict(name, dtype, tuple(oracle.shape), none, none, none, bound, _rms(jax) <= bound)
     ours, theirs, apart = (Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch)))
-    floor = tolerance.floor_ulp * float(jnp.finfo(jnp.dtype(dtype)).eps) / 2
     near = apart.relative_l2 <= tolerance.relative_l2
-    as_good = _ratio(ours.relative_l2, theirs.relative_l2, floor) <= tolerance.ratio
-    return Verdict(name, dtype, tuple(oracle.shape), ours, theirs, apart, floor, near and as_good)
+    return Verdict(name, dtype, tuple(oracle.shape), ours, theirs, apart, rounding(dtype), near)
+
+
+def rounding(dtype: str) -> float:
+    """Relative L2 of an error that is nothing but rounding, in whatever order."""
+    return TOLERANCES[dtype].floor_ulp * float(jnp.finfo(jnp.dtype(dtype)).eps) / 2
 
 
 def rms(arrays: Iterable[Shaped[np.ndarray, "..."]]) -> float:
@@ -101,7 +118,8 @@ def _rms(array: Shaped[np.ndarray, "..."]) -> float:
     return float(np.sqrt(np.mean(np.square(array.astype(np.float64))))) if array.size else 0.0
 
 
-def _ratio(error: float, reference: float, floor: float) -> float:
+def error_ratio(error: float, reference: float, floor: float) -> float:
+    """An error over another, neither counted below the floor; at most 1 for what is itself below."""
     if error <= floor or error == 0:
         return min(1.0, error / reference) if reference else 0.0 if error == 0 else 1.0
     return error / max(reference, floor) if max(reference, floor) else float("inf")

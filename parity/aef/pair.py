@@ -28,7 +28,10 @@ FUNCTIONS = (
     "losses.consistency",
     "losses.clip",
 )
-MAP = ModelMap(functions={f"aef_jax.{name}": f"aef_torch.{name}" for name in FUNCTIONS})
+MAP = ModelMap(
+    functions={f"aef_jax.{name}": f"aef_torch.{name}" for name in FUNCTIONS},
+    float32=[f"aef_jax.{name}" for name in FUNCTIONS],
+)
 """Attribute names are the same in both, by the mirror rule; beside modules, the functions of the objective."""
 
 

@@ -1,0 +1,149 @@
+"""Charts of a report, as SVG that stands by itself."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from parity.comparison import Comparison
+from parity.groups import BACKWARD, FORWARD
+from parity.pair import Measured
+from parity.report.report import Chart
+from parity.tolerances import ULP_BINS
+
+JAX, TORCH, OTHERS = "#1f5fa8", "#d9711c", ("#3b8f5a", "#8a5ba6", "#777777")
+_WIDTH = 10.5
+_FEWER_BINS = 12
+"""Of the histogram that is drawn, the last of them holds all above."""
+
+
+def growth(found: Comparison) -> Figure:
+    """Errors of what each call within the whole returned, and of the gradients there, in the order of the calls."""
+    dtypes = _dtypes(found.running)
+    figure = Figure(figsize=(_WIDTH, 0.6 + 2.5 * len(dtypes)), layout="constrained")
+    grid = figure.subplots(len(dtypes), 2, squeeze=False, sharex=True)
+    for dtype, row in zip(dtypes, grid, strict=True):
+        for direction, kind, axes in zip((FORWARD, BACKWARD), ("output", "gradient of output"), row, strict=True):
+            of_calls: dict[str, list[Measured]] = {}
+            for one in found.running:
+                if one.verdict.dtype == dtype and one.kind == kind:
+                    of_calls.setdefault(one.call, []).append(one)
+            _draw_growth(axes, list(of_calls.values()), oracle=dtype == "float64")
+            axes.set_title(f"{dtype}, {direction}", loc="left", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("calls of sub-modules, in the order in which they end")
+    for row in grid:
+        row[0].set_ylabel("relative L2 error")
+    return figure
+
+
+def histograms(found: Comparison) -> Figure:
+    """How many numbers of all sub-modules are off by how many units in the last place."""
+    measured = [*found.whole, *found.alone]
+    dtypes = _dtypes(measured)
+    figure = Figure(figsize=(_WIDTH, 0.6 + 2.2 * len(dtypes)), layout="constrained")
+    grid = figure.subplots(len(dtypes), 2, squeeze=False)
+    for dtype, row in zip(dtypes, grid, strict=True):
+        for direction, axes in zip((FORWARD, BACKWARD), row, strict=True):
+            verdicts = [
+                one.verdict
+                for one in measured
+                if one.verdict.dtype == dtype and (one.kind == "output") == (direction == FORWARD)
+            ]
+            _draw_histogram(axes, [v.jax.ulp_counts for v in verdicts], "JAX", JAX, -0.2)
+            if dtype != "float64":  # PyTorch's float64 is the oracle itself
+                _draw_histogram(axes, [v.torch.ulp_counts for v in verdicts], "PyTorch", TORCH, 0.2)
+            axes.set_title(f"{dtype}, {direction}", loc="left", fontsize=10)
+            _plain(axes)
+    for axes in grid[-1]:
+        axes.set_xlabel("off by at most so many units in the last place")
+    for row in grid:
+        row[0].set_ylabel("share of numbers")
+    grid[0][0].legend(frameon=False)
+    return figure
+
+
+def lines(chart: Chart) -> Figure:
+    """One chart of a section."""
+    figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
+    axes = figure.subplots()
+    colours = {"JAX": JAX, "PyTorch": TORCH}
+    others = iter(OTHERS * len(chart.lines))
+    for place, (name, values) in enumerate(chart.lines.items()):
+        # where lines lie on one another, the later is dashed, so that both are seen
+        style = {"linestyle": (0, (4, 3)) if place else "-", "linewidth": 1.6 if place else 2.6}
+        x = np.arange(1, len(values) + 1)
+        axes.plot(x, _above_zero(values), label=name, color=colours.get(name) or next(others), **style)
+    axes.set(xlabel=chart.x, ylabel=chart.y, yscale="log")
+    axes.set_title(chart.title, loc="left", fontsize=10)
+    axes.legend(frameon=False, fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def as_svg(figure: Figure) -> str:
+    """A data URL of the figure."""
+    buffer = io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with matplotlib.rc_context({"svg.hashsalt": "parity"}):  # the same bytes for the same numbers
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _draw_growth(axes: Axes, calls: list[list[Measured]], oracle: bool) -> None:
+    x = np.arange(1, len(calls) + 1)
+    for name, colour in (("JAX", JAX), ("PyTorch", TORCH)):
+        if name == "PyTorch" and oracle:
+            continue
+        errors = [_rms([getattr(m.verdict, "jax" if name == "JAX" else "torch").relative_l2 for m in c]) for c in calls]
+        axes.plot(x, _above_zero(errors), ".", markersize=3, color=colour, alpha=0.35)
+        axes.plot(x, _running_median(errors), color=colour, linewidth=1.8, label=name)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if calls:
+        axes.legend(frameon=False, fontsize=9)
+    _plain(axes)
+
+
+def _draw_histogram(axes: Axes, counts: Sequence[tuple[int, ...]], name: str, colour: str, offset: float) -> None:
+    total = np.sum([np.zeros(ULP_BINS), *counts], axis=0)
+    shown = np.append(total[: _FEWER_BINS - 1], total[_FEWER_BINS - 1 :].sum()) / max(total.sum(), 1)
+    places = np.arange(_FEWER_BINS)
+    axes.bar(places + offset, shown, 0.4, color=colour, label=name)
+    labels = ["½", *(f"{2**k:g}" for k in range(_FEWER_BINS - 2)), "more"]
+    axes.set_xticks(places, labels, fontsize=8)
+
+
+def _running_median(errors: Sequence[float], around: int = 5) -> np.ndarray:
+    """Of each and the ones around it: single calls jump by a factor of ten, and hide how the rest grows."""
+    array = _above_zero(errors)
+    spans = [array[max(0, i - around) : i + around + 1] for i in range(len(array))]
+    return np.array([np.nanmedian(span) if np.isfinite(span).any() else np.nan for span in spans])
+
+
+def _above_zero(values: Sequence[float]) -> np.ndarray:
+    array = np.asarray(values, np.float64)
+    return np.where(array > 0, array, np.nan)
+
+
+def _rms(errors: list[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _dtypes(measured: Sequence[Measured]) -> list[str]:
+    return list(dict.fromkeys(one.verdict.dtype for one in measured)) or ["float64"]
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+    if axes.get_yscale() == "log":
+        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.yaxis.set_minor_locator(NullLocator())

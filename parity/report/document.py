@@ -1,0 +1,103 @@
+"""A report as JSON, everything in it."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aef_jax.atomic import replacing
+from parity.bisection import Culprit
+from parity.comparison import Comparison
+from parity.groups import Group
+from parity.pair import Measured
+from parity.report.report import Report, Section
+from parity.tolerances import TOLERANCES
+
+SCHEMA = "aef-parity report"
+VERSION = 1
+"""Counts up where a reader of the document would have to change; a key more is no such change."""
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Writes the document; it appears whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document(report), indent=1, allow_nan=False) + "\n")
+
+
+def document(report: Report) -> dict[str, Any]:
+    """What is written: dictionaries, lists, texts and numbers; inf, -inf and nan, which JSON has not, are texts."""
+    found = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "title": report.title,
+        "passed": report.passed,
+        "notes": report.notes,
+        "environment": report.environment,
+        "tolerances": {dtype: asdict(tolerance) for dtype, tolerance in TOLERANCES.items()},
+        "comparison": None if report.comparison is None else _comparison(report.comparison),
+        "sections": [_section(section) for section in report.sections],
+    }
+    return _finite(found)
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    return {
+        "passed": found.passed,
+        "submodules": [_group(group) for group in found.groups],
+        "running": [_measured(one) for one in found.running],
+        "culprits": [_culprit(culprit) for culprit in found.culprits],
+        "not_alone": found.not_alone,
+        "unseen": list(found.unseen),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "label": group.label,
+        "dtype": group.dtype,
+        "direction": group.direction,
+        "passed": group.passed,
+        "jax": group.jax,
+        "torch": group.torch,
+        "ratio": group.ratio,
+        "max_ulp": group.max_ulp,
+        "tensors": [_measured(one) for one in group.members],
+    }
+
+
+def _measured(one: Measured) -> dict[str, Any]:
+    verdict = one.verdict
+    about = {"call": one.call, "kind": one.kind, "label": one.label}
+    return about | asdict(verdict) | {"ratio": verdict.ratio, "passed": verdict.passed}
+
+
+def _culprit(culprit: Culprit) -> dict[str, Any]:
+    return {
+        "call": culprit.call.name,
+        "direction": "forward" if culprit.forward else "backward",
+        "torch_code": culprit.torch_code,
+        "jax_code": culprit.jax_code,
+        "tensors": [_measured(one) for one in culprit.failed],
+    }
+
+
+def _section(section: Section) -> dict[str, Any]:
+    checks = [asdict(check) | {"passed": check.passed} for check in section.checks]
+    charts = [asdict(chart) for chart in section.charts]
+    return {
+        "name": section.name,
+        "title": section.title,
+        "passed": section.passed,
+        "notes": section.notes,
+        "checks": checks,
+        "charts": charts,
+    }
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _finite(branch) for key, branch in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(branch) for branch in tree]
+    return str(tree) if isinstance(tree, float) and not math.isfinite(tree) else tree

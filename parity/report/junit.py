@@ -1,0 +1,39 @@
+"""A report as JUnit XML, which build servers show as tests: one for each sub-module, dtype and direction."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from aef_jax.atomic import replacing
+from parity.report.report import Report, named
+
+
+def write_junit(report: Report, path: Path) -> None:
+    """Writes the document; it appears whole or not at all."""
+    suites = ElementTree.Element("testsuites", name=_legal(report.title))
+    if report.comparison is not None:
+        cases = [
+            (named(group.label), f"{group.dtype} {group.direction}", None if group.passed else group.failure)
+            for group in report.comparison.groups
+        ]
+        _add(suites, "forward and backward", cases)
+    for section in report.sections:
+        _add(suites, section.title, [(section.name, c.name, None if c.passed else c.failure) for c in section.checks])
+    tree = ElementTree.ElementTree(suites)
+    ElementTree.indent(tree)
+    with replacing(path) as temporary:
+        tree.write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str | None]]) -> None:
+    failures = sum(failure is not None for _, _, failure in cases)
+    counts = {"tests": str(len(cases)), "failures": str(failures)}
+    suite = ElementTree.SubElement(suites, "testsuite", name=_legal(name), **counts)
+    for place, test, failure in cases:
+        case = ElementTree.SubElement(suite, "testcase", classname=_legal(place), name=_legal(test))
+        if failure is not None:
+            ElementTree.SubElement(case, "failure", message=_legal(failure))
+
+
+def _legal(text: str) -> str:
+    """XML has no control characters, not even escaped."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

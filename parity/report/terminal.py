@@ -1,0 +1,98 @@
+"""A report as tables in the terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from parity.comparison import Comparison
+from parity.groups import BACKWARD, FORWARD, Group
+from parity.report.report import Report, Section, named
+
+DEPTH = 2
+"""Sub-modules of so many names are listed; deeper ones only where they fail: the files have all of them."""
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Tables, then a line on each failure, then the sum."""
+    console.print(f"[bold]{escape(report.title)}[/bold]")
+    for note in report.notes:
+        console.print(escape(note))
+    if report.comparison is not None:
+        console.print(_submodules(report.comparison))
+    for section in report.sections:
+        console.print(_section(section))
+    for failure in report.failures:
+        console.print(Text("FAIL ", "red") + Text(failure))
+    if report.comparison is not None:
+        for culprit in report.comparison.culprits:
+            console.print(f"parts at {escape(named(culprit.call.name))}: {culprit.torch_code} and {culprit.jax_code}")
+    console.print(_sum(report))
+
+
+def _submodules(found: Comparison) -> Table:
+    rows = _rows(found)
+    shown = {key: of_key for key, of_key in rows.items() if _is_shown(key[0], of_key)}
+    caption = f"{len(rows) - len(shown)} more rows, of deeper sub-modules that pass, are in the files"
+    table = Table(
+        title="errors against the float64 oracle, relative L2: root mean square, and the worst tensor's",
+        caption=caption if len(rows) > len(shown) else None,
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("sub-module", overflow="fold")
+    table.add_column("dtype")
+    for direction in (FORWARD, BACKWARD):
+        for column in (f"{direction}\nJAX", "worst\nJAX", "PyTorch", "ratio"):
+            table.add_column(column, justify="right")
+    table.add_column("max ULP", justify="right")
+    table.add_column("")
+    for (label, dtype), groups in shown.items():
+        cells = [cell for direction in (FORWARD, BACKWARD) for cell in _cells(groups.get(direction))]
+        ulp = max(group.max_ulp for group in groups.values())
+        table.add_row(Text(named(label)), dtype, *cells, f"{ulp:.3g}", _verdict(_passed(groups)))
+    return table
+
+
+def _rows(found: Comparison) -> dict[tuple[str, str], dict[str, Group]]:
+    rows: dict[tuple[str, str], dict[str, Group]] = {}
+    for group in found.groups:
+        rows.setdefault((group.label, group.dtype), {})[group.direction] = group
+    return rows
+
+
+def _is_shown(label: str, groups: dict[str, Group]) -> bool:
+    return len(label.split(".")) <= DEPTH or not _passed(groups)
+
+
+def _passed(groups: dict[str, Group]) -> bool:
+    return all(group.passed for group in groups.values())
+
+
+def _cells(group: Group | None) -> list[str]:
+    if group is None:
+        return ["", "", "", ""]
+    worst = max(m.verdict.jax.relative_l2 for m in group.members)
+    return [f"{group.jax:.1e}", f"{worst:.1e}", f"{group.torch:.1e}", f"{group.ratio:.2f}" if group.torch else "-"]
+
+
+def _section(section: Section) -> Table:
+    table = Table(title=Text(section.title), box=box.SIMPLE_HEAD, caption=Text("\n".join(section.notes)))
+    table.add_column("what", overflow="fold")
+    for column in ("found", "at most"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for check in section.checks:
+        table.add_row(Text(check.name), f"{check.value:.2e}", f"{check.bound:.2e}", _verdict(check.passed))
+    return table
+
+
+def _verdict(passed: bool) -> Text:
+    return Text("pass", "green") if passed else Text("FAIL", "bold red")
+
+
+def _sum(report: Report) -> Text:
+    groups = [] if report.comparison is None else report.comparison.groups
+    checks = [check for section in report.sections for check in section.checks]
+    passed = sum(group.passed for group in groups) + sum(check.passed for check in checks)
+    return Text(f"{passed} of {len(groups) + len(checks)} pass", "green" if report.passed else "bold red")
