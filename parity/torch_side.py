@@ -1,9 +1,9 @@
 """A PyTorch model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from functools import cache
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,18 @@ from parity.lookup import looked_up
 from parity.model_map import ModelMap
 from parity.tensors import to_numpy, to_tensor
 from parity.torch_watch import Open, watched
-from parity.trees import Constant, cast, is_real, map_arrays, moved, named_arrays, random_like, unwrapped
+from parity.trees import (
+    Constant,
+    cast,
+    copied,
+    is_real,
+    map_arrays,
+    moved,
+    named_arrays,
+    opened,
+    random_like,
+    unwrapped,
+)
 
 
 class TorchSide:
@@ -29,7 +40,7 @@ class TorchSide:
         self.at, self.mapping = cache(at), mapping
         self.root = type(at("float64")).__name__ if whole else WHOLE
         """The label of the model itself."""
-        self.whole = whole or (lambda module, *arguments: module(*arguments))
+        self.whole = whole or _call
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -41,7 +52,7 @@ class TorchSide:
         cotangents, random ones where it has none."""
         module, function = self._function(call.label, dtype)
         given = self._given((call.arguments, call.keywords), call.label, dtype)
-        outputs = named_arrays(function(*given[0], **given[1]))
+        outputs = _outputs(function, given)
         parameters = {} if module is None else self._parameters(call.label, module)
         return self._computed(call, outputs, parameters, given)[0]
 
@@ -53,10 +64,15 @@ class TorchSide:
         }
         functions = {label: self.mapping.functions[label] for label in labels & self.functions}
         with watched(modules, functions) as calls:
-            outputs = named_arrays(self.whole(module, *given[0], **given[1]))
+            outputs = _outputs(partial(self.whole, module), given)
         inner = {(number, name): x for number, c in enumerate(calls) for name, x in c.outputs.items() if is_real(x)}
         computed, gradients = self._computed(call, outputs, self._parameters(WHOLE, module), given, inner)
         return computed, [self._closed(number, open, gradients) for number, open in enumerate(calls)]
+
+    @property
+    def code(self) -> Any:
+        """What the code of the whole is: a function, or the type of the model."""
+        return type(self.at("float64")) if self.whole is _call else self.whole
 
     @property
     def functions(self) -> set[str]:
@@ -66,7 +82,7 @@ class TorchSide:
     def _function(self, label: str, dtype: str) -> tuple[nn.Module | None, Callable[..., Any]]:
         if label == WHOLE:
             module = self.at(dtype)
-            return module, lambda *arguments, **keywords: self.whole(module, *arguments, **keywords)
+            return module, partial(self.whole, module)
         if label in self.functions:
             return None, looked_up(self.mapping.functions[label])
         module = self.at(dtype).get_submodule("" if label == self.root else label)
@@ -116,10 +132,21 @@ class TorchSide:
         )
 
 
-def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> Sequence[Tensor]:
-    if not heads or not wanted:
-        return [torch.zeros_like(x) for x in wanted]
-    return torch.autograd.grad(heads, wanted, cotangents, materialize_grads=True)
+def _call(module: nn.Module, *arguments: Any) -> Any:
+    return module(*arguments)
+
+
+def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
+    """By name. What is called may change its arguments in place, which autograd forbids of leaves: it gets copies."""
+    arguments, keywords = copied(given)
+    return named_arrays(opened(function(*arguments, **keywords)))
+
+
+def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
+    """Zeros for what nothing that has a gradient comes from, as a table of angles."""
+    of = [x for x in wanted if x.requires_grad]
+    found = iter(torch.autograd.grad(heads, of, cotangents, materialize_grads=True) if heads and of else ())
+    return [next(found) if heads and x.requires_grad else torch.zeros_like(x) for x in wanted]
 
 
 def cast_copies(module: nn.Module) -> Callable[[str], nn.Module]:

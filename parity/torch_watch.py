@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from parity.lookup import wrapped
-from parity.trees import named_arrays
+from parity.trees import copied, named_arrays, opened
 
 
 @dataclass
@@ -32,7 +32,7 @@ def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> I
     handles = []
     for label, module in modules.items():
         handles.append(module.register_forward_pre_hook(watch.before(label), with_kwargs=True))
-        handles.append(module.register_forward_hook(watch.after, always_call=False))
+        handles.append(module.register_forward_hook(watch.after))
     try:
         with wrapped(functions, watch.function):
             yield watch.ended
@@ -50,26 +50,28 @@ class _Watch:
 
     def begin(self, label: str, arguments: tuple, keywords: dict[str, Any]) -> None:
         parents = tuple(call.begun for call in self.open)
-        self.open.append(Open(label, self.counts[label], parents, self.begun, arguments, keywords))
+        kept = copied((arguments, keywords))
+        self.open.append(Open(label, self.counts[label], parents, self.begun, *kept))
         self.counts[label] += 1
         self.begun += 1
 
-    def end(self, outputs: Any) -> None:
+    def end(self, outputs: Any) -> Any:
+        """What the caller is given: a copy of what is kept, and that a copy of what came, which may be the input."""
+        kept = copied(outputs)
         call = self.open.pop()
-        call.outputs = named_arrays(outputs)
+        call.outputs = named_arrays(opened(kept))
         self.ended.append(call)
+        return copied(kept)
 
     def before(self, label: str) -> Callable[..., None]:
         return lambda module, arguments, keywords: self.begin(label, arguments, keywords)
 
-    def after(self, module: nn.Module, arguments: tuple, outputs: Any) -> None:
-        self.end(outputs)
+    def after(self, module: nn.Module, arguments: tuple, outputs: Any) -> Any:
+        return self.end(outputs)
 
     def function(self, label: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments, **keywords):
             self.begin(label, arguments, keywords)
-            outputs = function(*arguments, **keywords)
-            self.end(outputs)
-            return outputs
+            return self.end(function(*arguments, **keywords))
 
         return call

@@ -3,8 +3,9 @@
 Compared are the arrays; None, numbers and what else a module is called with is handed on as it is.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import jax
@@ -59,6 +60,22 @@ def named_arrays(tree: Any) -> dict[str, Any]:
     """The arrays of a tree, by name."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if is_array(leaf)}
+
+
+def copied(tree: Any) -> Any:
+    """The tree with copies of PyTorch's tensors, each of its own in the graph, which nothing done in place changes."""
+    return map_arrays(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tree)
+
+
+def opened(tree: Any) -> Any:
+    """The tree with dataclasses, which some modules of PyTorch return, as dictionaries in the order of their fields."""
+
+    def one(leaf: Any) -> Any:
+        if not is_dataclass(leaf):
+            return leaf
+        return opened(OrderedDict((field.name, getattr(leaf, field.name)) for field in fields(leaf)))
+
+    return jax.tree.map(one, tree)
 
 
 def cast(tree: Any, dtype: str) -> Any:
