@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from parity.assertion import assert_parity
     from parity.bisection import bisect
     from parity.comparison import Comparison, compare
     from parity.model_map import ModelMap
@@ -18,11 +19,12 @@ _HOMES = {
     "Comparison": "parity.comparison",
     "ModelMap": "parity.model_map",
     "Pair": "parity.pair",
+    "assert_parity": "parity.assertion",
     "bisect": "parity.bisection",
     "compare": "parity.comparison",
 }
 
-__all__ = ["Comparison", "ModelMap", "Pair", "bisect", "compare"]
+__all__ = ["Comparison", "ModelMap", "Pair", "assert_parity", "bisect", "compare"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,18 +25,18 @@ class Culprit:
         return any(measured.kind == "output" for measured in self.failed)
 
 
-def bisect(pair: Pair, call: Call, dtype: str = "float64") -> list[Culprit]:
-    """All culprits in the order of execution: none where the whole keeps to the bounds.
+def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
+    """The culprits in the order of execution, each looked for when it is asked for: none where the whole keeps to the
+    bounds.
 
     Each call is given what PyTorch gave it, arguments and gradients of its outputs; so an early difference hides no
     later one. Within what passes, nothing is looked for.
     """
     failed = _failed(pair, call, dtype)
-    if not failed:
-        return []
-    _, calls = pair.torch.watch(call, pair.labels, "float64")
-    calls.sort(key=lambda one: one.begun)
-    return list(_within(pair, call, failed, calls, dtype))
+    if failed:
+        _, calls = pair.torch.watch(call, pair.labels, "float64")
+        calls.sort(key=lambda one: one.begun)
+        yield from _within(pair, call, failed, calls, dtype)
 
 
 def _within(pair: Pair, call: Call, failed: list[Measured], calls: list[Call], dtype: str) -> Iterator[Culprit]:
@@ -71,14 +71,14 @@ def torch_code(pair: Pair, label: str) -> str:
     """Where the code of a module or function is: file:line."""
     if label in pair.torch.functions:
         return _location(looked_up(pair.torch.mapping.functions[label]))
-    return _location(pair.torch.whole if label == WHOLE else type(pair.torch.modules[label]))
+    return _location(pair.torch.code if label == WHOLE else type(pair.torch.modules[label]))
 
 
 def jax_code(pair: Pair, label: str) -> str:
     """Where the code of its twin is."""
     if label in pair.torch.functions:
         return _location(looked_up(label))
-    return _location(pair.jax.whole if label == WHOLE else type(pair.jax.submodule(label, "float64")))
+    return _location(pair.jax.code if label == WHOLE else type(pair.jax.submodule(label, "float64")))
 
 
 def _location(code) -> str:

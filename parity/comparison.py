@@ -36,7 +36,7 @@ class Comparison:
     culprits: list[Culprit] = field(default_factory=list)
     """Where the models part, by float64, if they do."""
     unseen: list[str] = field(default_factory=list)
-    """Labels of sub-modules that only one of the two calls."""
+    """Labels of sub-modules that only one of the two has, or calls where that can be seen: not in a `jax.lax.scan`."""
     environment: dict[str, str] = field(default_factory=dict)
     """Versions, devices and matmul precisions that were in force."""
 
@@ -92,7 +92,7 @@ def compare_pair(
             except ValueError as error:
                 found.not_alone[inner.label] = str(error)
         if found.failed:
-            found.culprits = bisect(pair, call)
+            found.culprits = list(bisect(pair, call))
     return found
 
 
@@ -101,15 +101,19 @@ def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[
     given = rounded(call, dtype)
     oracles, theirs = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
     ours = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
-    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | set(found.unseen))
+    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | pair.lonely)
     for key, oracle in oracles.items():
-        if key not in ours:
+        if key not in ours or _shapes(ours[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
             continue
         for kind, of in (("output", "outputs"), ("gradient of output", "cotangents")):
             by_jax, by_torch, truths = (getattr(side[key], of) for side in (ours, theirs, oracles))
             scale = rms(truths.values())
             for one, other, (name, truth) in zip(by_jax.values(), by_torch.values(), truths.items(), strict=True):
                 yield Measured(oracle.name, oracle.label, kind, judge(name, dtype, one, other, truth, scale))
+
+
+def _shapes(call: Call | Seen) -> list[tuple[int, ...]]:
+    return [array.shape for array in call.outputs.values()]
 
 
 def _by_call(calls: Iterable[Call] | Iterable[Seen]) -> dict[tuple[str, int], Any]:

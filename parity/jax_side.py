@@ -26,25 +26,38 @@ class Place:
     path: Path
     index: tuple[int, ...]
 
+    @property
+    def depth(self) -> int:
+        """The length of the path that has the index of a block behind each stack."""
+        return len(self.path) + len(self.index)
+
 
 class JaxSide:
     """The one of a pair that is judged. Arguments and results are NumPy's arrays."""
 
-    def __init__(self, at: Callable[[str], nnx.Module], mapping: ModelMap, whole: Callable[..., Any] | None, root: str):
+    def __init__(
+        self,
+        at: Callable[[str], nnx.Module],
+        mapping: ModelMap,
+        whole: Callable[..., Any] | None,
+        root: str,
+        compiled: bool = True,
+    ):
         """`at` gives the model that computes in a dtype, its weights NumPy's arrays or JAX's; `whole` is called with it
-        and the arguments: by default, it is the model that is called. `root` is the label of the model itself."""
+        and the arguments: by default, it is the model that is called. `root` is the label of the model itself. What is
+        not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
         self.at, self.mapping, self.root = cache(at), mapping, root
-        self.whole = whole or _call
+        self.whole, self.compiled = whole or _call, compiled
 
     @cached_property
     def places(self) -> dict[str, Place]:
-        """The model and its sub-modules by label."""
-        found = {}
-        for path, _ in modules(self.at("float64")):
+        """The model and its sub-modules by label; of several that have one, as what PyTorch splits, the outermost."""
+        found: dict[str, Place] = {}
+        for path, _ in sorted(modules(self.at("float64")), key=lambda one: len(one[0])):
             where = [depth for depth in range(1, len(path) + 1) if path[:depth] in self.stacks]
             lengths = [self.stacks[path[:depth]] for depth in where]
             for index in np.ndindex(*lengths):
-                found[self.label(_inserted(path, where, index))] = Place(path, index)
+                found.setdefault(self.label(_inserted(path, where, index)), Place(path, index))
         return found
 
     @cached_property
@@ -65,6 +78,11 @@ class JaxSide:
         """Of the parameters."""
         return twins(self.at("float64"), self.mapping, nnx.Param)
 
+    @property
+    def code(self) -> Any:
+        """What the code of the whole is: a function, or the type of the model."""
+        return type(self.at("float64")) if self.whole is _call else self.whole
+
     def label(self, path: Path) -> str:
         """Of a module at a path that has the index of a block behind each stack."""
         return dotted(self.mapping.torch_path(path)) or self.root
@@ -72,14 +90,17 @@ class JaxSide:
     def compute(self, call: Call, dtype: str) -> Computed:
         """One sub-module, function or the whole on the call's arguments, and its gradients for its cotangents.
 
-        Raises ValueError where it returns other arrays than in PyTorch, or cannot be called with these arguments.
+        Raises ValueError where it returns other arrays than in PyTorch, or, but for the whole, cannot be called with
+        these arguments.
         """
         try:
             with jax.enable_x64(dtype == "float64"):
-                outputs, parameters, inputs = compute(*self._prepared(call, dtype), call, dtype)
-        except (TypeError, ValueError) as error:
+                outputs, parameters, inputs = compute(*self._prepared(call, dtype), call, dtype, self.compiled)
+        except Exception as error:  # called as it is nowhere else, anything may be raised in it
+            if call.label == WHOLE:
+                raise
             reason = str(error).strip().partition("\n")[0]
-            raise ValueError(f"{call.name} cannot be compared by itself: {reason}") from error
+            raise ValueError(f"{call.name} cannot be compared by itself: {type(error).__name__}: {reason}") from error
         return Computed(outputs, self._parameters(call.label, parameters), inputs)
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Seen]]:
@@ -87,7 +108,7 @@ class JaxSide:
 
         def label_of(path: Path) -> str | None:
             label = self.label(path)
-            return label if label in labels else None
+            return label if label in labels and len(path) == self.places[label].depth else None
 
         functions = {label: label for label in self.mapping.functions if label in labels}
         with jax.enable_x64(dtype == "float64"):
@@ -114,6 +135,10 @@ class JaxSide:
                 module = nnx.merge(graph, jax.tree.map(lambda a, i=place.index[index]: a[i], state))
                 index += 1
         return module
+
+    def is_callable(self, label: str) -> bool:
+        """Whether it is more than a container."""
+        return callable(self.submodule(label, "float64"))
 
     def _parameters(self, label: str, gradients: Mapping[Path, np.ndarray]) -> Arrays:
         """By PyTorch's names and in its layout."""

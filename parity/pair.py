@@ -5,16 +5,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from torch import nn
 
 from parity.calls import WHOLE, Call, Computed
 from parity.jax_side import JaxSide
 from parity.model_map import AS_NAMED, ModelMap
+from parity.nnx_modules import modules
 from parity.tensors import torch_arrays
 from parity.torch_side import TorchSide, cast_copies
 from parity.trees import cast, random_like
-from parity.weights import WEIGHTS, to_jax
+from parity.weights import to_jax
 from parity.yardstick import Verdict, judge, rms
 
 ORACLE = "float64"
@@ -53,20 +55,26 @@ class Pair:
 
         def at(dtype: str) -> nnx.Module:
             with jax.enable_x64(dtype == ORACLE):
-                module = nnx.clone(nnx_module)
-                module.eval()
-                state = jax.tree.map(lambda array: array.astype(dtype), nnx.state(module, WEIGHTS))
-                nnx.update(module, state)
+                module = _cast_copy(nnx_module, dtype)
                 nnx.update(module, to_jax(module, torch_arrays(torch_side.at(dtype)), mapping))
             return module
 
-        return cls(torch_side, JaxSide(at, mapping, None, WHOLE))
+        jax_side = JaxSide(at, mapping, None, WHOLE)
+        jax_side.at(ORACLE)
+        return cls(torch_side, jax_side)
 
     @cached_property
     def labels(self) -> frozenset[str]:
         """Of the sub-modules and functions that both have."""
         modules = self.torch.modules.keys() & self.jax.places.keys()
         return frozenset(modules - {WHOLE}) | self.torch.functions
+
+    @cached_property
+    def lonely(self) -> frozenset[str]:
+        """Of the sub-modules that only one of the two has, those that can be called."""
+        theirs, ours = self.torch.modules, self.jax.places
+        of_torch = {one for one in theirs.keys() - ours.keys() if type(theirs[one]).forward is not nn.Module.forward}
+        return frozenset(of_torch | {one for one in ours.keys() - theirs.keys() if self.jax.is_callable(one)})
 
     def is_above(self, dtype: str, label: str) -> bool:
         """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
@@ -90,6 +98,17 @@ class Pair:
             by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
             measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
         return measured
+
+
+def _cast_copy(module: nnx.Module, dtype: str) -> nnx.Module:
+    """In its evaluation mode. Layers that were told a dtype, or noted that of their parameters, compute in this one."""
+    copy = nnx.clone(module)
+    copy.eval()
+    nnx.update(copy, cast(nnx.state(copy), dtype))
+    for _, layer in modules(copy):
+        if getattr(layer, "dtype", None) is not None:
+            vars(layer)["dtype"] = jnp.dtype(dtype)
+    return copy
 
 
 def rounded(call: Call, dtype: str) -> Call:

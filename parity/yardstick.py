@@ -33,8 +33,9 @@ class Distance:
         in_ulp = ulps(x, y, dtype)
         if not x.size or (error == 0 and np.array_equal(x, y)):
             return cls(0.0, 0.0, 0.0, 1.0, _counts(in_ulp))
-        relative = float(error / size) if size else float("inf")
-        cosine = float((x * y).sum() / (size * other)) if size and other else 0.0
+        with np.errstate(invalid="ignore"):  # of infinities that only one has
+            relative = float(error / size) if size else float("inf")
+            cosine = float((x * y).sum() / (size * other)) if size and other else 0.0
         return cls(relative, float(np.abs(x - y).max()), float(in_ulp.max(initial=0)), cosine, _counts(in_ulp))
 
 

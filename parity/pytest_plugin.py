@@ -1,0 +1,52 @@
+"""The fixture `parity_case` for the tests of any project. Nothing is imported before a test asks for it."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from parity.comparison import Comparison
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--parity-report DIR`."""
+    parser.getgroup("parity").addoption(
+        "--parity-report",
+        type=Path,
+        metavar="DIR",
+        help="write each comparison of PyTorch and Flax as one line of JSON to DIR/parity.jsonl",
+    )
+
+
+@pytest.fixture
+def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], None]) -> "Callable[..., Comparison]":
+    """`parity.assert_parity`; what it finds is a line of the report, whether it passes or not."""
+    from parity.assertion import check
+    from parity.comparison import compare
+    from parity.report.document import document
+    from parity.report.report import Report
+
+    def compared(*arguments: Any, **options: Any) -> "Comparison":
+        found = compare(*arguments, **options)
+        _parity_lines(document(Report(request.node.nodeid, comparison=found, environment=found.environment)))
+        check(found)
+        return found
+
+    return compared
+
+
+@pytest.fixture(scope="session")
+def _parity_lines(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], None]]:
+    """Writes a line, where a report was asked for; each worker of pytest-xdist has a file of its own."""
+    folder = request.config.getoption("--parity-report")
+    if folder is None:
+        yield lambda line: None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    with open(folder / (f"parity-{worker}.jsonl" if worker else "parity.jsonl"), "w") as file:
+        yield lambda line: print(json.dumps(line, allow_nan=False), file=file, flush=True)

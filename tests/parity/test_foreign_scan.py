@@ -1,0 +1,78 @@
+"""Tokens, blocks stacked in a scan, and a transposed convolution: what lies in the scan is compared by itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+from torch import nn
+
+from parity import ModelMap, Pair, bisect, compare
+
+WIDTH, SIDE, BLOCKS = 6, 4, 3
+MAP = ModelMap(channels_first={"grow": 4})
+IDS = (np.random.default_rng(0).integers(0, 10, (2, SIDE * SIDE)),)
+
+
+class TorchBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.inner = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x):
+        return x + torch.tanh(self.inner(self.norm(x)))
+
+
+class TorchModel(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens = nn.Embedding(10, WIDTH)
+        self.blocks = nn.ModuleList([TorchBlock() for _ in range(BLOCKS)])
+        self.grow = nn.ConvTranspose2d(WIDTH, 2, 2, stride=2)
+
+    def forward(self, ids):
+        x = self.tokens(ids)
+        for block in self.blocks:
+            x = block(x)
+        image = self.grow(x.mT.unflatten(2, (SIDE, SIDE)))
+        return {"image": image.movedim(1, -1), "ids": ids}
+
+
+class Block(nnx.Module):
+    def __init__(self, rngs, epsilon):
+        self.norm = nnx.LayerNorm(WIDTH, epsilon=epsilon, use_fast_variance=False, rngs=rngs)
+        self.inner = nnx.Linear(WIDTH, WIDTH, rngs=rngs)
+
+    def __call__(self, x):
+        return x + jnp.tanh(self.inner(self.norm(x)))
+
+
+class Model(nnx.Module):
+    def __init__(self, rngs, epsilon=1e-5):
+        self.tokens = nnx.Embed(10, WIDTH, rngs=rngs)
+        self.blocks = nnx.vmap(lambda rngs: Block(rngs, epsilon))(rngs.split(BLOCKS))
+        self.grow = nnx.ConvTranspose(WIDTH, 2, (2, 2), 2, padding="VALID", transpose_kernel=True, rngs=rngs)
+
+    def __call__(self, ids):
+        graph, state = nnx.split(self.blocks)
+        x, _ = jax.lax.scan(lambda x, one: (nnx.merge(graph, one)(x), None), self.tokens(ids), state)
+        return {"image": self.grow(x.reshape(-1, SIDE, SIDE, WIDTH)), "ids": ids}
+
+
+def test_what_a_scan_hides_is_told_and_compared_by_itself():
+    found = compare(TorchModel(), Model(nnx.Rngs(0)), IDS, MAP)
+    assert found.passed, found.failed
+    assert not found.not_alone
+    inside = {f"blocks.{i}{part}" for i in range(BLOCKS) for part in ("", ".norm", ".inner")}
+    assert set(found.unseen) == inside
+    assert {m.label for m in found.running} == {"tokens", "grow"}
+    assert {m.label for m in found.alone} == inside | {"tokens", "grow"}
+    assert not [m for m in found.alone if m.label == "tokens" and m.kind == "gradient of input"], "integers have none"
+    assert {m.verdict.name for m in found.whole if m.kind == "output"} == {"['ids']", "['image']"}
+
+
+def test_what_is_wrong_in_a_scan_is_named():
+    pair = Pair.of(TorchModel(), Model(nnx.Rngs(0), epsilon=1e-3), MAP)
+    assert [culprit.call.label for culprit in bisect(pair, pair.call(IDS))] == [
+        f"blocks.{i}.norm" for i in range(BLOCKS)
+    ]
