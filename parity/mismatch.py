@@ -1,5 +1,6 @@
 """What does not fit between the tensors that are there and those that are expected, all of it at once."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,10 @@ class Spec(NamedTuple):
     def of(cls, array: Any) -> "Spec":
         """Of an array of NumPy or JAX, or an abstract one."""
         return cls(tuple(array.shape), np.dtype(array.dtype))
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
         return f"{self.dtype} {self.shape}"

@@ -1,75 +1,70 @@
-"""Safetensors files of weights, in PyTorch's names and layout. Nothing in such a file is ever executed."""
+"""Safetensors files of weights, in PyTorch's names and layout, read tensor by tensor; nothing in one is executed."""
 
-from collections.abc import Mapping
+import json
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Shaped
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from aef_jax.atomic import replacing
+from parity.digest import Digests, verify
 from parity.mismatch import Spec
-from parity.tensors import to_numpy
+from parity.safetensors_header import SHA256, Header
 
 SUFFIX = ".safetensors"
-_DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U8": "uint8",
-    "BOOL": "bool",
-}
-"""Safetensors' names of the dtypes that both frameworks have."""
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file says that it holds; the tensors themselves are read by `read`."""
+    """What a file says that it holds; the tensors themselves are read by `tensor` or `read`."""
 
     path: Path
     metadata: dict[str, str]
+    """Without the checksums."""
     specs: dict[str, Spec]
+    digests: Digests | None
+    """Of each tensor, where the file has them."""
+    offsets: dict[str, int]
 
     @classmethod
     def open(cls, path: Path) -> "WeightsFile":
         """Reads the header alone. Raises ValueError, naming the file, where it is not a whole safetensors file."""
         if not path.is_file():
             raise ValueError(f"{path} is not a file")
-        try:
-            with safe_open(path, framework="pt") as file:
-                slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  no mapping
-                specs = {name: _spec(path, name, part.get_dtype(), part.get_shape()) for name, part in slices.items()}
-                return cls(path, file.metadata() or {}, specs)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a whole safetensors file ({error})") from None
+        header = Header.read(path)
+        metadata = dict(header.metadata)
+        text = metadata.pop(SHA256, None)
+        digests = None if text is None else _read_digests(path, text, header)
+        return cls(path, metadata, header.specs, digests, header.offsets)
+
+    def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
+        """One tensor, in memory only as long as it is used. Raises ValueError where its checksum is wrong."""
+        spec = self.specs[name]
+        array = _mapped(self.path, self.offsets[name], spec)
+        if self.digests is not None:
+            verify(self.path, name, array, self.digests)
+        return array
 
     def read(self) -> dict[str, Shaped[np.ndarray, "..."]]:
-        """All tensors."""
-        with safe_open(self.path, framework="pt") as file:
-            return {name: to_numpy(file.get_tensor(name)) for name in self.specs}
+        """All tensors. Raises as `tensor`."""
+        return {name: self.tensor(name) for name in self.specs}
 
 
-def write_weights(path: Path, tensors: Mapping[str, Shaped[np.ndarray, "..."]], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file that appears whole or not at all. Raises OSError where it cannot."""
-    contiguous = {name: np.array(array, order="C", copy=None) for name, array in tensors.items()}
+def _mapped(path: Path, offset: int, spec: Spec) -> Shaped[np.ndarray, "..."]:
+    if not spec.nbytes:
+        return np.empty(spec.shape, spec.dtype)
+    start = offset - offset % mmap.ALLOCATIONGRANULARITY
+    with path.open("rb") as file:
+        memory = mmap.mmap(file.fileno(), offset - start + spec.nbytes, access=mmap.ACCESS_COPY, offset=start)
+    return np.frombuffer(memory, np.uint8, spec.nbytes, offset - start).view(spec.dtype).reshape(spec.shape)
+
+
+def _read_digests(path: Path, text: str, header: Header) -> Digests:
     try:
-        with replacing(path) as temporary:
-            save_file(contiguous, temporary, metadata={"format": "pt", **metadata})
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written ({error})") from None
-
-
-def _spec(path: Path, name: str, dtype: str, shape: list[int]) -> Spec:
-    if dtype not in _DTYPES:
-        raise ValueError(f"{path}: tensor {name} is of type {dtype}, expected one of {', '.join(_DTYPES)}")
-    return Spec(tuple(shape), jnp.dtype(_DTYPES[dtype]))
+        digests = json.loads(text)
+    except (ValueError, RecursionError):
+        digests = None
+    if not isinstance(digests, dict) or digests.keys() != header.specs.keys():
+        raise ValueError(f"{path}: {SHA256} in its metadata is not the JSON of a checksum for each of its tensors")
+    return digests

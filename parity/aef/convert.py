@@ -1,81 +1,97 @@
-"""From a JAX run's folder to a PyTorch weights file, and back, without losing a bit of it or of what goes with it."""
+"""From a JAX run's folder to PyTorch's weights, and back, without losing a bit of them or of what goes with them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from configs.io import from_json
-from configs.run import Config
+from parity.aef.checkpoints import Checkpoint, open_checkpoint
 from parity.aef.model import abstract_jax, abstract_torch
-from parity.aef.saved_run import Saved, read_params, read_run, write_run
+from parity.aef.stream import Stream
+from parity.aef.torch_checkpoint import SHARD_SIZE, TorchCheckpoint, write_torch
+from parity.aef.write_run import write_run
+from parity.cast import cast_specs
 from parity.mismatch import Spec, check
+from parity.model_map import dotted
 from parity.tensors import torch_specs
-from parity.weights import to_jax, to_torch, twins
-from parity.weights_file import SUFFIX, WeightsFile, write_weights
-
-CONFIG, NORMALISATION, STEP = "aef_config", "aef_normalisation", "aef_step"
-"""Where a weights file carries the run's config (JSON), its normalisation (JSON) and its step, in its metadata."""
+from parity.weights import twins
+from parity.weights_file import SUFFIX
 
 
-def convert(source: Path, target: Path, overwrite: bool = False) -> str:
-    """Converts a run's folder, or one of its checkpoints, to a weights file, and a weights file to a run's folder.
+@dataclass(frozen=True)
+class How:
+    """What can be asked of a conversion."""
+
+    overwrite: bool = False
+    dtype: str | None = None
+    """Parameters are cast to it; None leaves them as they are. Moments always stay as they are."""
+    shard_size: int = SHARD_SIZE
+    """Bytes of a shard, where a folder of PyTorch's weights is written."""
+    allow_nonfinite: bool = False
+
+
+def convert(source: Path, target: Path, how: How = How()) -> str:
+    """Converts a run's folder, or one of its checkpoints, to PyTorch's weights, or PyTorch's weights to a run's folder.
 
     Returns a sentence on what was written.
 
     Raises ValueError, and writes nothing, where `source` is neither or is damaged, `target` is there already and is not
     to be overwritten, or the tensors are not exactly those of the config's model (WeightsError, which lists them all).
     """
-    if not source.exists():
-        raise ValueError(f"{source} does not exist")
-    to_file = source.is_dir()
-    if to_file != (target.suffix == SUFFIX):
-        expected = f"a name that ends in {SUFFIX}" if to_file else "the name of a folder"
-        raise ValueError(f"{source} is a {'folder' if to_file else 'file'}, so {target} should be {expected}")
-    if not overwrite and (target.exists() or target.is_symlink()):
+    checkpoint = _open(source, target, how)
+    to_file = target.suffix == SUFFIX
+    moments = {} if to_file else checkpoint.moments
+    names = checkpoint.params | moments
+    to_jax = isinstance(checkpoint, TorchCheckpoint)
+    with Stream(checkpoint, names, how.dtype, how.allow_nonfinite, summed=to_jax) as stream:
+        if isinstance(checkpoint, TorchCheckpoint):
+            write_run(target, checkpoint, stream.tensor, stream.digests, how.overwrite)
+        else:
+            params = cast_specs(checkpoint.params, how.dtype)
+            write_torch(target, checkpoint.saved, params, moments, stream.tensor, how.shard_size, how.overwrite)
+    return _summary(target, checkpoint, moments, stream)
+
+
+def plan(source: Path, target: Path, how: How = How()) -> str:
+    """What `convert` would do: a line for each tensor, with where it is in JAX and in PyTorch. Raises as `convert`,
+    but for what only the numbers themselves show."""
+    checkpoint = _open(source, target, how)
+    config = checkpoint.config
+    lines = []
+    for twin in twins(abstract_jax(config)):
+        block = f" {list(twin.index)}" if twin.index else ""
+        found = checkpoint.params[twin.name]
+        cast = f" -> {how.dtype}" if how.dtype and found.dtype.name != how.dtype else ""
+        lines.append(f"{dotted(twin.path)}{block} <-> {twin.name}  {found}{cast}")
+    if checkpoint.moments and target.suffix != SUFFIX:
+        lines.append("and the same of Adam's moments: mu <-> exp_avg, nu <-> exp_avg_sq")
+    return "\n".join(
+        [*lines, f"nothing was written: {target} would have {_size(checkpoint, target, how):,} bytes of tensors"]
+    )
+
+
+def _size(checkpoint: Checkpoint, target: Path, how: How) -> int:
+    moments = {} if target.suffix == SUFFIX else checkpoint.moments
+    return sum(spec.nbytes for spec in (cast_specs(checkpoint.params, how.dtype) | moments).values())
+
+
+def _open(source: Path, target: Path, how: How) -> Checkpoint:
+    """What is to be converted, after every check that needs no numbers."""
+    checkpoint = open_checkpoint(source)
+    if isinstance(checkpoint, TorchCheckpoint) and target.suffix == SUFFIX:
+        raise ValueError(f"{source} is of PyTorch, so {target} should be the name of a folder, for a run of JAX")
+    if not how.overwrite and (target.exists() or target.is_symlink()):
         raise ValueError(f"{target} exists already: give another name, or --overwrite")
-    return run_to_file(source, target) if to_file else file_to_run(source, target, overwrite)
+    if isinstance(checkpoint, TorchCheckpoint):
+        checkpoint.check(how.dtype)
+    else:
+        check(checkpoint.params, torch_specs(abstract_torch(checkpoint.config)))
+    return checkpoint
 
 
-def run_to_file(run: Path, target: Path) -> str:
-    """Writes the latest checkpoint of a run, or one of its checkpoints, as PyTorch's weights."""
-    config, saved, checkpoint = read_run(run)
-    structure = abstract_jax(config)
-    tensors = to_torch(structure, read_params(checkpoint, structure))
-    check({name: Spec.of(a) for name, a in tensors.items()}, torch_specs(abstract_torch(config)))
-    metadata = {CONFIG: saved.config, NORMALISATION: saved.normalisation, STEP: str(saved.step)}
-    write_weights(target, tensors, {key: text for key, text in metadata.items() if text is not None})
-    return _summary(target, tensors, saved.step)
-
-
-def file_to_run(path: Path, target: Path, overwrite: bool) -> str:
-    """Writes PyTorch's weights as the one checkpoint of a run."""
-    file = WeightsFile.open(path)
-    config, saved = read_metadata(file)
-    structure = abstract_jax(config)
-    check(file.specs, {twin.name: twin.spec for twin in twins(structure)})
-    tensors = file.read()
-    write_run(target, saved, to_jax(structure, tensors), overwrite)
-    return _summary(target, tensors, saved.step)
-
-
-def read_metadata(file: WeightsFile) -> tuple[Config, Saved]:
-    """What the file says beside its tensors. Raises ValueError, naming the file, where that is no run's."""
-    if CONFIG not in file.metadata:
-        raise ValueError(
-            f"{file.path} carries no config under {CONFIG!r} in its metadata, which says what model it is of"
-        )
-    text, step = file.metadata[CONFIG], file.metadata.get(STEP, "0")
-    try:
-        config = from_json(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file.path}: {CONFIG} in its metadata: {error}") from None
-    if not (step.isascii() and step.isdecimal() and len(step) < 19):
-        raise ValueError(f"{file.path}: {STEP} in its metadata is {step!r}, expected a number of steps")
-    if config.model.blocks > len(file.specs):  # before so many are built, abstract as they are
-        raise ValueError(
-            f"{file.path}: its config has {config.model.blocks} blocks, and it has {len(file.specs)} tensors"
-        )
-    return config, Saved(text, file.metadata.get(NORMALISATION), int(step))
-
-
-def _summary(target: Path, tensors: dict, step: int) -> str:
-    numbers = sum(tensor.size for tensor in tensors.values())
-    return f"wrote {target}: {len(tensors)} tensors, {numbers:,} parameters, of step {step}"
+def _summary(target: Path, checkpoint: Checkpoint, moments: dict[str, Spec], stream: Stream) -> str:
+    numbers = sum(spec.nbytes // spec.dtype.itemsize for spec in checkpoint.params.values())
+    text = f"wrote {target}: {len(checkpoint.params)} tensors, {numbers:,} parameters, of step {checkpoint.saved.step}"
+    if moments:
+        text += ", with Adam's moments and counters"
+    elif checkpoint.moments:
+        text += f"; Adam's moments were left behind: give a folder instead of a {SUFFIX} to carry them"
+    return text if stream.cast is None else f"{text}; {stream.cast}"

@@ -16,11 +16,10 @@ from aef_jax.field.tiling import Embed, default_support, embed_site
 from aef_jax.run_folder import RunFolder
 from configs.batch import Frames
 from configs.run import Config
-from parity.aef.convert import read_metadata
 from parity.aef.model import abstract_torch
+from parity.aef.torch_checkpoint import TorchCheckpoint
 from parity.mismatch import check
 from parity.tensors import load_torch, torch_specs
-from parity.weights_file import WeightsFile
 
 TOLERANCE = 1e-5
 """How far the components of two unit vectors may lie apart, in float32 after the whole model."""
@@ -54,17 +53,16 @@ def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> f
 
 
 def read_model(weights: Path) -> tuple[Config, aef_torch.model.AlphaEarth]:
-    """The config that a weights file carries, and its PyTorch model on the CPU.
+    """The config that a file or folder of weights carries, and its PyTorch model on the CPU.
 
-    Raises ValueError where the file is damaged or says not what it is of, WeightsError where its tensors do not fit.
+    Raises ValueError where they are damaged or say not what they are of, WeightsError where the tensors do not fit.
     """
-    file = WeightsFile.open(weights)
-    config, _ = read_metadata(file)
-    model = abstract_torch(config)
-    check(file.specs, torch_specs(model))
+    checkpoint = TorchCheckpoint(weights)
+    model = abstract_torch(checkpoint.config)
+    check(checkpoint.params, torch_specs(model))
     model = model.to_empty(device="cpu").eval()
-    load_torch(model, file.read())
-    return config, model
+    load_torch(model, {name: checkpoint.tensor(name) for name in checkpoint.params})
+    return checkpoint.config, model
 
 
 def torch_embedder(model: aef_torch.model.AlphaEarth) -> Embed:

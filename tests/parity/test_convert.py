@@ -1,50 +1,34 @@
 """`aef-parity convert`: nothing is lost on the way, and nothing is written where anything is wrong."""
 
+import hashlib
 import json
 import os
-import pickle
 import shutil
 import struct
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from converting import NORMALISATION_TEXT, SMALLEST, assert_same_tensors, mistake, random_tensors, write
+from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_torch_file
 
 import aef_torch.model
 from aef_jax.checkpoint import restore_params, save_params
 from configs.io import to_json
-from configs.model import ModelConfig
 from configs.presets import TINY
-from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
-from parity.aef.convert import CONFIG, NORMALISATION, STEP
-from parity.aef.model import abstract_jax, abstract_torch
+from parity.aef.model import abstract_jax
+from parity.aef.saved import CONFIG, NORMALISATION, STEP
 from parity.cli import main
-from parity.tensors import torch_specs
 from parity.weights import state_specs, to_jax, to_torch
-
-SMALLEST = replace(
-    TINY,
-    sources=(SENTINEL2, LANDSAT, NLCD, TEXT),
-    model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=2, heads_time=2, heads_space=2, heads_summary=2
-    ),
-)
-NORMALISATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
 
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    specs = torch_specs(abstract_torch(SMALLEST))
-    return {name: rng.normal(size=spec.shape).astype(spec.dtype) for name, spec in specs.items()}
+    return random_tensors()
 
 
 @pytest.fixture
@@ -69,33 +53,6 @@ def run(shared_run, tmp_path) -> Path:
     return Path(shutil.copytree(shared_run, tmp_path / "run"))
 
 
-def write(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> Path:
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    texts = {CONFIG: to_json(SMALLEST), NORMALISATION: NORMALISATION_TEXT, STEP: "20"} | metadata
-    save_file(contiguous, path, metadata={key: text for key, text in texts.items() if text})
-    return path
-
-
-def mistake(capsys, *arguments) -> str:
-    """What is told of a mistake; asserts that it leaves no trace among the files."""
-    capsys.readouterr()
-    folder = Path(arguments[1]).parent
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert main(["convert", *map(str, arguments)]) == 2
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("aef-parity: ")
-    return told.err.removeprefix("aef-parity: ").rstrip("\n")
-
-
-def assert_same_tensors(found, expected):
-    assert found.keys() == expected.keys()
-    for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert found[name].tobytes() == array.tobytes(), name
-
-
 def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys):
     target = tmp_path / "out.safetensors"
     assert main(["convert", str(run), str(target)]) == 0
@@ -103,7 +60,10 @@ def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys)
     assert_same_tensors(load_file(target), tensors)
     aef_torch.model.AlphaEarth(SMALLEST).load_state_dict(load_torch_file(target))
     header = target.read_bytes()[8 : 8 + struct.unpack("<Q", target.read_bytes()[:8])[0]]
-    assert json.loads(header)["__metadata__"] == {
+    metadata = json.loads(header)["__metadata__"]
+    digests = json.loads(metadata.pop("sha256"))
+    assert digests == {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in tensors.items()}
+    assert metadata == {
         "format": "pt",
         CONFIG: to_json(SMALLEST),
         NORMALISATION: NORMALISATION_TEXT,
@@ -141,14 +101,14 @@ def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors", "run"]
 
 
-def test_a_write_that_breaks_leaves_what_was_there(run, weights, monkeypatch, capsys):
-    def broken(tensors, path, metadata):
-        Path(path).write_bytes(b"half")
-        raise SafetensorError("no space left")
+@pytest.mark.parametrize("target", ["out.safetensors", "out"])
+def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeypatch, capsys):
+    def broken(self, name, array):
+        raise OSError("no space left")
 
-    monkeypatch.setattr("parity.weights_file.save_file", broken)
-    assert "cannot be written (no space left)" in mistake(capsys, run, weights.with_name("out.safetensors"))
-    assert "cannot be written (no space left)" in mistake(capsys, run, weights, "--overwrite")
+    monkeypatch.setattr("parity.weights_writer.WeightsWriter.write", broken)
+    assert mistake(capsys, run, weights.with_name(target)) == "no space left"
+    assert mistake(capsys, run, weights, "--overwrite") == "no space left"
 
 
 def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
@@ -183,48 +143,6 @@ def test_a_checkpoint_of_another_model_or_dtype_is_told_and_not_cast(run, tensor
     assert "  wrong dtype: summary.key.kernel, expected float32 (4, 4), found float16 (4, 4)" in told
     (run / "config.json").write_text(to_json(TINY))
     assert "wrong shape: encoder.blocks" in mistake(capsys, run, tmp_path / "out.safetensors")
-
-
-def safetensors_bytes(header: bytes, data: bytes = b"") -> bytes:
-    return struct.pack("<Q", len(header)) + header + data
-
-
-HOSTILE = {
-    "empty": b"",
-    "a pickle": pickle.dumps({"weight": [1.0]}),
-    "a huge header": struct.pack("<Q", 2**60) + b"{}",
-    "nested JSON": safetensors_bytes(b"[" * 100_000),
-    "a tensor beyond the file": safetensors_bytes(b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}', b"1234"),
-    "more numbers than can be": safetensors_bytes(
-        b'{"a":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,4]}}', b"1234"
-    ),
-}
-
-
-@pytest.mark.parametrize("content", HOSTILE)
-def test_what_is_no_safetensors_is_told(content, tmp_path, capsys):
-    (tmp_path / "in.safetensors").write_bytes(HOSTILE[content])
-    told = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
-    assert "in.safetensors is not a whole safetensors file" in told
-    assert "\n" not in told
-
-
-def test_a_file_cut_short_is_told(weights, tmp_path, capsys):
-    weights.write_bytes(weights.read_bytes()[:-1])
-    assert "is not a whole safetensors file" in mistake(capsys, weights, tmp_path / "run")
-
-
-def test_a_pytorch_pickle_is_told(tmp_path, capsys):
-    torch.save({"weight": torch.ones(2)}, tmp_path / "in.safetensors")
-    assert "is not a whole safetensors file" in mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
-
-
-def test_a_dtype_that_jax_lacks_is_told(tmp_path, capsys):
-    header = b'{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}'
-    (tmp_path / "in.safetensors").write_bytes(safetensors_bytes(header, b"1"))
-    assert "tensor a is of type F4, expected one of F64" in mistake(
-        capsys, tmp_path / "in.safetensors", tmp_path / "run"
-    )
 
 
 def sized(**sizes) -> str:
@@ -268,10 +186,10 @@ def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):
 
 def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
     assert mistake(capsys, tmp_path / "none", tmp_path / "out").endswith("none does not exist")
-    assert "should be a name that ends in .safetensors" in mistake(capsys, run, tmp_path / "out")
-    assert "should be the name of a folder" in mistake(capsys, weights, tmp_path / "out.safetensors")
+    assert "should be the name of a folder, for a run of JAX" in mistake(capsys, weights, tmp_path / "out.safetensors")
     (tmp_path / "empty").mkdir()
-    assert "is not the folder of a run" in mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
+    told = mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
+    assert told.endswith("is not the folder of a run (config.json), nor of weights (model.safetensors)")
     (tmp_path / "empty/config.json").write_text(to_json(SMALLEST))
     assert "holds no checkpoint" in mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
 

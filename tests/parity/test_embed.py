@@ -16,7 +16,7 @@ from configs.io import to_json
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.sources import SENTINEL2
-from parity.aef.convert import CONFIG
+from parity.aef.saved import CONFIG
 from parity.aef.model import abstract_jax, abstract_torch
 from parity.cli import main
 from parity.tensors import torch_specs

@@ -1,0 +1,121 @@
+"""How fast a preset's parameters and moments are converted, and in how much memory, beside a copy of the same bytes."""
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from configs.io import to_json
+from configs.presets import PRESETS
+from configs.run import Config
+from parity.aef.convert import convert
+from parity.aef.model import abstract_jax
+from parity.aef.optimizer_state import MOMENTS, OptimizerState
+from parity.aef.saved import Saved, Training
+from parity.aef.torch_checkpoint import write_torch
+from parity.weights import twins
+
+EXAMPLE = """example:
+  python -m parity.aef.benchmark paper      needs four times the disk that parameters and moments take: 23 GB
+"""
+
+
+class Cost(NamedTuple):
+    """Of one conversion."""
+
+    seconds: float
+    memory: int
+    """Bytes at the peak, of a process that does nothing else (VmHWM)."""
+
+
+def main() -> int:
+    """Prints the table; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("preset", nargs="?", default="paper", choices=sorted(PRESETS))
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk that is meant (here)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        print(measure(PRESETS[options.preset], Path(folder)))
+    return 0
+
+
+def measure(config: Config, folder: Path) -> str:
+    """The table of a config, measured in `folder`."""
+    params = write_random(config, folder / "torch")
+    everything = sum(path.stat().st_size for path in (folder / "torch").iterdir())
+    copying = _copy(folder / "torch", folder / "copy")
+    shutil.rmtree(folder / "copy")
+    lines = [
+        f"parameters {params / 1e9:.2f} GB, with moments {everything / 1e9:.2f} GB",
+        f"{'':18}{'GB/s':>7}{'of a copy':>11}{'peak GB':>9}{'of parameters':>15}",
+        f"{'a copy':18}{everything / copying / 1e9:7.2f}",
+    ]
+    for name, source, target in (("PyTorch to JAX", "torch", "run"), ("JAX to PyTorch", "run", "again")):
+        cost = _in_own_process(folder / source, folder / target)
+        lines.append(
+            f"{name:18}{everything / cost.seconds / 1e9:7.2f}{copying / cost.seconds:11.2f}"
+            f"{cost.memory / 1e9:9.2f}{cost.memory / params:15.2f}"
+        )
+    return "\n".join(lines)
+
+
+def write_random(config: Config, target: Path) -> int:
+    """Writes a folder of random parameters and moments; returns the bytes of the parameters alone."""
+    structure = abstract_jax(config)
+    state = OptimizerState.of(config, structure)
+    params = {twin.name: twin.spec for twin in twins(structure)}
+    moments = {f"{moment}.{name}": spec for moment in MOMENTS for name, spec in params.items()}
+    rng = np.random.default_rng(0)
+    # a view into one block of noise at another place for each: drawing them all would take longer than converting
+    noise = rng.standard_normal(2 * max(spec.nbytes for spec in params.values()) // 4, dtype=np.float32)
+
+    def tensor(name: str) -> Shaped[np.ndarray, "..."]:
+        spec = params[name] if name in params else moments[name]
+        start = int(rng.integers(len(noise) // 2))
+        return noise[start : start + spec.nbytes // spec.dtype.itemsize].reshape(spec.shape)
+
+    training = Training(dict.fromkeys(state.counters, 0), {"next_example": 0}, {}, {})
+    write_torch(target, Saved(to_json(config), None, 0, training), params, moments, tensor)
+    return sum(spec.nbytes for spec in params.values())
+
+
+def _copy(source: Path, target: Path) -> float:
+    """Seconds, until the copy is on the disk: conversions wait for that, too."""
+    os.sync()
+    start = time.perf_counter()
+    target.mkdir()
+    for path in source.iterdir():
+        shutil.copyfile(path, target / path.name)
+        with (target / path.name).open("rb") as file:
+            os.fsync(file.fileno())
+    return time.perf_counter() - start
+
+
+def _in_own_process(source: Path, target: Path) -> Cost:
+    os.sync()
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_timed, (source, target))
+
+
+def _timed(source: Path, target: Path) -> Cost:
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    start = time.perf_counter()
+    convert(source, target)
+    seconds = time.perf_counter() - start
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return Cost(seconds, 1024 * int(peak.split()[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Writes safetensors files tensor by tensor, in any order, with the checksum of each in the metadata."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from aef_jax.atomic import replacing
+from parity.digest import BLANK, sha256
+from parity.mismatch import Spec
+from parity.safetensors_header import SHA256, Header
+
+
+class WeightsWriter:
+    """One file at `path`; use as a context, which ends with every tensor written."""
+
+    def __init__(self, path: Path, specs: Mapping[str, Spec], metadata: Mapping[str, str]):
+        self.digests = dict.fromkeys(specs, BLANK)
+        self.metadata = {"format": "pt", **metadata}
+        # as long as it will be, so that the checksums can be filled in at the end
+        self.header = Header.plan(specs, self._metadata())
+        self.file = path.open("wb", buffering=0)
+
+    def __enter__(self) -> "WeightsWriter":
+        return self
+
+    def write(self, name: str, array: Shaped[np.ndarray, "..."]) -> None:
+        """Writes one tensor, which has to be what was announced."""
+        assert Spec.of(array) == self.header.specs[name], name
+        array = np.ascontiguousarray(array)
+        self.digests[name] = sha256(array)
+        self._put(self.header.offsets[name], array.reshape(-1).view(np.uint8).data)
+
+    def __exit__(self, exception: type[BaseException] | None, *_: object) -> None:
+        with self.file:
+            if exception is None:
+                assert BLANK not in self.digests.values(), "not every tensor was written"
+                self._put(0, memoryview(Header(self._metadata(), self.header.specs, {}).encoded()))
+                os.fsync(self.file.fileno())
+
+    def _metadata(self) -> dict[str, str]:
+        return {**self.metadata, SHA256: json.dumps(self.digests)}
+
+    def _put(self, offset: int, data: memoryview) -> None:
+        self.file.seek(offset)
+        while data:
+            data = data[self.file.write(data) :]  # at most 2 GiB at a time
+
+
+def write_weights(path: Path, tensors: Mapping[str, Shaped[np.ndarray, "..."]], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file that appears whole or not at all. Raises OSError where it cannot."""
+    specs = {name: Spec.of(array) for name, array in tensors.items()}
+    with replacing(path) as temporary, WeightsWriter(temporary, specs, metadata) as writer:
+        for name, array in tensors.items():
+            writer.write(name, array)
