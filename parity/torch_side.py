@@ -1,8 +1,9 @@
 """A PyTorch model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from functools import cache, partial
 from types import MappingProxyType
 from typing import Any
@@ -52,7 +53,8 @@ class TorchSide:
         cotangents, random ones where it has none."""
         module, function = self._function(call.label, dtype)
         given = self._given((call.arguments, call.keywords), call.label, dtype)
-        outputs = _outputs(function, given)
+        with _default(dtype):
+            outputs = _outputs(function, given)
         parameters = {} if module is None else self._parameters(call.label, module)
         return self._computed(call, outputs, parameters, given)[0]
 
@@ -63,7 +65,7 @@ class TorchSide:
             label: module.get_submodule("" if label == self.root else label) for label in labels - self.functions
         }
         functions = {label: self.mapping.functions[label] for label in labels & self.functions}
-        with watched(modules, functions) as calls:
+        with watched(modules, functions) as calls, _default(dtype):
             outputs = _outputs(partial(self.whole, module), given)
         inner = {(number, name): x for number, c in enumerate(calls) for name, x in c.outputs.items() if is_real(x)}
         computed, gradients = self._computed(call, outputs, self._parameters(WHOLE, module), given, inner)
@@ -132,6 +134,17 @@ class TorchSide:
         )
 
 
+@contextmanager
+def _default(dtype: str) -> Iterator[None]:
+    """What is made without a dtype, as a table of angles, is float64 in an oracle, as it is in JAX then."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if dtype == "float64" else before)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def _call(module: nn.Module, *arguments: Any) -> Any:
     return module(*arguments)
 
@@ -142,11 +155,10 @@ def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
     return named_arrays(opened(function(*arguments, **keywords)))
 
 
-def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
-    """Zeros for what nothing that has a gradient comes from, as a table of angles."""
-    of = [x for x in wanted if x.requires_grad]
-    found = iter(torch.autograd.grad(heads, of, cotangents, materialize_grads=True) if heads and of else ())
-    return [next(found) if heads and x.requires_grad else torch.zeros_like(x) for x in wanted]
+def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> Sequence[Tensor]:
+    if not heads or not wanted:
+        return [torch.zeros_like(x) for x in wanted]
+    return torch.autograd.grad(heads, wanted, cotangents, materialize_grads=True)
 
 
 def cast_copies(module: nn.Module) -> Callable[[str], nn.Module]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from parity.lookup import wrapped
-from parity.trees import copied, named_arrays, opened
+from parity.trees import copied, is_real, map_arrays, named_arrays, opened
 
 
 @dataclass
@@ -56,8 +56,11 @@ class _Watch:
         self.begun += 1
 
     def end(self, outputs: Any) -> Any:
-        """What the caller is given: a copy of what is kept, and that a copy of what came, which may be the input."""
-        kept = copied(outputs)
+        """What the caller is given: a copy of what is kept, and that a copy of what came, which may be the input.
+
+        All that is kept has a gradient, a table of angles too.
+        """
+        kept = map_arrays(lambda x: x.requires_grad_() if is_real(x) else x, copied(outputs))
         call = self.open.pop()
         call.outputs = named_arrays(opened(kept))
         self.ended.append(call)

@@ -1,27 +1,18 @@
 """What the README writes in Python does what it says. (Its commands are run by .ci/run.)"""
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from readme import python_block
 
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
 from configs.presets import TINY
 
-README = Path(__file__).parents[2] / "README.md"
-
-
-def _block(name: str) -> str:
-    found = re.search(rf"<!-- test: {name} -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert found, f"the README has no block {name}"
-    return found[1]
-
 
 def test_the_records_that_it_writes_are_a_training_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(_block("records"), {})
+    exec(python_block("records"), {})
     dataset = Dataset.open(tmp_path / "mine")
     assert [len(dataset.records(split)) for split in ("training", "heldout")] == [3, 1]
     config = replace(TINY, data=replace(TINY.data, path=str(tmp_path / "mine")))
