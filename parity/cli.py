@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from parity.aef.check.settings import DTYPES as COMPARED
+from parity.aef.check.settings import SECTIONS, Settings
 from parity.cast import DTYPES
 
 CONVERT = """examples:
@@ -16,6 +18,18 @@ CONVERT = """examples:
 """
 DIFF = """example:
   aef-parity diff runs/tiny torch/tiny
+"""
+CHECK = """examples:
+  aef-parity check tiny                               a preset, with random weights
+  aef-parity check paper --only modules,training      shrunk, with all its sources; two of the sections
+  aef-parity check tiny.safetensors runs/tiny         a run of JAX and its weights for PyTorch
+"""
+BISECT = """example:
+  aef-parity bisect tiny.safetensors runs/tiny        the first sub-modules that differ
+"""
+MUTATE = """examples:
+  aef-parity mutate                                   every fault of the catalogue, one at a time
+  aef-parity mutate --only mask --clean 0             those with "mask" in their names
 """
 EMBED = """example:
   aef-parity embed runs/tiny tiny.safetensors --start 2018-01-01 --end 2019-01-01 -o field.tif
@@ -36,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _documented(
         argparse.ArgumentParser,
-        CONVERT + "".join(text.removeprefix("example:\n") for text in (DIFF, EMBED)),
+        CONVERT + "".join(text.partition("\n")[2] for text in (DIFF, CHECK, BISECT, MUTATE, EMBED)),
         prog="aef-parity",
         description="Weights across frameworks, and proof that both compute the same.",
     )
@@ -44,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_convert(commands)
     _add_diff(commands)
+    _add_check(commands)
+    _add_bisect(commands)
+    _add_mutate(commands)
 
     embed = _documented(
         commands.add_parser,
@@ -105,6 +122,86 @@ def _add_diff(commands) -> None:
     diff.set_defaults(function=_diff)
 
 
+def _add_check(commands) -> None:
+    check = _documented(
+        commands.add_parser,
+        CHECK,
+        name="check",
+        help="prove that both frameworks compute the same: forward, backward, training",
+        description="Compares both frameworks in all that they compute, and writes report.html, report.json and"
+        " junit.xml. Exits 0 where all is within its bounds, 1 where not.",
+    )
+    _add_subject(check)
+    default = Settings()
+    check.add_argument(
+        "--dtypes",
+        type=_some_of(COMPARED),
+        default=default.dtypes,
+        metavar="A,B",
+        help=f"of the sub-modules: some of {','.join(COMPARED)} (all)",
+    )
+    check.add_argument("--seeds", type=_count, default=default.seeds, help="random batches (%(default)s)")
+    check.add_argument(
+        "--steps", type=_count, default=default.steps, help="of training; in float64 twice as many (%(default)s)"
+    )
+    names = tuple(SECTIONS)
+    check.add_argument("--only", type=_some_of(names), metavar="A,B", help=f"sections: some of {','.join(names)} (all)")
+    check.set_defaults(function=_check)
+
+
+def _add_bisect(commands) -> None:
+    bisect = _documented(
+        commands.add_parser,
+        BISECT,
+        name="bisect",
+        help="find the first sub-module in which both frameworks differ",
+        description="Finds the first sub-modules in which both frameworks differ, though they are given the same, and"
+        " draws the difference. For models of your own: parity.bisect(pair, call).",
+    )
+    _add_subject(bisect)
+    bisect.add_argument("--dtype", choices=COMPARED, default="float64", help="(%(default)s)")
+    bisect.set_defaults(function=_bisect)
+
+
+def _add_mutate(commands) -> None:
+    mutate = _documented(
+        commands.add_parser,
+        MUTATE,
+        name="mutate",
+        help="put faults into the JAX side, one at a time: each must be caught and found",
+        description="Puts realistic faults into the JAX side, one at a time, and runs the comparison in float64: each"
+        " must be caught, and its module named; without a fault nothing may be. Writes mutations.json.",
+    )
+    mutate.add_argument("--only", metavar="TEXT", default="", help="faults with this in their names (all)")
+    mutate.add_argument("--clean", type=int, metavar="N", default=20, help="random batches without a fault (20)")
+    mutate.add_argument("--report", type=Path, metavar="DIR", default=Path("parity-report"), help="(%(default)s)")
+    mutate.set_defaults(function=_mutate)
+
+
+def _add_subject(command: argparse.ArgumentParser) -> None:
+    command.add_argument("what", metavar="PRESET|TORCH", help="a preset's name; or PyTorch's weights, a file or folder")
+    command.add_argument("jax", nargs="?", metavar="JAX", help="the folder of a JAX run, with PyTorch's weights")
+    command.add_argument(
+        "--report", type=Path, metavar="DIR", default=Path("parity-report"), help="what is written into (%(default)s)"
+    )
+
+
+def _some_of(names: tuple[str, ...]):
+    def parsed(text: str) -> tuple[str, ...]:
+        wrong = [name for name in text.split(",") if name not in names]
+        if wrong:
+            raise argparse.ArgumentTypeError(f"{wrong[0]!r} is none of {', '.join(names)}")
+        return tuple(name for name in names if name in text.split(","))
+
+    return parsed
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 10**6):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 999999")
+    return int(text)
+
+
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d{1,9})(MB|GB)", text)
     if not found or not int(found[1]):
@@ -132,6 +229,24 @@ def _diff(options: argparse.Namespace) -> int:
         equal &= line.equal
         print(line)
     return 0 if equal else 1
+
+
+def _check(options: argparse.Namespace) -> int:
+    from parity.aef.check.command import check
+
+    return check(options)
+
+
+def _bisect(options: argparse.Namespace) -> int:
+    from parity.aef.check.command import bisect
+
+    return bisect(options)
+
+
+def _mutate(options: argparse.Namespace) -> int:
+    from parity.aef.mutate_command import mutate
+
+    return mutate(options)
 
 
 def _embed(options: argparse.Namespace) -> int:

@@ -113,8 +113,9 @@ class ShardsWriter:
     def __enter__(self) -> "ShardsWriter":
         return self
 
-    def write(self, name: str, array: Shaped[np.ndarray, "..."]) -> None:
-        self.writers[self.where[name]].write(name, array)
+    def write(self, name: str, array: Shaped[np.ndarray, "..."], digest: str | None = None) -> None:
+        """As a WeightsWriter's."""
+        self.writers[self.where[name]].write(name, array, digest)
 
     def __exit__(self, *exception: Any) -> None:
         for writer in self.writers.values():

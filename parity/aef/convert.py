@@ -40,13 +40,13 @@ def convert(source: Path, target: Path, how: How = How()) -> str:
     to_file = target.suffix == SUFFIX
     moments = {} if to_file else checkpoint.moments
     names = checkpoint.params | moments
-    to_jax = isinstance(checkpoint, TorchCheckpoint)
-    with Stream(checkpoint, names, how.dtype, how.allow_nonfinite, summed=to_jax) as stream:
+    with Stream(checkpoint, names, how.dtype, how.allow_nonfinite) as stream:
         if isinstance(checkpoint, TorchCheckpoint):
             write_run(target, checkpoint, stream.tensor, stream.digests, how.overwrite)
         else:
             params = cast_specs(checkpoint.params, how.dtype)
-            write_torch(target, checkpoint.saved, params, moments, stream.tensor, how.shard_size, how.overwrite)
+            saved, size = checkpoint.saved, how.shard_size
+            write_torch(target, saved, params, moments, stream.tensor, size, how.overwrite, stream.digests)
     return _summary(target, checkpoint, moments, stream)
 
 

@@ -16,13 +16,11 @@ from parity.mismatch import Spec
 class Stream:
     """Reads tensors of a checkpoint, checks that they are finite, casts parameters where asked, and shows progress.
 
-    Use as a context. `digests` has the checksum of each tensor that was read, as it was handed out, if `summed`.
+    Use as a context. `digests` has the checksum of each tensor that was read, as it was handed out.
     """
 
-    def __init__(
-        self, source: Checkpoint, names: Mapping[str, Spec], dtype: str | None, allow_nonfinite: bool, summed: bool
-    ):
-        self.source, self.allow_nonfinite, self.summed = source, allow_nonfinite, summed
+    def __init__(self, source: Checkpoint, names: Mapping[str, Spec], dtype: str | None, allow_nonfinite: bool):
+        self.source, self.allow_nonfinite = source, allow_nonfinite
         self.cast = None if dtype is None else Cast(dtype)
         self.digests: dict[str, str] = {}
         total = sum(spec.nbytes for spec in names.values())
@@ -38,8 +36,7 @@ class Stream:
             check_finite(self.source.path, name, array)
         if self.cast is not None and name in self.source.params:
             array, digest = self.cast(name, array), None
-        if self.summed:
-            self.digests[name] = digest or sha256(array)
+        self.digests[name] = digest or sha256(array)
         return array
 
     def __enter__(self) -> "Stream":

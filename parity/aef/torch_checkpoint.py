@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Shaped
@@ -21,6 +22,7 @@ from parity.aef.model import abstract_jax
 from parity.aef.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.saved import Saved
 from parity.cast import cast_specs
+from parity.digest import Digests
 from parity.mismatch import Spec, WeightsError, check
 from parity.replacing_folder import replacing_folder
 from parity.weights import twins
@@ -31,6 +33,7 @@ from parity.weights_writer import WeightsWriter
 MODEL, OPTIMIZER = "model", "optimizer"
 SHARD_SIZE = 2 * 10**9
 """Bytes."""
+NO_DIGESTS: Digests = MappingProxyType({})
 
 
 class TorchCheckpoint:
@@ -121,32 +124,33 @@ def write_torch(
     tensor: Callable[[str], Shaped[np.ndarray, "..."]],
     shard_size: int = SHARD_SIZE,
     overwrite: bool = False,
+    digests: Digests = NO_DIGESTS,
 ) -> None:
     """Writes what `tensor` gives for each name, one after the other: to a file, or with the moments to a folder.
 
-    It appears whole or not at all. `shard_size` is in bytes. Raises ValueError where a folder that is to be overwritten
-    holds more than weights, OSError where it cannot be written.
+    It appears whole or not at all. `shard_size` is in bytes; `digests` may have checksums of what `tensor` gave. Raises
+    ValueError where a folder that is to be overwritten holds more than weights, OSError where it cannot be written.
     """
     metadata = (saved if moments else replace(saved, training=None)).as_metadata()
     with ExitStack() as stack:
         if target.suffix == SUFFIX:
             temporary = stack.enter_context(replacing(target))
-            _write_all(WeightsWriter(temporary, params, metadata), params, tensor)
+            _write_all(WeightsWriter(temporary, params, metadata), params, tensor, digests)
             return
         temporary = stack.enter_context(replacing_folder(target, overwrite, _is_ours))
         for name, specs in ((MODEL, params), (OPTIMIZER, moments)):
             if specs:
-                _write_all(ShardsWriter(temporary, name, specs, metadata, shard_size), specs, tensor)
+                _write_all(ShardsWriter(temporary, name, specs, metadata, shard_size), specs, tensor, digests)
 
 
-def _write_all(writer: WeightsWriter | ShardsWriter, names: Iterable[str], tensor: Callable) -> None:
+def _write_all(writer: WeightsWriter | ShardsWriter, names: Iterable[str], tensor: Callable, digests: Digests) -> None:
     with writer, ThreadPoolExecutor(1) as pool:  # one is written while the next is read
         writing = None
         for name in names:
             array = tensor(name)
             if writing is not None:
                 writing.result()
-            writing = pool.submit(writer.write, name, array)
+            writing = pool.submit(writer.write, name, array, digests.get(name))
         if writing is not None:
             writing.result()
 

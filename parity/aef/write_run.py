@@ -17,7 +17,7 @@ from parity.aef.model import abstract_jax
 from parity.aef.optimizer_state import OptimizerState
 from parity.aef.saved import Saved
 from parity.aef.torch_checkpoint import TorchCheckpoint
-from parity.contiguous import contiguous
+from parity.contiguous import fill
 from parity.lazy_arrays import LazyArray, LazyTree
 from parity.mismatch import Spec
 from parity.model_map import Path as JaxPath
@@ -116,8 +116,7 @@ def _lazy(spec: Spec, pairs: list[Twin], tensor: ReadTensor, prefix: str) -> Laz
             if stacked and twin.index[0] not in there:
                 continue
             index = (twin.index[0] - there[0], *twin.index[1:]) if stacked else ()
-            part = array[(*index, ...)]
-            part[...] = contiguous(twin.layout.to_jax(tensor(f"{prefix}{twin.name}")))
+            fill(array[(*index, ...)], twin.layout.to_jax(tensor(f"{prefix}{twin.name}")))
         return array
 
     return LazyArray(spec, make, stacked)

@@ -103,7 +103,7 @@ def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_pat
 
 @pytest.mark.parametrize("target", ["out.safetensors", "out"])
 def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeypatch, capsys):
-    def broken(self, name, array):
+    def broken(self, name, array, digest):
         raise OSError("no space left")
 
     monkeypatch.setattr("parity.weights_writer.WeightsWriter.write", broken)
