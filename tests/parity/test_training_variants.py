@@ -1,0 +1,56 @@
+"""How a step is computed - in parts, in a loop, recomputed, on many devices - does not change what is trained."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from training_start import ALONE, COURSE, batches, doubled, start_of
+
+from configs.run import Config
+from parity.aef.steps import jax_steps, torch_steps
+from parity.aef.trajectory import Trajectory, apart, distances
+from parity.tolerances import SHARDED_RATIO
+
+from .test_training import quick_compiles  # noqa: F401
+
+ON_EIGHT = Path(__file__).with_name("run_sharded.py")
+TINY = doubled(replace(ALONE, model=replace(ALONE.model, blocks=2)))
+
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
+
+
+@cache
+def _by_torch(config: Config = TINY) -> Trajectory:
+    return torch_steps(config, start_of(config), batches(config, 2))
+
+
+def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
+    config = replace(TINY, training=replace(COURSE, batch=4, accumulate=2))
+    far = apart(jax_steps(config, start_of(config), batches(config, 2)), _by_torch(config))
+    assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
+
+
+@pytest.mark.parametrize(("block_loop", "remat"), [("unroll", "dots"), ("scan", "block")])
+def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_loop, remat):
+    config = replace(TINY, model=replace(TINY.model, block_loop=block_loop, remat=remat))
+    found = jax_steps(config, start_of(config), batches(config, 2))
+    # after one step the first moment is a tenth of the gradient
+    assert max(distances(found.first.exp_avg, _by_torch().first.exp_avg).values()) < 1e-13
+    assert max(apart(found, _by_torch()).last.values()) < 1e-13
+
+
+def test_eight_devices_compute_what_one_does():
+    path = os.pathsep.join(filter(None, (str(ON_EIGHT.parents[1]), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, ON_EIGHT], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["devices"] == 8
+    assert found["split"]
+    assert max(found["double"].values()) < 1e-12
+    assert found["ratio"] <= SHARDED_RATIO
