@@ -63,7 +63,7 @@ def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call,
 
 def compute(program: Program, given: Given, call: Call, dtype: str, compiled: bool = True) -> Results:
     """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs."""
-    cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
+    cotangents = _cotangents(call, dtype)
     run: Callable[..., Any] = _run if not compiled else _unoptimised if dtype == "float64" else _optimised
     return _results(call, *run(program, given, cotangents))
 
@@ -90,7 +90,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
         heads, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
         return found, seen, pull_back(_as(heads, cotangents))
 
-    cotangents = [array.astype(jnp.dtype(dtype)) for array in call.cotangents.values()]
+    cotangents = _cotangents(call, dtype)
     found, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
     calls = []
     for (label, count, of_call), arrays in zip(names, seen, strict=True):
@@ -107,14 +107,22 @@ def _run(program: Program, given: Given, cotangents: list[jax.Array]):
         return [x for x in found if is_real(x)], found
 
     heads, pull_back, found = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
-    shapes = [x.shape for x in heads], [x.shape for x in cotangents]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"it returns arrays of the shapes {shapes[0]} in JAX and {shapes[1]} in PyTorch")
     return found, *pull_back(_as(heads, cotangents))
 
 
+def _cotangents(call: Call, dtype: str) -> list[Any]:
+    """In the order of the outputs."""
+    return [call.cotangents[name].astype(jnp.dtype(dtype)) for name in call.outputs if name in call.cotangents]
+
+
 def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
-    """In the dtypes of what they are the cotangents of: a norm returns float32 whatever it is given."""
+    """In the dtypes of what they are the cotangents of: a norm returns float32 whatever it is given.
+
+    Raises ValueError where the shapes differ.
+    """
+    shapes = [x.shape for x in heads], [x.shape for x in cotangents]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"it returns arrays of the shapes {shapes[0]} in JAX and {shapes[1]} in PyTorch")
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 

@@ -19,6 +19,7 @@ from parity.model_map import ModelMap
 from parity.tensors import to_numpy, to_tensor
 from parity.torch_watch import Open, watched
 from parity.trees import (
+    Arrays,
     Constant,
     cast,
     copied,
@@ -105,6 +106,10 @@ class TorchSide:
         arrays = map_arrays(lambda x: to_numpy(x) if isinstance(x, Tensor) else Constant(np.asarray(x)), tree)
         return moved(arrays, self.mapping.channel_rank(label), 1, -1)
 
+    def _named(self, tensors: Mapping[str, Tensor], label: str) -> Arrays:
+        """In their order, which a dictionary as a tree would lose, as JAX sorts its keys."""
+        return {name: self._numpy(tensor, label) for name, tensor in tensors.items()}
+
     def _computed(
         self,
         call: Call,
@@ -114,7 +119,7 @@ class TorchSide:
         inner: Mapping[tuple, Tensor] = MappingProxyType({}),
     ) -> tuple[Computed, dict[tuple, Tensor]]:
         """And all gradients by their keys, those of `inner` among them, which lie between inputs and outputs."""
-        results = self._numpy(outputs, call.label)
+        results = self._named(outputs, call.label)
         chosen = self._given(call.cotangents or random_like(results), call.label, "float64")
         heads = {name: x for name, x in outputs.items() if x.requires_grad}
         inputs = {name: x for name, x in named_arrays(given).items() if isinstance(x, Tensor) and is_real(x)}
@@ -123,15 +128,14 @@ class TorchSide:
         cotangents = [chosen[name].to(x.dtype) for name, x in heads.items()]
         found = dict(zip(wanted, _gradients(list(heads.values()), cotangents, list(wanted.values())), strict=True))
         of_parameters = {name: to_numpy(found["parameter", name]) for name in parameters}
-        of_inputs = self._numpy({name: found["input", name] for name in inputs}, call.label)
+        of_inputs = self._named({name: found["input", name] for name in inputs}, call.label)
         return Computed(results, of_parameters, of_inputs), found
 
     def _closed(self, number: int, open: Open, gradients: Mapping[tuple, Tensor]) -> Call:
         cotangents = {name: gradients[number, name] for name in open.outputs if (number, name) in gradients}
-        parts = (open.arguments, open.keywords, open.outputs, cotangents)
-        return Call(
-            open.label, open.count, open.parents, open.begun, *(self._numpy(part, open.label) for part in parts)
-        )
+        arguments, keywords = self._numpy((open.arguments, open.keywords), open.label)
+        results = (self._named(part, open.label) for part in (open.outputs, cotangents))
+        return Call(open.label, open.count, open.parents, open.begun, arguments, keywords, *results)
 
 
 @contextmanager
