@@ -24,6 +24,11 @@ class Culprit:
         """Whether its outputs differ, or its gradients alone."""
         return any(measured.kind == "output" for measured in self.failed)
 
+    @property
+    def worst(self) -> Measured:
+        """The tensor that is furthest from PyTorch's; an output, if any of them differs."""
+        return max(self.failed, key=lambda m: (m.kind == "output", m.verdict.apart.relative_l2))
+
 
 def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
     """The culprits in the order of execution, each looked for when it is asked for: none where the whole keeps to the

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cache
-from zlib import crc32
 
 import jax
 import numpy as np
@@ -15,7 +14,8 @@ from aef_torch.model import AlphaEarth
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 from parity.aef.model import abstract_jax
-from parity.tensors import load_torch, to_tensor, torch_arrays
+from parity.aef.random_weights import random_weights
+from parity.tensors import load_torch, to_tensor
 from parity.weights import to_jax, to_torch
 
 Number = np.float64 | np.ndarray
@@ -27,15 +27,7 @@ def doubled(tree):
     return jax.tree.map(lambda leaf: leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf, tree)
 
 
-@cache
-def weights(config: Config) -> dict[str, np.ndarray]:
-    """The same for the same name, whatever else there is. No bias stays 0, no scale 1: a test would not see them."""
-
-    def moved(name: str, array: np.ndarray) -> np.ndarray:
-        noise = np.random.default_rng(crc32(name.encode())).standard_normal(array.shape)
-        return array + noise / 10 if array.ndim == 1 else noise / np.sqrt(array[0].size)
-
-    return {name: moved(name, array) for name, array in torch_arrays(AlphaEarth(config)).items()}
+weights = cache(random_weights)
 
 
 @cache

@@ -35,34 +35,42 @@ MAP = ModelMap(
 """Attribute names are the same in both, by the mirror rule; beside modules, the functions of the objective."""
 
 
-def aef_pair(config: Config, weights: Arrays) -> Pair:
+def aef_pair(config: Config, weights: Arrays, compiled: bool = True, jax_weights: Arrays | None = None) -> Pair:
     """The objective of both frameworks, called with (batch, noise), from weights by PyTorch's names.
 
-    Blocks are unrolled and nothing is recomputed: within a scan or a remat no value can be seen.
+    `jax_weights` are JAX's, where they are not to be the same. Blocks are unrolled and nothing is recomputed: within a
+    scan or a remat no value can be seen.
     """
+    config = replace(config, model=replace(config.model, block_loop="unroll", remat="none"))
 
-    def torch_at(dtype: str) -> AlphaEarth:
+    def at(dtype: str) -> AlphaEarth:
         model = AlphaEarth(_computing(config, dtype)).to(getattr(torch, _parameters(dtype)))
         load_torch(model, cast(weights, _parameters(dtype)))
         return model
 
-    def jax_at(dtype: str) -> nnx.Module:
+    def torch_objective(model: AlphaEarth, batch: Any, noise: Any):
+        return aef_torch.objective.objective(model, batch, noise, config)
+
+    ours = weights if jax_weights is None else jax_weights
+    return Pair(TorchSide(at, MAP, torch_objective), aef_jax_side(config, ours, compiled))
+
+
+def aef_jax_side(config: Config, weights: Arrays, compiled: bool = True) -> JaxSide:
+    """JAX's, with the loop over the blocks and the remat that the config has."""
+
+    def at(dtype: str) -> nnx.Module:
         graph, state = nnx.split(abstract_jax(_computing(config, dtype)))
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(_parameters(dtype))), state)
         return nnx.merge(graph, to_jax(nnx.merge(graph, shapes), cast(weights, _parameters(dtype))))
 
-    def torch_objective(model: AlphaEarth, batch: Any, noise: Any):
-        return aef_torch.objective.objective(model, batch, noise, config)
-
     def jax_objective(model: Any, batch: Any, noise: Any):
         return aef_jax.objective.objective(model, batch, noise, config)
 
-    return Pair(TorchSide(torch_at, MAP, torch_objective), JaxSide(jax_at, MAP, jax_objective, AlphaEarth.__name__))
+    return JaxSide(at, MAP, jax_objective, AlphaEarth.__name__, compiled)
 
 
 def _computing(config: Config, dtype: str) -> Config:
-    model = replace(config.model, compute_dtype=dtype, block_loop="unroll", remat="none")
-    return replace(config, model=model)
+    return replace(config, model=replace(config.model, compute_dtype=dtype))
 
 
 def _parameters(dtype: str) -> str:

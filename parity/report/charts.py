@@ -76,10 +76,11 @@ def lines(chart: Chart) -> Figure:
     others = iter(OTHERS * len(chart.lines))
     for place, (name, values) in enumerate(chart.lines.items()):
         # where lines lie on one another, the later is dashed, so that both are seen
-        style = {"linestyle": (0, (4, 3)) if place else "-", "linewidth": 1.6 if place else 2.6}
+        style = {"linestyle": (0, (4 / place, 3)) if place else "-", "linewidth": 1.6 if place else 2.6}
         x = np.arange(1, len(values) + 1)
         axes.plot(x, _above_zero(values), label=name, color=colours.get(name) or next(others), **style)
-    axes.set(xlabel=chart.x, ylabel=chart.y, yscale="log")
+    axes.set(xlabel=chart.x, ylabel=chart.y)
+    _log_scale(axes)
     axes.set_title(chart.title, loc="left", fontsize=10)
     axes.legend(frameon=False, fontsize=9)
     _plain(axes)
@@ -103,15 +104,24 @@ def _draw_growth(axes: Axes, calls: list[list[Measured]], oracle: bool) -> None:
         errors = [_rms([getattr(m.verdict, "jax" if name == "JAX" else "torch").relative_l2 for m in c]) for c in calls]
         axes.plot(x, _above_zero(errors), ".", markersize=3, color=colour, alpha=0.35)
         axes.plot(x, _running_median(errors), color=colour, linewidth=1.8, label=name)
-    axes.set_yscale("log")
+    _log_scale(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if calls:
         axes.legend(frameon=False, fontsize=9)
     _plain(axes)
 
 
+def _log_scale(axes: Axes) -> None:
+    """From one whole power of ten to another, so that there are always two to read it by."""
+    axes.set_yscale("log")
+    low, high = np.log10(axes.get_ylim())
+    axes.set_ylim(10 ** np.floor(low), 10 ** np.ceil(high))
+    axes.yaxis.set_major_locator(LogLocator(numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
 def _draw_histogram(axes: Axes, counts: Sequence[tuple[int, ...]], name: str, colour: str, offset: float) -> None:
-    total = np.sum([np.zeros(ULP_BINS), *counts], axis=0)
+    total = np.zeros(ULP_BINS) + np.array([*counts]).sum(axis=0)
     shown = np.append(total[: _FEWER_BINS - 1], total[_FEWER_BINS - 1 :].sum()) / max(total.sum(), 1)
     places = np.arange(_FEWER_BINS)
     axes.bar(places + offset, shown, 0.4, color=colour, label=name)
@@ -119,9 +129,9 @@ def _draw_histogram(axes: Axes, counts: Sequence[tuple[int, ...]], name: str, co
     axes.set_xticks(places, labels, fontsize=8)
 
 
-def _running_median(errors: Sequence[float], around: int = 5) -> np.ndarray:
-    """Of each and the ones around it: single calls jump by a factor of ten, and hide how the rest grows."""
-    array = _above_zero(errors)
+def _running_median(errors: Sequence[float]) -> np.ndarray:
+    """Of each and, of many, those around it: single calls jump by a factor of ten, and hide how the rest grows."""
+    array, around = _above_zero(errors), len(errors) // 30
     spans = [array[max(0, i - around) : i + around + 1] for i in range(len(array))]
     return np.array([np.nanmedian(span) if np.isfinite(span).any() else np.nan for span in spans])
 
@@ -144,6 +154,3 @@ def _plain(axes: Axes) -> None:
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=8)
-    if axes.get_yscale() == "log":
-        axes.yaxis.set_major_locator(LogLocator(numticks=6))
-        axes.yaxis.set_minor_locator(NullLocator())

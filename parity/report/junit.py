@@ -26,8 +26,8 @@ def write_junit(report: Report, path: Path) -> None:
 
 def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str | None]]) -> None:
     failures = sum(failure is not None for _, _, failure in cases)
-    counts = {"tests": str(len(cases)), "failures": str(failures)}
-    suite = ElementTree.SubElement(suites, "testsuite", name=_legal(name), **counts)
+    counts = {"name": _legal(name), "tests": str(len(cases)), "failures": str(failures)}
+    suite = ElementTree.SubElement(suites, "testsuite", counts)
     for place, test, failure in cases:
         case = ElementTree.SubElement(suite, "testcase", classname=_legal(place), name=_legal(test))
         if failure is not None:

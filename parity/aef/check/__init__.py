@@ -1,0 +1,1 @@
+"""What `aef-parity check` and `aef-parity bisect` do."""

@@ -1,0 +1,47 @@
+"""The commands `aef-parity check` and `aef-parity bisect`."""
+
+from argparse import Namespace
+
+from rich.console import Console
+
+from parity.aef.check.devices import use_devices
+from parity.aef.check.part import part
+from parity.aef.check.run import run_sections
+from parity.aef.check.settings import SECTIONS, Settings
+from parity.aef.check.subject import Subject, read_subject
+from parity.report.terminal import print_report
+from parity.report.write import NAMES, write_report
+
+
+def check(options: Namespace) -> int:
+    """Runs the sections, prints the tables and writes the files; returns the exit code."""
+    subject = _subject(options)
+    names = options.only or tuple(SECTIONS)
+    if options.jax is None:
+        names = tuple(name for name in names if name != "weights")  # a preset has but one set of them
+    if "devices" in names:
+        use_devices()
+    settings = Settings(options.dtypes, options.steps, options.seeds)
+    report = run_sections(subject, settings, names, Console(stderr=True))
+    write_report(report, options.report)
+    console = Console()
+    print_report(report, console)
+    console.print(f"wrote {', '.join(NAMES)} into {options.report}", soft_wrap=True, markup=False)
+    return 0 if report.passed else 1
+
+
+def bisect(options: Namespace) -> int:
+    """Prints the culprits as they are found; returns the exit code."""
+    subject, found = _subject(options), False
+    for note in subject.notes:
+        print(note)
+    for paragraph in part(subject, options.dtype, options.report):
+        found = True
+        print(paragraph, flush=True)
+    if not found:
+        print(f"{subject.title}: no sub-module leaves the bounds in {options.dtype}")
+    return 1 if found else 0
+
+
+def _subject(options: Namespace) -> Subject:
+    return read_subject([name for name in (options.what, options.jax) if name is not None])

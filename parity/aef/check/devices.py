@@ -1,0 +1,42 @@
+"""Section `devices`: a few steps of training on eight devices, and on one of them."""
+
+from unittest.mock import patch
+
+import jax
+
+from aef_jax.sharding import make_mesh
+from configs.training import MeshConfig
+from parity.aef.check.course import batches, course_of, start_of
+from parity.aef.check.settings import Settings
+from parity.aef.check.subject import Subject
+from parity.aef.sharded import sharded
+from parity.report.report import Check, Section
+from parity.tolerances import SHARDED_RATIO
+
+DEVICES = 8
+STEPS = 3
+DOUBLE = 1e-12
+
+
+def use_devices() -> None:
+    """Makes the CPU as many devices, before JAX is used for anything. Without effect on accelerators."""
+    jax.config.update("jax_num_cpu_devices", DEVICES)
+
+
+def devices(subject: Subject, settings: Settings) -> Section:
+    """Parameters and Adam's moments after the last step; sequences are split, and parameters too."""
+    number = jax.device_count()
+    section = Section("devices", f"Training on {number} devices, from one of them")
+    if number < 2 or number % 2:
+        section.notes.append(f"Left out: there are {number} devices, and it needs an even number of them.")
+        return section
+    config = course_of(subject, "float32", batch=number)
+    for given in settings.progress([batches(config, STEPS)], "many devices"):
+        with patch("aef_jax.sharding.SMALLEST_SPLIT", 64):  # all of so small a model would be replicated
+            found = sharded(config, start_of(subject), given, make_mesh(MeshConfig(fsdp=2)))
+        order = "only the order of the sums over the batch differs"
+        section.checks += [
+            *(Check(f"float64, {kind}, relative L2", far, DOUBLE, order) for kind, far in found.double.items()),
+            Check("float32, error as a multiple of one device's", found.ratio, SHARDED_RATIO, order),
+        ]
+    return section

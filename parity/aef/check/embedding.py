@@ -1,0 +1,51 @@
+"""Section `embedding`: unit vectors and gradients in float32, JAX from PyTorch without an oracle between them."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+
+from parity.aef.check.settings import Settings
+from parity.aef.check.subject import SIDE, Subject
+from parity.aef.random_batch import random_frames, random_periods
+from parity.precision import matmul_precision
+from parity.report.report import Check, Section
+from parity.tensors import to_tensor
+from parity.yardstick import Distance
+
+COMPONENTS = 2e-6
+GRADIENTS = 3e-6
+
+
+def embedding(subject: Subject, settings: Settings) -> Section:
+    """The largest |difference| of any component, and the relative L2 of all gradients of the loss together."""
+    section = Section("embedding", "Embeddings and the loss's gradients in float32, JAX from PyTorch")
+    measures = {"embedding, largest |difference|": _apart, "all gradients of the loss, relative L2": _gradients_apart}
+    reasons = {
+        _apart: (COMPONENTS, "components of unit vectors, after the whole model in float32"),
+        _gradients_apart: (GRADIENTS, "forward and backward through the whole model in float32"),
+    }
+    with matmul_precision():
+        for name, measure in settings.progress(list(measures.items()), "embeddings and gradients"):
+            section.checks.append(Check(name, measure(subject), *reasons[measure]))
+    return section
+
+
+def _apart(subject: Subject) -> float:
+    frames, periods = random_frames(subject.config, SIDE), random_periods()
+    with torch.inference_mode():
+        field = subject.pair.torch.at("float32")(*jax.tree.map(to_tensor, (frames, periods))).numpy()
+    graph, state = nnx.split(subject.pair.jax.at("float32"))
+    embed = jax.jit(lambda state, frames, periods: nnx.merge(graph, state)(frames, periods))
+    return float(np.abs(np.asarray(embed(state, frames, periods)) - field).max())
+
+
+def _gradients_apart(subject: Subject) -> float:
+    call = subject.call(0)
+    ones = {name: np.full_like(array, name == "[0]") for name, array in call.cotangents.items()}
+    call = replace(call, cotangents=ones)  # of the loss alone
+    computed = [side.compute(call, "float32").parameter_gradients for side in (subject.pair.jax, subject.pair.torch)]
+    ours, theirs = (np.concatenate([gradients[name].ravel() for name in computed[1]]) for gradients in computed)
+    return Distance.between(ours, theirs, "float32").relative_l2

@@ -1,0 +1,33 @@
+"""Section `loops`: JAX against JAX, however it runs its blocks and whatever it computes twice."""
+
+from dataclasses import replace
+
+from parity.aef.check.settings import Settings
+from parity.aef.check.subject import Subject
+from parity.aef.pair import aef_jax_side
+from parity.pair import judged
+from parity.precision import matmul_precision
+from parity.report.report import Check, Section
+from parity.yardstick import Verdict
+
+WAYS = (("scan", "none"), ("scan", "block"), ("unroll", "dots"))
+BOUND = 1e-13
+
+
+def loops(subject: Subject, settings: Settings) -> Section:
+    """In float64, the loss, its terms and all gradients of each way, from those of the unrolled loop without remat."""
+    section = Section("loops", "Scan and remat, JAX from JAX in float64")
+    call, reason = subject.call(0), "the same operations, fused in another way"
+    with matmul_precision():
+        plain = subject.pair.jax.compute(call, "float64")
+        for block_loop, remat in settings.progress(WAYS, "scan and remat"):
+            config = replace(subject.config, model=replace(subject.config.model, block_loop=block_loop, remat=remat))
+            found = aef_jax_side(config, subject.jax).compute(call, "float64")
+            far = max(_far(one.verdict) for one in judged(call, "float64", found, plain, plain))
+            section.checks.append(Check(f"{block_loop}, remat {remat}: the worst tensor", far, BOUND, reason))
+    return section
+
+
+def _far(verdict: Verdict) -> float:
+    """Of what is zero in exact arithmetic, infinitely far where it is more than rounding."""
+    return verdict.apart.relative_l2 or (0.0 if verdict.near else float("inf"))

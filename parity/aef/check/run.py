@@ -1,0 +1,87 @@
+"""All that `aef-parity check` computes, with a bar that tells how long it will take."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from parity.aef.check.devices import devices
+from parity.aef.check.embedding import embedding
+from parity.aef.check.files import files
+from parity.aef.check.loops import loops
+from parity.aef.check.settings import SECTIONS, Settings
+from parity.aef.check.subject import Subject
+from parity.aef.check.terms import terms
+from parity.aef.check.training import training
+from parity.aef.check.weights import weights
+from parity.comparison import Comparison, compare_pair
+from parity.precision import in_force, matmul_precision
+from parity.report.report import Report, Section
+
+FUNCTIONS: dict[str, Callable[[Subject, Settings], Section]] = {
+    "weights": weights,
+    "files": files,
+    "terms": terms,
+    "embedding": embedding,
+    "loops": loops,
+    "training": training,
+    "devices": devices,
+}
+
+
+def run_sections(subject: Subject, settings: Settings, names: Sequence[str], console: Console) -> Report:
+    """Runs the sections of these names, and shows on the console how far it is."""
+    report = Report(f"PyTorch and JAX: {subject.title}", list(subject.notes))
+    with matmul_precision():
+        report.environment = in_force()
+    with _Bar(names, console) as bar:
+        for name in names:
+            of_section = replace(settings, progress=bar.within(name))
+            if name == "modules":
+                report.comparison = modules(subject, of_section)
+            else:
+                report.sections.append(FUNCTIONS[name](subject, of_section))
+            bar.done(name)
+    return report
+
+
+def modules(subject: Subject, settings: Settings) -> Comparison:
+    """Forward and backward, whole and by sub-module, on all seeds."""
+    first, *more = (subject.call(seed) for seed in range(settings.seeds))
+    return compare_pair(subject.pair, first, settings.dtypes, settings.progress, more)
+
+
+class _Bar:
+    """One line for all sections, each with its share of the time."""
+
+    def __init__(self, names: Sequence[str], console: Console):
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.before = 0.0
+        self.task = self.progress.add_task("", total=sum(SECTIONS[name] for name in names))
+
+    def __enter__(self) -> "_Bar":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def within(self, name: str) -> Callable[[Iterable[Any], str], Iterable[Any]]:
+        """What goes through an iteration of a section. A later one of the same section never moves the bar back."""
+
+        def through(iterable: Iterable[Any], description: str) -> Iterator[Any]:
+            items = list(iterable)
+            self.progress.update(self.task, description=description)
+            for number, item in enumerate(items, start=1):
+                yield item
+                share = SECTIONS[name] * number / len(items)
+                self.progress.update(self.task, completed=max(self.progress.tasks[0].completed, self.before + share))
+
+        return through
+
+    def done(self, name: str) -> None:
+        self.before += SECTIONS[name]
+        self.progress.update(self.task, completed=self.before)

@@ -1,0 +1,33 @@
+"""Section `terms`: the loss and each of its terms."""
+
+import re
+
+from parity.aef.check.settings import Settings
+from parity.aef.check.subject import Subject
+from parity.precision import matmul_precision
+from parity.report.report import Check, Section
+
+BOUNDS = {
+    "float64": (1e-13, "the same sums in another order"),
+    "float32": (1e-6, "a mean over thousands of numbers, whose roundings cancel"),
+}
+
+
+def terms(subject: Subject, settings: Settings) -> Section:
+    """|JAX - PyTorch| / |PyTorch| of each number that the objective returns."""
+    section = Section("terms", "The loss and its terms, JAX from PyTorch")
+    call = subject.call(0)
+    with matmul_precision():
+        for dtype in settings.progress([d for d in settings.dtypes if d in BOUNDS], "the loss and its terms"):
+            bound, reason = BOUNDS[dtype]
+            for one in subject.pair.measure(call, [dtype]):
+                if one.kind == "output":
+                    value = one.verdict.apart.relative_l2
+                    section.checks.append(Check(f"{term(one.verdict.name)}, {dtype}", value, bound, reason))
+    return section
+
+
+def term(output: str) -> str:
+    """The term that an output of the objective is: the loss comes first, and then again among the terms."""
+    named = re.fullmatch(r"\[1\]\['(.*)'\]", output)
+    return named[1] if named else "loss that has the gradient"

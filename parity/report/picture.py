@@ -1,0 +1,57 @@
+"""A picture of where two models part."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from matplotlib.figure import Figure
+
+from aef_jax.atomic import replacing
+from parity.bisection import Culprit
+from parity.pair import Pair, rounded
+from parity.precision import matmul_precision
+from parity.report.report import named
+
+
+def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
+    """Draws the culprit's worst tensor as JAX and as PyTorch compute it, and their difference, as PNG.
+
+    Of more than two axes, it is the slice with the largest |difference| along the two longest.
+    """
+    worst = culprit.worst
+    call, dtype = rounded(culprit.call, worst.verdict.dtype), worst.verdict.dtype
+    with matmul_precision():
+        computed = [side.compute(call, dtype).kinds[worst.kind] for side in (pair.jax, pair.torch)]
+    ours, theirs = (arrays[worst.verdict.name] for arrays in computed)
+    with replacing(path) as temporary:
+        title = f"{named(culprit.call.name)}, {worst.kind} {worst.verdict.name}, {dtype}"
+        _figure(title, *_slices(ours, theirs)).savefig(temporary, format="png", dpi=120)
+
+
+def _slices(
+    ours: Shaped[np.ndarray, "*N"], theirs: Shaped[np.ndarray, "*N"]
+) -> tuple[Float[np.ndarray, "R C"], Float[np.ndarray, "R C"]]:
+    """The same two-dimensional slice of both."""
+    shape = (1,) * max(0, 2 - ours.ndim) + ours.shape
+    one, other = (array.astype(np.float64).reshape(shape) for array in (ours, theirs))
+    difference = np.nan_to_num(np.abs(one - other), nan=np.inf)
+    at = np.unravel_index(difference.argmax(), shape)
+    longest = sorted(np.argsort(shape, kind="stable")[-2:])
+    index = tuple(slice(None) if axis in longest else place for axis, place in enumerate(at))
+    return one[index], other[index]
+
+
+def _figure(title: str, ours: Float[np.ndarray, "R C"], theirs: Float[np.ndarray, "R C"]) -> Figure:
+    figure = Figure(figsize=(10.5, 4), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    largest = np.nanmax(np.abs(np.where(np.isfinite(theirs), theirs, np.nan))) or 1
+    difference = ours - theirs
+    worst = np.nanmax(np.abs(np.where(np.isfinite(difference), difference, 0))) or 1
+    panels = (("JAX", ours, largest), ("PyTorch", theirs, largest), ("JAX - PyTorch", difference, worst))
+    for axes, (name, image, limit) in zip(figure.subplots(1, 3), panels, strict=True):
+        axes.set_facecolor("0.5")  # what is not finite
+        shown = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+        axes.set_title(name, loc="left", fontsize=10)
+        axes.tick_params(labelsize=8)
+        figure.colorbar(shown, ax=axes, orientation="horizontal", fraction=0.06, pad=0.1).ax.tick_params(labelsize=8)
+    return figure
