@@ -1,7 +1,5 @@
 """Hugging Face's ViT, with random weights; its twin in Flax fuses query, key and value, and stacks its layers."""
 
-import os
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,7 +96,6 @@ MAP = ModelMap(
 
 @pytest.fixture(scope="module")
 def torch_vit():
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from transformers import ViTConfig, ViTModel
 
     sizes = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": 16}
