@@ -17,7 +17,7 @@ from parity.mismatch import Spec
 
 PART = 64 * 2**20
 """Bytes of a part, where a single entry of the leading axis is not more."""
-AT_ONCE = 2
+AT_ONCE = 4
 """Arrays that are written at a time: a part of one is made while that of another goes to the disk."""
 SMALL = 2 * 2**20
 SMALL_AT_ONCE = 32
@@ -29,8 +29,8 @@ class LazyArray:
     """What will be an array."""
 
     spec: Spec
-    make: Callable[[slice], Shaped[np.ndarray, "..."]] = field(repr=False)
-    """Gives these entries of the leading axis; where it is not `stacked`, always asked for all."""
+    fill: Callable[[slice, Shaped[np.ndarray, "..."]], None] = field(repr=False)
+    """Fills an array with these entries of the leading axis; where it is not `stacked`, always with all."""
     stacked: bool = False
     """Whether entries of the leading axis can be made one by one."""
 
@@ -49,19 +49,23 @@ class LazyArray:
         return (min(entries, self.shape[0]), *self.shape[1:])
 
     def parts(self) -> Iterator[tuple[Any, Shaped[np.ndarray, "..."]]]:
-        """Where a part goes, and its numbers, which are made when they are asked for."""
+        """Where a part goes, and its numbers, which are made when they are asked for, and last until the next."""
+        array = np.empty(self.part, self.dtype)  # once: new memory costs as much time as what it is filled with
         if not self.stacked:
-            yield ..., self.make(slice(None))
+            self.fill(slice(None), array)
+            yield ..., array
             return
-        for start in range(0, self.shape[0], self.part[0]):
-            entries = slice(start, min(start + self.part[0], self.shape[0]))
-            yield entries, self.make(entries)
+        for start in range(0, self.shape[0], len(array)):
+            entries = slice(start, min(start + len(array), self.shape[0]))
+            part = array[: entries.stop - start]
+            self.fill(entries, part)
+            yield entries, part
 
 
 class LazyArrayHandler(ocp.type_handlers.NumpyHandler):
     """Writes them as Orbax writes arrays of NumPy, so that whatever reads those reads these.
 
-    What `make` raises ends up in `error`: out of Orbax's threads it would come with a page of log.
+    What `fill` raises ends up in `error`: out of Orbax's threads it would come with a page of log.
     """
 
     def __init__(self, turn: Lock):

@@ -100,7 +100,7 @@ def _trees(source: TorchCheckpoint, tensor: ReadTensor) -> dict[str, LazyTree]:
                 made[place] = _lazy(state.leaves[place], pairs, tensor, f"{moment}.")
         for name, place in state.counters.items():
             value = state.counter(name, source.saved.training.counters[name])
-            made[place] = LazyArray(state.leaves[place], lambda _, value=value: value)
+            made[place] = LazyArray(state.leaves[place], lambda _, array, value=value: np.copyto(array, value))
         trees["optimizer"] = LazyTree([made[place] for place in range(len(state.leaves))], turn)
     return trees
 
@@ -109,14 +109,12 @@ def _lazy(spec: Spec, pairs: list[Twin], tensor: ReadTensor, prefix: str) -> Laz
     """The JAX array that `pairs` make up: one tensor, or one for each index of its stacked axes."""
     stacked = bool(pairs[0].index)
 
-    def make(entries: slice) -> Shaped[np.ndarray, "..."]:
+    def fill_entries(entries: slice, array: Shaped[np.ndarray, "..."]) -> None:
         there = range(*entries.indices(spec.shape[0])) if stacked else range(0)
-        array = np.empty((len(there), *spec.shape[1:]) if stacked else spec.shape, spec.dtype)
         for twin in pairs:
             if stacked and twin.index[0] not in there:
                 continue
             index = (twin.index[0] - there[0], *twin.index[1:]) if stacked else ()
             fill(array[(*index, ...)], twin.layout.to_jax(tensor(f"{prefix}{twin.name}")))
-        return array
 
-    return LazyArray(spec, make, stacked)
+    return LazyArray(spec, fill_entries, stacked)
