@@ -31,6 +31,9 @@ MUTATE = """examples:
   aef-parity mutate                                   every fault of the catalogue, one at a time
   aef-parity mutate --only mask --clean 0             those with "mask" in their names
 """
+TRAIN = """example:
+  aef-parity train torch/tiny torch/on --to-step 540  after convert; and back: aef-parity convert torch/on runs/on
+"""
 EMBED = """example:
   aef-parity embed runs/tiny tiny.safetensors --start 2018-01-01 --end 2019-01-01 -o field.tif
 """
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _documented(
         argparse.ArgumentParser,
-        CONVERT + "".join(text.partition("\n")[2] for text in (DIFF, CHECK, BISECT, MUTATE, EMBED)),
+        CONVERT + "".join(text.partition("\n")[2] for text in (DIFF, TRAIN, CHECK, BISECT, MUTATE, EMBED)),
         prog="aef-parity",
         description="Weights across frameworks, and proof that both compute the same.",
     )
@@ -58,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_convert(commands)
     _add_diff(commands)
+    _add_train(commands)
     _add_check(commands)
     _add_bisect(commands)
     _add_mutate(commands)
@@ -120,6 +124,22 @@ def _add_diff(commands) -> None:
     for name in ("A", "B"):
         diff.add_argument(name, type=Path, help="a run's folder, RUN/checkpoints/STEP, a .safetensors or its folder")
     diff.set_defaults(function=_diff)
+
+
+def _add_train(commands) -> None:
+    train = _documented(
+        commands.add_parser,
+        TRAIN,
+        name="train",
+        help="go on with a converted run in PyTorch, on the same data",
+        description="Goes on in PyTorch with a run that was converted to a folder, on the data that JAX would have seen"
+        " and under the noise that it would have drawn: for comparisons, on the CPU. Writes OUT.jsonl beside OUT.",
+    )
+    train.add_argument("source", type=Path, metavar="IN", help="a folder of PyTorch's, with moments")
+    train.add_argument("target", type=Path, metavar="OUT", help="another; whole or not at all")
+    train.add_argument("--to-step", type=_count, required=True, metavar="N", help="steps done at the end, with JAX's")
+    train.add_argument("--overwrite", action="store_true", help="replace OUT where it is there already")
+    train.set_defaults(function=_train)
 
 
 def _add_check(commands) -> None:
@@ -229,6 +249,13 @@ def _diff(options: argparse.Namespace) -> int:
         equal &= line.equal
         print(line)
     return 0 if equal else 1
+
+
+def _train(options: argparse.Namespace) -> int:
+    from parity.aef.train import train
+
+    print(train(options.source, options.target, options.to_step, options.overwrite))
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

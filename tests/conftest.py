@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,3 +12,24 @@ pytest_plugins = ["pytester"]  # to test the plugin of parity
 pytest.register_assert_rewrite(
     "embedding_loss_contract", "loss_contract", "model_contract", "refusals", "von_mises_fisher"
 )
+
+
+@pytest.fixture(scope="session")
+def compiler_settings(tmp_path_factory) -> dict[str, Any]:
+    """To compile with little optimisation, and each program once for all processes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # all workers' own
+    return {
+        "jax_disable_most_optimizations": True,
+        "jax_compilation_cache_dir": str(folder / "compiled"),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+
+
+@pytest.fixture(scope="module")
+def quick_compiles(compiler_settings) -> Iterator[None]:
+    from compiling import applied  # not before the environment is set
+
+    with applied(compiler_settings):
+        yield

@@ -48,8 +48,9 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
         structure = nnx.merge(graph, shapes)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(COURSE)
         moments = optimizer.init(params)
+        update = jax.jit(optimizer.update, compiler_options={"xla_backend_optimization_level": 0})
         for gradients in _gradients(weights, dtype):
-            updates, moments = jax.jit(optimizer.update)(to_jax(structure, gradients), moments, params)
+            updates, moments = update(to_jax(structure, gradients), moments, params)
             params = cast_type(nnx.State, optax.apply_updates(params, updates))
             yield to_torch(structure, params)
 

@@ -3,15 +3,11 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
+from compiling import applied
 from small_dataset import write_small
 
 from aef_jax import cli
@@ -74,37 +70,6 @@ class Training:
 
 
 @pytest.fixture(scope="session")
-def compiler_settings(tmp_path_factory) -> dict[str, Any]:
-    """To compile with little optimisation, and each program once for all processes."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # all workers' own
-    return {
-        "jax_disable_most_optimizations": True,
-        "jax_compilation_cache_dir": str(folder / "compiled"),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-
-
-@contextmanager
-def _applied(settings: dict[str, Any]) -> Iterator[None]:
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()  # it would keep to the folder that it began with
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-
-
-@pytest.fixture(scope="module")
-def quick_compiles(compiler_settings) -> Iterator[None]:
-    with _applied(compiler_settings):
-        yield
-
-
-@pytest.fixture(scope="session")
 def training(tmp_path_factory, compiler_settings) -> Training:
     """`BRIEF`, trained on the sample cube in this process."""
     if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
@@ -116,7 +81,7 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     config_file = folder / "brief.json"
     config_file.write_text(to_json(BRIEF))
     run = RunFolder(folder / "run")
-    with _applied(compiler_settings):
+    with applied(compiler_settings):
         assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     environment = {name.upper(): str(value) for name, value in compiler_settings.items()}
     # as where one trains: without PyTorch, which TensorBoard's writer would take seconds to load
