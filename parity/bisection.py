@@ -1,4 +1,9 @@
-"""Where two models part: the first sub-module that differs when it is fed the other framework's input."""
+"""Where two models part: the first sub-module that differs when it is fed the other framework's input.
+
+pair = Pair.of(torch_module, nnx_module)
+for culprit in bisect(pair, pair.call(inputs)):
+    print(told(culprit))  # of parity.report.parting
+"""
 
 import inspect
 from collections.abc import Iterator

@@ -7,6 +7,7 @@ import jax
 from aef_jax.sharding import make_mesh
 from configs.training import MeshConfig
 from parity.aef.check.course import batches, course_of, start_of
+from parity.aef.check.quick import quick_compiles
 from parity.aef.check.settings import Settings
 from parity.aef.check.subject import Subject
 from parity.aef.sharded import sharded
@@ -32,7 +33,8 @@ def devices(subject: Subject, settings: Settings) -> Section:
         return section
     config = course_of(subject, "float32", batch=number)
     for given in settings.progress([batches(config, STEPS)], "many devices"):
-        with patch("aef_jax.sharding.SMALLEST_SPLIT", 64):  # all of so small a model would be replicated
+        # all of so small a model would be replicated
+        with patch("aef_jax.sharding.SMALLEST_SPLIT", 64), quick_compiles():
             found = sharded(config, start_of(subject), given, make_mesh(MeshConfig(fsdp=2)))
         order = "only the order of the sums over the batch differs"
         section.checks += [

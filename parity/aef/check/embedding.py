@@ -35,7 +35,7 @@ def embedding(subject: Subject, settings: Settings) -> Section:
 
 def _apart(subject: Subject) -> float:
     frames, periods = random_frames(subject.config, SIDE), random_periods()
-    with torch.inference_mode():
+    with torch.no_grad():  # not in inference mode: the model is kept, and has gradients later
         field = subject.pair.torch.at("float32")(*jax.tree.map(to_tensor, (frames, periods))).numpy()
     graph, state = nnx.split(subject.pair.jax.at("float32"))
     embed = jax.jit(lambda state, frames, periods: nnx.merge(graph, state)(frames, periods))

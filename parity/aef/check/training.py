@@ -1,8 +1,10 @@
 """Section `training`: the same steps in both frameworks, in float64 and in float32, and what rounding alone does."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from parity.aef.check.course import batches, course_of, one_ulp_up, start_of
+from parity.aef.check.quick import quick_compiles
 from parity.aef.check.settings import Settings
 from parity.aef.check.subject import Subject
 from parity.aef.steps import jax_steps, torch_steps
@@ -36,7 +38,8 @@ def _run(subject: Subject, name: str, steps: int) -> Trajectory:
     config, start = course_of(subject, dtype), start_of(subject)
     given = batches(config, 2 * steps if dtype == "float64" else steps)
     run = jax_steps if framework == "JAX" else torch_steps
-    return run(config, one_ulp_up(start) if name.endswith("off") else start, given)
+    with quick_compiles() if dtype == "float64" else nullcontext():
+        return run(config, one_ulp_up(start) if name.endswith("off") else start, given)
 
 
 def _in_float64(far: Apart, steps: int) -> list[Check]:
