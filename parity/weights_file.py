@@ -17,7 +17,7 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file says that it holds; the tensors themselves are read by `tensor` or `read`."""
+    """What a file says that it holds; the tensors themselves are read by `tensor`."""
 
     path: Path
     metadata: dict[str, str]
@@ -45,10 +45,6 @@ class WeightsFile:
         if self.digests is not None:
             verify(self.path, name, array, self.digests)
         return array
-
-    def read(self) -> dict[str, Shaped[np.ndarray, "..."]]:
-        """All tensors. Raises as `tensor`."""
-        return {name: self.tensor(name) for name in self.specs}
 
 
 def _mapped(path: Path, offset: int, spec: Spec) -> Shaped[np.ndarray, "..."]:

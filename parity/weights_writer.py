@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from aef_jax.atomic import replacing
 from parity.digest import BLANK, sha256
 from parity.mismatch import Spec
 from parity.safetensors_header import SHA256, Header
@@ -48,11 +47,3 @@ class WeightsWriter:
         self.file.seek(offset)
         while data:
             data = data[self.file.write(data) :]  # at most 2 GiB at a time
-
-
-def write_weights(path: Path, tensors: Mapping[str, Shaped[np.ndarray, "..."]], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file that appears whole or not at all. Raises OSError where it cannot."""
-    specs = {name: Spec.of(array) for name, array in tensors.items()}
-    with replacing(path) as temporary, WeightsWriter(temporary, specs, metadata) as writer:
-        for name, array in tensors.items():
-            writer.write(name, array)

@@ -13,7 +13,9 @@ from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
 from parity.aef.model import abstract_torch
 from parity.aef.saved import CONFIG, NORMALISATION, STEP
 from parity.cli import main
+from parity.mismatch import Spec
 from parity.tensors import torch_specs
+from parity.weights_writer import WeightsWriter
 
 SMALLEST = replace(
     TINY,
@@ -57,3 +59,11 @@ def assert_same_tensors(found, expected):
     for name, array in expected.items():
         assert found[name].dtype == array.dtype, name
         assert found[name].tobytes() == array.tobytes(), name
+
+
+def write_weights(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """A weights file with checksums that are right."""
+    specs = {name: Spec.of(array) for name, array in tensors.items()}
+    with WeightsWriter(path, specs, metadata) as writer:
+        for name, array in tensors.items():
+            writer.write(name, array)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 import torch
-from converting import SMALLEST, mistake
+from converting import SMALLEST, mistake, write_weights
 from safetensors.torch import load_file
 from training_run import DATA, STEP, random_state, restore, write_training_run
 
@@ -21,7 +21,6 @@ from parity.aef.saved import TRAINING
 from parity.aef.torch_checkpoint import TorchCheckpoint
 from parity.cli import main
 from parity.weights_folder import Weights
-from parity.weights_writer import write_weights
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,7 @@ def convert(*arguments) -> None:
 
 
 def every_tensor(folder: Path, name: str) -> dict[str, np.ndarray]:
-    weights = Weights.open(folder, name)
+    weights = Weights.open(folder, name)  # mapped: a copy outlives the file
     return {tensor: weights.tensor(tensor).copy() for tensor in weights.specs}
 
 
