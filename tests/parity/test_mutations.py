@@ -45,7 +45,7 @@ def test_a_fault_is_everywhere_and_undone():
 
 def test_a_fault_that_does_not_fit_is_told():
     nowhere = Mutation("nowhere", "aef_jax.layers.gelu", "approximate=Maybe", "", "SourceEncoder")
-    with pytest.raises(ValueError, match=r"'nowhere': aef_jax.layers.gelu has 'approximate=Maybe' 0 times, expected"):
+    with pytest.raises(ValueError, match=r"nowhere: aef_jax.layers.gelu has 'approximate=Maybe' 0 times, expected"):
         mutated(nowhere).__enter__()
 
 
