@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from readme import python_block
+from readme import block
 
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
@@ -12,7 +12,7 @@ from configs.presets import TINY
 
 def test_the_records_that_it_writes_are_a_training_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(python_block("records"), {})
+    exec(block("records"), {})
     dataset = Dataset.open(tmp_path / "mine")
     assert [len(dataset.records(split)) for split in ("training", "heldout")] == [3, 1]
     config = replace(TINY, data=replace(TINY.data, path=str(tmp_path / "mine")))

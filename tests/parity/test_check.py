@@ -13,7 +13,7 @@ from sample_batch import SHRUNK
 import aef_jax.attention
 from configs.io import to_json
 from configs.presets import PRESETS
-from configs.sources import LANDSAT, NLCD
+from configs.sources import LANDSAT
 from configs.training import ObjectiveConfig
 from parity.aef.check import subject
 from parity.aef.convert import convert
@@ -27,7 +27,7 @@ from parity.trees import cast
 CONFIG = replace(
     SHRUNK,
     model=replace(SHRUNK.model, blocks=1),
-    sources=(replace(LANDSAT, regrid_m=0), NLCD),
+    sources=(LANDSAT,),
     objective=ObjectiveConfig(consistency=0),
 )
 QUICK = ["--dtypes", "float64", "--seeds", "1"]
@@ -73,20 +73,18 @@ def test_what_agrees_passes(tmp_path, capsys):
     assert [section["name"] for section in found["sections"]] == ["files", "terms"]
     assert {check["name"] for check in found["sections"][1]["checks"]} >= {"loss, float64", "uniformity, float64"}
     labels = {group["label"] for group in found["comparison"]["submodules"]}
-    assert {"", "encoder.blocks.0.time", "decoders.nlcd.out", "aef_jax.losses.uniformity"} <= labels
+    assert {"", "encoder.blocks.0.time", "decoders.landsat.out", "aef_jax.losses.uniformity"} <= labels
     assert found["comparison"]["not_alone"] == {}
     assert found["environment"]["JAX matmul precision"] == "highest"
 
 
-def test_a_fault_fails_and_its_place_is_named(tmp_path, capsys, fault):
+def test_a_fault_fails_and_its_place_is_named_and_drawn(tmp_path, capsys, fault):
     assert main(["check", "tiny", "--only", "modules", *QUICK, "--report", str(tmp_path)]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "parts at encoder.blocks.0.time.attention" in printed
     assert "FAIL encoder.blocks.0.time.attention, float64 forward" in printed
     assert (tmp_path / "junit.xml").exists()
 
-
-def test_bisect_names_the_fault_and_draws_it(tmp_path, capsys, fault):
     assert main(["bisect", "tiny", "--report", str(tmp_path)]) == 1
     printed = capsys.readouterr().out
     assert "1. encoder.blocks.0.time.attention: given the same inputs, its outputs differ" in printed
