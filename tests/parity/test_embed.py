@@ -16,8 +16,8 @@ from configs.io import to_json
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.sources import SENTINEL2
-from parity.aef.saved import CONFIG
 from parity.aef.model import abstract_jax, abstract_torch
+from parity.aef.saved import CONFIG
 from parity.cli import main
 from parity.tensors import torch_specs
 from parity.weights import to_jax
