@@ -65,8 +65,8 @@ def _of(pair: Pair, call: Call, calls: list[Call], dtype: str) -> Iterator[Culpr
     try:
         failed = _failed(pair, call, dtype)
     except ValueError:  # not to be called alone: what it calls may be
-        failed = []
-        yield from _within(pair, call, failed, calls, dtype)
+        yield from _within(pair, call, [], calls, dtype)
+        return
     if failed:
         yield from _within(pair, call, failed, calls, dtype)
 

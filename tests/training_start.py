@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import torch
 from both_objectives import weights
 from sample_batch import SHRUNK
 
@@ -10,13 +9,10 @@ from aef_torch.snapshot import Snapshot
 from configs.batch import Batch
 from configs.run import Config
 from configs.sources import NLCD, SENTINEL1, SENTINEL2, TEXT
-from configs.training import TrainingConfig
+from parity.aef.check.course import COURSE, SIDE
 from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
-SIDE = 16
-COURSE = TrainingConfig(steps=1_000, warmup_steps=20, learning_rate=1e-4, clip_norm=0.3, weight_decay=0.1, batch=2)
-"""Some of the gradients of `batches` are clipped, some are not."""
 SMALL = replace(
     SHRUNK,
     model=replace(SHRUNK.model, blocks=1),
@@ -41,9 +37,3 @@ def start_of(config: Config = SMALL) -> Snapshot:
 
 def batches(config: Config = SMALL, number: int = 4) -> list[Batch]:
     return [random_batch(config, SIDE, seed, config.training.batch)[0] for seed in range(number)]
-
-
-def one_ulp_up(start: Snapshot) -> Snapshot:
-    """The same with every parameter at the next float32."""
-    upwards = torch.tensor(torch.inf)
-    return replace(start, params={name: torch.nextafter(p, upwards) for name, p in start.params.items()})

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from flax import nnx, traverse_util
 
-from aef_jax.step import make_optimizer
+from aef_jax.optimizer import make_optimizer
 from configs.run import Config
 from parity.mismatch import Spec
 from parity.model_map import dotted

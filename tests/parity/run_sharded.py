@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, replace
 
 import jax
-from training_start import ALONE, COURSE, batches, start_of
+from training_start import ALONE, batches, start_of
 
 from aef_jax import sharding
 from configs.training import MeshConfig
+from parity.aef.check.course import COURSE
 from parity.aef.jax_state import to_jax
 from parity.aef.sharded import sharded
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import jax
 import pytest
 import torch
-from training_start import COURSE, SMALL, batches, doubled, one_ulp_up, start_of
+from training_start import SMALL, batches, doubled, start_of
 
 from aef_torch.snapshot import restored, snapshot
 from configs.sources import NLCD
+from parity.aef.check.course import COURSE, one_ulp_up
 from parity.aef.jax_state import from_jax, to_jax
 from parity.aef.steps import continue_in_torch, in_torch, jax_steps, one_device, torch_steps
 from parity.aef.trajectory import Trajectory, apart, distances

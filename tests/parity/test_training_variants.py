@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from training_start import ALONE, COURSE, batches, doubled, start_of
+from training_start import ALONE, batches, doubled, start_of
 
 from configs.run import Config
+from parity.aef.check.course import COURSE
 from parity.aef.steps import jax_steps, torch_steps
 from parity.aef.trajectory import Trajectory, apart, distances
 from parity.tolerances import SHARDED_RATIO
