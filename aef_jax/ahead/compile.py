@@ -1,0 +1,97 @@
+"""Compiles the training step for a machine that is not there, and asks of the program what it takes."""
+
+import pickle
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import jax
+from jax.experimental import serialize_executable
+
+from aef_jax.ahead.abstract_batch import abstract_batch
+from aef_jax.ahead.chips import Chip, machine
+from aef_jax.ahead.collectives import Collective, collectives
+from aef_jax.ahead.estimates import Estimates, estimates
+from aef_jax.ahead.memory import Memory, memory_of, too_big
+from aef_jax.ahead.roofline import Roofline, roofline
+from aef_jax.ahead.weights import operator_weights
+from aef_jax.atomic import replacing
+from aef_jax.sharding import check_batch, make_mesh
+from aef_jax.step import abstract_state, make_train_step
+from configs.run import Config
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What is known of a training step that was compiled for a machine."""
+
+    config: Config
+    topology: str
+    chip: Chip
+    mesh: dict[str, int]
+    parameters: int
+    lowering_seconds: float
+    compile_seconds: float
+    memory: Memory
+    collectives: list[Collective]
+    roofline: Roofline
+    estimates: Estimates
+
+    @property
+    def in_blocks(self) -> list[Collective]:
+        """The collectives in loops over the blocks, forward or backward."""
+        return [one for one in self.collectives if one.in_loop_of(self.config.model.blocks)]
+
+
+def compile_step(config: Config, topology: str, save: Path | None = None) -> Compiled:
+    """Lowers and compiles `make_train_step` on the global batch of all sources.
+
+    Args:
+        topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
+        save: where the executable is kept, pickled: the arguments of `serialize_executable.deserialize_and_load`.
+
+    Raises ValueError, with one sentence, where the step does not fit into the chips' memory, the mesh not the machine
+    or the batch not the mesh.
+    """
+    chip, devices = machine(topology)
+    mesh = make_mesh(config.mesh, devices)
+    check_batch(config.training.batch, mesh, config.training.accumulate)
+    sides = {str(name): size for name, size in mesh.shape.items()}
+    state, batch = abstract_state(config, mesh), abstract_batch(config, mesh)
+    begun = time.perf_counter()
+    lowered = cast(jax.stages.Wrapped, make_train_step(config, mesh)).lower(state, batch)
+    lowered_at = time.perf_counter()
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        sentence = too_big(str(error), config, sides, state)
+        if sentence is None:
+            raise
+        raise ValueError(f"{topology}: {sentence}") from None
+    compiled_at = time.perf_counter()
+    if save is not None:
+        keep(compiled, save)
+    weights = operator_weights(config)
+    hlo = compiled.as_text() or ""
+    sent = collectives(hlo, [device.coords for device in mesh.devices.flat])
+    floor = roofline(config, batch, weights, sides, chip, sent)
+    return Compiled(
+        config=config,
+        topology=topology,
+        chip=chip,
+        mesh=sides,
+        parameters=sum(weights.values()),
+        lowering_seconds=lowered_at - begun,
+        compile_seconds=compiled_at - lowered_at,
+        memory=memory_of(compiled, chip),
+        collectives=sent,
+        roofline=floor,
+        estimates=estimates(hlo, chip, frozenset(operator.name for operator in floor.operators)),
+    )
+
+
+def keep(compiled: jax.stages.Compiled, path: Path) -> None:
+    """Writes the executable and the trees of what it takes and gives."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        pickle.dump(serialize_executable.serialize(compiled), file)

@@ -1,0 +1,154 @@
+"""`aef compile`: what it refuses, in one sentence; and a small step that it compiles for a machine of TPUs."""
+
+import argparse
+import importlib.util
+import json
+import pickle
+import sys
+from dataclasses import replace
+
+import jax
+import pytest
+from sample_batch import SHRUNK
+
+from aef_jax.ahead.chips import machine
+from aef_jax.ahead.command import add_arguments, compile_command
+from aef_jax.ahead.memory import bytes_per_device, too_big
+from aef_jax.ahead.units import readable
+from aef_jax.sharding import make_mesh
+from aef_jax.step import abstract_state
+from configs.model import ModelConfig
+from configs.run import Config
+from configs.sources import SENTINEL2
+from configs.training import MeshConfig
+
+GIB = 2**30
+needs_libtpu = pytest.mark.skipif(
+    importlib.util.find_spec("libtpu") is None, reason="XLA's compiler for TPUs is not installed: pip install aef[tpu]"
+)
+# what takes the compiler long is left out: the student's pass and the noise
+SCANNED: Config = replace(
+    SHRUNK,
+    model=ModelConfig(
+        d_precision=8,
+        d_exchange=8,
+        d_time=8,
+        d_space=8,
+        blocks=3,
+        heads_time=2,
+        heads_space=2,
+        heads_summary=2,
+        mlp_ratio=1,
+        decoder_width=8,
+        embedding=8,
+    ),
+    training=replace(SHRUNK.training, batch=4),
+    objective=replace(SHRUNK.objective, consistency=0.0, uniformity=0.0, noise=False),
+    sources=(replace(SENTINEL2, frame_budget=4, shift_invariant_m=0),),
+)
+
+
+def run(config: Config, *arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return compile_command(parser.parse_args(["tiny", *arguments]), config)
+
+
+@pytest.mark.parametrize(
+    ("topology", "message"),
+    [
+        ("v9:2x2", "expected a chip and the sides of its torus"),
+        ("v4", "expected a chip and the sides of its torus"),
+        ("v4:2x0x1", "expected a chip and the sides of its torus"),
+        ("v4:16x16", "expected 3 sides, as in v4:8x8x8"),
+        ("v5e:2x2x2", "expected 2 sides, as in v5e:16x16"),
+    ],
+)
+def test_a_machine_that_is_none_is_told(topology, message):
+    with pytest.raises(ValueError, match=message):
+        machine(topology)
+
+
+def test_without_xlas_compiler_for_tpus_a_sentence_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libtpu", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'aef\[tpu\]'"):
+        machine("v4:8x8x8")
+
+
+@pytest.fixture(scope="module")
+def state():
+    return abstract_state(SCANNED, make_mesh(MeshConfig(), jax.devices()[:1]))
+
+
+def refused(gigabytes: float, there: float) -> str:
+    return (
+        "RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries"
+        f" ({gigabytes:.2f}G) exceeds available HBM ({there:.2f}G)."
+    )
+
+
+def test_what_would_fit_follows_from_what_is_missing(state):
+    mesh = {"data": 2, "fsdp": 1, "seq": 1}
+    config = replace(SCANNED, training=replace(SCANNED.training, batch=8))
+    sentence = too_big(refused(40, 30.75), config, mesh, state)
+    assert sentence is not None
+    assert "42.95 GB" in sentence
+    assert "33.02 GB" in sentence
+    assert "--training.accumulate 2" in sentence
+    assert "--model.compute_dtype bfloat16" in sentence
+    assert "seq=2 on 2 times the chips" in sentence
+    assert "remat" not in sentence  # it is on
+    assert "fsdp=" not in sentence  # what it splits is small
+
+    sentence = too_big(refused(100, 30.75), config, mesh, state)
+    assert sentence is not None
+    assert "--training.accumulate 4" in sentence  # 25 G of 100
+    assert "bfloat16" not in sentence  # half would still be too much
+    assert "more chips" in (too_big(refused(1e6, 30.75), config, mesh, state) or "")
+
+
+def test_fsdp_is_proposed_where_parameters_are_what_is_too_much(state):
+    fixed = bytes_per_device(state) + bytes_per_device(state.params)
+    error = refused(1.2 * fixed / GIB * 1e6, fixed / GIB * 1e6)  # a million times what is there
+    large = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1_000_000, *x.shape), x.dtype, sharding=x.sharding), state)
+    sentence = too_big(error, SCANNED, {"data": 4, "fsdp": 1, "seq": 1}, large)
+    assert sentence is not None
+    assert "--mesh data=2,fsdp=2,seq=1" in sentence
+
+
+def test_another_error_of_xla_is_none_of_memory(state):
+    assert too_big("INTERNAL: something else", SCANNED, {"data": 1, "fsdp": 1, "seq": 1}, state) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 "), (999, "999 "), (1000, "1 k"), (3.3e10, "33 G"), (2.75e14, "275 T")]
+)
+def test_numbers_are_readable(number, text):
+    assert readable(number) == text
+
+
+@needs_libtpu
+def test_a_machine_that_xla_refuses_is_told():
+    with pytest.raises(ValueError, match="v4:3x5x7"):
+        machine("v4:3x5x7")
+
+
+@needs_libtpu
+def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
+    report, executable = tmp_path / "report.json", tmp_path / "step.bin"
+    options = ("--topology", "v4:2x2x1", "--mesh", "data=2,seq=2", "--save", str(executable), "-o", str(report))
+    assert run(SCANNED, *options) == 0
+    printed = capsys.readouterr().out
+    found = json.loads(report.read_text())
+    assert found["mesh"] == {"data": 2, "fsdp": 1, "seq": 2}
+    # parameters, moments and the batch, but no more than that
+    mesh = make_mesh(MeshConfig(), jax.devices()[:1])
+    assert 1 < found["memory"]["arguments"] / bytes_per_device(abstract_state(SCANNED, mesh)) < 20
+    assert 0 < found["memory"]["peak"] < 1e9
+    assert found["collectives"]["in_blocks"]["all-to-all"]["count"] % 3 == 0
+    assert found["roofline"]["hours_of_100000_steps"] > 0
+    assert found["xla_estimates"]["seconds"] > 0
+    assert "all-to-all" in printed
+    assert "100,000 steps" in printed
+    payload, _, _ = pickle.loads(executable.read_bytes())
+    assert len(payload) > 1e5
