@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +86,8 @@ CHIPS = {
 }
 
 
-def machine(topology: str) -> tuple[Chip, Sequence[jax.Device]]:
-    """The chip and all devices of a machine such as `v4:8x8x8`, none of which need exist.
+def machine(topology: str) -> tuple[Chip, list[Any]]:
+    """The chip and all devices (jax.Device) of a machine such as `v4:8x8x8`, none of which need exist.
 
     A device of a v4 or v5p is a whole chip: its two cores work as one ("megacore").
 
@@ -109,7 +108,7 @@ def machine(topology: str) -> tuple[Chip, Sequence[jax.Device]]:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology, **options)
     except jax.errors.JaxRuntimeError as error:
         raise ValueError(f"--topology is {topology!r}, which XLA refuses: {str(error).splitlines()[0]}") from None
-    return chip, described.devices
+    return chip, list(described.devices)
 
 
 def _parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:

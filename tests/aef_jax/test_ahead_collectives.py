@@ -39,7 +39,7 @@ print(json.dumps([asdict(one) for one in collectives(hlo, line)]))
 """
 
 TPU = """
-HloModule jit_step, is_scheduled=true
+HloModule step, is_scheduled=true
 
 %add (a: f32[], b: f32[]) -> f32[] {
   %a = f32[]{:T(128)} parameter(0)
@@ -74,7 +74,7 @@ HloModule jit_step, is_scheduled=true
 
 ENTRY %main (p: (s32[], bf16[8,128])) -> (s32[], bf16[8,128]) {
   %p = (s32[]{:T(128)}, bf16[8,128]{1,0:T(8,128)(2,1)}) parameter(0)
-  %pair = (f32[16]{0:S(3)}, /*index=1*/u32[16]{0}) all-reduce(%p), replica_groups=mesh['a'=2,'b'=2] {'b'}, metadata={op_name="jit(step)/sum"}
+  %pair = (f32[16]{0}, u32[16]{0}) all-reduce(%p), replica_groups=mesh['a'=2,'b'=2] {'b'}, metadata={op_name="sum"}
   %alone = f32[16]{0} all-reduce(%p), replica_groups={{0},{1},{2},{3}}, to_apply=%add
   %scatter = bf16[2,128]{1,0} reduce-scatter(%p), replica_groups=mesh['axis_0'=4] {'axis_0'}, to_apply=%add
   %all = bf16[2,128]{1,0} all-to-all(%p), replica_groups={}, dimensions={0}
@@ -118,7 +118,7 @@ def test_what_the_program_computes_meanwhile_overlaps(on_tpus):
 
 def test_a_group_of_one_is_no_collective_and_tuples_are_summed(on_tpus):
     (pair,) = (one for one in on_tpus if one.kind == "all-reduce" and not one.loops)
-    assert (pair.payload, pair.group, pair.origin) == (128, 2, "jit(step)/sum")
+    assert (pair.payload, pair.group, pair.origin) == (128, 2, "sum")
 
 
 def test_the_bytes_on_the_wires_and_the_links_that_carry_them(on_tpus):
