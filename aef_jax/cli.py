@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aef_jax.data.cli import add_data_commands
+from aef_jax.pod_cli import add_pod_commands
 from configs.io import from_json, nearest, to_json
 from configs.overrides import override
 from configs.presets import PRESETS
@@ -67,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
     train.add_argument("--data", type=Path, help="folder of a data set (default: the sample); aef data --help")
     train.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
-    train.add_argument("--distributed", action="store_true", help="one of several hosts of a pod or cluster")
+    train.add_argument("--distributed", action="store_true", help="one of several hosts: TPU pod, SLURM, MPI, GKE")
+    train.add_argument("--coordinator", metavar="HOST:PORT", help="where none of these is: the first process's address")
+    train.add_argument("--processes", type=int, help="and how many processes there are")
+    train.add_argument("--process", type=int, help="and which of them this is, from 0")
     train.set_defaults(function=_train, takes_settings=True)
 
     embed = _documented(commands.add_parser, EXAMPLES, name="embed", help="write the embedding field of a valid period")
@@ -97,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     config.set_defaults(function=_config, takes_settings=True)
 
+    add_pod_commands(commands, _documented)
     add_data_commands(commands, _documented)
     return parser
 
@@ -106,9 +111,8 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
-    import jax
-
     from aef_jax.data.training_data import open_data
+    from aef_jax.distributed import join
     from aef_jax.profile import parse_steps
     from aef_jax.run_folder import RunFolder
     from aef_jax.sharding import use_all_cores
@@ -119,8 +123,9 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     config = with_data(config, options.data)
     folder = RunFolder(options.run or default)
     folder.check(config)
-    if options.distributed:
-        jax.distributed.initialize()
+    explicit = options.coordinator, options.processes, options.process
+    if options.distributed or any(value is not None for value in explicit):
+        join(*explicit)
     else:
         use_all_cores(config.training.batch // config.training.accumulate)
     data = open_data(config, folder.read_normalisation() if folder.started else None)

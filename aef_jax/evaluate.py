@@ -13,8 +13,9 @@ from aef_jax.data.examples import Holdings
 from aef_jax.data.heldout import HeldoutExample, evaluated_source
 from aef_jax.data.pipeline import stack
 from aef_jax.objective import reconstruct, targeted_sources
+from aef_jax.placement import host_rows, to_devices
 from aef_jax.probe import probe_score
-from aef_jax.sharding import replicated, to_devices
+from aef_jax.sharding import SEQ, replicated, under
 from aef_jax.step import abstract_model
 from configs.batch import Batch
 from configs.run import Config
@@ -56,7 +57,8 @@ class Evaluator:
         """Of up to `most` examples at once, and no more than training computes at once."""
         self.config, self.mesh = config, mesh
         at_once = min(config.training.batch // config.training.accumulate, most)
-        self.batch = max(1, -(-at_once // mesh.size)) * mesh.size
+        split = mesh.size // mesh.shape[SEQ]
+        self.batch = max(1, -(-at_once // split)) * split
         self.source = source = evaluated_source(held)
         graph, _ = abstract_model(config)
 
@@ -68,7 +70,7 @@ class Evaluator:
             predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
             return predictions[source.name], mu[:, -1], terms
 
-        self.evaluate = jax.jit(evaluate, out_shardings=replicated(mesh))
+        self.evaluate = jax.jit(under(mesh, evaluate), out_shardings=replicated(mesh))
 
     def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
         reconstructions, sums, counts = [], {}, {}
@@ -113,8 +115,7 @@ class Evaluator:
         batches = [example.batch for example in examples]
         nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
         batches += [batches[-1]._replace(targets=nothing)] * (self.batch - len(batches))
-        local = self.batch // jax.process_count()
-        return to_devices(stack(batches[jax.process_index() * local : (jax.process_index() + 1) * local]), self.mesh)
+        return to_devices(stack([batches[row] for row in host_rows(self.batch, self.mesh)]), self.mesh)
 
 
 def _valid(examples: list[HeldoutExample]) -> dict[str, int]:

@@ -13,6 +13,8 @@ from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float
 
+from aef_jax.sharding import merge_frames, split_frames
+
 _kernel_init = nnx.initializers.lecun_normal()
 
 
@@ -40,8 +42,9 @@ class Conv(nnx.Conv):
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
         super().__init__(inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B H W O"]:
-        return _plus_bias(_convolve(x, self.kernel[...], stride=1, padding=1), self.bias)
+    def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H W O"]:
+        frames = _convolve(merge_frames(x), self.kernel[...], stride=1)
+        return _plus_bias(split_frames(frames, len(x)), self.bias)
 
 
 class Down(nnx.Conv):
@@ -50,8 +53,9 @@ class Down(nnx.Conv):
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
         super().__init__(inputs, outputs, (4, 4), strides=2, padding=1, kernel_init=_kernel_init, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B H/2 W/2 O"]:
-        return _plus_bias(_convolve(x, self.kernel[...], stride=2, padding=1), self.bias)
+    def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H/2 W/2 O"]:
+        frames = _convolve(merge_frames(x), self.kernel[...], stride=2)
+        return _plus_bias(split_frames(frames, len(x)), self.bias)
 
 
 class Up(nnx.ConvTranspose):
@@ -75,23 +79,19 @@ class SmoothUp(nnx.ConvTranspose):
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs):
         super().__init__(inputs, outputs, (4, 4), strides=(2, 2), transpose_kernel=True, kernel_init=_smooth, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
-        height, width, _ = x.shape[-3:]
+    def __call__(self, x: Float[Array, "B P H W I"]) -> Float[Array, "B P 2H 2W O"]:
+        batch, height, width = len(x), *x.shape[-3:-1]
         # output 2m sees cells m - 1 and m through taps 3 and 1; output 2m + 1 sees m and m + 1 through taps 2 and 0
         taps = rearrange(self.kernel[...][::-1, ::-1], "(i p) (j q) o c -> i j c (p q o)", p=2, q=2)
-        phases = rearrange(_convolve(x, taps, stride=1, padding=1), "... h w (p q o) -> p q ... h w o", p=2, q=2)
+        fields = _convolve(rearrange(x, "b n h w c -> (b n) h w c"), taps, stride=1)
+        phases = rearrange(fields, "(b n) h w (p q o) -> p q b n h w o", b=batch, p=2, q=2)
         rows = [[phases[p, q, ..., p : p + height, q : q + width, :] for q in (0, 1)] for p in (0, 1)]
         return _plus_bias(rearrange(jnp.asarray(rows), "p q ... h w o -> ... (h p) (w q) o"), self.bias)
 
 
-def _convolve(
-    x: Float[Array, "*B H W I"], kernel: Float[Array, "K K I O"], stride: int, padding: int
-) -> Float[Array, "*B _ _ O"]:
-    frames = x.reshape(-1, *x.shape[-3:])
-    strides, paddings = (stride, stride), ((padding, padding), (padding, padding))
-    axes = ("NHWC", "HWIO", "NHWC")
-    out = jax.lax.conv_general_dilated(frames, kernel.astype(x.dtype), strides, paddings, dimension_numbers=axes)
-    return out.reshape(*x.shape[:-3], *out.shape[1:])
+def _convolve(images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int) -> Float[Array, "N _ _ O"]:
+    strides, padding, axes = (stride, stride), ((1, 1), (1, 1)), ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(images, kernel.astype(images.dtype), strides, padding, dimension_numbers=axes)
 
 
 def _plus_bias(x: Float[Array, "*B O"], bias: nnx.Param | None) -> Float[Array, "*B O"]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from aef_jax.decoders import Decoder, TextHead
 from aef_jax.layers import at_least_float32
+from aef_jax.sharding import constrain, join_frames
 from aef_jax.stp import SourceEncoder, STPEncoder
 from aef_jax.summary import TemporalSummary
 from configs.batch import Frames, check_frames
@@ -51,10 +52,11 @@ class AlphaEarth(nnx.Module):
         sources = [name for name in self.inputs if name in frames]
         check_frames(frames, self.inputs)
         features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
-        present = jnp.concatenate([frames[name].present for name in sources], axis=1)
-        timecodes = jnp.concatenate([frames[name].timecodes for name in sources], axis=1).astype(self.dtype)
-        timecodes = jnp.where(present[..., None], timecodes, 0)
-        encoded = self.encoder(jnp.concatenate(features, axis=1), timecodes, present)
+        # what says which frames there are, and when, is small: whole on each device
+        present = constrain(join_frames([frames[name].present for name in sources]), "sequence")
+        timecodes = constrain(join_frames([frames[name].timecodes for name in sources]), "sequence")
+        timecodes = jnp.where(present[..., None], timecodes.astype(self.dtype), 0)
+        encoded = self.encoder(join_frames(features), timecodes, present)
         return Encoded(encoded, timecodes, present)
 
     def summarise(self, encoded: Encoded, periods: Float[Array, "B P 2K"]) -> Float[Array, "B P H W D"]:

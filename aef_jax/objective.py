@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from aef_jax import losses
 from aef_jax.bottleneck import von_mises_fisher
 from aef_jax.model import AlphaEarth
+from aef_jax.sharding import constrain
 from configs.batch import Batch, BottleneckNoise, Frames, Text
 from configs.run import Config
 from configs.source import Source
@@ -86,7 +87,9 @@ def _student_frames(batch: Batch) -> dict[str, Frames]:
     for name, (pixels, timecodes, _) in batch.frames.items():
         index, present = batch.student[name]
         index = jnp.where(present, index, 0)
-        frames[name] = Frames(_of_each(pixels, index), _of_each(timecodes, index), present)
+        # any of the teacher's frames may be any of the student's: each device gathers what it needs from all
+        pixels, timecodes = (_of_each(constrain(x, "sequence"), index) for x in (pixels, timecodes))
+        frames[name] = Frames(constrain(pixels, "sequence", "frame"), timecodes, present)
     return frames
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from aef_jax.attention import Attention
 from aef_jax.layers import Conv, LayerNorm, Linear, Mlp, gelu
+from aef_jax.sharding import constrain
 from configs.positions import grid_angles
 
 
@@ -31,7 +32,8 @@ class SpaceOperator(nnx.Module):
 class TimeOperator(nnx.Module):
     """Self-attention along time at each pixel of the L/8 grid.
 
-    Each element is conditioned on the timecode of its acquisition. An absent element is attended to by nobody.
+    Each element is conditioned on the timecode of its acquisition. An absent element is attended to by nobody. Where
+    frames lie on several devices, these swap frames for rows of pixels, and back.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, timecode: int, *, rngs: nnx.Rngs):
@@ -47,12 +49,12 @@ class TimeOperator(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> Float[Array, "B T H W C"]:
-        x = x + self.condition(timecodes)[:, :, None, None]
-        series = rearrange(x, "b t h w c -> b h w t c")
+        series = constrain(rearrange(x, "b t h w c -> b h w t c"), "sequence", "row")
+        series = series + self.condition(timecodes)[:, None, None]
         key_mask = jnp.broadcast_to(present[:, None, None], series.shape[:-1])
         series = series + self.attention(self.norm_attention(series), key_mask)
-        series = series + self.mlp(self.norm_mlp(series))
-        return rearrange(series, "b h w t c -> b t h w c")
+        series = constrain(series + self.mlp(self.norm_mlp(series)), "sequence", "row")
+        return constrain(rearrange(series, "b h w t c -> b t h w c"), "sequence", "frame")
 
 
 class PrecisionOperator(nnx.Module):

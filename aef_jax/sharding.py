@@ -1,14 +1,31 @@
-"""The mesh, and every rule of what lies where on it. Model code knows nothing of it."""
+"""The mesh, and every rule of what lies where on it. Model code names the axes of its arrays, and no more.
+
+Sequences are split over `data` and `fsdp`, parameters and Adam's moments over `fsdp`, and over `seq` what belongs to
+one sequence: its frames, and after the summary, where there are none, the rows of its pixels.
+"""
 
 import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.experimental import mesh_utils
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
 
+from configs.batch import Batch, Frames, Student, Target, Text
 from configs.training import MeshConfig
 
-DATA, FSDP = "data", "fsdp"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DATA, FSDP, SEQ = "data", "fsdp", "seq"
+AXES = (DATA, FSDP, SEQ)
+
+LOGICAL = {"sequence": (DATA, FSDP), "frame": SEQ, "row": SEQ}
+"""Axes of arrays, by the names that model code gives them, and the axes of the mesh that they are split over."""
 
 SMALLEST_SPLIT = 2**14
 """Tensors with fewer elements are replicated: gathering them would cost more than they take."""
@@ -25,42 +42,121 @@ def use_all_cores(batch: int) -> None:
         jax.config.update("jax_num_cpu_devices", max(n for n in range(1, cores + 1) if batch % n == 0))
 
 
-def make_mesh(config: MeshConfig) -> Mesh:
-    """All devices of all hosts, as (data, fsdp). Raises ValueError where the sizes do not fill them."""
-    devices = jax.device_count()
-    data = devices // config.fsdp if config.data == -1 else config.data
-    if data * config.fsdp != devices:
-        raise ValueError(f"mesh: data={data} times fsdp={config.fsdp} does not make the {devices} devices there are")
-    # host by host: rows of a global batch then lie in the order in which the hosts' parts are put together
-    ordered = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    return Mesh(np.asarray(ordered).reshape(data, config.fsdp), (DATA, FSDP))
+def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
+    """All devices of all hosts, or these, as (data, fsdp, seq).
+
+    On TPUs the axes are laid along the wires of the torus, `seq` among nearest neighbours. Raises ValueError where the
+    sizes do not fill the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    shape = mesh_shape(config, len(devices))
+    if devices[0].platform == "tpu":
+        return Mesh(mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True), AXES)
+    # host by host, so that what talks most does so within one
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(ordered).reshape(shape), AXES)
 
 
-def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
+def mesh_shape(config: MeshConfig, devices: int) -> tuple[int, int, int]:
+    """The mesh of so many devices. Raises ValueError where the sizes do not fill them."""
+    within = config.fsdp * config.seq
+    data = devices // within if config.data == -1 else config.data
+    if data * within != devices or not data:
+        asked = f"data={'the rest' if config.data == -1 else data} times fsdp={config.fsdp} times seq={config.seq}"
+        raise ValueError(f"mesh: {asked} does not make the {devices} devices there are")
+    return data, config.fsdp, config.seq
+
+
+def one_device() -> Mesh:
+    """The mesh of the first device of this host alone."""
+    return make_mesh(MeshConfig(), jax.local_devices()[:1])
+
+
+def check_batch(batch: int, mesh: Mesh | AbstractMesh, accumulate: int = 1) -> None:
     """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
-    if batch % (mesh.size * accumulate):
+    split = mesh.size // mesh.shape[SEQ]
+    if batch % (split * accumulate):
         parts = f" times accumulate ({accumulate})" if accumulate > 1 else ""
-        raise ValueError(f"training: batch is {batch}, expected a multiple of the {mesh.size} devices{parts}")
+        raise ValueError(f"training: batch is {batch}, expected a multiple of data times fsdp ({split}){parts}")
 
 
-def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Sequences are split over every device."""
-    return NamedSharding(mesh, PartitionSpec((DATA, FSDP)))
+def under(mesh: Mesh, function: Callable[P, R]) -> Callable[P, R]:
+    """The function, traced with `mesh` in force: what `constrain` and `join_frames` go by."""
+
+    @wraps(function)
+    def traced(*arguments: P.args, **keywords: P.kwargs) -> R:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*arguments, **keywords)
+
+    return traced
+
+
+def constrain(x: Shaped[Array, "..."], *axes: str | None) -> Shaped[Array, "..."]:
+    """Says of the leading axes of x what they are, and so how they are split, where a mesh is in force.
+
+    `axes` are names of LOGICAL; None, as what is not named, is whole on every device. Without a mesh nothing is done.
+    """
+    if _parts() == (1, 1):
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
+
+
+def join_frames(parts: Sequence[Shaped[Array, "B _ ..."]]) -> Shaped[Array, "B T ..."]:
+    """Concatenates along the axis of frames, each device those that it has: nothing moves, their order alone differs.
+
+    To the model it has no meaning: each frame has its timecode beside it.
+    """
+    split = _parts()[1]
+    local = [x.reshape(x.shape[0], split, x.shape[1] // split, *x.shape[2:]) for x in parts]
+    joined = jax.numpy.concatenate(local, axis=2)
+    return joined.reshape(joined.shape[0], -1, *joined.shape[3:])
+
+
+def merge_frames(x: Shaped[Array, "B T ..."]) -> Shaped[Array, "BT ..."]:
+    """Sequences and frames on one axis, in an order in which each device has those that it had: nothing moves."""
+    sequences, frames = _parts()
+    parts = x.reshape(sequences, x.shape[0] // sequences, frames, x.shape[1] // frames, *x.shape[2:])
+    merged = parts.swapaxes(1, 2).reshape(-1, *x.shape[2:])
+    return merged if sequences * frames == 1 else jax.lax.with_sharding_constraint(merged, PartitionSpec(AXES))
+
+
+def split_frames(x: Shaped[Array, "BT ..."], batch: int) -> Shaped[Array, "B T ..."]:
+    """The inverse, for so many sequences."""
+    sequences, frames = _parts()
+    parts = x.reshape(sequences, frames, batch // sequences, -1, *x.shape[1:])
+    return constrain(parts.swapaxes(1, 2).reshape(batch, -1, *x.shape[1:]), "sequence", "frame")
+
+
+def _parts() -> tuple[int, int]:
+    """Into how many parts the mesh in force splits sequences, and frames."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return (1, 1) if mesh.empty else (mesh.size // mesh.shape[SEQ], mesh.shape[SEQ])
+
+
+def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:
+    """Of an array whose leading axes have these names (see LOGICAL)."""
+    return NamedSharding(mesh, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    return NamedSharding(mesh, PartitionSpec())
+    return sharding(mesh)
 
 
-def state_shardings(abstract_state, mesh: Mesh):
+def batch_shardings(batch: Batch, mesh: Mesh) -> Batch:
+    """Of every array of a batch: frames are split over `seq`, targets by their rows, and what is small is not."""
+    whole, frames, rows = (sharding(mesh, "sequence", *more) for more in ((), ("frame",), ("row",)))
+    return Batch(
+        frames={name: Frames(frames, frames, frames) for name in batch.frames},
+        student={name: Student(whole, whole) for name in batch.student},
+        targets={name: Target(rows, rows, whole, whole, whole, whole) for name in batch.targets},
+        shared_period=whole,
+        text=None if batch.text is None else Text(whole, whole, whole, whole),
+    )
+
+
+def state_shardings(abstract_state: Any, mesh: Mesh | AbstractMesh) -> Any:
     """Parameters and optimiser moments: the largest axis that `fsdp` divides is split over it (size rule)."""
     return jax.tree.map(lambda leaf: NamedSharding(mesh, _by_size(leaf.shape, mesh.shape[FSDP])), abstract_state)
-
-
-def to_devices(host_batch, mesh: Mesh):
-    """A global batch out of the part that each host holds."""
-    sharding = batch_sharding(mesh)
-    return jax.tree.map(lambda local: jax.make_array_from_process_local_data(sharding, local), host_batch)
 
 
 def _by_size(shape: tuple[int, ...], parts: int) -> PartitionSpec:

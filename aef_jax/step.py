@@ -14,7 +14,7 @@ from aef_jax.bottleneck import sample_noise
 from aef_jax.model import AlphaEarth
 from aef_jax.objective import objective
 from aef_jax.optimizer import learning_rate, make_optimizer
-from aef_jax.sharding import batch_sharding, replicated, state_shardings
+from aef_jax.sharding import constrain, replicated, state_shardings, under
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 
@@ -47,27 +47,23 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
     """A fresh state, made where it lies: no device ever holds what is not its own."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     # hundreds of small draws that run once: optimising their code would take longer than all else before training
-    options = {"xla_backend_optimization_level": 0}
+    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
     return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
 
 
 def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch], tuple[TrainState, Terms]]:
     """The step, compiled once; it consumes the state it is given (donated buffers)."""
-    advance = make_advance(config)
+    advance = make_advance(config, mesh)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
         return advance(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
-    return jax.jit(
-        step,
-        in_shardings=(shardings, batch_sharding(mesh)),
-        out_shardings=(shardings, replicated(mesh)),
-        donate_argnums=0,
-    )
+    # a batch lies as it was put there
+    return jax.jit(step, in_shardings=(shardings, None), out_shardings=(shardings, replicated(mesh)), donate_argnums=0)
 
 
-def make_advance(config: Config) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:
+def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:
     """All of a step but where its noise comes from: a pure function of (state, batch, noise), in the state's dtype.
 
     Who compiles it may draw the noise, or give what was drawn before: the same seed gives the same noise in any
@@ -92,7 +88,7 @@ def make_advance(config: Config) -> Callable[[TrainState, Batch, Draw], tuple[Tr
         terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)
         return TrainState(params, after, state.step + 1), terms
 
-    return advance
+    return under(mesh, advance)
 
 
 def _gradients(
@@ -132,7 +128,8 @@ def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Arr
     sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.training.seed), step), part)
     shape = (sequences, len(batch.targets), height, width)
-    return sample_noise(key, shape, config.model.embedding, config.model.kappa)
+    noise = sample_noise(key, shape, config.model.embedding, config.model.kappa)
+    return jax.tree.map(lambda x: constrain(x, "sequence", None, "row"), noise)
 
 
 def _tile(batch: Batch) -> tuple[int, int]:

@@ -1,24 +1,27 @@
-"""Ctrl-C and SIGTERM as a wish to stop after the step in hand."""
+"""Ctrl-C and SIGTERM as a wish to stop after the step in hand, whichever host they reach."""
 
+import os
 import signal
 from types import FrameType
 
 import jax
-import numpy as np
-from jax.experimental.multihost_utils import process_allgather
-
-ASK_EVERY = 10
-"""Steps between the questions whether another host was asked to stop; each waits for the step in hand."""
+from jax.experimental.multihost_utils import reached_preemption_sync_point
 
 
 class StopRequest:
-    """While entered, the first signal sets `made`; a second Ctrl-C interrupts at once, as usual."""
+    """While entered, the first signal asks to stop; a second Ctrl-C interrupts at once, as usual.
+
+    Of several hosts, SIGTERM goes to JAX's own service, which tells all of them and names the step after which they
+    stop together: one that stopped alone would leave the others waiting.
+    """
 
     def __init__(self):
         self.made = False
+        self.alone = jax.process_count() == 1
 
     def __enter__(self) -> "StopRequest":
-        self._before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        taken = (signal.SIGINT, signal.SIGTERM) if self.alone else (signal.SIGINT,)
+        self._before = {number: signal.signal(number, self._receive) for number in taken}
         return self
 
     def __exit__(self, *_) -> None:
@@ -26,11 +29,11 @@ class StopRequest:
             signal.signal(number, handler)
 
     def agreed(self, step: int) -> bool:
-        """Whether to stop after `step`: all hosts alike, since the others would wait for one that stopped alone."""
-        if jax.process_count() == 1:
-            return self.made
-        return step % ASK_EVERY == 0 and bool(np.any(process_allgather(np.asarray(self.made))))
+        """Whether to stop after `step`, all hosts alike; to be asked after every step."""
+        return self.made if self.alone else reached_preemption_sync_point(step)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         self.made = True
         signal.signal(number, self._before[signal.Signals(number)])
+        if not self.alone:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from aef_jax.layers import Conv, Down, gelu
 from aef_jax.operators import PrecisionOperator, SpaceOperator, TimeOperator
 from aef_jax.pyramid import Analysis, Exchange, Synthesis
+from aef_jax.sharding import constrain
 from configs.model import ModelConfig
 from configs.timecode import TIMECODE_WIDTH
 
@@ -28,7 +29,7 @@ class SourceEncoder(nnx.Module):
     ) -> Float[Array, "B N H/2 W/2 CP"]:
         # an absent frame may hold anything, and NaN times a weight of zero is NaN
         pixels = jnp.where(present[:, :, None, None, None], pixels, 0)
-        return self.refine(gelu(self.project(pixels)))
+        return constrain(self.refine(gelu(self.project(pixels))), "sequence", "frame")
 
 
 class STPBlock(nnx.Module):
@@ -67,15 +68,17 @@ class STPEncoder(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> Float[Array, "B T H W CP"]:
+        precision = constrain(precision, "sequence", "frame")
         state = precision, *self.analysis(precision)
         precision, time, space = self._run_blocks(state, timecodes, present)
-        return self.synthesis(precision, None, time, space)[0]
+        return constrain(self.synthesis(precision, None, time, space)[0], "sequence", "frame")
 
     def _run_blocks(self, state, timecodes, present):
         """One body for every block, over parameters stacked on a leading axis: scanned, or unrolled."""
         graph, stacked = nnx.split(self.blocks)
 
         def body(state: tuple[Array, Array, Array], parameters: nnx.State):
+            state = jax.tree.map(lambda x: constrain(x, "sequence", "frame"), state)
             return nnx.merge(graph, parameters)(*state, timecodes, present), None
 
         body = _rematerialised(body, self.remat)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from aef_jax.attention import masked_softmax
 from aef_jax.layers import LayerNorm, Linear, Mlp, SmoothUp, unit
+from aef_jax.sharding import constrain
 from configs.model import ModelConfig
 from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 
@@ -39,7 +40,7 @@ class TemporalSummary(nnx.Module):
         present: Bool[Array, "B T"],
         periods: Float[Array, "B P 2K"],
     ) -> Float[Array, "B P 2H 2W D"]:
-        features = self.norm(features)
+        features = self.norm(constrain(features, "sequence", None, "row"))  # from here on rows are split, not frames
         start, end = jnp.split(periods, 2, axis=-1)
         query = self.time(start) + self.time(end) + self.query(periods)
         q = rearrange(query, "b p (h d) -> b p h d", h=self.heads)
@@ -50,4 +51,4 @@ class TemporalSummary(nnx.Module):
         pooled = jnp.einsum("b p h y x t, b t y x h d -> b p y x h d", weights, v)
         field = self.out(rearrange(pooled, "b p y x h d -> b p y x (h d)")) + query[:, :, None, None]
         field = field + self.mlp(self.norm_mlp(field))
-        return unit(self.upsample(field))
+        return constrain(unit(self.upsample(field)), "sequence", None, "row")

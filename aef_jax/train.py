@@ -4,12 +4,13 @@ import jax
 from jax.sharding import Mesh
 
 from aef_jax.checkpoint import Checkpointer
-from aef_jax.data.pipeline import host_examples, training_batches
+from aef_jax.data.pipeline import HostExamples, training_batches
 from aef_jax.data.training_data import TrainingData
+from aef_jax.placement import host_rows, to_devices
 from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
-from aef_jax.sharding import check_batch, make_mesh, to_devices
+from aef_jax.sharding import check_batch, make_mesh
 from aef_jax.step import TrainState, abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
@@ -30,7 +31,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
     # Data and state
     folder.check(config)
-    examples = host_examples(data.training, data.held, config)
+    examples = HostExamples(data.training, data.held, config, host_rows(config.training.batch, mesh))
     if jax.process_index() == 0:
         folder.start(config, data.held.normalisation)
     checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)

@@ -114,12 +114,16 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """Devices along each axis of the mesh: `data` splits sequences, `fsdp` splits sequences and parameters too."""
+    """Devices along each axis of the mesh."""
 
     data: int = -1
-    """-1: all devices that `fsdp` leaves."""
+    """Splits sequences. -1: all devices that the other axes leave."""
     fsdp: int = 1
+    """Splits sequences, and parameters and Adam's moments too."""
+    seq: int = 1
+    """Splits each sequence: its frames, and the rows of its pixels where there are no frames."""
 
     def __post_init__(self):
         require(self.data == -1 or self.data >= 1, f"mesh: data is {self.data}, expected -1 or at least 1")
-        require_at_least("mesh", "fsdp", self.fsdp, 1)
+        for field in ("fsdp", "seq"):
+            require_at_least("mesh", field, getattr(self, field), 1)

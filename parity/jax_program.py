@@ -11,6 +11,7 @@ from flax import nnx, traverse_util
 
 from parity.calls import Call, Seen
 from parity.jax_watch import watched
+from parity.quick_compile import QUICK
 from parity.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
 
 Results = tuple[Arrays, Mapping[Any, Any], Arrays]
@@ -85,7 +86,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
     reals = [[jnp.zeros(x.shape, x.dtype) for x in of_call if is_real(x)] for of_call in shapes]
     added = dict(zip(((label, count) for label, count, _ in names), reals, strict=True))
 
-    @partial(jax.jit, compiler_options=_OPTIONS if dtype == "float64" else None)
+    @partial(jax.jit, compiler_options=QUICK)
     def run(parameters, reals, added, cotangents):
         heads, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
         return found, seen, pull_back(_as(heads, cotangents))
@@ -126,9 +127,8 @@ def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 
-_OPTIONS = {"xla_backend_optimization_level": 0}
-"""float64 tells what is computed, not how well it is compiled, and so compiles in half the time."""
-_unoptimised = jax.jit(_run, static_argnums=0, compiler_options=_OPTIONS)
+# float64 tells what is computed, not how well it is compiled
+_unoptimised = jax.jit(_run, static_argnums=0, compiler_options=QUICK)
 _optimised = jax.jit(_run, static_argnums=0)
 
 

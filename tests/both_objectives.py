@@ -15,6 +15,7 @@ from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 from parity.aef.model import abstract_jax
 from parity.aef.random_weights import random_weights
+from parity.quick_compile import QUICK
 from parity.tensors import load_torch, to_tensor
 from parity.weights import to_jax, to_torch
 
@@ -55,8 +56,7 @@ def _jax_function(config: Config):
         return aef_jax.objective.objective(nnx.merge(graph, state), batch, noise, config)
 
     # what is tested is the program, not how well it is optimised
-    options = {"xla_backend_optimization_level": 0}
-    return structure, jax.jit(jax.grad(loss_and_terms, has_aux=True), compiler_options=options)
+    return structure, jax.jit(jax.grad(loss_and_terms, has_aux=True), compiler_options=QUICK)
 
 
 def by_jax(config: Config, batch: Batch, noise: BottleneckNoise) -> Result:

@@ -20,25 +20,26 @@ READ_AHEAD = 4
 class HostExamples:
     """All examples of a run that one host reads, in order; a random-access source for grain.
 
-    In each epoch every site comes once, in a new order. Host h of n holds the h-th n-th of every global batch, so the
-    global batch is the same for any number of hosts.
+    In each epoch every site comes once, in a new order. A host holds some rows of every global batch, so the global
+    batch is the same for any number of hosts.
     """
 
-    def __init__(self, sites: Sequence[Site], held: Holdings, config: Config, host: int = 0, hosts: int = 1):
-        self.sites, self.held, self.config, self.host = sites, held, config, host
-        self.local_batch = config.training.batch // hosts
+    def __init__(self, sites: Sequence[Site], held: Holdings, config: Config, rows: Sequence[int] | None = None):
+        """Of the global batch's rows, of which there are `training.batch`, by default all."""
+        self.sites, self.held, self.config = sites, held, config
+        self.rows = range(config.training.batch) if rows is None else rows
         self._order = grain.MapDataset.range(len(sites)).shuffle(seed=config.training.seed).repeat()
 
     def __len__(self) -> int:
-        return self.config.training.steps * self.local_batch
+        return self.config.training.steps * len(self.rows)
 
     def __getitem__(self, index: SupportsIndex) -> Batch:
         return self.with_choices(index)[0]
 
     def with_choices(self, index: SupportsIndex) -> tuple[Batch, Choices]:
         """An example, and what was drawn for it."""
-        step, within = divmod(int(index), self.local_batch)
-        drawn = step * self.config.training.batch + self.host * self.local_batch + within
+        step, within = divmod(int(index), len(self.rows))
+        drawn = step * self.config.training.batch + self.rows[within]
         rng = np.random.default_rng([self.config.training.seed, drawn])
         site = self.sites[self._record(drawn)]
         days = self.config.data.time_jitter_days * DAY_MS
@@ -60,19 +61,13 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
     and no further: memory is bounded.
     """
-    options = grain.ReadOptions(
-        num_threads=examples.config.data.threads, prefetch_buffer_size=READ_AHEAD * examples.local_batch
-    )
+    batch = len(examples.rows)
+    options = grain.ReadOptions(num_threads=examples.config.data.threads, prefetch_buffer_size=READ_AHEAD * batch)
     return iter(
-        grain.MapDataset.source(examples)[steps_done * examples.local_batch :]
+        grain.MapDataset.source(examples)[steps_done * batch :]
         .to_iter_dataset(options)
-        .batch(examples.local_batch, drop_remainder=True, batch_fn=stack)
+        .batch(batch, drop_remainder=True, batch_fn=stack)
     )
-
-
-def host_examples(sites: Sequence[Site], held: Holdings, config: Config) -> HostExamples:
-    """The part of this host."""
-    return HostExamples(sites, held, config, jax.process_index(), jax.process_count())
 
 
 def stack(examples: Sequence[Batch]) -> Batch:

@@ -16,6 +16,7 @@ from aef_torch.optimizer import make_optimizer as make_torch_optimizer
 from configs.run import Config
 from configs.training import TrainingConfig
 from parity.aef.model import abstract_jax
+from parity.quick_compile import QUICK
 from parity.tensors import load_torch, torch_arrays
 from parity.trees import Arrays, cast
 from parity.weights import to_jax, to_torch
@@ -48,7 +49,7 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
         structure = nnx.merge(graph, shapes)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(COURSE)
         moments = optimizer.init(params)
-        update = jax.jit(optimizer.update, compiler_options={"xla_backend_optimization_level": 0})
+        update = jax.jit(optimizer.update, compiler_options=QUICK)
         for gradients in _gradients(weights, dtype):
             updates, moments = update(to_jax(structure, gradients), moments, params)
             params = cast_type(nnx.State, optax.apply_updates(params, updates))

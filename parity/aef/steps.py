@@ -16,13 +16,15 @@ import torch
 from jax.sharding import Mesh
 
 import aef_jax.step
-from aef_jax.sharding import DATA, FSDP, replicated, to_devices
+from aef_jax.placement import put, to_devices
+from aef_jax.sharding import one_device, replicated, sharding
 from aef_torch.snapshot import Snapshot, restored, snapshot
 from aef_torch.step import TrainState, train_step
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 from parity.aef.jax_state import from_jax, to_jax
 from parity.aef.trajectory import Trajectory
+from parity.quick_compile import QUICK
 from parity.tensors import to_tensor
 
 
@@ -33,7 +35,9 @@ def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: M
         step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
         terms, snapshots = [], []
         for batch in batches:
-            state, found = step(state, *to_devices((batch, draw(batch, int(state.step))), mesh))
+            noise = draw(batch, int(state.step))
+            on = jax.tree.map(lambda _: sharding(mesh, "sequence", None, "row"), noise)
+            state, found = step(state, to_devices(batch, mesh), put(noise, on))
             terms.append({name: float(term) for name, term in found.items()})
             snapshots = [*snapshots[:1], from_jax(state, config)]
     return Trajectory(terms, snapshots[0], snapshots[-1])
@@ -90,14 +94,15 @@ def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
 @cache
 def _jax_step(config: Config, mesh: Mesh):
     """The step that trains, but that its noise is given beside the batch; compiled once for all that call it."""
-    advance, number = aef_jax.step.make_advance(config), config.training.accumulate
+    advance, number = aef_jax.step.make_advance(config, mesh), config.training.accumulate
 
     def step(state: aef_jax.step.TrainState, batch: Batch, noise: BottleneckNoise):
         parts = aef_jax.step.split(noise, number)
         return advance(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, aef_jax.step.abstract_state(config, mesh))
-    return jax.jit(step, out_shardings=(shardings, replicated(mesh)), donate_argnums=0)
+    options = QUICK if config.model.compute_dtype == "float64" else None
+    return jax.jit(step, out_shardings=(shardings, replicated(mesh)), donate_argnums=0, compiler_options=options)
 
 
 def precision(config: Config) -> AbstractContextManager:
@@ -106,7 +111,3 @@ def precision(config: Config) -> AbstractContextManager:
     stack.enter_context(jax.enable_x64(config.model.compute_dtype == "float64"))
     stack.enter_context(jax.default_matmul_precision("highest"))
     return stack
-
-
-def one_device() -> Mesh:
-    return Mesh(np.asarray(jax.devices()[:1]).reshape(1, 1), (DATA, FSDP))

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from aef_jax.atomic import replacing
-from aef_jax.data.pipeline import host_examples, training_batches
+from aef_jax.data.pipeline import HostExamples, training_batches
 from aef_jax.data.scaling import Normalisation
 from aef_jax.data.training_data import open_data
 from aef_torch.snapshot import Snapshot, Tensors, snapshot
@@ -97,4 +97,4 @@ def _batches(config: Config, saved: Saved, source: Path) -> Iterator[Batch]:
     data = open_data(config, normalisation)
     if data.about != _training(saved).data:
         raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.about}")
-    return training_batches(host_examples(data.training, data.held, config), saved.step)
+    return training_batches(HostExamples(data.training, data.held, config), saved.step)

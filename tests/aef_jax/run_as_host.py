@@ -1,4 +1,7 @@
-"""A program: one of two hosts that train a run together. Arguments: coordinator, which host, config file, folder."""
+"""A program: one of the processes of a run, each with some of its devices.
+
+Arguments: coordinator, processes, which of them, devices of each, config file, folder; then what `train` takes.
+"""
 
 import sys
 from pathlib import Path
@@ -6,12 +9,15 @@ from pathlib import Path
 import jax
 
 from aef_jax.data.training_data import open_data
+from aef_jax.distributed import join
 from aef_jax.run_folder import RunFolder
 from aef_jax.train import train
 from configs.io import from_json
 
-coordinator, host, config_file, folder = sys.argv[1:]
-jax.distributed.initialize(coordinator, num_processes=2, process_id=int(host))
-
+coordinator, processes, process, devices, config_file, folder = sys.argv[1:]
+jax.config.update("jax_num_cpu_devices", int(devices))
+if int(processes) > 1:
+    join(coordinator, int(processes), int(process))
 config = from_json(Path(config_file).read_text())
-train(config, RunFolder(Path(folder)), open_data(config))
+done = train(config, RunFolder(Path(folder)), open_data(config))
+print(f"done {done}", flush=True)

@@ -5,10 +5,10 @@ from functools import partial
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from aef_jax import losses
-from aef_jax.sharding import DATA, FSDP, batch_sharding, replicated
+from aef_jax.sharding import make_mesh, replicated, sharding
+from configs.training import MeshConfig
 
 PAIRS, WIDTH = 6, 8
 
@@ -16,8 +16,8 @@ directions = np.random.default_rng(0).standard_normal((2, PAIRS, WIDTH)).astype(
 mu, text = directions / np.linalg.norm(directions, axis=-1, keepdims=True)
 present = np.arange(PAIRS) != 1
 for devices in (1, 2):
-    mesh = Mesh(np.asarray(jax.devices()[:devices]).reshape(devices, 1), (DATA, FSDP))
+    mesh = make_mesh(MeshConfig(), jax.devices()[:devices])
     clip = jax.value_and_grad(partial(losses.clip, temperature=0.07), argnums=(0, 1))
-    on_mesh = jax.jit(clip, in_shardings=batch_sharding(mesh), out_shardings=replicated(mesh))
+    on_mesh = jax.jit(clip, in_shardings=sharding(mesh, "sequence"), out_shardings=replicated(mesh))
     value, gradients = on_mesh(mu, text, present)
     print(json.dumps({"value": value.tolist(), "gradients": np.asarray(gradients).tolist()}), flush=True)

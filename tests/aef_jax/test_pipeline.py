@@ -15,6 +15,11 @@ HELD = held_by()
 SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=6, warmup_steps=1, batch=4))
 
 
+def rows_of(host: int, hosts: int, config) -> range:
+    share = config.training.batch // hosts
+    return range(host * share, (host + 1) * share)
+
+
 def _same(one, other) -> bool:
     return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
 
@@ -57,7 +62,7 @@ def test_the_same_seed_gives_the_same_batches_whatever_the_threads_and_another_s
 
 @pytest.mark.parametrize("hosts", [1, 2, 4])
 def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
-    readers = [HostExamples([SITE], HELD, SMALL, host, hosts) for host in range(hosts)]
+    readers = [HostExamples([SITE], HELD, SMALL, rows_of(host, hosts, SMALL)) for host in range(hosts)]
     share = 4 // hosts
     assert {len(reader) for reader in readers} == {6 * share}
     for step, batch in enumerate(batches):
@@ -69,7 +74,8 @@ def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
 def test_a_stream_goes_on_after_any_step_with_other_hosts_and_threads(batches, done, hosts):
     config = replace(SMALL, data=replace(SMALL.data, threads=3))
     streams = [
-        training_batches(HostExamples([SITE], HELD, config, host, hosts), steps_done=done) for host in range(hosts)
+        training_batches(HostExamples([SITE], HELD, config, rows_of(host, hosts, config)), steps_done=done)
+        for host in range(hosts)
     ]
     resumed = [jax.tree.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*streams, strict=True)]
     assert _same(resumed, batches[done:])

@@ -1,10 +1,6 @@
-"""The same numbers on any mesh, and on any number of hosts."""
+"""What lies where on a mesh, and that nothing moves but what must."""
 
-import json
-import os
-import socket
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,18 +9,17 @@ import pytest
 from jax.sharding import PartitionSpec
 from refusals import told
 
-from aef_jax.checkpoint import restore_params
-from aef_jax.sharding import FSDP, check_batch, make_mesh, state_shardings, use_all_cores
+from aef_jax import cli
+from aef_jax.sharding import AXES, FSDP, check_batch, make_mesh, mesh_shape, state_shardings, use_all_cores
+from aef_jax.shardings import parse_mesh, shardings_table
+from configs.presets import PAPER
 from configs.training import MeshConfig
 
-from .conftest import BRIEF, STEPS
-
-MESHES = Path(__file__).with_name("run_on_meshes.py")
-HOST = Path(__file__).with_name("run_as_host.py")
+GOLDEN = Path(__file__).with_name("golden")
 
 
-def _mesh(data: int, fsdp: int) -> jax.sharding.AbstractMesh:
-    return jax.sharding.AbstractMesh((data, fsdp), ("data", FSDP))
+def _mesh(data: int, fsdp: int, seq: int = 1) -> jax.sharding.AbstractMesh:
+    return jax.sharding.AbstractMesh((data, fsdp, seq), AXES)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +47,14 @@ def test_without_fsdp_nothing_is_split():
 
 def test_a_mesh_that_does_not_fill_the_devices_and_a_batch_that_does_not_split_are_told():
     many = jax.device_count() + 1
-    assert f"data={many} times fsdp=1 does not make" in told(make_mesh, MeshConfig(data=many))
-    assert "batch is 6, expected a multiple of the 8 devices" in told(check_batch, 6, _mesh(4, 2))
-    check_batch(16, _mesh(4, 2), 2)
-    assert "batch is 8, expected a multiple of the 8 devices times accumulate (2)" in told(
+    assert f"data={many} times fsdp=1 times seq=1 does not make" in told(make_mesh, MeshConfig(data=many))
+    assert "data=the rest times fsdp=3 times seq=1 does not make the 8 devices" in told(
+        mesh_shape, MeshConfig(fsdp=3), 8
+    )
+    assert mesh_shape(MeshConfig(fsdp=2, seq=2), 8) == (2, 2, 2)
+    assert "batch is 6, expected a multiple of data times fsdp (8)" in told(check_batch, 6, _mesh(4, 2))
+    check_batch(16, _mesh(4, 2, 2), 2)
+    assert "batch is 8, expected a multiple of data times fsdp (8) times accumulate (2)" in told(
         check_batch, 8, _mesh(4, 2), 2
     )
 
@@ -66,41 +65,29 @@ def test_cores_that_a_person_chose_are_left(monkeypatch):
     assert jax.config.values["jax_num_cpu_devices"] != 4
 
 
-def test_the_first_steps_are_the_same_on_any_mesh(training):
-    path = os.pathsep.join(filter(None, (str(MESHES.parents[1]), os.environ.get("PYTHONPATH"))))
-    environment = {**training.environment, "JAX_NUM_CPU_DEVICES": "8", "PYTHONPATH": path}
-    done = subprocess.run([sys.executable, MESHES], env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    alone, *meshes = (json.loads(line) for line in done.stdout.splitlines())
-    assert [mesh["split"] for mesh in meshes] == [True, True]
-    for mesh in meshes:
-        np.testing.assert_allclose(mesh["history"], alone["history"], rtol=1e-5)
+@pytest.mark.parametrize("mesh", ["data=256,seq=2", "data=4,fsdp=2,seq=2", "data=16,fsdp=16"])
+def test_the_shardings_of_the_paper_are_those_of_the_golden_file(mesh):
+    """To write it anew: aef shardings paper --mesh MESH > tests/aef_jax/golden/MESH.txt"""
+    found = shardings_table(replace(PAPER, mesh=parse_mesh(mesh)))
+    assert found + "\n" == (GOLDEN / f"{mesh}.txt").read_text()
 
 
-def test_two_hosts_train_the_run_that_one_host_trains(training, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    hosts = [
-        subprocess.Popen(
-            [sys.executable, HOST, address, str(host), str(training.config_file), str(tmp_path / "run")],
-            env=training.environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for host in range(2)
-    ]
-    try:
-        for host in hosts:
-            _, complained = host.communicate(timeout=600)
-            assert host.returncode == 0, complained
-    finally:
-        for host in hosts:
-            host.kill()  # one that lost the other would wait for it
-    params = restore_params(tmp_path / "run" / "checkpoints", BRIEF)
-    expected = restore_params(training.run.checkpoints, BRIEF)
-    moved = jax.tree.map(lambda x, y: float(np.abs(x - y).max()), params, expected)
-    assert max(jax.tree.leaves(moved)) < 1e-3
-    records = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    steps = [record["step"] for record in map(json.loads, records) if record["kind"] == "train"]
-    assert steps == list(range(1, STEPS + 1)), "the first host alone writes"
+def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
+    assert cli.main(["shardings", "tiny", "--mesh", "data=2,fsdp=4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "mesh: data=2 fsdp=4 seq=1: 8 devices"
+    row = next(line for line in lines if line.startswith("decoders.cdl.hidden.kernel"))
+    assert row.split()[1:] == ["128", "x", "128", "float32", "fsdp,", "-", f"{128 * 128 * 4 // 4:,}"]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "sentence"),
+    [
+        ("pipe=2", "'pipe=2' is no axis and its size"),
+        ("data=two", "'data=two' is no axis and its size"),
+        ("fsdp=2", "data is open"),
+        ("data=0", "data is 0"),
+    ],
+)
+def test_a_mesh_that_is_none_is_told(mistake, mesh, sentence):
+    assert sentence in mistake("shardings", "tiny", "--mesh", mesh)

@@ -9,7 +9,8 @@ import pytest
 from small_site import CONFIG, small_stream
 
 from aef_jax.optimizer import learning_rate
-from aef_jax.sharding import batch_sharding, make_mesh, to_devices
+from aef_jax.placement import to_devices
+from aef_jax.sharding import batch_shardings, make_mesh
 from aef_jax.step import init_state, make_train_step
 from configs.training import ObjectiveConfig, TrainingConfig
 
@@ -52,7 +53,7 @@ def test_several_sources_are_learned_together_by_a_step_that_compiles_once(sever
     """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
     config, mesh, (first, second) = several
     assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
-    assert {leaf.sharding for leaf in jax.tree.leaves(first)} == {batch_sharding(mesh)}
+    assert jax.tree.map(lambda leaf: leaf.sharding, first) == batch_shardings(first, mesh)
 
     step, state = make_train_step(config, mesh), init_state(config, mesh)
     state, terms = step(state, second)

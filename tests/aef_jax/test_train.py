@@ -178,7 +178,7 @@ def test_data_without_any_input_source_are_refused():
 def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
     mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
     run = RunFolder(tmp_path / "run")
-    assert "mesh: data=3 times fsdp=1 does not make the 1 devices" in told(train, mesh, run, open_data(BRIEF))
+    assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in told(train, mesh, run, open_data(BRIEF))
 
 
 def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):

@@ -24,6 +24,7 @@ from configs.batch import BottleneckNoise, Frames
 from configs.presets import TINY
 from configs.sources import GLO30, LANDSAT, NLCD, PALSAR2, SENTINEL1, SENTINEL2, TEXT
 from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
+from parity.quick_compile import QUICK
 from parity.tensors import load_torch, to_tensor, torch_arrays
 from parity.weights import to_jax, to_torch
 
@@ -240,7 +241,7 @@ def _jax_function(name: str, dtype: str):
     structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), state))
 
     # float64 tests what is computed, not how well it is compiled, and compiles in half the time
-    options = {"xla_backend_optimization_level": 0} if dtype == "float64" else None
+    options = QUICK if dtype == "float64" else None
 
     @partial(jax.jit, compiler_options=options)
     def outputs_and_gradients(state, inputs):

@@ -19,7 +19,7 @@ from parity.tolerances import SHARDED_RATIO
 
 from .test_training import quick_compiles  # noqa: F401
 
-ON_EIGHT = Path(__file__).with_name("run_sharded.py")
+ON_MESHES = Path(__file__).with_name("run_on_meshes.py")
 TINY = doubled(replace(ALONE, model=replace(ALONE.model, blocks=2)))
 
 pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
@@ -45,13 +45,23 @@ def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_
     assert max(apart(found, _by_torch()).last.values()) < 1e-13
 
 
-def test_eight_devices_compute_what_one_does():
-    path = os.pathsep.join(filter(None, (str(ON_EIGHT.parents[1]), os.environ.get("PYTHONPATH"))))
+@pytest.fixture(scope="module")
+def on_meshes() -> list[dict]:
+    path = os.pathsep.join(filter(None, (str(ON_MESHES.parents[1]), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
-    done = subprocess.run([sys.executable, ON_EIGHT], env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([sys.executable, ON_MESHES], env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["devices"] == 8
-    assert found["split"]
-    assert max(found["double"].values()) < 1e-12
-    assert found["ratio"] <= SHARDED_RATIO
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_every_mesh_of_eight_devices_computes_what_one_device_does(on_meshes):
+    assert [found["mesh"] for found in on_meshes] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
+    for found in on_meshes:
+        assert found["loss"] < 1e-12, found
+        assert found["gradient"] < 1e-12, found
+        assert max(found["double"].values()) < 1e-12, found
+        assert found["ratio"] <= SHARDED_RATIO, found
+
+
+def test_fsdp_splits_parameters(on_meshes):
+    assert [found["split"] > 0 for found in on_meshes] == [False, False, True, True]

@@ -1,0 +1,99 @@
+"""`aef shardings`: what of a training step lies where on a mesh, and what it takes of each device's memory."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+from flax import nnx
+from jax.sharding import AbstractMesh, AxisType
+
+from aef_jax.sharding import AXES, mesh_shape, state_shardings
+from aef_jax.step import abstract_model
+from configs.run import Config
+from configs.training import MeshConfig
+
+MOMENTS = 2
+"""Of each parameter, as large as it is and lying as it does: Adam's."""
+
+
+class Row(NamedTuple):
+    """One tensor."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    split: tuple[str | None, ...]
+    """The mesh's axis that each of its own is split over."""
+    bytes_per_device: int
+
+
+def parse_mesh(text: str) -> MeshConfig:
+    """`data=4,fsdp=2,seq=2`; what is not named is as by default. Raises ValueError where it is something else."""
+    sizes = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        if name not in AXES or not number.removeprefix("-").isdigit():
+            raise ValueError(f"--mesh: {part!r} is no axis and its size, expected some of data=4,fsdp=2,seq=2")
+        sizes[name] = int(number)
+    return MeshConfig(**sizes)
+
+
+def shardings_table(config: Config) -> str:
+    """Every parameter, as lines; and what parameters and Adam's moments take of each device, in all.
+
+    Raises ValueError where `config.mesh` leaves the number of devices open.
+    """
+    rows = list(parameter_rows(config))
+    mesh = config.mesh
+    params, whole = sum(row.bytes_per_device for row in rows), sum(_bytes(row.shape, row.dtype) for row in rows)
+    lines = [f"mesh: data={mesh.data} fsdp={mesh.fsdp} seq={mesh.seq}: {math.prod(_shape(mesh))} devices", ""]
+    lines += _aligned([("parameter", "shape", "dtype", "split over", "bytes per device"), *map(_words, rows)])
+    lines += [
+        "",
+        f"parameters: {_size(params)} per device of {_size(whole)};"
+        f" with Adam's moments {_size((1 + MOMENTS) * params)} of {_size((1 + MOMENTS) * whole)}",
+        f"a batch of {config.training.batch} sequences: {config.training.batch // (mesh.data * mesh.fsdp)} per device"
+        + (f", each split over {mesh.seq} (frames; rows of pixels after the summary)" if mesh.seq > 1 else ""),
+    ]
+    return "\n".join(lines)
+
+
+def parameter_rows(config: Config) -> Iterator[Row]:
+    """In the order of the model's tree."""
+    mesh = AbstractMesh(_shape(config.mesh), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    _, shapes = abstract_model(config)
+    flat = nnx.to_flat_state(shapes)
+    for path, leaf in flat:
+        on: Any = state_shardings(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), mesh)
+        local = math.prod(on.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+        split = (*on.spec, *(None,) * (len(leaf.shape) - len(on.spec)))
+        yield Row(".".join(map(str, path)), leaf.shape, str(leaf.dtype), split, local)
+
+
+def _shape(mesh: MeshConfig) -> tuple[int, int, int]:
+    if mesh.data == -1:
+        raise ValueError("--mesh: data is open, expected the number of devices along each axis, as data=4,fsdp=2")
+    return mesh_shape(mesh, mesh.data * mesh.fsdp * mesh.seq)
+
+
+def _words(row: Row) -> tuple[str, ...]:
+    split = ", ".join("-" if axis is None else axis for axis in row.split) if any(row.split) else "whole"
+    return row.name, " x ".join(map(str, row.shape)), row.dtype, split, f"{row.bytes_per_device:,}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    *left, last = widths
+    return [
+        "  ".join([*(word.ljust(width) for word, width in zip(row, left, strict=False)), row[-1].rjust(last)])
+        for row in rows
+    ]
+
+
+def _bytes(shape: tuple[int, ...], dtype: str) -> int:
+    return math.prod(shape) * jax.numpy.dtype(dtype).itemsize
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**30:.2f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"
