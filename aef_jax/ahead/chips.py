@@ -97,6 +97,7 @@ def machine(topology: str) -> tuple[Chip, list[Any]]:
     # XLA would ask the metadata server of a cloud machine otherwise, and wait for it
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v4-8")  # any: it only warns where none is named
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is opened that another process could want
     try:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]

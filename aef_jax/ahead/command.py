@@ -5,6 +5,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import jax
+
 from aef_jax.ahead.compile import compile_step
 from aef_jax.ahead.report import as_text, as_tree
 from aef_jax.atomic import replacing
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compile_command(options: argparse.Namespace, config: Config) -> int:
     """Compiles, prints the report and writes it; the config has its settings applied."""
+    jax.config.update("jax_platforms", "cpu")  # chips that are there have other things to do
     if options.mesh:
         config = replace(config, mesh=parse_mesh(options.mesh))
     compiled = compile_step(config, options.topology, options.save)
