@@ -5,6 +5,7 @@ Mirror: aef_torch/model.py. The letters of the shapes are those of configs/batch
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
@@ -51,7 +52,8 @@ class AlphaEarth(nnx.Module):
         """
         sources = [name for name in self.inputs if name in frames]
         check_frames(frames, self.inputs)
-        features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
+        with jax.named_scope("source encoders"):
+            features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
         # what says which frames there are, and when, is small: whole on each device
         present = constrain(join_frames([frames[name].present for name in sources]), "sequence")
         timecodes = constrain(join_frames([frames[name].timecodes for name in sources]), "sequence")
@@ -61,7 +63,8 @@ class AlphaEarth(nnx.Module):
 
     def summarise(self, encoded: Encoded, periods: Float[Array, "B P 2K"]) -> Float[Array, "B P H W D"]:
         """The mean directions mu of P valid periods at once."""
-        return self.summary(*encoded, periods.astype(self.dtype))
+        with jax.named_scope("summary"):
+            return self.summary(*encoded, periods.astype(self.dtype))
 
     def decode(
         self,
@@ -71,7 +74,8 @@ class AlphaEarth(nnx.Module):
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
         """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
-        return at_least_float32(self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata))))
+        with jax.named_scope("decoders"):
+            return at_least_float32(self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata))))
 
     def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
         """The direction of a text that describes a place over a period.

@@ -2,9 +2,11 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 EXAMPLES = """examples:
   aef shardings paper --mesh data=4,fsdp=2,seq=2      what lies where, and bytes per device
+  aef compile paper --topology v4:8x8x8 --mesh data=256,seq=2 --model.compute_dtype bfloat16
 """
 
 
@@ -15,6 +17,14 @@ def add_pod_commands(commands, documented) -> None:
     shardings.add_argument("--mesh", required=True, metavar="data=4,fsdp=2,seq=2", help="devices along each axis")
     shardings.set_defaults(function=_shardings, takes_settings=True)
 
+    ahead = documented(commands.add_parser, EXAMPLES, name="compile", help="compile the step for absent TPUs")
+    ahead.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
+    ahead.add_argument("--topology", required=True, metavar="CHIP:AxBxC", help="v4:8x8x8, v5e:16x16, v5p or v6e")
+    ahead.add_argument("--mesh", metavar="data=256,seq=2", help="devices along each axis (default: the config's)")
+    ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable")
+    ahead.add_argument("-o", "--output", type=Path, default=Path("compiled.json"), help="(default: compiled.json)")
+    ahead.set_defaults(function=_compile, takes_settings=True)
+
 
 def _shardings(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.cli import resolve
@@ -23,3 +33,15 @@ def _shardings(options: argparse.Namespace, settings: list[str]) -> int:
     config = replace(resolve(options.what, settings)[0], mesh=parse_mesh(options.mesh))
     print(shardings_table(config))
     return 0
+
+
+def _compile(options: argparse.Namespace, settings: list[str]) -> int:
+    from aef_jax.ahead.command import compile_command
+    from aef_jax.cli import resolve
+
+    config = resolve(options.what, settings)[0]
+    if options.mesh:
+        from aef_jax.shardings import parse_mesh
+
+        config = replace(config, mesh=parse_mesh(options.mesh))
+    return compile_command(config, options.topology, options.output, options.save)

@@ -51,8 +51,8 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
     return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
 
 
-def make_train_step(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch], tuple[TrainState, Terms]]:
-    """The step, compiled once; it consumes the state it is given (donated buffers)."""
+def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
+    """The step, (state, batch) -> (state, terms), compiled once; it consumes the state that it is given (donated)."""
     advance = make_advance(config, mesh)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
@@ -81,8 +81,9 @@ def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Dra
         before = cast(optax.ApplyIfFiniteState, state.optimizer)
         terms["gradient_norm"] = norm
         terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
-        updates, after = optimizer.update(gradients, state.optimizer, state.params)
-        params = cast(nnx.State, optax.apply_updates(state.params, updates))
+        with jax.named_scope("optimizer"):
+            updates, after = optimizer.update(gradients, state.optimizer, state.params)
+            params = cast(nnx.State, optax.apply_updates(state.params, updates))
         skipped = cast(optax.ApplyIfFiniteState, after)
         terms["skipped"] = jnp.asarray(skipped.total_notfinite)
         terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)

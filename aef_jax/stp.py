@@ -49,7 +49,15 @@ class STPBlock(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> tuple[Float[Array, "B T H W CP"], Float[Array, "B T H/4 W/4 CT"], Float[Array, "B T H/8 W/8 CS"]]:
-        return self.exchange(self.precision(precision), self.time(time, timecodes, present), self.space(space))
+        # the names of configs/cost.py, by which a profile and `aef compile` tell what each costs
+        with jax.named_scope("precision"):
+            precision = self.precision(precision)
+        with jax.named_scope("time"):
+            time = self.time(time, timecodes, present)
+        with jax.named_scope("space"):
+            space = self.space(space)
+        with jax.named_scope("exchange"):
+            return self.exchange(precision, time, space)
 
 
 class STPEncoder(nnx.Module):
@@ -69,9 +77,11 @@ class STPEncoder(nnx.Module):
         present: Bool[Array, "B T"],
     ) -> Float[Array, "B T H W CP"]:
         precision = constrain(precision, "sequence", "frame")
-        state = precision, *self.analysis(precision)
+        with jax.named_scope("pyramid"):
+            state = precision, *self.analysis(precision)
         precision, time, space = self._run_blocks(state, timecodes, present)
-        return constrain(self.synthesis(precision, None, time, space)[0], "sequence", "frame")
+        with jax.named_scope("pyramid"):
+            return constrain(self.synthesis(precision, None, time, space)[0], "sequence", "frame")
 
     def _run_blocks(self, state, timecodes, present):
         """One body for every block, over parameters stacked on a leading axis: scanned, or unrolled."""

@@ -1,5 +1,6 @@
 """The training step: batch and noise in, parameters and moments changed (paper, S4; mirror: aef_jax/step.py)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 
 Terms = dict[str, Shaped[Tensor, ""]]
+Objective = Callable[[AlphaEarth, Batch, BottleneckNoise, Config], tuple[Shaped[Tensor, ""], Terms]]
 
 
 @dataclass
@@ -33,13 +35,17 @@ def init_state(model: AlphaEarth, config: Config) -> TrainState:
     return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, skipped_in_a_row=0)
 
 
-def train_step(state: TrainState, batch: Batch, noise: BottleneckNoise, config: Config) -> Terms:
+def train_step(
+    state: TrainState, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective = objective
+) -> Terms:
     """One step of training, whose randomness all lies in `batch` and `noise` of shape (B, P, H, W).
+
+    `objective` is the objective, or that under `torch.compile`.
 
     A step whose loss or gradient is not finite changes nothing, and is counted. Returns the objective's terms, and
     `gradient_norm` (before clipping), `learning_rate`, `skipped` and `skipped_in_a_row` (with this step).
     """
-    gradients, terms = _gradients(state.model, batch, noise, config)
+    gradients, terms = _gradients(state.model, batch, noise, config, objective)
     norm = torch.nn.utils.get_total_norm(gradients)
     rate = learning_rate(config.training)(state.step - state.skipped)
     if torch.isfinite(terms["loss"]) and torch.isfinite(norm):
@@ -64,7 +70,7 @@ def _apply(state: TrainState, gradients: list[Tensor], rate: float) -> None:
 
 
 def _gradients(
-    model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config
+    model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective
 ) -> tuple[list[Float[Tensor, "..."]], Terms]:
     """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
     number, parameters = config.training.accumulate, list(model.parameters())

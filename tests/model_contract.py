@@ -8,9 +8,9 @@ import pytest
 from sample_batch import BATCH, SHRUNK, random_frames
 
 from configs.batch import Frames
+from configs.random_batch import random_periods
 from configs.run import Config
 from configs.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH
-from parity.aef.random_batch import random_periods
 
 ONE_BLOCK = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1))
 BFLOAT16 = replace(ONE_BLOCK, model=replace(ONE_BLOCK.model, compute_dtype="bfloat16"))

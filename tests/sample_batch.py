@@ -3,11 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-import parity.aef.random_batch
+import configs.random_batch
 from configs.model import ModelConfig
 from configs.presets import TINY
+from configs.random_batch import SEQUENCES
 from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2, TEXT
-from parity.aef.random_batch import SEQUENCES
 
 SHRUNK = replace(
     TINY,
@@ -30,4 +30,4 @@ SHRUNK = replace(
     sources=(SENTINEL2, LANDSAT, SENTINEL1, GLO30, NLCD, TEXT),
 )
 BATCH = SEQUENCES
-random_frames = partial(parity.aef.random_batch.random_frames, SHRUNK)
+random_frames = partial(configs.random_batch.random_frames, SHRUNK)

@@ -7,10 +7,10 @@ from sample_batch import SHRUNK
 
 from aef_torch.snapshot import Snapshot
 from configs.batch import Batch
+from configs.random_batch import random_batch
 from configs.run import Config
 from configs.sources import NLCD, SENTINEL1, SENTINEL2, TEXT
 from parity.aef.check.course import COURSE, SIDE
-from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 SMALL = replace(

@@ -1,10 +1,8 @@
 """Compiles the training step for a machine that is not there, and asks of the program what it takes."""
 
-import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import jax
 from jax.experimental import serialize_executable
@@ -49,7 +47,8 @@ def compile_step(config: Config, topology: str, save: Path | None = None) -> Com
 
     Args:
         topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
-        save: where the executable is kept, pickled: the arguments of `serialize_executable.deserialize_and_load`.
+        save: where the executable is kept, for `serialize_executable.deserialize_and_load`; the trees that this asks
+            for too are those of the step's arguments and results.
 
     Raises ValueError, with one sentence, where the step does not fit into the chips' memory, the mesh not the machine
     or the batch not the mesh.
@@ -60,7 +59,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None) -> Com
     sides = {str(name): size for name, size in mesh.shape.items()}
     state, batch = abstract_state(config, mesh), abstract_batch(config, mesh)
     begun = time.perf_counter()
-    lowered = cast(jax.stages.Wrapped, make_train_step(config, mesh)).lower(state, batch)
+    lowered = make_train_step(config, mesh).lower(state, batch)
     lowered_at = time.perf_counter()
     try:
         compiled = lowered.compile()
@@ -92,6 +91,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None) -> Com
 
 
 def keep(compiled: jax.stages.Compiled, path: Path) -> None:
-    """Writes the executable and the trees of what it takes and gives."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        pickle.dump(serialize_executable.serialize(compiled), file)
+    """Writes the executable, as JAX serialises it."""
+    payload, _, _ = serialize_executable.serialize(compiled)
+    with replacing(path) as temporary:
+        temporary.write_bytes(payload)

@@ -9,11 +9,11 @@ import numpy as np
 from configs.batch import Batch, BottleneckNoise, Frames
 from configs.model import ModelConfig
 from configs.presets import TINY
+from configs.random_batch import random_batch
 from configs.run import Config
 from configs.sources import LANDSAT, NLCD, SENTINEL1, TEXT
 from parity.aef.optimizer_parity import optimizer_distance
 from parity.aef.pair import aef_pair
-from parity.aef.random_batch import random_batch
 from parity.aef.random_weights import random_weights
 from parity.bisection import Culprit, bisect
 from parity.calls import WHOLE, Call

@@ -33,23 +33,25 @@ def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: M
     draw, mesh = noise_of(config), mesh or one_device()
     with precision(config):
         step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
-        terms, snapshots = [], []
+        terms, first = [], None
         for batch in batches:
             noise = draw(batch, int(state.step))
             on = jax.tree.map(lambda _: sharding(mesh, "sequence", None, "row"), noise)
             state, found = step(state, to_devices(batch, mesh), put(noise, on))
             terms.append({name: float(term) for name, term in found.items()})
-            snapshots = [*snapshots[:1], from_jax(state, config)]
-    return Trajectory(terms, snapshots[0], snapshots[-1])
+            first = first or from_jax(state, config)
+        assert first, "there is a batch"
+        return Trajectory(terms, first, from_jax(state, config))
 
 
 def torch_steps(config: Config, start: Snapshot, batches: Iterable[Batch]) -> Trajectory:
     """By `aef_torch`, on the CPU. `batches` are at least one, of NumPy arrays."""
-    terms, snapshots = [], []
+    terms, first, state = [], None, None
     for state, found in in_torch(config, start, batches):
         terms.append(found)
-        snapshots = [*snapshots[:1], snapshot(state)]
-    return Trajectory(terms, snapshots[0], snapshots[-1])
+        first = first or snapshot(state)
+    assert state, "there is a batch"
+    return Trajectory(terms, first or snapshot(state), snapshot(state))
 
 
 def continue_in_torch(

@@ -1,9 +1,7 @@
 """`aef compile`: what it refuses, in one sentence; and a small step that it compiles for a machine of TPUs."""
 
-import argparse
 import importlib.util
 import json
-import pickle
 import sys
 from dataclasses import replace
 
@@ -12,7 +10,7 @@ import pytest
 from sample_batch import SHRUNK
 
 from aef_jax.ahead.chips import machine
-from aef_jax.ahead.command import add_arguments, compile_command
+from aef_jax.ahead.command import compile_command
 from aef_jax.ahead.memory import bytes_per_device, too_big
 from aef_jax.ahead.units import readable
 from aef_jax.sharding import make_mesh
@@ -46,12 +44,6 @@ SCANNED: Config = replace(
     objective=replace(SHRUNK.objective, consistency=0.0, uniformity=0.0, noise=False),
     sources=(replace(SENTINEL2, frame_budget=4, shift_invariant_m=0),),
 )
-
-
-def run(config: Config, *arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return compile_command(parser.parse_args(["tiny", *arguments]), config)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +128,8 @@ def test_a_machine_that_xla_refuses_is_told():
 @needs_libtpu
 def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
     report, executable = tmp_path / "report.json", tmp_path / "step.bin"
-    options = ("--topology", "v4:2x2x1", "--mesh", "data=2,seq=2", "--save", str(executable), "-o", str(report))
-    assert run(SCANNED, *options) == 0
+    config = replace(SCANNED, mesh=MeshConfig(data=2, seq=2))
+    assert compile_command(config, "v4:2x2x1", report, executable) == 0
     printed = capsys.readouterr().out
     found = json.loads(report.read_text())
     assert found["mesh"] == {"data": 2, "fsdp": 1, "seq": 2}
@@ -150,5 +142,4 @@ def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
     assert found["xla_estimates"]["seconds"] > 0
     assert "all-to-all" in printed
     assert "100,000 steps" in printed
-    payload, _, _ = pickle.loads(executable.read_bytes())
-    assert len(payload) > 1e5
+    assert executable.stat().st_size > 1e5

@@ -15,8 +15,8 @@ from aef_jax.model import AlphaEarth
 from aef_jax.stp import STPEncoder
 from configs.batch import Frames
 from configs.presets import PAPER
+from configs.random_batch import random_periods
 from configs.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
-from parity.aef.random_batch import random_periods
 
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
 """For what tests a program and not how well it is compiled; it compiles in half the time."""

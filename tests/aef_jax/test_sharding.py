@@ -1,5 +1,9 @@
 """What lies where on a mesh, and that nothing moves but what must."""
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from aef_jax.shardings import parse_mesh, shardings_table
 from configs.presets import PAPER
 from configs.training import MeshConfig
 
+ON_EIGHT = Path(__file__).with_name("run_block_collectives.py")
 GOLDEN = Path(__file__).with_name("golden")
 
 
@@ -91,3 +96,14 @@ def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
 )
 def test_a_mesh_that_is_none_is_told(mistake, mesh, sentence):
     assert sentence in mistake("shardings", "tiny", "--mesh", mesh)
+
+
+def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing_else_but_gradients():
+    path = os.pathsep.join(filter(None, (str(ON_EIGHT.parents[1]), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, ON_EIGHT], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    # there and back, forward, recomputed and backward, for teacher and student, in each of three blocks
+    assert counts.pop("all-to-all") == 2 * 3 * 2 * 3
+    assert set(counts) == {"all-reduce"}

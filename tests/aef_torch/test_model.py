@@ -12,7 +12,7 @@ from sample_batch import SHRUNK, random_frames
 from aef_torch.model import AlphaEarth
 from configs.batch import Frames
 from configs.presets import PAPER
-from parity.aef.random_batch import random_periods
+from configs.random_batch import random_periods
 
 
 @cache

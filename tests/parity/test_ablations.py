@@ -16,11 +16,11 @@ from sample_batch import SHRUNK
 import aef_jax.objective
 import aef_torch.objective
 from configs.batch import Batch, BottleneckNoise
+from configs.random_batch import random_batch
 from configs.run import Config
 from configs.sources import GLO30, LANDSAT, SENTINEL2, TEXT
 from configs.training import ObjectiveConfig
 from parity.aef.model import abstract_jax
-from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 BOUND = 1e-13

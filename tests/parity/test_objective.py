@@ -11,8 +11,8 @@ from both_objectives import Result, assert_same, by_jax, by_torch, distances, do
 from sample_batch import SHRUNK
 
 from configs.batch import Batch
+from configs.random_batch import random_batch
 from configs.sources import SOURCES
-from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 CONFIG = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1, compute_dtype="float64"), sources=SOURCES)

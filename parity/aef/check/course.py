@@ -6,10 +6,10 @@ import torch
 
 from aef_torch.snapshot import Snapshot
 from configs.batch import Batch
+from configs.random_batch import random_batch
 from configs.run import Config
 from configs.training import TrainingConfig
 from parity.aef.check.subject import Subject
-from parity.aef.random_batch import random_batch
 from parity.tensors import to_tensor
 
 SIDE = 16

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from flax import nnx
 
+from configs.random_batch import random_frames, random_periods
 from parity.aef.check.settings import Settings
 from parity.aef.check.subject import SIDE, Subject
-from parity.aef.random_batch import random_frames, random_periods
 from parity.precision import matmul_precision
 from parity.report.report import Check, Section
 from parity.tensors import to_tensor

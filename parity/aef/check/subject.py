@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from configs.presets import PRESETS
+from configs.random_batch import random_batch
 from configs.run import Config
 from parity.aef.checkpoints import open_checkpoint
 from parity.aef.jax_checkpoint import JaxCheckpoint
 from parity.aef.pair import aef_pair
-from parity.aef.random_batch import random_batch
 from parity.aef.random_weights import random_weights
 from parity.aef.torch_checkpoint import TorchCheckpoint
 from parity.calls import Call

@@ -1,4 +1,6 @@
-"""Random numbers in the place of a step's data, for any config."""
+"""Random numbers in the place of a step's data, for any config: to compare frameworks, and to time them."""
+
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -16,15 +18,22 @@ SEEN = 2
 
 
 def random_batch(
-    config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES
+    config: Config,
+    side: int = 32,
+    seed: int = 0,
+    sequences: int = SEQUENCES,
+    frames_of: Mapping[str, int] | None = None,
+    seen_of: Mapping[str, int] | None = None,
 ) -> tuple[Batch, BottleneckNoise]:
     """A step's data on tiles of `side` pixels, with a target of every decoded source; and the bottleneck's noise.
 
-    The last of three sequences or more has no text. The same for the same arguments.
+    Input sources have as many frames as `frames_of` says, of which the student sees `seen_of`, by their names. The last
+    of three sequences or more has no text. The same for the same arguments.
     """
     generator = np.random.default_rng(seed)
-    frames = random_frames(config, side, seed, sequences)
-    student = {name: _student(f.present, generator) for name, f in frames.items()}
+    frames = random_frames(config, side, seed, sequences, frames_of)
+    seen = seen_of or dict.fromkeys(frames, SEEN)
+    student = {name: _student(f.present, seen[name], generator) for name, f in frames.items()}
     targets = {source.name: _target(source, (sequences, side, side), generator) for source in config.decoded_sources}
     shape = sequences, len(targets), side, side
     radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
@@ -33,16 +42,23 @@ def random_batch(
     return Batch(frames, student, targets, random_periods(1, seed, sequences)[:, 0], text), noise
 
 
-def random_frames(config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES) -> dict[str, Frames]:
+def random_frames(
+    config: Config,
+    side: int = 32,
+    seed: int = 0,
+    sequences: int = SEQUENCES,
+    frames_of: Mapping[str, int] | None = None,
+) -> dict[str, Frames]:
     """Frames of each input source; some are absent, and no sequence is without any."""
     generator = np.random.default_rng(seed)
     frames = {}
     for source in config.input_sources:
-        present = generator.random((sequences, FRAMES)) < 0.6
-        present[:, 1] = True
+        number = FRAMES if frames_of is None else frames_of[source.name]
+        present = generator.random((sequences, number)) < 0.6
+        present[:, number // 2] = True
         frames[source.name] = Frames(
-            generator.standard_normal((sequences, FRAMES, side, side, source.channels), np.float32),
-            generator.uniform(-1, 1, (sequences, FRAMES, TIMECODE_WIDTH)).astype(np.float32),
+            generator.standard_normal((sequences, number, side, side, source.channels), np.float32),
+            generator.uniform(-1, 1, (sequences, number, TIMECODE_WIDTH)).astype(np.float32),
             present,
         )
     return frames
@@ -53,9 +69,9 @@ def random_periods(number: int = 2, seed: int = 0, sequences: int = SEQUENCES) -
     return np.random.default_rng(seed).uniform(-1, 1, (sequences, number, PERIOD_CODE_WIDTH)).astype(np.float32)
 
 
-def _student(present: Bool[np.ndarray, "B N"], generator: np.random.Generator) -> Student:
+def _student(present: Bool[np.ndarray, "B N"], seen: int, generator: np.random.Generator) -> Student:
     """Some of the frames that there are, in any order; of a source, it may be none."""
-    index = np.argsort(generator.random(present.shape), axis=1)[:, :SEEN].astype(np.int32)
+    index = np.argsort(generator.random(present.shape), axis=1)[:, :seen].astype(np.int32)
     return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
 
 

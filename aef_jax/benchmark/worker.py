@@ -1,0 +1,75 @@
+"""A process that times one implementation when it is told to, so that several can be timed in turn.
+
+Each line that it reads is a number of runs; it answers with a line of JSON, after a first one when it is ready.
+"""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from configs.io import from_json
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is timed."""
+
+    module: str
+    """Has `prepare(config, task)`, which gives what runs once and waits, and `peak_bytes()` of an accelerator."""
+    mode: str
+    """How it runs there: eager or compiled."""
+    kind: str
+    """`training`, a whole step, or `forward`: the field of one period."""
+    config: str
+    """Path of the config."""
+    side: int
+    """Pixels of a tile."""
+    frames: dict[str, int]
+    """Of each input source; absent ones are as costly as others."""
+    seen: dict[str, int]
+    """Of them, those that the student sees."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """After the first run, in which all is compiled."""
+
+    first_seconds: float
+    device: str
+
+
+@dataclass(frozen=True)
+class Timed:
+    seconds: float
+    """Of all runs asked for."""
+    peak_bytes: int
+    """Since the beginning: of the accelerator's memory, or of the process where there is none."""
+
+
+def main() -> None:
+    """Runs until its input ends."""
+    task = Task(**json.loads(sys.argv[1]))
+    module = importlib.import_module(task.module)
+    begun = time.perf_counter()
+    run: Callable[[], None] = module.prepare(from_json(Path(task.config).read_text()), task)
+    run()
+    _say(asdict(Ready(time.perf_counter() - begun, module.device())))
+    for line in sys.stdin:
+        begun = time.perf_counter()
+        for _ in range(int(line)):
+            run()
+        seconds = time.perf_counter() - begun
+        _say(asdict(Timed(seconds, module.peak_bytes() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)))
+
+
+def _say(answer: dict) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
