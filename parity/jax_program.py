@@ -63,9 +63,13 @@ def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call,
 
 
 def compute(program: Program, given: Given, call: Call, dtype: str, compiled: bool = True) -> Results:
-    """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs."""
+    """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs.
+
+    The whole is compiled as it is where it is used; but float64 tells what is computed, not how well it is compiled,
+    and of a sub-module by itself no user has a program: these are compiled quickly.
+    """
     cotangents = _cotangents(call, dtype)
-    run: Callable[..., Any] = _run if not compiled else _unoptimised if dtype == "float64" else _optimised
+    run = _run if not compiled else _optimised if call.label == WHOLE and dtype != "float64" else _unoptimised
     return _results(call, *run(program, given, cotangents))
 
 
@@ -127,7 +131,6 @@ def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 
-# float64 tells what is computed, not how well it is compiled
 _unoptimised = jax.jit(_run, static_argnums=0, compiler_options=QUICK)
 _optimised = jax.jit(_run, static_argnums=0)
 

@@ -1,5 +1,6 @@
 """The commands `aef-parity check` and `aef-parity bisect`."""
 
+import sys
 from argparse import Namespace
 
 from rich.console import Console
@@ -11,6 +12,9 @@ from parity.aef.check.settings import SECTIONS, Settings
 from parity.aef.check.subject import Subject, read_subject
 from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
+
+WIDTH = 160
+"""Of the tables in a file or a pipe, where rich would take 80 columns and cut the names off."""
 
 
 def check(options: Namespace) -> int:
@@ -24,7 +28,7 @@ def check(options: Namespace) -> int:
     settings = Settings(options.dtypes, options.steps, options.seeds)
     report = run_sections(subject, settings, names, Console(stderr=True))
     write_report(report, options.report)
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     print_report(report, console)
     console.print(f"wrote {', '.join(NAMES)} into {options.report}", soft_wrap=True, markup=False)
     return 0 if report.passed else 1
