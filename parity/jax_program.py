@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx, traverse_util
 
-from parity.calls import Call, Seen
+from parity.calls import WHOLE, Call, Seen
 from parity.jax_watch import watched
 from parity.quick_compile import QUICK
 from parity.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
@@ -69,7 +69,9 @@ def compute(program: Program, given: Given, call: Call, dtype: str, compiled: bo
     and of a sub-module by itself no user has a program: these are compiled quickly.
     """
     cotangents = _cotangents(call, dtype)
-    run = _run if not compiled else _optimised if call.label == WHOLE and dtype != "float64" else _unoptimised
+    run: Callable[..., Any] = (
+        _run if not compiled else _optimised if call.label == WHOLE and dtype != "float64" else _unoptimised
+    )
     return _results(call, *run(program, given, cotangents))
 
 

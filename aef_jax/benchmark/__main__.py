@@ -43,8 +43,7 @@ class Measured:
         return [timed.seconds for timed in self.rounds]
 
 
-def main() -> None:
-    """Prints a table for forward and for training."""
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     parser.add_argument("--side", type=int, help="pixels of a tile (default: the config's)")
@@ -52,7 +51,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2, help="sequences at once (default: 2)")
     parser.add_argument("--rounds", type=int, default=5, help="in which each is timed once (default: 5)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
-    options, settings = parser.parse_known_args()
+    return parser
+
+
+def main() -> None:
+    """Prints a table for forward and for training."""
+    options, settings = parser().parse_known_args()
     config = resolve(options.what, settings)[0]
     config = replace(config, training=replace(config.training, batch=options.batch, accumulate=1))
     side = options.side or config.data.tile_side

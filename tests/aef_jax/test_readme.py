@@ -1,10 +1,14 @@
 """What the README writes in Python does what it says. (Its commands are run by .ci/run.)"""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
 from readme import block
 
+from aef_jax import cli
+from aef_jax.ahead import command
+from aef_jax.benchmark.__main__ import parser
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
 from configs.presets import TINY
@@ -21,3 +25,26 @@ def test_the_records_that_it_writes_are_a_training_set(tmp_path, monkeypatch):
     assert example.frames["sentinel2"].present.all()
     assert np.isfinite(example.targets["sentinel2"].pixels).all()
     assert len(open_data(config).heldout["heldout"]) == 1
+
+
+def test_the_commands_for_pods_are_commands(monkeypatch, capsys):
+    """What they do is tested in test_sharding.py and test_ahead_command.py: the second takes a quarter of an hour."""
+    asked = []
+    monkeypatch.setattr(command, "compile_command", lambda *arguments: asked.append(arguments) or 0)
+    for line in block("pods", "bash").splitlines():
+        program, *arguments = shlex.split(line, comments=True)
+        assert program == "aef"
+        assert cli.main(arguments) == 0
+    assert "data=4 fsdp=2 seq=2: 16 devices" in capsys.readouterr().out
+    ((config, topology, *_),) = asked
+    assert (config.mesh.data, config.mesh.seq, config.model.compute_dtype) == (256, 2, "bfloat16")
+    assert topology == "v4:8x8x8"
+
+
+def test_the_command_of_the_benchmark_is_one():
+    """What it does is tested in test_benchmark.py."""
+    python, m, module, *arguments = shlex.split(block("benchmark", "bash"))
+    assert (python, m, module) == ("python", "-m", "aef_jax.benchmark")
+    options, settings = parser().parse_known_args(arguments)
+    assert (options.what, options.side, options.frames) == ("small", 32, 16)
+    assert cli.resolve(options.what, settings)[0].model.remat == "none"

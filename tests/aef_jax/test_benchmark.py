@@ -1,0 +1,52 @@
+"""The benchmark runs both frameworks in processes of their own, and says how they compare."""
+
+from dataclasses import replace
+
+import pytest
+
+from aef_jax.benchmark.__main__ import Measured, budgets, measure, table
+from aef_jax.benchmark.worker import Ready, Timed
+from configs.io import to_json
+from configs.presets import PAPER
+
+from .conftest import BRIEF
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(to_json(replace(BRIEF, training=replace(BRIEF.training, batch=1))))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["forward", "training"])
+def test_all_implementations_are_timed_in_turn(config_file, kind, monkeypatch):
+    pytest.importorskip("torch")
+    # compiling PyTorch's takes a C++ compiler a minute: it is left to who runs the benchmark
+    monkeypatch.delitem(measure.__globals__["IMPLEMENTATIONS"], "PyTorch, torch.compile")
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    found = measure(kind, config_file, 16, {"sentinel2": 3}, {"sentinel2": 2}, rounds=2)
+    assert list(found) == ["JAX", "PyTorch, eager"]
+    for of in found.values():
+        assert len(of.rounds) == 2
+        assert min(of.seconds) > 0
+        assert of.ready.first_seconds > min(of.seconds)
+        assert of.rounds[-1].peak_bytes > 1e7
+
+
+def test_the_table_tells_speeds_and_how_many_times_as_fast_jax_is():
+    ours = Measured(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 2 * 10**9), Timed(3.0, 10**9)])
+    theirs = Measured(Ready(1.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 10**9), Timed(4.5, 10**9)])
+    header, jax, torch = table("forward", {"JAX": ours, "PyTorch, eager": theirs}, frames=100).splitlines()[1:]
+    assert header.split()[0] == "forward"
+    assert jax.split()[:6] == ["JAX", "50.0", "2.000", "9.0", "2.00", "1.00x"]
+    assert torch.split()[2:7] == ["50.0", "2.000", "1.0", "1.00", "1.50x"]
+
+
+def test_frames_are_shared_as_budgets_are():
+    whole, seen = budgets(PAPER, None)
+    assert sum(whole.values()) == 103
+    few, few_seen = budgets(PAPER, 10)
+    assert list(few.values()) == [6, 2, 2]
+    assert all(few_seen[name] <= few[name] for name in few)
+    assert sum(seen.values()) == 60
