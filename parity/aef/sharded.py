@@ -1,7 +1,8 @@
 """Whether training on many devices computes what it computes on one: in float64 the same, in float32 no worse."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
 
 import torch
 from jax.sharding import Mesh
@@ -13,31 +14,31 @@ from parity.aef.steps import jax_steps
 from parity.aef.trajectory import Apart, Trajectory, apart
 
 
-@dataclass(frozen=True)
-class Sharded:
-    """How far a mesh and one device are from the truth, which is one device in float64."""
+class OneDevice:
+    """A step for each batch on one device, which any mesh is compared with."""
 
-    double: Apart
-    """The mesh in float64."""
-    alone: Apart
-    """One device in float32."""
-    meshed: Apart
-    """The mesh in float32."""
+    def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch]):
+        self.config, self.start, self.batches = config, start.to(torch.float32), batches
 
-    @property
-    def ratio(self) -> float:
-        """The mesh's error in float32 as a multiple of one device's, the worst of parameters and moments at the end."""
-        return max(error / self.alone.last[kind] for kind, error in self.meshed.last.items())
+    @cached_property
+    def truth(self) -> Trajectory:
+        """In float64."""
+        return self._steps("float64", None)
 
+    @cached_property
+    def single(self) -> Apart:
+        """How far it is in float32 from its own truth."""
+        return apart(self._steps("float32", None), self.truth)
 
-def sharded(config: Config, start: Snapshot, batches: Sequence[Batch], meshes: Iterable[Mesh]) -> Iterator[Sharded]:
-    """Takes a step for each batch on one device and on each of `meshes`, in float32 and in float64."""
-    start = start.to(torch.float32)
+    def double(self, mesh: Mesh) -> Apart:
+        """How far a mesh is from the truth in float64."""
+        return apart(self._steps("float64", mesh), self.truth)
 
-    def steps(dtype: str, on: Mesh | None) -> Trajectory:
-        return jax_steps(replace(config, model=replace(config.model, compute_dtype=dtype)), start, batches, on)
+    def ratio(self, mesh: Mesh) -> float:
+        """A mesh's error in float32 as a multiple of one device's: the worst of parameters and moments at the end."""
+        meshed = apart(self._steps("float32", mesh), self.truth)
+        return max(error / self.single.last[kind] for kind, error in meshed.last.items())
 
-    truth = steps("float64", None)
-    alone = apart(steps("float32", None), truth)
-    for mesh in meshes:
-        yield Sharded(apart(steps("float64", mesh), truth), alone, apart(steps("float32", mesh), truth))
+    def _steps(self, dtype: str, on: Mesh | None) -> Trajectory:
+        config = replace(self.config, model=replace(self.config.model, compute_dtype=dtype))
+        return jax_steps(config, self.start, self.batches, on)

@@ -19,8 +19,7 @@ from aef_jax.shardings import parse_mesh, shardings_table
 from configs.presets import PAPER
 from configs.training import MeshConfig
 
-ON_EIGHT = Path(__file__).with_name("run_block_collectives.py")
-GOLDEN = Path(__file__).with_name("golden")
+HERE = Path(__file__).parent
 
 
 def _mesh(data: int, fsdp: int, seq: int = 1) -> jax.sharding.AbstractMesh:
@@ -74,7 +73,7 @@ def test_cores_that_a_person_chose_are_left(monkeypatch):
 def test_the_shardings_of_the_paper_are_those_of_the_golden_file(mesh):
     """To write it anew: aef shardings paper --mesh MESH > tests/aef_jax/golden/MESH.txt"""
     found = shardings_table(replace(PAPER, mesh=parse_mesh(mesh)))
-    assert found + "\n" == (GOLDEN / f"{mesh}.txt").read_text()
+    assert found + "\n" == (HERE / "golden" / f"{mesh}.txt").read_text()
 
 
 def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
@@ -98,12 +97,24 @@ def test_a_mesh_that_is_none_is_told(mistake, mesh, sentence):
     assert sentence in mistake("shardings", "tiny", "--mesh", mesh)
 
 
-def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing_else_but_gradients():
-    path = os.pathsep.join(filter(None, (str(ON_EIGHT.parents[1]), os.environ.get("PYTHONPATH"))))
+def on_eight_devices(program: str) -> list:
+    """What a program beside this one prints, line by line."""
+    path = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
-    done = subprocess.run([sys.executable, ON_EIGHT], env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, HERE / program], env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
-    counts = json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_frames_are_joined_merged_and_split_where_they_are():
+    for found in on_eight_devices("run_frames_on_meshes.py"):
+        assert found == {"moved": [], "joined": True, "merged": True, "back": True}
+
+
+def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing_else_but_gradients():
+    (counts,) = on_eight_devices("run_block_collectives.py")
     # there and back, forward, recomputed and backward, for teacher and student, in each of three blocks
     assert counts.pop("all-to-all") == 2 * 3 * 2 * 3
     assert set(counts) == {"all-reduce"}

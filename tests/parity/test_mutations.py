@@ -50,7 +50,7 @@ def test_a_fault_that_does_not_fit_is_told():
 
 
 def test_no_false_alarm(suite):
-    assert list(false_alarms(suite, range(2))) == ["", ""]
+    assert list(false_alarms(suite, range(1))) == [""]  # aef-parity mutate tries twenty
 
 
 def test_faults_are_caught_and_found(suite):

@@ -55,13 +55,15 @@ def on_meshes() -> list[dict]:
 
 
 def test_every_mesh_of_eight_devices_computes_what_one_device_does(on_meshes):
-    assert [found["mesh"] for found in on_meshes] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
-    for found in on_meshes:
+    *double, single = on_meshes
+    assert [found["mesh"] for found in double] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
+    for found in double:
         assert found["loss"] < 1e-12, found
         assert found["gradient"] < 1e-12, found
         assert max(found["double"].values()) < 1e-12, found
-        assert found["ratio"] <= SHARDED_RATIO, found
+    assert single["mesh"] == [2, 2, 2]
+    assert single["ratio"] <= SHARDED_RATIO
 
 
 def test_fsdp_splits_parameters(on_meshes):
-    assert [found["split"] > 0 for found in on_meshes] == [False, False, True, True]
+    assert [found["split"] > 0 for found in on_meshes[:-1]] == [False, False, True, True]

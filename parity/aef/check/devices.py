@@ -9,7 +9,7 @@ from configs.training import MeshConfig
 from parity.aef.check.course import batches, course_of, start_of
 from parity.aef.check.settings import Settings
 from parity.aef.check.subject import Subject
-from parity.aef.sharded import sharded
+from parity.aef.sharded import OneDevice
 from parity.quick_compile import quick_compiles
 from parity.report.report import Check, Section
 from parity.tolerances import SHARDED_RATIO
@@ -35,10 +35,11 @@ def devices(subject: Subject, settings: Settings) -> Section:
     for given in settings.progress([batches(config, STEPS)], "many devices"):
         # all of so small a model would be replicated
         with patch("aef_jax.sharding.SMALLEST_SPLIT", 64), quick_compiles():
-            (found,) = sharded(config, start_of(subject), given, [make_mesh(MeshConfig(fsdp=2, seq=2))])
+            mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, start_of(subject), given)
+            double, ratio = alone.double(mesh), alone.ratio(mesh)
         order = "only the order of the sums over the batch differs"
         section.checks += [
-            *(Check(f"float64, {kind}, relative L2", far, DOUBLE, order) for kind, far in found.double.last.items()),
-            Check("float32, error as a multiple of one device's", found.ratio, SHARDED_RATIO, order),
+            *(Check(f"float64, {kind}, relative L2", far, DOUBLE, order) for kind, far in double.last.items()),
+            Check("float32, error as a multiple of one device's", ratio, SHARDED_RATIO, order),
         ]
     return section
