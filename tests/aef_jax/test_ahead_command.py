@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import jax
 import pytest
-from sample_batch import SHRUNK
 
 from aef_jax.ahead.chips import machine
 from aef_jax.ahead.command import compile_command
@@ -15,10 +14,11 @@ from aef_jax.ahead.memory import bytes_per_device, too_big
 from aef_jax.ahead.units import readable
 from aef_jax.sharding import make_mesh
 from aef_jax.step import abstract_state
-from configs.model import ModelConfig
 from configs.run import Config
 from configs.sources import SENTINEL2
 from configs.training import MeshConfig
+
+from .conftest import BRIEF
 
 GIB = 2**30
 needs_libtpu = pytest.mark.skipif(
@@ -26,22 +26,11 @@ needs_libtpu = pytest.mark.skipif(
 )
 # what takes the compiler long is left out: the student's pass and the noise
 SCANNED: Config = replace(
-    SHRUNK,
-    model=ModelConfig(
-        d_precision=8,
-        d_exchange=8,
-        d_time=8,
-        d_space=8,
-        blocks=3,
-        heads_time=2,
-        heads_space=2,
-        heads_summary=2,
-        mlp_ratio=1,
-        decoder_width=8,
-        embedding=8,
-    ),
-    training=replace(SHRUNK.training, batch=4),
-    objective=replace(SHRUNK.objective, consistency=0.0, uniformity=0.0, noise=False),
+    BRIEF,
+    model=replace(BRIEF.model, blocks=3, embedding=8, block_loop="scan", remat="block"),
+    training=replace(BRIEF.training, batch=4),
+    objective=replace(BRIEF.objective, consistency=0.0, uniformity=0.0, noise=False),
+    data=replace(BRIEF.data, tile_side=16),
     sources=(replace(SENTINEL2, frame_budget=4, shift_invariant_m=0),),
 )
 
