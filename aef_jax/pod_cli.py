@@ -22,6 +22,7 @@ def add_pod_commands(commands, documented) -> None:
     ahead.add_argument("--topology", required=True, metavar="CHIP:AxBxC", help="v4:8x8x8, v5e:16x16, v5p or v6e")
     ahead.add_argument("--mesh", metavar="data=256,seq=2", help="devices along each axis (default: the config's)")
     ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable")
+    ahead.add_argument("--quick", action="store_true", help="a tenth of the time: memory and collectives, no speed")
     ahead.add_argument("-o", "--output", type=Path, default=Path("compiled.json"), help="(default: compiled.json)")
     ahead.set_defaults(function=_compile, takes_settings=True)
 
@@ -44,4 +45,4 @@ def _compile(options: argparse.Namespace, settings: list[str]) -> int:
         from aef_jax.shardings import parse_mesh
 
         config = replace(config, mesh=parse_mesh(options.mesh))
-    return compile_command(config, options.topology, options.output, options.save)
+    return compile_command(config, options.topology, options.output, options.save, options.quick)

@@ -35,6 +35,7 @@ class Compiled:
     collectives: list[Collective]
     roofline: Roofline
     estimates: Estimates
+    quick: bool
 
     @property
     def in_blocks(self) -> list[Collective]:
@@ -42,11 +43,16 @@ class Compiled:
         return [one for one in self.collectives if one.in_loop_of(self.config.model.blocks)]
 
 
-def compile_step(config: Config, topology: str, save: Path | None = None) -> Compiled:
+QUICK: dict[str, str | bool | int | float] = {"exec_time_optimization_effort": -1.0}
+"""The least effort: a tenth of the time, for code that XLA takes to be half as fast."""
+
+
+def compile_step(config: Config, topology: str, save: Path | None = None, quick: bool = False) -> Compiled:
     """Lowers and compiles `make_train_step` on the global batch of all sources.
 
     Args:
         topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
+        quick: with little optimisation: memory and collectives are nearly the same, the estimates of times are not.
         save: where the executable is kept, for `serialize_executable.deserialize_and_load`; the trees that this asks
             for too are those of the step's arguments and results.
 
@@ -62,7 +68,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None) -> Com
     lowered = make_train_step(config, mesh).lower(state, batch)
     lowered_at = time.perf_counter()
     try:
-        compiled = lowered.compile()
+        compiled = lowered.compile(QUICK if quick else None)
     except jax.errors.JaxRuntimeError as error:
         sentence = too_big(str(error), config, sides, state)
         if sentence is None:
@@ -86,6 +92,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None) -> Com
         memory=memory_of(compiled, chip),
         collectives=sent,
         roofline=floor,
+        quick=quick,
         estimates=estimates(hlo, chip, frozenset(operator.name for operator in floor.operators)),
     )
 
