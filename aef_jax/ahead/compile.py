@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.experimental import serialize_executable
@@ -43,7 +44,7 @@ class Compiled:
         return [one for one in self.collectives if one.in_loop_of(self.config.model.blocks)]
 
 
-QUICK: dict[str, str | bool | int | float] = {"exec_time_optimization_effort": -1.0}
+QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
 """The least effort: a tenth of the time, for code that XLA takes to be half as fast."""
 
 

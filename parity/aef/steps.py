@@ -79,6 +79,7 @@ def in_torch(
         yield state, {name: float(term) for name, term in terms.items()}
 
 
+@cache
 def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
     """What draws, for a batch and the number of steps done, the noise of JAX's next step, of all parts of the batch."""
     number = config.training.accumulate
