@@ -115,8 +115,8 @@ SUMMARY = [
     Mutation(
         "no unit vector",
         _SUMMARY,
-        "return unit(self.upsample(field))",
-        "return self.upsample(field)",
+        "constrain(unit(self.upsample(field))",
+        "constrain(self.upsample(field)",
         "TemporalSummary",
     ),
     Mutation(
@@ -143,8 +143,8 @@ MODEL = [
     Mutation(
         "timecodes of absent frames not blanked",
         "aef_jax.model.AlphaEarth.encode",
-        "timecodes = jnp.where(present[..., None], timecodes, 0)",
-        "pass",
+        "timecodes = jnp.where(present[..., None], timecodes.astype(self.dtype), 0)",
+        "timecodes = timecodes.astype(self.dtype)",
         "AlphaEarth",
     ),
     Mutation(

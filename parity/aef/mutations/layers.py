@@ -34,8 +34,8 @@ LAYERS = [
     Mutation(
         "pixel shift going down",
         "aef_jax.layers.Down.__call__",
-        "_convolve(x,",
-        "_convolve(jnp.roll(x, 1, -2),",
+        "merge_frames(x)",
+        "merge_frames(jnp.roll(x, 1, -2))",
         "Down",
     ),
     Mutation("cells of an up step transposed", "aef_jax.layers.Up.__call__", "c -> c (i j o)", "c -> c (j i o)", "Up"),
