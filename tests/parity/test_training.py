@@ -17,8 +17,8 @@ from parity.aef.trajectory import Trajectory, apart, distances
 from parity.tolerances import CHAOS_RATIO
 
 STEPS = 32
-"""In the 40th, one pixel whose L1 error is 0 but for rounding has another sign in JAX: gradients then differ by 2e-4, by
-the objective's kink and not by the framework. One ULP at the start can do the same within PyTorch."""
+"""In the 40th, one pixel whose L1 error is 0 but for rounding has another sign in JAX: gradients then differ by 2e-4,
+by the objective's kink and not by the framework."""
 KINDS = {"params", "exp_avg", "exp_avg_sq"}
 
 pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
