@@ -2,8 +2,6 @@
 
 import jax
 
-ADDRESS = "HOST:PORT of the first process"
-
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
     """Makes this process one of several of a run; before anything else asks JAX for its devices.

@@ -15,7 +15,7 @@ from aef_jax.data.pipeline import stack
 from aef_jax.objective import reconstruct, targeted_sources
 from aef_jax.placement import host_rows, to_devices
 from aef_jax.probe import probe_score
-from aef_jax.sharding import SEQ, replicated, under
+from aef_jax.sharding import replicated, sequence_parts, under
 from aef_jax.step import abstract_model
 from configs.batch import Batch
 from configs.run import Config
@@ -57,7 +57,7 @@ class Evaluator:
         """Of up to `most` examples at once, and no more than training computes at once."""
         self.config, self.mesh = config, mesh
         at_once = min(config.training.batch // config.training.accumulate, most)
-        split = mesh.size // mesh.shape[SEQ]
+        split = sequence_parts(mesh)
         self.batch = max(1, -(-at_once // split)) * split
         self.source = source = evaluated_source(held)
         graph, _ = abstract_model(config)

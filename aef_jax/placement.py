@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from aef_jax.sharding import SEQ, batch_shardings, sharding
+from aef_jax.sharding import SEQ, batch_shardings, sequence_parts, sharding
 from configs.batch import Batch
 
 
@@ -47,7 +47,7 @@ def _filled(x: np.ndarray, parts: int) -> np.ndarray:
 
 def _global_array(local: np.ndarray, on: NamedSharding) -> jax.Array:
     mesh = cast(Mesh, on.mesh)
-    parts = mesh.size // mesh.shape[SEQ]
+    parts = sequence_parts(mesh)
     total = len(local) * parts // len(host_rows(parts, mesh))
     place = {row: place for place, row in enumerate(host_rows(total, mesh))}
 

@@ -72,9 +72,14 @@ def one_device() -> Mesh:
     return make_mesh(MeshConfig(), jax.local_devices()[:1])
 
 
+def sequence_parts(mesh: Mesh | AbstractMesh) -> int:
+    """Into how many parts the sequences of a batch are split."""
+    return mesh.size // mesh.shape[SEQ]
+
+
 def check_batch(batch: int, mesh: Mesh | AbstractMesh, accumulate: int = 1) -> None:
     """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
-    split = mesh.size // mesh.shape[SEQ]
+    split = sequence_parts(mesh)
     if batch % (split * accumulate):
         parts = f" times accumulate ({accumulate})" if accumulate > 1 else ""
         raise ValueError(f"training: batch is {batch}, expected a multiple of data times fsdp ({split}){parts}")
@@ -130,7 +135,7 @@ def split_frames(x: Shaped[Array, "BT ..."], batch: int) -> Shaped[Array, "B T .
 def _parts() -> tuple[int, int]:
     """Into how many parts the mesh in force splits sequences, and frames."""
     mesh = jax.sharding.get_abstract_mesh()
-    return (1, 1) if mesh.empty else (mesh.size // mesh.shape[SEQ], mesh.shape[SEQ])
+    return (1, 1) if mesh.empty else (sequence_parts(mesh), mesh.shape[SEQ])
 
 
 def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:

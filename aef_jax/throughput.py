@@ -44,7 +44,9 @@ class Throughput:
 
     def rates(self, batch: Batch, seconds: float, waited: float) -> dict[str, float]:
         """Of one step that took so many seconds, of which it waited some for data; `batch` is this host's part."""
-        frames = sum(int(frames.present.sum()) for frames in batch.frames.values()) * jax.process_count()
+        # of this host's sequences, some of which others may read too
+        own = sum(int(frames.present.sum()) for frames in batch.frames.values())
+        frames = own * self.batch / len(batch.shared_period)
         flops = self.flops * self.batch / seconds
         rates = {
             "frames_per_second": frames / seconds,
