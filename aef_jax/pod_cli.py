@@ -4,6 +4,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from configs.run import Config
+
 EXAMPLES = """examples:
   aef shardings paper --mesh data=4,fsdp=2,seq=2      what lies where, and bytes per device
   aef compile paper --topology v4:8x8x8 --mesh data=256,seq=2 --model.compute_dtype bfloat16
@@ -22,27 +24,28 @@ def add_pod_commands(commands, documented) -> None:
     ahead.add_argument("--topology", required=True, metavar="CHIP:AxBxC", help="v4:8x8x8, v5e:16x16, v5p or v6e")
     ahead.add_argument("--mesh", metavar="data=256,seq=2", help="devices along each axis (default: the config's)")
     ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable")
-    ahead.add_argument("--quick", action="store_true", help="a tenth of the time: memory and collectives, no speed")
+    ahead.add_argument("--quick", action="store_true", help="a fifth of the time; XLA's own estimates are slower")
     ahead.add_argument("-o", "--output", type=Path, default=Path("compiled.json"), help="(default: compiled.json)")
     ahead.set_defaults(function=_compile, takes_settings=True)
 
 
 def _shardings(options: argparse.Namespace, settings: list[str]) -> int:
-    from aef_jax.cli import resolve
-    from aef_jax.shardings import parse_mesh, shardings_table
+    from aef_jax.shardings import shardings_table
 
-    config = replace(resolve(options.what, settings)[0], mesh=parse_mesh(options.mesh))
-    print(shardings_table(config))
+    print(shardings_table(_config(options, settings)))
     return 0
 
 
 def _compile(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.ahead.command import compile_command
+
+    config = _config(options, settings)
+    return compile_command(config, options.topology, options.output, options.save, options.quick)
+
+
+def _config(options: argparse.Namespace, settings: list[str]) -> Config:
     from aef_jax.cli import resolve
+    from aef_jax.shardings import parse_mesh
 
     config = resolve(options.what, settings)[0]
-    if options.mesh:
-        from aef_jax.shardings import parse_mesh
-
-        config = replace(config, mesh=parse_mesh(options.mesh))
-    return compile_command(config, options.topology, options.output, options.save, options.quick)
+    return replace(config, mesh=parse_mesh(options.mesh)) if options.mesh else config

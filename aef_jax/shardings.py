@@ -8,8 +8,9 @@ import jax
 from flax import nnx
 from jax.sharding import AbstractMesh, AxisType
 
-from aef_jax.sharding import AXES, mesh_shape, state_shardings
+from aef_jax.sharding import AXES, check_batch, mesh_shape, sequence_parts, state_shardings
 from aef_jax.step import abstract_model
+from aef_jax.units import readable
 from configs.run import Config
 from configs.training import MeshConfig
 
@@ -25,6 +26,7 @@ class Row(NamedTuple):
     dtype: str
     split: tuple[str | None, ...]
     """The mesh's axis that each of its own is split over."""
+    bytes: int
     bytes_per_device: int
 
 
@@ -42,39 +44,41 @@ def parse_mesh(text: str) -> MeshConfig:
 def shardings_table(config: Config) -> str:
     """Every parameter, as lines; and what parameters and Adam's moments take of each device, in all.
 
-    Raises ValueError where `config.mesh` leaves the number of devices open.
+    Raises ValueError where `config.mesh` leaves the number of devices open, or does not divide the batch.
     """
-    rows = list(parameter_rows(config))
-    mesh = config.mesh
-    params, whole = sum(row.bytes_per_device for row in rows), sum(_bytes(row.shape, row.dtype) for row in rows)
-    lines = [f"mesh: data={mesh.data} fsdp={mesh.fsdp} seq={mesh.seq}: {math.prod(_shape(mesh))} devices", ""]
+    mesh, batch = _abstract_mesh(config.mesh), config.training.batch
+    check_batch(batch, mesh, config.training.accumulate)
+    rows = list(parameter_rows(config, mesh))
+    params, whole = sum(row.bytes_per_device for row in rows), sum(row.bytes for row in rows)
+    sides = " ".join(f"{axis}={size}" for axis, size in mesh.shape.items())
+    lines = [f"mesh: {sides}: {mesh.size} devices", ""]
     lines += _aligned([("parameter", "shape", "dtype", "split over", "bytes per device"), *map(_words, rows)])
     lines += [
         "",
-        f"parameters: {_size(params)} per device of {_size(whole)};"
-        f" with Adam's moments {_size((1 + MOMENTS) * params)} of {_size((1 + MOMENTS) * whole)}",
-        f"a batch of {config.training.batch} sequences: {config.training.batch // (mesh.data * mesh.fsdp)} per device"
-        + (f", each split over {mesh.seq} (frames; rows of pixels after the summary)" if mesh.seq > 1 else ""),
+        f"parameters: {readable(params)}B per device of {readable(whole)}B;"
+        f" with Adam's moments {readable((1 + MOMENTS) * params)}B of {readable((1 + MOMENTS) * whole)}B",
+        f"a batch of {batch} sequences: {batch // sequence_parts(mesh)} per device"
+        + (f", each split over {config.mesh.seq} (frames; rows of pixels after the summary)" * (config.mesh.seq > 1)),
     ]
     return "\n".join(lines)
 
 
-def parameter_rows(config: Config) -> Iterator[Row]:
+def parameter_rows(config: Config, mesh: AbstractMesh) -> Iterator[Row]:
     """In the order of the model's tree."""
-    mesh = AbstractMesh(_shape(config.mesh), AXES, axis_types=(AxisType.Auto,) * len(AXES))
     _, shapes = abstract_model(config)
     flat = nnx.to_flat_state(shapes)
     for path, leaf in flat:
         on: Any = state_shardings(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), mesh)
-        local = math.prod(on.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+        whole, local = (math.prod(shape) * leaf.dtype.itemsize for shape in (leaf.shape, on.shard_shape(leaf.shape)))
         split = (*on.spec, *(None,) * (len(leaf.shape) - len(on.spec)))
-        yield Row(".".join(map(str, path)), leaf.shape, str(leaf.dtype), split, local)
+        yield Row(".".join(map(str, path)), leaf.shape, str(leaf.dtype), split, whole, local)
 
 
-def _shape(mesh: MeshConfig) -> tuple[int, int, int]:
+def _abstract_mesh(mesh: MeshConfig) -> AbstractMesh:
     if mesh.data == -1:
         raise ValueError("--mesh: data is open, expected the number of devices along each axis, as data=4,fsdp=2")
-    return mesh_shape(mesh, mesh.data * mesh.fsdp * mesh.seq)
+    shape = mesh_shape(mesh, mesh.data * mesh.fsdp * mesh.seq)
+    return AbstractMesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
 def _words(row: Row) -> tuple[str, ...]:
@@ -89,11 +93,3 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
         "  ".join([*(word.ljust(width) for word, width in zip(row, left, strict=False)), row[-1].rjust(last)])
         for row in rows
     ]
-
-
-def _bytes(shape: tuple[int, ...], dtype: str) -> int:
-    return math.prod(shape) * jax.numpy.dtype(dtype).itemsize
-
-
-def _size(number: int) -> str:
-    return f"{number / 2**30:.2f} GiB" if number >= 2**30 else f"{number / 2**20:.1f} MiB"

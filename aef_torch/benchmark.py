@@ -20,10 +20,10 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def prepare(config: Config, task: Any) -> Callable[[], None]:
-    """What runs once on the device, and waits for it. `task` has `kind`, `mode`, `side`, `frames` and `seen`."""
+    """What runs once on the device, and waits for it. `task` has `kind` and `mode`."""
     torch.manual_seed(0)
     model, sequences = AlphaEarth(config).to(DEVICE), config.training.batch
-    batch, noise = random_batch(config, task.side, sequences=sequences, frames_of=task.frames, seen_of=task.seen)
+    batch, noise = random_batch(config, config.data.tile_side, sequences=sequences, full=True)
     batch, noise = on_device(batch), on_device(noise)
     if task.kind == "forward":
         periods = on_device(random_periods(1, sequences=sequences))

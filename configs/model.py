@@ -7,6 +7,8 @@ from configs.validate import require, require_above, require_at_least, require_m
 
 PIXELS_PER_SPACE_CELL = 16
 """The coarsest resolution is L/16: tile sides are multiples of it."""
+PIXELS_PER_TIME_CELL = 8
+"""Time is looked along at L/8: what splits rows of pixels splits these."""
 
 
 @dataclass(frozen=True)

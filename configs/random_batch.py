@@ -1,7 +1,5 @@
 """Random numbers in the place of a step's data, for any config: to compare frameworks, and to time them."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from jaxtyping import Bool, Float32
 
@@ -22,18 +20,19 @@ def random_batch(
     side: int = 32,
     seed: int = 0,
     sequences: int = SEQUENCES,
-    frames_of: Mapping[str, int] | None = None,
-    seen_of: Mapping[str, int] | None = None,
+    full: bool = False,
 ) -> tuple[Batch, BottleneckNoise]:
     """A step's data on tiles of `side` pixels, with a target of every decoded source; and the bottleneck's noise.
 
-    Input sources have as many frames as `frames_of` says, of which the student sees `seen_of`, by their names. The last
-    of three sequences or more has no text. The same for the same arguments.
+    `full`: as many frames as the budgets have, for teacher and student, in place of a few. The last of three sequences
+    or more has no text. The same for the same arguments.
     """
     generator = np.random.default_rng(seed)
-    frames = random_frames(config, side, seed, sequences, frames_of)
-    seen = seen_of or dict.fromkeys(frames, SEEN)
-    student = {name: _student(f.present, seen[name], generator) for name, f in frames.items()}
+    frames = random_frames(config, side, seed, sequences, full)
+    student = {
+        source.name: _student(frames[source.name].present, source.student_budget if full else SEEN, generator)
+        for source in config.input_sources
+    }
     targets = {source.name: _target(source, (sequences, side, side), generator) for source in config.decoded_sources}
     shape = sequences, len(targets), side, side
     radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
@@ -43,17 +42,13 @@ def random_batch(
 
 
 def random_frames(
-    config: Config,
-    side: int = 32,
-    seed: int = 0,
-    sequences: int = SEQUENCES,
-    frames_of: Mapping[str, int] | None = None,
+    config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES, full: bool = False
 ) -> dict[str, Frames]:
-    """Frames of each input source; some are absent, and no sequence is without any."""
+    """Frames of each input source, a few or `full` budgets; some are absent, and no sequence is without any."""
     generator = np.random.default_rng(seed)
     frames = {}
     for source in config.input_sources:
-        number = FRAMES if frames_of is None else frames_of[source.name]
+        number = source.frame_budget if full else FRAMES
         present = generator.random((sequences, number)) < 0.6
         present[:, number // 2] = True
         frames[source.name] = Frames(

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from configs.model import ModelConfig
+from configs.model import PIXELS_PER_TIME_CELL, ModelConfig
 from configs.source import Source
 from configs.sources import SOURCES
 from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
-from configs.validate import require
+from configs.validate import require, require_multiple
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Config:
         names = [source.name for source in self.sources]
         require(len(set(names)) == len(names), f"sources: a name is there twice in {names}")
         require(bool(self.input_sources), f"sources: none of {names} is an input, expected at least one")
+        side, seq = self.data.tile_side, self.mesh.seq
+        require_multiple(f"mesh: seq is {seq}; data", "tile_side", side, of=seq * PIXELS_PER_TIME_CELL)
         terms = self.objective
         require(
             not terms.reconstruction or any(source.weight for source in self.decoded_sources),

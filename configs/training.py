@@ -121,7 +121,7 @@ class MeshConfig:
     fsdp: int = 1
     """Splits sequences, and parameters and Adam's moments too."""
     seq: int = 1
-    """Splits each sequence: its frames, and the rows of its pixels where there are no frames."""
+    """Splits each sequence: its frames, and rows of pixels where there are none. It divides `data.tile_side` / 8."""
 
     def __post_init__(self):
         require(self.data == -1 or self.data >= 1, f"mesh: data is {self.data}, expected -1 or at least 1")

@@ -92,9 +92,8 @@ def _crossings(kind: str, devices: int, extents: Sequence[int]) -> float:
     match kind:
         case "all-reduce":
             return 2 * (devices - 1) / devices
-        case (
-            "all-to-all"
-        ):  # what is for a device half around the ring passes through all between: a quarter, on average
+        case "all-to-all":
+            # what is for a device half around the ring passes through all between: a quarter, on average
             return sum(extent / 4 for extent in extents if extent > 1)
         case "collective-permute":
             return 1

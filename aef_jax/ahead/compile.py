@@ -45,7 +45,7 @@ class Compiled:
 
 
 QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
-"""The least effort: a tenth of the time, for code that XLA takes to be half as fast."""
+"""The least effort: a fifth of the processor's time, for code that XLA takes to be half as fast."""
 
 
 def compile_step(config: Config, topology: str, save: Path | None = None, quick: bool = False) -> Compiled:

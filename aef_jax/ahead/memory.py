@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from aef_jax.ahead.chips import Chip
-from aef_jax.ahead.units import readable
 from aef_jax.step import TrainState
+from aef_jax.units import readable
 from configs.run import Config
 
 _TOO_MUCH = re.compile(

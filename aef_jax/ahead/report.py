@@ -7,7 +7,7 @@ from typing import Any
 from aef_jax.ahead.collectives import KINDS, Collective
 from aef_jax.ahead.compile import Compiled
 from aef_jax.ahead.roofline import STEPS
-from aef_jax.ahead.units import readable
+from aef_jax.units import readable
 
 _LISTED = 8
 
@@ -74,7 +74,7 @@ def _head(compiled: Compiled) -> str:
         f"{readable(compiled.parameters)} parameters, {compiled.config.training.batch} sequences per step"
         f" on {compiled.topology}: {devices} chips, {mesh}\n"
         f"lowered in {compiled.lowering_seconds:.0f} s, compiled in {compiled.compile_seconds:.0f} s"
-        f"{', quickly: as training compiles it, it is about twice as fast' if compiled.quick else ''}\n"
+        f"{', quickly: slower code than that which trains' if compiled.quick else ''}\n"
         f"{chip.name}: {readable(chip.peak_flops)}FLOP/s in bfloat16, {readable(chip.hbm_bytes)}B of HBM at"
         f" {readable(chip.hbm_bandwidth)}B/s, {link}\n"
         f"  {chip.source}"

@@ -10,7 +10,8 @@ It is a floor of the model as it is written, not what XLA makes of it. Its assum
   result, one reads the input, the other writes its gradient.
 - A block that is rematerialised runs forward twice, and its three states are kept: copied, and read again.
 - Activations are in the compute dtype; embeddings, noise, predictions and targets in float32. Weights are read in
-  float32 by each pass of each device, whatever its sequences; their gradients are written as often.
+  float32 by each pass of each device, whatever its sequences, anew for each part of an accumulated batch; their
+  gradients are written as often.
 - Adam reads parameter, two moments and gradient, and writes the first three; before, gradients are read for their norm.
 """
 
@@ -93,8 +94,9 @@ def training_traffic(
         itemsize = ITEMSIZE[config.model.compute_dtype]
         sequence["kept states"] = 3.0 * itemsize * config.model.blocks * frames * (precision + time + space)
     sequence["decoders"] = 3 * _decoders(config, targets) if config.objective.reconstruction else 0.0
-    device: Bytes = {name: FLOAT32 * len(passes) * runs[name] * float(weights[name]) for name in once}
-    device["decoders"] = FLOAT32 * 3 * weights["decoders"]
+    per_pass = FLOAT32 * config.training.accumulate
+    device: Bytes = {name: per_pass * len(passes) * runs[name] * float(weights[name]) for name in once}
+    device["decoders"] = per_pass * 3.0 * weights["decoders"]
     device["optimizer"] = FLOAT32 * ADAM_PASSES * sum(weights.values()) / shards
     return sequence, device
 

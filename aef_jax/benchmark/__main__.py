@@ -57,36 +57,41 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Prints a table for forward and for training."""
     options, settings = parser().parse_known_args()
-    config = resolve(options.what, settings)[0]
-    config = replace(config, training=replace(config.training, batch=options.batch, accumulate=1))
-    side = options.side or config.data.tile_side
-    frames, seen = budgets(config, options.frames)
-    number = options.batch * sum(frames.values())
+    try:
+        config = benchmarked(resolve(options.what, settings)[0], options.side, options.frames, options.batch)
+    except ValueError as error:
+        parser().error(str(error))
+    frames = {source.name: source.frame_budget for source in config.input_sources}
     print(
-        f"{options.what}: {options.batch} sequences of {frames}, tiles of {side} pixels, {config.model.compute_dtype}"
+        f"{options.what}: {options.batch} sequences of {frames},"
+        f" tiles of {config.data.tile_side} pixels, {config.model.compute_dtype}"
     )
     for kind in options.kinds:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "config.json"
             path.write_text(to_json(config))
-            print(table(kind, measure(kind, str(path), side, frames, seen, options.rounds), number), flush=True)
+            measured = measure(kind, str(path), options.rounds)
+        print(table(kind, measured, options.batch * sum(frames.values())), flush=True)
 
 
-def budgets(config: Config, total: int | None) -> tuple[dict[str, int], dict[str, int]]:
-    """Frames of each input source, and those that the student sees; shares of `total` as the config's budgets have."""
-    whole = sum(source.frame_budget for source in config.input_sources)
-    share = 1 if total is None else total / whole
-    frames = {source.name: max(1, round(share * source.frame_budget)) for source in config.input_sources}
-    seen = {source.name: max(1, round(share * source.student_budget)) for source in config.input_sources}
-    return frames, {name: min(number, frames[name]) for name, number in seen.items()}
+def benchmarked(config: Config, side: int | None, frames: int | None, batch: int) -> Config:
+    """The config with tiles of `side` pixels, budgets of `frames` of all sources in the same shares, and this batch."""
+    share = 1 if frames is None else frames / sum(source.frame_budget for source in config.input_sources)
+    return replace(
+        config,
+        sources=tuple(
+            replace(source, frame_budget=max(source.is_input, round(share * source.frame_budget)))
+            for source in config.sources
+        ),
+        data=replace(config.data, tile_side=side or config.data.tile_side),
+        training=replace(config.training, batch=batch, accumulate=1),
+    )
 
 
-def measure(
-    kind: str, config: str, side: int, frames: Mapping[str, int], seen: Mapping[str, int], rounds: int
-) -> dict[str, Measured]:
+def measure(kind: str, config: str, rounds: int) -> dict[str, Measured]:
     """By implementation; PyTorch's are left out where it is not installed."""
     chosen = {
-        name: Task(module, mode, kind, config, side, dict(frames), dict(seen))
+        name: Task(module, mode, kind, config)
         for name, (module, mode) in IMPLEMENTATIONS.items()
         if "torch" not in module or importlib.util.find_spec("torch")
     }

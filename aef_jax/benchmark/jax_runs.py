@@ -18,7 +18,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     sequences = config.training.batch
     use_all_cores(sequences)
     mesh = make_mesh(config.mesh)
-    batch, _ = random_batch(config, task.side, sequences=sequences, frames_of=task.frames, seen_of=task.seen)
+    batch, _ = random_batch(config, config.data.tile_side, sequences=sequences, full=True)
     state = init_state(config, mesh)
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)

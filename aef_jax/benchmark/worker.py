@@ -26,13 +26,7 @@ class Task:
     kind: str
     """`training`, a whole step, or `forward`: the field of one period."""
     config: str
-    """Path of the config."""
-    side: int
-    """Pixels of a tile."""
-    frames: dict[str, int]
-    """Of each input source; absent ones are as costly as others."""
-    seen: dict[str, int]
-    """Of them, those that the student sees."""
+    """Path of the config: a step has its batch of tiles, with full budgets of frames; absent ones are as costly."""
 
 
 @dataclass(frozen=True)

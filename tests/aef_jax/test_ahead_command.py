@@ -11,9 +11,9 @@ import pytest
 from aef_jax.ahead.chips import machine
 from aef_jax.ahead.command import compile_command
 from aef_jax.ahead.memory import bytes_per_device, too_big
-from aef_jax.ahead.units import readable
 from aef_jax.sharding import make_mesh
 from aef_jax.step import abstract_state
+from aef_jax.units import readable
 from configs.run import Config
 from configs.sources import SENTINEL2
 from configs.training import MeshConfig

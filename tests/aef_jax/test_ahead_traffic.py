@@ -123,6 +123,16 @@ def test_training_moves_three_times_as_much_and_recomputed_blocks_four_times():
     assert device["optimizer"] == 8 * 4 * sum(weights.values()) / 2
 
 
+def test_each_part_of_a_batch_reads_the_weights_anew():
+    weights = operator_weights(CONFIG)
+    parts = replace(CONFIG, training=replace(CONFIG.training, batch=6, accumulate=3))
+    sequence, device = training_traffic(CONFIG, FRAMES, None, (), weights)
+    in_parts, device_in_parts = training_traffic(parts, FRAMES, None, (), weights)
+    assert in_parts == sequence
+    adam = device.pop("optimizer")
+    assert device_in_parts == {name: 3 * moved for name, moved in device.items()} | {"optimizer": adam}
+
+
 def test_every_parameter_is_some_operators():
     weights = operator_weights(SHRUNK)
     leaves = jax.tree.leaves(abstract_model(SHRUNK)[1])

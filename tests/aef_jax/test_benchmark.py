@@ -1,10 +1,8 @@
 """The benchmark runs both frameworks in processes of their own, and says how they compare."""
 
-from dataclasses import replace
-
 import pytest
 
-from aef_jax.benchmark.__main__ import Measured, budgets, measure, table
+from aef_jax.benchmark.__main__ import Measured, benchmarked, main, measure, table
 from aef_jax.benchmark.worker import Ready, Timed
 from configs.io import to_json
 from configs.presets import PAPER
@@ -15,7 +13,7 @@ from .conftest import BRIEF
 @pytest.fixture
 def config_file(tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(to_json(replace(BRIEF, training=replace(BRIEF.training, batch=1))))
+    path.write_text(to_json(benchmarked(BRIEF, side=16, frames=3, batch=1)))
     return str(path)
 
 
@@ -25,7 +23,7 @@ def test_all_implementations_are_timed_in_turn(config_file, kind, monkeypatch):
     # compiling PyTorch's takes a C++ compiler a minute: it is left to who runs the benchmark
     monkeypatch.delitem(measure.__globals__["IMPLEMENTATIONS"], "PyTorch, torch.compile")
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-    found = measure(kind, config_file, 16, {"sentinel2": 3}, {"sentinel2": 2}, rounds=2)
+    found = measure(kind, config_file, rounds=2)
     assert list(found) == ["JAX", "PyTorch, eager"]
     for of in found.values():
         assert len(of.rounds) == 2
@@ -44,9 +42,24 @@ def test_the_table_tells_speeds_and_how_many_times_as_fast_jax_is():
 
 
 def test_frames_are_shared_as_budgets_are():
-    whole, seen = budgets(PAPER, None)
-    assert sum(whole.values()) == 103
-    few, few_seen = budgets(PAPER, 10)
-    assert list(few.values()) == [6, 2, 2]
-    assert all(few_seen[name] <= few[name] for name in few)
-    assert sum(seen.values()) == 60
+    assert benchmarked(PAPER, None, None, PAPER.training.batch) == PAPER
+    few = benchmarked(PAPER, side=32, frames=10, batch=2)
+    assert [source.frame_budget for source in few.input_sources] == [6, 2, 2]
+    assert (few.data.tile_side, few.training.batch) == (32, 2)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        (["smal"], "smal"),
+        (["tiny", "--side", "20"], "tile_side is 20, expected a positive multiple of 16"),
+        (["tiny", "--batch", "0"], "batch is 0"),
+        (["tiny", "--model.width", "3"], "model.width"),
+    ],
+)
+def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["benchmark", *mistake])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err

@@ -11,6 +11,7 @@ from aef_jax.evaluate import Evaluation, HeldoutReconstruction
 from aef_jax.probe import probe_score
 from aef_jax.throughput import Throughput, peak_flops
 from aef_jax.transfer import Probed, composite, probe_run, table
+from configs.random_batch import random_batch
 
 PLACES = 12
 
@@ -100,13 +101,13 @@ def test_the_peak_of_a_device_is_known_by_its_kind():
 
 def test_rates_are_of_the_global_batch():
     throughput = Throughput(CONFIG, held_by())
-    present = np.zeros((4, 3), bool)
-    present[0, :2] = True
-    frames = type("F", (), {"present": present})
-    rates = throughput.rates(type("B", (), {"frames": {"sentinel2": frames}}), seconds=2, waited=0.5)
-    assert rates["frames_per_second"] == 1
+    sequences = CONFIG.training.batch // 2  # this host's
+    batch, _ = random_batch(CONFIG, side=16, sequences=sequences)
+    own = sum(int(frames.present.sum()) for frames in batch.frames.values())
+    rates = throughput.rates(batch, seconds=2, waited=0.5)
+    assert rates["frames_per_second"] == own * 2 / 2
     assert rates["sequences_per_second"] == CONFIG.training.batch / 2
     assert rates["waiting_for_data"] == 0.25
     assert rates["flops_per_second"] == throughput.flops * CONFIG.training.batch / 2
     throughput.peak = 2 * rates["flops_per_second"]
-    assert throughput.rates(type("B", (), {"frames": {}}), seconds=2, waited=0)["mfu"] == 0.5
+    assert throughput.rates(batch, seconds=2, waited=0)["mfu"] == 0.5

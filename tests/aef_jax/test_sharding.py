@@ -91,6 +91,8 @@ def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
         ("data=two", "'data=two' is no axis and its size"),
         ("fsdp=2", "data is open"),
         ("data=0", "data is 0"),
+        ("data=3", "expected a multiple of data times fsdp (3)"),
+        ("data=1,seq=5", "mesh: seq is 5; data: tile_side is"),
     ],
 )
 def test_a_mesh_that_is_none_is_told(mistake, mesh, sentence):

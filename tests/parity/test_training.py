@@ -1,9 +1,7 @@
 """Training from one start, on the same batches and noise, is the same training in both frameworks."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import jax
 import pytest
 import torch
 from training_start import SMALL, batches, doubled, start_of
@@ -22,15 +20,6 @@ by the objective's kink and not by the framework."""
 KINDS = {"params", "exp_avg", "exp_avg_sq"}
 
 pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
-
-
-@pytest.fixture(scope="module")
-def quick_compiles() -> Iterator[None]:
-    """What is tested is the program, not how well it is optimised."""
-    before = jax.config.values["jax_disable_most_optimizations"]
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")

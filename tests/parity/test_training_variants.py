@@ -17,8 +17,6 @@ from parity.aef.steps import jax_steps, torch_steps
 from parity.aef.trajectory import Trajectory, apart, distances
 from parity.tolerances import SHARDED_RATIO
 
-from .test_training import quick_compiles  # noqa: F401
-
 ON_MESHES = Path(__file__).with_name("run_on_meshes.py")
 TINY = doubled(replace(ALONE, model=replace(ALONE.model, blocks=2)))
 
