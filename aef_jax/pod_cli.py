@@ -23,8 +23,8 @@ def add_pod_commands(commands, documented) -> None:
     ahead.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     ahead.add_argument("--topology", required=True, metavar="CHIP:AxBxC", help="v4:8x8x8, v5e:16x16, v5p or v6e")
     ahead.add_argument("--mesh", metavar="data=256,seq=2", help="devices along each axis (default: the config's)")
-    ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable")
-    ahead.add_argument("--quick", action="store_true", help="a fifth of the time; XLA's own estimates are slower")
+    ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable, compiled in full")
+    ahead.add_argument("--full", action="store_true", help="as training compiles it: takes three times as long")
     ahead.add_argument("-o", "--output", type=Path, default=Path("compiled.json"), help="(default: compiled.json)")
     ahead.set_defaults(function=_compile, takes_settings=True)
 
@@ -39,8 +39,8 @@ def _shardings(options: argparse.Namespace, settings: list[str]) -> int:
 def _compile(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.ahead.command import compile_command
 
-    config = _config(options, settings)
-    return compile_command(config, options.topology, options.output, options.save, options.quick)
+    full = options.full or options.save is not None
+    return compile_command(_config(options, settings), options.topology, options.output, options.save, full)
 
 
 def _config(options: argparse.Namespace, settings: list[str]) -> Config:

@@ -11,10 +11,10 @@ from aef_jax.atomic import replacing
 from configs.run import Config
 
 
-def compile_command(config: Config, topology: str, output: Path, save: Path | None = None, quick: bool = False) -> int:
+def compile_command(config: Config, topology: str, output: Path, save: Path | None = None, full: bool = False) -> int:
     """Compiles, prints the report and writes it to `output`; keeps the executable in `save`; see `compile_step`."""
     jax.config.update("jax_platforms", "cpu")  # chips that are there have other things to do
-    compiled = compile_step(config, topology, save, quick)
+    compiled = compile_step(config, topology, save, full)
     print(as_text(compiled))
     with replacing(output) as temporary:
         temporary.write_text(json.dumps(as_tree(compiled), indent=2) + "\n")

@@ -36,7 +36,7 @@ class Compiled:
     collectives: list[Collective]
     roofline: Roofline
     estimates: Estimates
-    quick: bool
+    full: bool
 
     @property
     def in_blocks(self) -> list[Collective]:
@@ -48,12 +48,13 @@ QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
 """The least effort: a fifth of the processor's time, for code that XLA takes to be half as fast."""
 
 
-def compile_step(config: Config, topology: str, save: Path | None = None, quick: bool = False) -> Compiled:
+def compile_step(config: Config, topology: str, save: Path | None = None, full: bool = False) -> Compiled:
     """Lowers and compiles `make_train_step` on the global batch of all sources.
 
     Args:
         topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
-        quick: with little optimisation: memory and collectives are nearly the same, the estimates of times are not.
+        full: as training compiles it. Without, XLA takes the least trouble: a little more memory, the same collectives,
+            and estimates of slower code.
         save: where the executable is kept, for `serialize_executable.deserialize_and_load`; the trees that this asks
             for too are those of the step's arguments and results.
 
@@ -69,12 +70,12 @@ def compile_step(config: Config, topology: str, save: Path | None = None, quick:
     lowered = make_train_step(config, mesh).lower(state, batch)
     lowered_at = time.perf_counter()
     try:
-        compiled = lowered.compile(QUICK if quick else None)
+        compiled = lowered.compile(None if full else QUICK)
     except jax.errors.JaxRuntimeError as error:
         sentence = too_big(str(error), config, sides, state)
         if sentence is None:
             raise
-        raise ValueError(f"{topology}: {sentence}") from None
+        raise ValueError(f"{topology}: {sentence}{'' if full else '; --full takes a little less'}") from None
     compiled_at = time.perf_counter()
     if save is not None:
         keep(compiled, save)
@@ -93,7 +94,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None, quick:
         memory=memory_of(compiled, chip),
         collectives=sent,
         roofline=floor,
-        quick=quick,
+        full=full,
         estimates=estimates(hlo, chip, frozenset(operator.name for operator in floor.operators)),
     )
 

@@ -22,7 +22,7 @@ def as_tree(compiled: Compiled) -> dict[str, Any]:
         "parameters": compiled.parameters,
         "lowering_seconds": compiled.lowering_seconds,
         "compile_seconds": compiled.compile_seconds,
-        "quick": compiled.quick,
+        "full": compiled.full,
         "chip": vars(chip),
         "memory": {**vars(memory), "peak": memory.peak, "spare": memory.spare},
         "collectives": {
@@ -74,7 +74,7 @@ def _head(compiled: Compiled) -> str:
         f"{readable(compiled.parameters)} parameters, {compiled.config.training.batch} sequences per step"
         f" on {compiled.topology}: {devices} chips, {mesh}\n"
         f"lowered in {compiled.lowering_seconds:.0f} s, compiled in {compiled.compile_seconds:.0f} s"
-        f"{', quickly: slower code than that which trains' if compiled.quick else ''}\n"
+        f"{'' if compiled.full else ', with little effort: see --full'}\n"
         f"{chip.name}: {readable(chip.peak_flops)}FLOP/s in bfloat16, {readable(chip.hbm_bytes)}B of HBM at"
         f" {readable(chip.hbm_bandwidth)}B/s, {link}\n"
         f"  {chip.source}"

@@ -118,7 +118,7 @@ def test_a_machine_that_xla_refuses_is_told():
 def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
     report, executable = tmp_path / "report.json", tmp_path / "step.bin"
     config = replace(SCANNED, mesh=MeshConfig(data=2, seq=2))
-    assert compile_command(config, "v4:2x2x1", report, executable, quick=True) == 0
+    assert compile_command(config, "v4:2x2x1", report, executable) == 0
     printed = capsys.readouterr().out
     found = json.loads(report.read_text())
     assert found["mesh"] == {"data": 2, "fsdp": 1, "seq": 2}
