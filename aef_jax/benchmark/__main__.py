@@ -80,7 +80,7 @@ def benchmarked(config: Config, side: int | None, frames: int | None, batch: int
     return replace(
         config,
         sources=tuple(
-            replace(source, frame_budget=max(source.is_input, round(share * source.frame_budget)))
+            replace(source, frame_budget=max(1, round(share * source.frame_budget))) if source.is_input else source
             for source in config.sources
         ),
         data=replace(config.data, tile_side=side or config.data.tile_side),

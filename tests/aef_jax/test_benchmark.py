@@ -4,7 +4,7 @@ import pytest
 
 from aef_jax.benchmark.__main__ import Measured, benchmarked, main, measure, table
 from aef_jax.benchmark.worker import Ready, Timed
-from configs.io import to_json
+from configs.io import from_json, to_json
 from configs.presets import PAPER
 
 from .conftest import BRIEF
@@ -46,6 +46,7 @@ def test_frames_are_shared_as_budgets_are():
     few = benchmarked(PAPER, side=32, frames=10, batch=2)
     assert [source.frame_budget for source in few.input_sources] == [6, 2, 2]
     assert (few.data.tile_side, few.training.batch) == (32, 2)
+    assert from_json(to_json(few)) == few
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ SMALLER = replace(CONFIG, model=replace(CONFIG.model, blocks=1), sources=(SENTIN
 NAMED = {mutation.name: mutation for mutation in CATALOGUE}
 TRIED = ["epsilon of a norm", "key mask ignored", "gradient stopped behind the time operator", "a shift too few"]
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
 
 @pytest.fixture(scope="module")
