@@ -32,13 +32,13 @@ def von_mises_fisher(mean: Float[Array, "*B D"], noise: BottleneckNoise) -> Floa
 
 
 def _radial(key: Array, shape: tuple[int, ...], dimension: int, kappa: float) -> Float[Array, "*N"]:
-    concentration, power = (dimension - 1) / 2, (dimension - 3) / 2
+    power = (dimension - 3) / 2
     rate = kappa + power / 2
 
     def propose(state):
         key, x, waiting = state
         key, gamma_key, accept_key = jax.random.split(key, 3)
-        proposal = jax.random.gamma(gamma_key, concentration, shape, jnp.float32) / rate
+        proposal = _gamma(gamma_key, shape, dimension - 1) / rate
         inside = proposal < 2
         half = jnp.where(inside, proposal, 0) / 2
         uniform = jax.random.uniform(accept_key, shape, jnp.float32)
@@ -47,3 +47,13 @@ def _radial(key: Array, shape: tuple[int, ...], dimension: int, kappa: float) ->
 
     start = key, jnp.zeros(shape, jnp.float32), jnp.ones(shape, bool)
     return jax.lax.while_loop(lambda state: state[2].any(), propose, start)[1]
+
+
+def _gamma(key: Array, shape: tuple[int, ...], degrees: int) -> Float[Array, "*N"]:
+    """Of shape `degrees` / 2: a sum of exponentials, and half a squared normal where that is no whole number.
+
+    `jax.random.gamma` loops until the last number of all devices is accepted, and in each round they all wait for it.
+    """
+    exponential_key, normal_key = jax.random.split(key)
+    x = jnp.sum(jax.random.exponential(exponential_key, (*shape, degrees // 2), jnp.float32), axis=-1)
+    return x + jnp.square(jax.random.normal(normal_key, shape, jnp.float32)) / 2 if degrees % 2 else x

@@ -38,9 +38,7 @@ def _radial(generator: torch.Generator, shape: tuple[int, ...], dimension: int, 
     x = torch.zeros(shape, device=generator.device)
     waiting = torch.ones(shape, dtype=torch.bool, device=generator.device)
     while waiting.any():
-        # half the sum of dimension - 1 squared normals has the Gamma distribution of shape (dimension - 1) / 2;
-        # PyTorch's public sampler of it takes no generator
-        proposal = _normal(generator, (*shape, dimension - 1)).square().sum(-1) / (2 * rate)
+        proposal = _gamma(generator, shape, dimension - 1) / rate
         inside = proposal < 2
         half = torch.where(inside, proposal, 0) / 2
         uniform = torch.rand(shape, generator=generator, device=generator.device)
@@ -48,6 +46,16 @@ def _radial(generator: torch.Generator, shape: tuple[int, ...], dimension: int, 
         x = torch.where(waiting & accepted, proposal, x)
         waiting = waiting & ~accepted
     return x
+
+
+def _gamma(generator: torch.Generator, shape: tuple[int, ...], degrees: int) -> Float[Tensor, "*N"]:
+    """Of shape `degrees` / 2: a sum of exponentials, and half a squared normal where that is no whole number.
+
+    PyTorch's own sampler takes no generator.
+    """
+    exponentials = torch.empty((*shape, degrees // 2), device=generator.device).exponential_(generator=generator)
+    x = exponentials.sum(-1)
+    return x + _normal(generator, shape).square() / 2 if degrees % 2 else x
 
 
 def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Float[Tensor, "*N"]:

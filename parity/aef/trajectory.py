@@ -6,6 +6,9 @@ import torch
 
 from aef_torch.snapshot import Snapshot, Tensors
 
+KINDS = ("params", "exp_avg", "exp_avg_sq")
+"""Of the tensors of a state."""
+
 
 @dataclass(frozen=True)
 class Trajectory:
@@ -36,7 +39,7 @@ def apart(found: Trajectory, truth: Trajectory) -> Apart:
         for name in _same_names(found.terms[0], truth.terms[0])
     }
     first, last = (
-        {kind: distance(getattr(f, kind), getattr(t, kind)) for kind in ("params", "exp_avg", "exp_avg_sq")}
+        {kind: distance(getattr(f, kind), getattr(t, kind)) for kind in KINDS}
         for f, t in ((found.first, truth.first), (found.last, truth.last))
     )
     return Apart(terms, first, last)
