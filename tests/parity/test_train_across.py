@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compiling import applied
 from converting import SMALLEST
 from small_dataset import write_small
 from small_site import CONFIG
@@ -27,14 +26,7 @@ STEPS = 60
 LOSS_BOUND, PARAMETER_BOUND = 1e-6, 5e-7
 """Relative, in float32."""
 
-pytestmark = pytest.mark.usefixtures("one_thread", "compiled_once")
-
-
-@pytest.fixture(scope="module")
-def compiled_once(compiler_settings):
-    """Optimised as it is where one trains: what is not sums in another order, and keeps fewer digits."""
-    with applied({**compiler_settings, "jax_disable_most_optimizations": False}):
-        yield
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
 
 @pytest.fixture(scope="module")
