@@ -10,6 +10,7 @@ import numpy as np
 from aef_jax.ahead.chips import Chip
 from aef_jax.step import TrainState
 from aef_jax.units import readable
+from configs.model import PIXELS_PER_TIME_CELL
 from configs.run import Config
 
 _TOO_MUCH = re.compile(
@@ -99,7 +100,7 @@ def _proposals(needed: float, there: float, fixed: int, config: Config, mesh: di
         if fixed / more + growing <= there:
             proposals.append(f"--mesh data={mesh['data'] // more},fsdp={mesh['fsdp'] * more},seq={mesh['seq']}")
             break
-    for more in _divisors(config.data.tile_side // 8 // mesh["seq"]):
+    for more in _divisors(config.data.tile_side // PIXELS_PER_TIME_CELL // mesh["seq"]):
         if fixed + growing / more <= there:
             proposals.append(f"seq={mesh['seq'] * more} on {more} times the chips")
             break

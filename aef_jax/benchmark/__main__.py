@@ -59,7 +59,7 @@ def main() -> None:
     options, settings = parser().parse_known_args()
     try:
         config = benchmarked(resolve(options.what, settings)[0], options.side, options.frames, options.batch)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser().error(str(error))
     frames = {source.name: source.frame_budget for source in config.input_sources}
     print(

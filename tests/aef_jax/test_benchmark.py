@@ -6,6 +6,7 @@ from aef_jax.benchmark.__main__ import Measured, benchmarked, main, measure, tab
 from aef_jax.benchmark.worker import Ready, Timed
 from configs.io import from_json, to_json
 from configs.presets import PAPER
+from configs.random_batch import random_batch
 
 from .conftest import BRIEF
 
@@ -47,12 +48,17 @@ def test_frames_are_shared_as_budgets_are():
     assert [source.frame_budget for source in few.input_sources] == [6, 2, 2]
     assert (few.data.tile_side, few.training.batch) == (32, 2)
     assert from_json(to_json(few)) == few
+    batch, _ = random_batch(few, side=16, full=True)
+    for source in few.input_sources:
+        assert batch.frames[source.name].present.shape[1] == source.frame_budget
+        assert batch.student[source.name].index.shape[1] == source.student_budget <= source.frame_budget
 
 
 @pytest.mark.parametrize(
     ("mistake", "sentence"),
     [
         (["smal"], "smal"),
+        (["nowhere/config.json"], "nowhere/config.json"),
         (["tiny", "--side", "20"], "tile_side is 20, expected a positive multiple of 16"),
         (["tiny", "--batch", "0"], "batch is 0"),
         (["tiny", "--model.width", "3"], "model.width"),
