@@ -1,6 +1,7 @@
 """Tensors in another dtype, and how much that changes them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 
 import ml_dtypes  # noqa: F401  gives NumPy bfloat16
 import numpy as np
@@ -19,11 +20,15 @@ def cast_specs(specs: dict[str, Spec], dtype: str | None) -> dict[str, Spec]:
 
 @dataclass
 class Cast:
-    """Casts tensors to `dtype`, and remembers the largest relative change |cast - x| / |x| of any number of them."""
+    """Casts tensors to `dtype`, and remembers the largest relative change |cast - x| / |x| of any number of them.
+
+    For any number of threads.
+    """
 
     dtype: str
     largest: float = 0.0
     where: str | None = None
+    lock: Lock = field(default_factory=Lock, repr=False)
 
     def __call__(self, name: str, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
         """Raises ValueError where a finite number has no finite neighbour in `dtype`."""
@@ -36,8 +41,9 @@ class Cast:
             raise ValueError(
                 f"tensor {name} does not fit {self.dtype}: its largest number is {np.abs(array[there]).max()}"
             )
-        if largest > self.largest:
-            self.largest, self.where = largest, name
+        with self.lock:
+            if largest > self.largest:
+                self.largest, self.where = largest, name
         return cast
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""Reads in a known order, one step ahead of whoever asks, in the memory of two steps."""
+"""Reads in a known order, one step ahead of whoever asks, in the memory of three steps."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from threading import Lock
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -10,17 +10,26 @@ V = TypeVar("V")
 
 
 class ReadAhead(Generic[K, V]):
-    """`load(key)` for keys that are mostly asked for in `order`, often the same one many times in a row."""
+    """`load(key)` for keys that are asked for in `order`, by several threads, often the same one many times in a row.
+
+    A thread may be one key behind the others; what it asks for is still there. Other orders are right, and slow.
+    """
 
     def __init__(self, order: Sequence[K], load: Callable[[K], V]):
-        self.next = dict(pairwise(order))
-        self.load = load
+        self.order, self.load = order, load
+        self.place = {key: place for place, key in enumerate(order)}
         self.pool = ThreadPoolExecutor(1)
-        self.loaded: dict[K, Future[V]] = {}
+        self.lock = Lock()
+        self.loaded: dict[int, Future[V]] = {}
 
     def __getitem__(self, key: K) -> V:
-        if next(iter(self.loaded), None) != key:
-            self.loaded = {key: self.loaded.get(key) or self.pool.submit(self.load, key)}
-            if key in self.next:
-                self.loaded[self.next[key]] = self.pool.submit(self.load, self.next[key])
-        return self.loaded[key].result()
+        place = self.place[key]
+        with self.lock:
+            if place not in self.loaded or place + 1 not in self.loaded:
+                near = range(max(place - 1, 0), min(place + 2, len(self.order)))
+                kept = {one: self.loaded[one] for one in near if one in self.loaded}
+                for one in near[near.index(place) :]:
+                    kept[one] = kept.get(one) or self.pool.submit(self.load, self.order[one])
+                self.loaded = kept
+            value = self.loaded[place]
+        return value.result()

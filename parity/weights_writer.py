@@ -1,4 +1,4 @@
-"""Writes safetensors files tensor by tensor, in any order, with the checksum of each in the metadata."""
+"""Writes safetensors files tensor by tensor, in any order, by any thread; the metadata has the checksum of each."""
 
 import json
 import os
@@ -44,6 +44,6 @@ class WeightsWriter:
         return {**self.metadata, SHA256: json.dumps(self.digests)}
 
     def _put(self, offset: int, data: memoryview) -> None:
-        self.file.seek(offset)
         while data:
-            data = data[self.file.write(data) :]  # at most 2 GiB at a time
+            written = os.pwrite(self.file.fileno(), data, offset)  # at most 2 GiB at a time
+            data, offset = data[written:], offset + written

@@ -1,6 +1,7 @@
 """Tensors of a checkpoint on their way from one framework to the other, one by one."""
 
 from collections.abc import Mapping
+from threading import Lock
 
 import numpy as np
 from jaxtyping import Shaped
@@ -16,13 +17,15 @@ from parity.mismatch import Spec
 class Stream:
     """Reads tensors of a checkpoint, checks that they are finite, casts parameters where asked, and shows progress.
 
-    Use as a context. `digests` has the checksum of each tensor that was read, as it was handed out.
+    For any number of threads. Use as a context. `digests` has the checksum of each tensor that was read, as it was
+    handed out.
     """
 
     def __init__(self, source: Checkpoint, names: Mapping[str, Spec], dtype: str | None, allow_nonfinite: bool):
         self.source, self.allow_nonfinite = source, allow_nonfinite
         self.cast = None if dtype is None else Cast(dtype)
         self.digests: dict[str, str] = {}
+        self.lock = Lock()
         total = sum(spec.nbytes for spec in names.values())
         self.bar = tqdm(
             total=total, desc="converting", unit="B", unit_scale=True, unit_divisor=1024, leave=False, disable=None
@@ -31,12 +34,14 @@ class Stream:
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
         """Raises ValueError where it is damaged, or not finite while it has to be, or does not fit the dtype."""
         array, digest = self.source.tensor(name), self.source.digest(name)
-        self.bar.update(array.nbytes)
         if not self.allow_nonfinite:
             check_finite(self.source.path, name, array)
         if self.cast is not None and name in self.source.params:
             array, digest = self.cast(name, array), None
-        self.digests[name] = digest or sha256(array)
+        digest = digest or sha256(array)
+        with self.lock:
+            self.digests[name] = digest
+            self.bar.update(array.nbytes)
         return array
 
     def __enter__(self) -> "Stream":

@@ -33,6 +33,8 @@ from parity.weights_writer import WeightsWriter
 MODEL, OPTIMIZER = "model", "optimizer"
 SHARD_SIZE = 2 * 10**9
 """Bytes."""
+AT_ONCE = 4
+"""Tensors that are read, checked and written at a time: as many as there are in memory."""
 NO_DIGESTS: Digests = MappingProxyType({})
 
 
@@ -126,7 +128,7 @@ def write_torch(
     overwrite: bool = False,
     digests: Digests = NO_DIGESTS,
 ) -> None:
-    """Writes what `tensor` gives for each name, one after the other: to a file, or with the moments to a folder.
+    """Writes what `tensor` gives for each name, called by a few threads: to a file, or with the moments to a folder.
 
     It appears whole or not at all. `shard_size` is in bytes; `digests` may have checksums of what `tensor` gave. Raises
     ValueError where a folder that is to be overwritten holds more than weights, OSError where it cannot be written.
@@ -144,15 +146,12 @@ def write_torch(
 
 
 def _write_all(writer: WeightsWriter | ShardsWriter, names: Iterable[str], tensor: Callable, digests: Digests) -> None:
-    with writer, ThreadPoolExecutor(1) as pool:  # one is written while the next is read
-        writing = None
-        for name in names:
-            array = tensor(name)
-            if writing is not None:
-                writing.result()
-            writing = pool.submit(writer.write, name, array, digests.get(name))
-        if writing is not None:
-            writing.result()
+    def move(name: str) -> None:
+        writer.write(name, tensor(name), digests.get(name))
+
+    with writer, ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(move, names):  # raises what `move` raised, and then starts no more of them
+            pass
 
 
 def _is_ours(name: str) -> bool:

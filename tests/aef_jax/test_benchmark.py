@@ -1,8 +1,13 @@
 """The benchmark runs both frameworks in processes of their own, and says how they compare."""
 
+from dataclasses import replace
+
 import pytest
 
-from aef_jax.benchmark.__main__ import Measured, benchmarked, main, measure, table
+from aef_jax.benchmark import changes
+from aef_jax.benchmark.__main__ import main, measure, table
+from aef_jax.benchmark.rounds import Measured
+from aef_jax.benchmark.size import benchmarked
 from aef_jax.benchmark.worker import Ready, Timed
 from configs.io import from_json, to_json
 from configs.presets import PAPER
@@ -70,3 +75,27 @@ def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
         main()
     assert stopped.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_every_change_is_another_step_and_the_formula_says_what_it_computes():
+    base = benchmarked(PAPER, side=32, frames=24, batch=2)
+    others = changes.alternatives(base)
+    assert list(others) == ["the student has a place for every frame", "remat none", "remat dots", "blocks: unroll"]
+    flops = {name: changes.step_flops(config) / changes.step_flops(base) for name, config in others.items()}
+    assert flops["remat none"] == flops["remat dots"] == pytest.approx(0.76, abs=0.01)  # 3 passes of 4, in the blocks
+    assert flops["blocks: unroll"] == 1
+    assert 1.1 < flops["the student has a place for every frame"] < 1.4
+
+
+def test_changes_are_timed_beside_the_step_as_it_is(config_file, monkeypatch, capsys):
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    one = lambda config: {"blocks: scan": replace(config, model=replace(config.model, block_loop="scan"))}  # noqa: E731
+    monkeypatch.setattr(changes, "alternatives", one)
+    monkeypatch.setattr("sys.argv", ["changes", config_file, "--batch", "1", "--rounds", "2"])
+    changes.main()
+    *_, base, other = capsys.readouterr().out.splitlines()
+    assert base.startswith(changes.AS_IT_IS)
+    assert base.split("  ")[-2].split() == ["1.00x"]
+    numbers = other.removeprefix("blocks: scan").split()
+    assert numbers[2] == "1.00x"
+    assert float(numbers[0]) > 0

@@ -1,0 +1,59 @@
+"""Pieces of work, each in a process of its own, timed in turn: what disturbs the machine disturbs all of them."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+
+from tqdm import tqdm
+
+from aef_jax.benchmark.worker import Ready, Task, Timed
+
+
+@dataclass
+class Measured:
+    """Of one piece of work."""
+
+    ready: Ready
+    rounds: list[Timed] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> list[float]:
+        return [timed.seconds for timed in self.rounds]
+
+
+def in_turn(tasks: Mapping[str, Task], rounds: int, what: str) -> dict[str, Measured]:
+    """Times each task once in each round, after all are ready; `what` is told beside the progress."""
+    with ExitStack() as stack:
+        workers, measured = {}, {}
+        for name, task in tqdm(tasks.items(), desc=f"{what}: compiling", leave=False):
+            workers[name] = stack.enter_context(_worker(task))
+            measured[name] = Measured(Ready(**_heard(workers[name])))
+        for _ in tqdm(range(rounds), desc=f"{what}: rounds", leave=False):
+            for name, process in workers.items():
+                process.stdin.write("1\n")
+                process.stdin.flush()
+                measured[name].rounds.append(Timed(**_heard(process)))
+    return measured
+
+
+@contextmanager
+def _worker(task: Task) -> Iterator[subprocess.Popen]:
+    """The process of one task, until it is no longer needed."""
+    command = [sys.executable, "-m", "aef_jax.benchmark.worker", json.dumps(asdict(task))]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _heard(process: subprocess.Popen) -> dict:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):  # libraries print, too
+            return json.loads(line)
+    raise SystemExit(f"aef_jax.benchmark: a process ended with code {process.wait()} before it was done")
