@@ -23,12 +23,18 @@ def config_file(tmp_path):
     return str(path)
 
 
+@pytest.fixture
+def quick_processes(compiler_settings, monkeypatch):
+    for name, value in compiler_settings.items():
+        monkeypatch.setenv(name.upper(), str(value))
+
+
+@pytest.mark.usefixtures("quick_processes")
 @pytest.mark.parametrize("kind", ["forward", "training"])
 def test_all_implementations_are_timed_in_turn(config_file, kind, monkeypatch):
     pytest.importorskip("torch")
     # compiling PyTorch's takes a C++ compiler a minute: it is left to who runs the benchmark
     monkeypatch.delitem(measure.__globals__["IMPLEMENTATIONS"], "PyTorch, torch.compile")
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     found = measure(kind, config_file, rounds=2)
     assert list(found) == ["JAX", "PyTorch, eager"]
     for of in found.values():
@@ -87,8 +93,8 @@ def test_every_change_is_another_step_and_the_formula_says_what_it_computes():
     assert 1.1 < flops["the student has a place for every frame"] < 1.4
 
 
+@pytest.mark.usefixtures("quick_processes")
 def test_changes_are_timed_beside_the_step_as_it_is(config_file, monkeypatch, capsys):
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     one = lambda config: {"blocks: scan": replace(config, model=replace(config.model, block_loop="scan"))}  # noqa: E731
     monkeypatch.setattr(changes, "alternatives", one)
     monkeypatch.setattr("sys.argv", ["changes", config_file, "--batch", "1", "--rounds", "2"])

@@ -40,6 +40,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
     return run
 
 
+@pytest.mark.long
 def test_a_run_killed_at_ten_random_moments_ends_to_the_bit_like_one_that_was_not(training, whole, tmp_path):
     """Three times while it starts, three while a checkpoint is being written, four at some step."""
     moments = random.Random(0)

@@ -55,6 +55,7 @@ def alone(training, config_file, tmp_path_factory) -> RunFolder:
     return run
 
 
+@pytest.mark.long
 def test_four_processes_of_which_one_is_killed_then_two_of_which_one_is_stopped_then_one_train_the_run_of_one(
     training, alone, config_file, tmp_path
 ):

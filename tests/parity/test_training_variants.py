@@ -29,7 +29,7 @@ def _by_torch(config: Config = TINY) -> Trajectory:
 
 
 def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
-    config = replace(TINY, training=replace(COURSE, batch=4, accumulate=2))
+    config = doubled(replace(ALONE, training=replace(COURSE, batch=4, accumulate=2)))
     far = apart(jax_steps(config, start_of(config), batches(config, 2)), _by_torch(config))
     assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
 
@@ -43,6 +43,7 @@ def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_
     assert max(apart(found, _by_torch()).last.values()) < 1e-13
 
 
+@pytest.mark.long
 def test_every_mesh_of_eight_devices_computes_what_one_device_does_and_fsdp_splits_parameters():
     *double, single = _on_meshes()
     assert [found["mesh"] for found in double] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
