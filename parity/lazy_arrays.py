@@ -1,13 +1,11 @@
 """Arrays that are made part by part, while Orbax writes them: a checkpoint of any size in the memory of a few parts."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore as ts
@@ -121,16 +119,3 @@ class LazyTree:
         """Raises what went wrong while the arrays were made."""
         if self.writer.error is not None:
             raise self.writer.error
-
-
-def read_leaves(folder: Path, tree: Any, places: Collection[int]) -> dict[int, Shaped[np.ndarray, "..."]]:
-    """Reads leaves of a saved tree, by their places in it, whole and to the host, however they were sharded.
-
-    `tree` is what `ocp.PyTreeCheckpointer().metadata` says of `folder`.
-    """
-    leaves, structure = jax.tree.flatten(tree)
-    target = structure.unflatten(leaf if place in places else ocp.PLACEHOLDER for place, leaf in enumerate(leaves))
-    how = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        restored = checkpointer.restore(folder, args=ocp.args.PyTreeRestore(item=target, restore_args=how))
-    return {place: leaf for place, leaf in enumerate(jax.tree.leaves(restored)) if place in places}

@@ -1,4 +1,4 @@
-"""How fast a preset's parameters and moments are converted, and in how much memory, beside a copy of the same bytes."""
+"""How fast a preset's parameters and moments are converted, and in how much memory, beside copies of the same bytes."""
 
 import argparse
 import logging
@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -54,15 +55,17 @@ def measure(config: Config, folder: Path) -> str:
     """The table of a config, measured in `folder`."""
     params = write_random(config, folder / "torch")
     everything = sum(path.stat().st_size for path in (folder / "torch").iterdir())
-    copying = _copy(folder / "torch", folder / "copy")
-    shutil.rmtree(folder / "copy")
+    copies, costs = [_copy(folder / "torch", folder / "copy")], {}
+    for name, source, target in (("PyTorch to JAX", "torch", "run"), ("JAX to PyTorch", "run", "again")):
+        costs[name] = _in_own_process(folder / source, folder / target)
+        copies.append(_copy(folder / source, folder / "copy"))  # before and after: disks are not as fast at any time
     lines = [
         f"parameters {params / 1e9:.2f} GB, with moments {everything / 1e9:.2f} GB",
         f"{'':18}{'GB/s':>7}{'of a copy':>11}{'peak GB':>9}{'of parameters':>15}",
-        f"{'a copy':18}{everything / copying / 1e9:7.2f}",
+        f"{'copies':18}{everything * len(copies) / sum(copies) / 1e9:7.2f}",
     ]
-    for name, source, target in (("PyTorch to JAX", "torch", "run"), ("JAX to PyTorch", "run", "again")):
-        cost = _in_own_process(folder / source, folder / target)
+    for number, (name, cost) in enumerate(costs.items()):
+        copying = (copies[number] + copies[number + 1]) / 2
         lines.append(
             f"{name:18}{everything / cost.seconds / 1e9:7.2f}{copying / cost.seconds:11.2f}"
             f"{cost.memory / 1e9:9.2f}{cost.memory / params:15.2f}"
@@ -91,21 +94,23 @@ def write_random(config: Config, target: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> float:
-    """Seconds, until the copy is on the disk: conversions wait for that, too."""
+    """Seconds, until a copy is on the disk: conversions wait for that, too. It is removed."""
     os.sync()
     start = time.perf_counter()
-    target.mkdir()
-    for path in source.iterdir():
-        shutil.copyfile(path, target / path.name)
-        with (target / path.name).open("rb") as file:
-            os.fsync(file.fileno())
-    return time.perf_counter() - start
+    shutil.copytree(source, target)
+    for path in target.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    seconds = time.perf_counter() - start
+    shutil.rmtree(target)
+    return seconds
 
 
 def _in_own_process(source: Path, target: Path) -> Cost:
     os.sync()
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_timed, (source, target))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_timed, source, target).result()
 
 
 def _timed(source: Path, target: Path) -> Cost:

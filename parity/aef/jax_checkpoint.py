@@ -22,7 +22,7 @@ from parity.aef.optimizer_state import OptimizerState
 from parity.aef.saved import Saved, Training
 from parity.contiguous import contiguous
 from parity.digest import Digests, verify
-from parity.lazy_arrays import read_leaves
+from parity.leaves_reader import LeavesReader
 from parity.mismatch import Spec, WeightsError, check
 from parity.model_map import dotted
 from parity.read_ahead import ReadAhead
@@ -54,6 +54,7 @@ class JaxCheckpoint:
         twin_of = {twin.name: twin for twin in twins(self.structure)}
         self.params = {name: twin.spec for name, twin in twin_of.items()}
         self.moments: dict[str, Spec] = {}
+        self._readers: dict[str, LeavesReader] = {}
         self._where: dict[str, tuple[Leaf, Twin]] = {}
         with _told(self.checkpoint):
             self._add_params(twin_of)
@@ -103,16 +104,16 @@ class JaxCheckpoint:
         return OptimizerState.of(self.config, self.structure)
 
     def _add_params(self, twin_of: dict[str, Twin]) -> None:
-        self._params = _metadata(self.checkpoint / "params")
-        check(state_specs(self._params), state_specs(nnx.state(self.structure, nnx.Param)))
-        leaves = jax.tree_util.tree_flatten_with_path(self._params)[0]
+        reader = self._readers["params"] = LeavesReader(self.checkpoint / "params")
+        check(state_specs(reader.metadata), state_specs(nnx.state(self.structure, nnx.Param)))
+        leaves = jax.tree_util.tree_flatten_with_path(reader.metadata)[0]
         places = {dotted(tuple(key.key for key in path)): place for place, (path, _) in enumerate(leaves)}
         self._where |= {name: (("params", places[dotted(twin.path)]), twin) for name, twin in twin_of.items()}
 
     def _add_moments(self, twin_of: dict[str, Twin]) -> None:
-        self._optimizer = _metadata(self.checkpoint / "optimizer")
+        reader = self._readers["optimizer"] = LeavesReader(self.checkpoint / "optimizer")
         numbered = lambda leaves: {f"optimizer.{place}": Spec.of(leaf) for place, leaf in enumerate(leaves)}  # noqa: E731
-        check(numbered(self._optimizer), numbered(self.optimizer.leaves))
+        check(numbered(reader.metadata), numbered(self.optimizer.leaves))
         for moment, places in self.optimizer.moments.items():
             for name, twin in twin_of.items():
                 place = places[dotted(twin.path)]
@@ -136,13 +137,12 @@ class JaxCheckpoint:
     def _read(self, group: Group) -> dict[int, Shaped[np.ndarray, "..."]]:
         item = group[0][0]
         with _told(self.checkpoint):
-            tree = self._params if item == "params" else self._optimizer
-            return read_leaves(self.checkpoint / item, tree, [place for _, place in group])
+            return self._readers[item].read([place for _, place in group])
 
     def _read_counters(self) -> dict[str, Any]:
         places = self.optimizer.counters
         with _told(self.checkpoint):
-            leaves = read_leaves(self.checkpoint / "optimizer", self._optimizer, places.values())
+            leaves = self._readers["optimizer"].read(places.values())
         return {name: leaves[place].item() for name, place in places.items()}
 
     def _json(self, item: str) -> Any:
@@ -173,11 +173,6 @@ def _found(path: Path) -> tuple[RunFolder, int]:
     if folder.path != path and path.name not in map(str, steps):
         raise ValueError(f"{path} is no checkpoint, expected one of the steps {sorted(steps)}")
     return folder, max(steps) if folder.path == path else int(path.name)
-
-
-def _metadata(item: Path) -> Any:
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        return checkpointer.metadata(item).item_metadata.tree
 
 
 @contextmanager
