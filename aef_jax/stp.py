@@ -109,5 +109,10 @@ def _stacked_blocks(config: ModelConfig, rngs: nnx.Rngs) -> STPBlock:
 def _rematerialised(body, remat: str):
     if remat == "none":
         return body
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None
-    return jax.checkpoint(body, policy=policy, prevent_cse=False)
+    return jax.checkpoint(body, policy=_is_product if remat == "dots" else None, prevent_cse=False)
+
+
+def _is_product(primitive, *arguments, **parameters) -> bool:
+    """What is kept: convolutions and dense layers. Attention's own products are cheap, and its weights are large."""
+    dense = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    return primitive is jax.lax.conv_general_dilated_p or dense(primitive, *arguments, **parameters)
