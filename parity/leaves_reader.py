@@ -1,7 +1,7 @@
 """Some leaves of a tree that Orbax saved, read to the host at little more than what it costs to copy them."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,19 @@ class MappedReader(ocp.type_handlers.NumpyHandler):
             orbaxs = infos[0].ts_context or ocp.type_handlers.get_ts_context()
             self.context = ts.Context({**orbaxs.spec.to_json(), **MAPPED})
         specs = [ocp.type_handlers.get_json_tspec_read(info, bool(info.is_ocdbt_checkpoint)) for info in infos]
-        stores = await asyncio.gather(*(ts.open(ts.Spec(spec), open=True, context=self.context) for spec in specs))
+        stores = await _all(ts.open(ts.Spec(spec), open=True, context=self.context) for spec in specs)
         arrays = [np.empty(store.shape, store.dtype.numpy_dtype) for store in stores]
-        await asyncio.gather(*(ts.array(array).write(store) for array, store in zip(arrays, stores, strict=True)))
+        await _all(ts.array(array).write(store) for array, store in zip(arrays, stores, strict=True))
         return arrays
+
+
+async def _all(awaitables: Iterable[Awaitable[Any]]) -> list[Any]:
+    """What each gives, or the first error, after all are done: one that ends later would find the loop closed."""
+    found = await asyncio.gather(*awaitables, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return found
 
 
 class LeavesReader:
