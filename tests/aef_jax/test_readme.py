@@ -4,11 +4,12 @@ import shlex
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from readme import block
 
 from aef_jax import cli
 from aef_jax.ahead import command
-from aef_jax.benchmark.__main__ import parser
+from aef_jax.benchmark.size import sized_parser
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
 from configs.presets import TINY
@@ -41,10 +42,13 @@ def test_the_commands_for_pods_are_commands(monkeypatch, capsys):
     assert topology == "v4:8x8x8"
 
 
-def test_the_command_of_the_benchmark_is_one():
-    """What it does is tested in test_benchmark.py."""
-    python, m, module, *arguments = shlex.split(block("benchmark", "bash"))
-    assert (python, m, module) == ("python", "-m", "aef_jax.benchmark")
-    options, settings = parser().parse_known_args(arguments)
+@pytest.mark.parametrize(
+    ("mark", "name"), [("benchmark", "aef_jax.benchmark"), ("changes", "aef_jax.benchmark.changes")]
+)
+def test_the_commands_of_the_benchmarks_are_commands(mark, name):
+    """What they do is tested in test_benchmark.py."""
+    python, m, module, *arguments = shlex.split(block(mark, "bash"))
+    assert (python, m, module) == ("python", "-m", name)
+    options, settings = sized_parser(None).parse_known_args(arguments)
     assert (options.what, options.side, options.frames) == ("small", 32, 16)
     assert cli.resolve(options.what, settings)[0].model.remat == "none"
