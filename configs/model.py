@@ -39,7 +39,8 @@ class ModelConfig:
     block_loop: Literal["scan", "unroll"] = "scan"
     """Accelerators scan over the stacked blocks: one block to compile. XLA's CPU backend needs them unrolled."""
     remat: Literal["none", "block", "dots"] = "block"
-    """What the backward pass recomputes: nothing, whole blocks, or all of a block but its matrix products."""
+    """What the backward pass recomputes: nothing, whole blocks, or all of a block but its convolutions and dense
+    layers."""
 
     def __post_init__(self):
         for field in ("d_precision", "d_exchange", "blocks", "mlp_ratio", "decoder_width", "text_width"):

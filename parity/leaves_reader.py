@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import tensorstore as ts
-from etils import epath
 from jaxtyping import Shaped
 
 MAPPED = {"file_io_mode": {"mode": "memmap"}}
@@ -24,15 +23,13 @@ class MappedReader(ocp.type_handlers.NumpyHandler):
 
     def __init__(self):
         super().__init__()
-        self.context: ts.Context | None = None  # one for all that is read: each looks up anew what lies where
+        # one for all that is read: each looks up anew what lies where
+        self.context = ts.Context({**ocp.type_handlers.get_ts_context().spec.to_json(), **MAPPED})
 
     async def deserialize(
         self, infos: Sequence[ocp.type_handlers.ParamInfo], args: Sequence[ocp.RestoreArgs] | None = None
     ) -> Sequence[np.ndarray]:
         del args  # what is stored is read as it is
-        if self.context is None:
-            orbaxs = infos[0].ts_context or ocp.type_handlers.get_ts_context()
-            self.context = ts.Context({**orbaxs.spec.to_json(), **MAPPED})
         specs = [ocp.type_handlers.get_json_tspec_read(info, bool(info.is_ocdbt_checkpoint)) for info in infos]
         stores = await _all(ts.open(ts.Spec(spec), open=True, context=self.context) for spec in specs)
         arrays = [np.empty(store.shape, store.dtype.numpy_dtype) for store in stores]
@@ -54,15 +51,17 @@ class LeavesReader:
 
     def __init__(self, folder: Path):
         """Raises what Orbax raises for a folder that it did not write."""
-        self.folder = epath.Path(folder)
-        registry = ocp.type_handlers.create_type_handler_registry((np.ndarray, MappedReader()))
-        self.handler = ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
-        self.metadata: Any = ocp.PyTreeCheckpointHandler().metadata(self.folder).tree
+        self.folder = folder
+        self.registry = ocp.type_handlers.create_type_handler_registry((np.ndarray, MappedReader()))
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            metadata: Any = checkpointer.metadata(folder).item_metadata
+        self.metadata = metadata.tree
 
     def read(self, places: Collection[int]) -> dict[int, Shaped[np.ndarray, "..."]]:
         """Leaves by their places in the tree, whole and to the host, however they were sharded."""
         leaves, structure = jax.tree.flatten(self.metadata)
         target = structure.unflatten(leaf if at in places else ocp.PLACEHOLDER for at, leaf in enumerate(leaves))
         how = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), self.metadata)
-        restored = self.handler.restore(self.folder, args=ocp.args.PyTreeRestore(item=target, restore_args=how))
+        with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(type_handler_registry=self.registry)) as checkpointer:
+            restored = checkpointer.restore(self.folder, args=ocp.args.PyTreeRestore(item=target, restore_args=how))
         return {at: leaf for at, leaf in enumerate(jax.tree.leaves(restored)) if at in places}

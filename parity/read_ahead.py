@@ -25,11 +25,9 @@ class ReadAhead(Generic[K, V]):
     def __getitem__(self, key: K) -> V:
         place = self.place[key]
         with self.lock:
-            if place not in self.loaded or place + 1 not in self.loaded:
-                near = range(max(place - 1, 0), min(place + 2, len(self.order)))
-                kept = {one: self.loaded[one] for one in near if one in self.loaded}
-                for one in near[near.index(place) :]:
-                    kept[one] = kept.get(one) or self.pool.submit(self.load, self.order[one])
-                self.loaded = kept
+            for one in (place, place + 1):
+                if one < len(self.order) and one not in self.loaded:
+                    self.loaded = {other: value for other, value in self.loaded.items() if abs(other - one) <= 2}
+                    self.loaded[one] = self.pool.submit(self.load, self.order[one])
             value = self.loaded[place]
         return value.result()

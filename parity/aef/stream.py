@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint on their way from one framework to the other, one by one."""
+"""Tensors of a checkpoint on their way from one framework to the other."""
 
 from collections.abc import Mapping
 from threading import Lock
