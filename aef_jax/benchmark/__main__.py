@@ -6,15 +6,13 @@ disturbs all of them. Ratios are medians over the rounds.
 
 import argparse
 import importlib.util
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from statistics import median
 
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
 from configs.io import to_json
+from configs.run import Config
 
 IMPLEMENTATIONS = {
     "JAX": ("aef_jax.benchmark.jax_runs", "compiled"),
@@ -39,17 +37,14 @@ def main() -> None:
         f" tiles of {config.data.tile_side} pixels, {config.model.compute_dtype}"
     )
     for kind in options.kinds:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "config.json"
-            path.write_text(to_json(config))
-            measured = measure(kind, str(path), options.rounds)
+        measured = measure(kind, config, options.rounds)
         print(table(kind, measured, options.batch * sum(frames.values())), flush=True)
 
 
-def measure(kind: str, config: str, rounds: int) -> dict[str, Measured]:
+def measure(kind: str, config: Config, rounds: int) -> dict[str, Measured]:
     """By implementation; PyTorch's are left out where it is not installed."""
     chosen = {
-        name: Task(module, mode, kind, config)
+        name: Task(module, mode, kind, to_json(config))
         for name, (module, mode) in IMPLEMENTATIONS.items()
         if "torch" not in module or importlib.util.find_spec("torch")
     }
@@ -58,14 +53,11 @@ def measure(kind: str, config: str, rounds: int) -> dict[str, Measured]:
 
 def table(kind: str, measured: Mapping[str, Measured], frames: int) -> str:
     """Each implementation's speed, and how many times as fast as it JAX is."""
-    ours = measured["JAX"].seconds
     lines = [f"\n{kind:24s}{'frames/s':>10s}{'s':>9s}{'first s':>9s}{'peak GB':>9s}{'JAX is':>9s}  device"]
     for name, of in measured.items():
-        faster = median(other / one for other, one in zip(of.seconds, ours, strict=True))
-        seconds, peak = median(of.seconds), max(timed.peak_bytes for timed in of.rounds) / 1e9
         lines.append(
-            f"{name:24s}{frames / seconds:10.1f}{seconds:9.3f}{of.ready.first_seconds:9.1f}{peak:9.2f}"
-            f"{faster:8.2f}x  {of.ready.device}"
+            f"{name:24s}{frames / of.seconds:10.1f}{of.seconds:9.3f}{of.ready.first_seconds:9.1f}"
+            f"{of.peak_bytes / 1e9:9.2f}{of.times(measured['JAX']):8.2f}x  {of.ready.device}"
         )
     return "\n".join(lines)
 

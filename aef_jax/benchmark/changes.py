@@ -1,37 +1,50 @@
 """What each choice of how a step is computed gains: `python -m aef_jax.benchmark.changes small --side 32 --frames 16`.
 
 Every row is the training step with one choice made otherwise: how much more it computes by the formulas of
-configs/cost.py, and how much longer it takes on this machine, timed in turn with the step as it is. Ratios are medians
-over the rounds.
+configs/cost.py, how much longer a TPU chip would take by the roofline of `aef compile` (without collectives), and how
+much longer this machine takes, timed in turn with the step as it is. Ratios are medians over the rounds.
 """
 
-import tempfile
+import argparse
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from statistics import median
+from functools import partial
 
+from aef_jax.ahead.abstract_batch import abstract_batch
+from aef_jax.ahead.chips import CHIPS
+from aef_jax.ahead.roofline import Roofline, roofline
+from aef_jax.ahead.weights import operator_weights
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
-from configs.cost import training_flops
+from aef_jax.sharding import DATA, FSDP, SEQ, mesh_shape, one_device
 from configs.io import to_json
 from configs.run import Config
 
 AS_IT_IS = "the step as it is"
 
 
+def parser() -> argparse.ArgumentParser:
+    parser = sized_parser(__doc__)
+    parser.add_argument("--chip", choices=CHIPS, default="v4", help="whose roofline predicts (default: v4)")
+    parser.add_argument("--chips", type=int, default=1, help="that it would run on (default: 1)")
+    parser.add_argument("--only-predict", action="store_true", help="time nothing here")
+    return parser
+
+
 def main() -> None:
     """Prints the table."""
-    options, config = sized(sized_parser(__doc__))
+    options, config = sized(parser())
     configs = {AS_IT_IS: config, **alternatives(config)}
-    with tempfile.TemporaryDirectory() as folder:
-        tasks = {}
-        for place, (name, of) in enumerate(configs.items()):
-            path = Path(folder) / f"{place}.json"
-            path.write_text(to_json(of))
-            tasks[name] = Task("aef_jax.benchmark.jax_runs", "compiled", "training", str(path))
-        print(table(configs, in_turn(tasks, options.rounds, "changes")))
+    try:
+        predicted = {name: on_chips(of, options.chip, options.chips) for name, of in configs.items()}
+    except ValueError as error:
+        parser().error(str(error))
+    measured = {}
+    if not options.only_predict:
+        step = partial(Task, "aef_jax.benchmark.jax_runs", "compiled", "training")
+        measured = in_turn({name: step(to_json(of)) for name, of in configs.items()}, options.rounds, "changes")
+    print(table(options.chip, predicted, measured))
 
 
 def alternatives(config: Config) -> dict[str, Config]:
@@ -42,30 +55,33 @@ def alternatives(config: Config) -> dict[str, Config]:
         "the student has a place for every frame": replace(config, sources=all_frames),
         **{f"remat {remat}": replace(config, model=replace(model, remat=remat)) for remat in ("none", "dots", "block")},
         **{f"blocks: {loop}": replace(config, model=replace(model, block_loop=loop)) for loop in ("scan", "unroll")},
+        **{dtype: replace(config, model=replace(model, compute_dtype=dtype)) for dtype in ("float32", "bfloat16")},
     }
     return {name: other for name, other in found.items() if other != config}
 
 
-def step_flops(config: Config) -> int:
-    """Of one sequence of a training step with full budgets."""
-    inputs = config.input_sources
-    frames = {source.name: source.frame_budget for source in inputs}
-    student = {source.name: source.student_budget for source in inputs}
-    targets = tuple(source.name for source in config.decoded_sources)
-    return sum(training_flops(config, frames, student, targets, config.has_text).values())
+def on_chips(config: Config, chip: str, chips: int) -> Roofline:
+    """Of a training step with full budgets, split over so many chips; without collectives.
+
+    Raises ValueError where the config's mesh does not make so many.
+    """
+    data, fsdp, seq = mesh_shape(config.mesh, chips)
+    mesh = {str(DATA): data, str(FSDP): fsdp, str(SEQ): seq}
+    return roofline(config, abstract_batch(config, one_device()), operator_weights(config), mesh, CHIPS[chip], ())
 
 
-def table(configs: Mapping[str, Config], measured: Mapping[str, Measured]) -> str:
-    """A line for each, with what it costs in proportion to the first."""
-    (base, *_) = configs
-    lines = [f"\n{'':42s}{'s':>9s}{'peak GB':>9s}{'FLOPs':>8s}{'measured':>10s}  device"]
-    for name, config in configs.items():
-        seconds, peak = measured[name].seconds, max(timed.peak_bytes for timed in measured[name].rounds) / 1e9
-        slower = median(one / other for one, other in zip(seconds, measured[base].seconds, strict=True))
-        lines.append(
-            f"{name:42s}{median(seconds):9.3f}{peak:9.2f}{step_flops(config) / step_flops(configs[base]):7.2f}x"
-            f"{slower:9.2f}x  {measured[name].ready.device}"
-        )
+def table(chip: str, predicted: Mapping[str, Roofline], measured: Mapping[str, Measured]) -> str:
+    """A line for each, with what it costs in proportion to the first; `measured` may be empty."""
+    base, *_ = predicted
+    header = f"\n{'':42s}{'FLOPs':>9s}{f'{chip} ms':>10s}{'':9s}"
+    lines = [header + (f"{'here s':>9s}{'':9s}{'peak GB':>9s}  device" if measured else "")]
+    for name, on_chip in predicted.items():
+        line = f"{name:42s}{on_chip.flops / predicted[base].flops:8.2f}x{1e3 * on_chip.seconds:10.1f}"
+        line += f"{on_chip.seconds / predicted[base].seconds:8.2f}x"
+        if name in measured:
+            of = measured[name]
+            line += f"{of.seconds:9.3f}{of.times(measured[base]):8.2f}x{of.peak_bytes / 1e9:9.2f}  {of.ready.device}"
+        lines.append(line)
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from statistics import median
 
 from tqdm import tqdm
 
@@ -20,22 +21,36 @@ class Measured:
     rounds: list[Timed] = field(default_factory=list)
 
     @property
-    def seconds(self) -> list[float]:
-        return [timed.seconds for timed in self.rounds]
+    def seconds(self) -> float:
+        """The median over the rounds."""
+        return median(timed.seconds for timed in self.rounds)
+
+    @property
+    def peak_bytes(self) -> int:
+        return max(timed.peak_bytes for timed in self.rounds)
+
+    def times(self, other: "Measured") -> float:
+        """How many times as long as the other it took: the median over the rounds that both were in."""
+        return median(one.seconds / its.seconds for one, its in zip(self.rounds, other.rounds, strict=True))
 
 
 def in_turn(tasks: Mapping[str, Task], rounds: int, what: str) -> dict[str, Measured]:
-    """Times each task once in each round, after all are ready; `what` is told beside the progress."""
+    """Times each task once in each round, after all are ready; `what` is told beside the progress.
+
+    Rounds begin with one task after the other: none is always timed after the same.
+    """
     with ExitStack() as stack:
         workers, measured = {}, {}
         for name, task in tqdm(tasks.items(), desc=f"{what}: compiling", leave=False):
             workers[name] = stack.enter_context(_worker(task))
             measured[name] = Measured(Ready(**_heard(workers[name])))
-        for _ in tqdm(range(rounds), desc=f"{what}: rounds", leave=False):
-            for name, process in workers.items():
-                process.stdin.write("1\n")
-                process.stdin.flush()
-                measured[name].rounds.append(Timed(**_heard(process)))
+        names = list(workers)
+        for turn in tqdm(range(rounds), desc=f"{what}: rounds", leave=False):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                workers[name].stdin.write("\n")
+                workers[name].stdin.flush()
+                measured[name].rounds.append(Timed(**_heard(workers[name])))
     return measured
 
 

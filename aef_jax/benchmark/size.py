@@ -21,6 +21,8 @@ def sized_parser(description: str | None) -> argparse.ArgumentParser:
 def sized(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Config]:
     """The command line's options, and the config of the size that they ask for. A mistake in them ends the process."""
     options, settings = parser.parse_known_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds is {options.rounds}, expected at least 1")
     try:
         return options, benchmarked(resolve(options.what, settings)[0], options.side, options.frames, options.batch)
     except (ValueError, OSError) as error:

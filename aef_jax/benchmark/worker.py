@@ -1,6 +1,6 @@
 """A process that times one implementation when it is told to, so that several can be timed in turn.
 
-Each line that it reads is a number of runs; it answers with a line of JSON, after a first one when it is ready.
+Each line that it reads asks for one run; it answers with a line of JSON, after a first one when it is ready.
 """
 
 import importlib
@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from configs.io import from_json
 
@@ -26,7 +25,7 @@ class Task:
     kind: str
     """`training`, a whole step, or `forward`: the field of one period."""
     config: str
-    """Path of the config: a step has its batch of tiles, with full budgets of frames; absent ones are as costly."""
+    """As JSON: a step has its batch of tiles, with full budgets of frames; absent ones are as costly."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ class Ready:
 @dataclass(frozen=True)
 class Timed:
     seconds: float
-    """Of all runs asked for."""
     peak_bytes: int
     """Since the beginning: of the accelerator's memory, or of the process where there is none."""
 
@@ -50,13 +48,13 @@ def main() -> None:
     task = Task(**json.loads(sys.argv[1]))
     module = importlib.import_module(task.module)
     begun = time.perf_counter()
-    run: Callable[[], None] = module.prepare(from_json(Path(task.config).read_text()), task)
+    run: Callable[[], None] = module.prepare(from_json(task.config), task)
     run()
     _say(asdict(Ready(time.perf_counter() - begun, module.device())))
-    for line in sys.stdin:
+    for _ in sys.stdin:
+        run()  # while others were timed, its memory may have been taken from it, and the device's clock have slowed
         begun = time.perf_counter()
-        for _ in range(int(line)):
-            run()
+        run()
         seconds = time.perf_counter() - begun
         _say(asdict(Timed(seconds, module.peak_bytes() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from aef_jax.ahead.roofline import Operator, Roofline
 from aef_jax.benchmark import changes
 from aef_jax.benchmark.__main__ import main, measure, table
 from aef_jax.benchmark.rounds import Measured
@@ -17,10 +18,8 @@ from .conftest import BRIEF
 
 
 @pytest.fixture
-def config_file(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(to_json(benchmarked(BRIEF, side=16, frames=3, batch=1)))
-    return str(path)
+def brief():
+    return benchmarked(BRIEF, side=16, frames=3, batch=1)
 
 
 @pytest.fixture
@@ -31,17 +30,16 @@ def quick_processes(compiler_settings, monkeypatch):
 
 @pytest.mark.usefixtures("quick_processes")
 @pytest.mark.parametrize("kind", ["forward", "training"])
-def test_all_implementations_are_timed_in_turn(config_file, kind, monkeypatch):
+def test_all_implementations_are_timed_in_turn(brief, kind, monkeypatch):
     pytest.importorskip("torch")
     # compiling PyTorch's takes a C++ compiler a minute: it is left to who runs the benchmark
     monkeypatch.delitem(measure.__globals__["IMPLEMENTATIONS"], "PyTorch, torch.compile")
-    found = measure(kind, config_file, rounds=2)
+    found = measure(kind, brief, rounds=2)
     assert list(found) == ["JAX", "PyTorch, eager"]
     for of in found.values():
         assert len(of.rounds) == 2
-        assert min(of.seconds) > 0
-        assert of.ready.first_seconds > min(of.seconds)
-        assert of.rounds[-1].peak_bytes > 1e7
+        assert 0 < of.seconds < of.ready.first_seconds
+        assert of.peak_bytes > 1e7
 
 
 def test_the_table_tells_speeds_and_how_many_times_as_fast_jax_is():
@@ -72,6 +70,7 @@ def test_frames_are_shared_as_budgets_are():
         (["nowhere/config.json"], "nowhere/config.json"),
         (["tiny", "--side", "20"], "tile_side is 20, expected a positive multiple of 16"),
         (["tiny", "--batch", "0"], "batch is 0"),
+        (["tiny", "--rounds", "0"], "--rounds is 0"),
         (["tiny", "--model.width", "3"], "model.width"),
     ],
 )
@@ -83,25 +82,57 @@ def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
     assert sentence in capsys.readouterr().err
 
 
-def test_every_change_is_another_step_and_the_formula_says_what_it_computes():
+def test_every_change_is_another_step_and_the_formulas_say_what_it_costs():
     base = benchmarked(PAPER, side=32, frames=24, batch=2)
     others = changes.alternatives(base)
-    assert list(others) == ["the student has a place for every frame", "remat none", "remat dots", "blocks: unroll"]
-    flops = {name: changes.step_flops(config) / changes.step_flops(base) for name, config in others.items()}
+    all_frames, *kept = list(others)
+    assert all_frames == "the student has a place for every frame"
+    assert kept == ["remat none", "remat dots", "blocks: unroll", "bfloat16"]
+    one = changes.on_chips(base, "v4", 1)
+    predicted = {name: changes.on_chips(config, "v4", 1) for name, config in others.items()}
+    flops = {name: of.flops / one.flops for name, of in predicted.items()}
+    seconds = {name: of.seconds / one.seconds for name, of in predicted.items()}
     assert flops["remat none"] == flops["remat dots"] == pytest.approx(0.76, abs=0.01)  # 3 passes of 4, in the blocks
-    assert flops["blocks: unroll"] == 1
-    assert 1.1 < flops["the student has a place for every frame"] < 1.4
+    assert seconds["remat none"] <= seconds["remat dots"] < 1
+    assert flops["blocks: unroll"] == seconds["blocks: unroll"] == flops["bfloat16"] == 1
+    assert seconds["bfloat16"] < 0.9
+    assert 1.1 < flops[all_frames] < 1.4
+    assert changes.on_chips(base, "v4", 2).flops == one.flops / 2
+
+
+def test_what_it_cannot_predict_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["changes", "tiny", "--only-predict", "--chips", "3", "--mesh.seq", "2"])
+    with pytest.raises(SystemExit) as stopped:
+        changes.main()
+    assert stopped.value.code == 2
+    assert "mesh: data=the rest times fsdp=1 times seq=2 does not make the 3 devices" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick_processes")
-def test_changes_are_timed_beside_the_step_as_it_is(config_file, monkeypatch, capsys):
+def test_changes_are_timed_beside_the_step_as_it_is(brief, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "config.json"
+    path.write_text(to_json(brief))
     one = lambda config: {"blocks: scan": replace(config, model=replace(config.model, block_loop="scan"))}  # noqa: E731
     monkeypatch.setattr(changes, "alternatives", one)
-    monkeypatch.setattr("sys.argv", ["changes", config_file, "--batch", "1", "--rounds", "2"])
+    monkeypatch.setattr("sys.argv", ["changes", str(path), "--batch", "1", "--rounds", "2"])
     changes.main()
     *_, base, other = capsys.readouterr().out.splitlines()
     assert base.startswith(changes.AS_IT_IS)
-    assert base.split("  ")[-2].split() == ["1.00x"]
-    numbers = other.removeprefix("blocks: scan").split()
-    assert numbers[2] == "1.00x"
-    assert float(numbers[0]) > 0
+    assert base.removeprefix(changes.AS_IT_IS).split()[4] == "1.00x"
+    flops, _, on_chip, seconds, slower, peak, *_ = other.removeprefix("blocks: scan").split()
+    assert flops == on_chip == "1.00x"
+    assert min(float(seconds), float(slower.removesuffix("x")), float(peak)) > 0
+
+
+def test_the_table_of_changes_is_in_proportion_to_the_step_as_it_is():
+    def chip(flops, seconds):
+        return Roofline((Operator("space", flops, 0, seconds, 0),), 0, 0)
+
+    predicted = {"as it is": chip(4, 0.25), "other": chip(6, 0.3)}
+    base = Measured(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 10**9), Timed(3.0, 10**9)])
+    other = Measured(Ready(9.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 2 * 10**9), Timed(4.5, 10**9)])
+    *_, first, second = changes.table("v4", predicted, {"as it is": base, "other": other}).splitlines()
+    assert first.split()[3:8] == ["1.00x", "250.0", "1.00x", "2.000", "1.00x"]
+    assert second.split() == ["other", "1.50x", "300.0", "1.20x", "2.000", "1.50x", "2.00", "cpu"]
+    *_, second = changes.table("v4", predicted, {}).splitlines()
+    assert second.split() == ["other", "1.50x", "300.0", "1.20x"]

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from readme import block
+from readme import README, block
 
 from aef_jax import cli
 from aef_jax.ahead import command
+from aef_jax.benchmark import changes
 from aef_jax.benchmark.size import sized_parser
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
@@ -43,12 +44,22 @@ def test_the_commands_for_pods_are_commands(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("mark", "name"), [("benchmark", "aef_jax.benchmark"), ("changes", "aef_jax.benchmark.changes")]
+    ("mark", "line", "name"), [("benchmark", 0, "aef_jax.benchmark"), ("changes", 1, "aef_jax.benchmark.changes")]
 )
-def test_the_commands_of_the_benchmarks_are_commands(mark, name):
+def test_the_commands_of_the_benchmarks_are_commands(mark, line, name):
     """What they do is tested in test_benchmark.py."""
-    python, m, module, *arguments = shlex.split(block(mark, "bash"))
+    python, m, module, *arguments = shlex.split(block(mark, "bash").splitlines()[line])
     assert (python, m, module) == ("python", "-m", name)
     options, settings = sized_parser(None).parse_known_args(arguments)
     assert (options.what, options.side, options.frames) == ("small", 32, 16)
     assert cli.resolve(options.what, settings)[0].model.remat == "none"
+
+
+def test_the_gains_that_it_predicts_are_what_its_command_prints(monkeypatch, capsys):
+    python, m, module, *arguments = shlex.split(block("changes", "bash").splitlines()[0])
+    assert (python, m, module) == ("python", "-m", "aef_jax.benchmark.changes")
+    monkeypatch.setattr("sys.argv", ["changes", *arguments])
+    changes.main()
+    for line in capsys.readouterr().out.strip().splitlines()[2:]:
+        name, cost = line[:42].strip(), line[42:].split()[2].removesuffix("x")
+        assert f"| {name} | {cost} |" in README.read_text()
