@@ -1,6 +1,8 @@
 """An assertion that two models compute the same, whose message tells what differs and where they part."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from flax import nnx
 from torch import nn
@@ -15,14 +17,15 @@ def assert_parity(
     nnx_module: nnx.Module,
     inputs: tuple,
     mapping: ModelMap = AS_NAMED,
-    dtypes: Iterable[str] = DTYPES,
+    dtypes: Sequence[str] = DTYPES,
+    keywords: Mapping[str, Any] = MappingProxyType({}),
 ) -> Comparison:
     """Compares both as `compare` does, and gives what it found.
 
     Raises AssertionError where anything is out of bounds; and WeightsError where the tensors of one are not those of
     the other under `mapping`.
     """
-    found = compare(torch_module, nnx_module, inputs, mapping, dtypes)
+    found = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords)
     check(found)
     return found
 
@@ -45,6 +48,8 @@ def _message(found: Comparison) -> str:
         )
         for group in found.failed
     ]
+    if not found.groups:
+        return "nothing was compared: PyTorch's module returns no tensor"
     lines = [f"PyTorch and Flax differ in {len(rows)} of {len(found.groups)} comparisons (relative L2 errors):"]
     lines += _table([("sub-module", "dtype", "direction", "Flax's", "PyTorch's", ""), *rows])
     if found.culprits:

@@ -1,7 +1,8 @@
 """The whole comparison of two models: as they run, and each sub-module alone on the inputs that PyTorch gave it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from flax import nnx
@@ -13,6 +14,8 @@ from parity.groups import Group, grouped
 from parity.model_map import AS_NAMED, ModelMap
 from parity.pair import ORACLE, Measured, Pair, rounded
 from parity.precision import in_force, matmul_precision
+from parity.tolerances import TOLERANCES
+from parity.trees import is_real, numpy_inputs
 from parity.yardstick import judge, rms
 
 DTYPES = ("float64", "float32")
@@ -36,9 +39,15 @@ class Comparison:
     culprits: list[Culprit] = field(default_factory=list)
     """Where the models part, by float64, if they do."""
     unseen: list[str] = field(default_factory=list)
-    """Labels of sub-modules that only one of the two has, or calls where that can be seen: not in a `jax.lax.scan`."""
+    """Labels of sub-modules that only one of the two has, or calls where that can be seen: not in a `jax.lax.scan`; and
+    names of tensors that are a parameter, with a gradient, in one of the two alone."""
     environment: dict[str, str] = field(default_factory=dict)
     """Versions, devices and matmul precisions that were in force."""
+
+    @property
+    def left_out(self) -> list[str]:
+        """A sentence on each that could not be compared."""
+        return [*self.not_alone.values(), *(f"{label}: only one of the two has or calls it" for label in self.unseen)]
 
     @property
     def groups(self) -> list[Group]:
@@ -51,7 +60,7 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        return not self.failed
+        return bool(self.groups) and not self.failed  # where nothing was compared, nothing is shown
 
 
 def compare(
@@ -59,15 +68,22 @@ def compare(
     nnx_module: nnx.Module,
     inputs: tuple,
     mapping: ModelMap = AS_NAMED,
-    dtypes: Iterable[str] = DTYPES,
+    dtypes: Sequence[str] = DTYPES,
+    keywords: Mapping[str, Any] = MappingProxyType({}),
 ) -> Comparison:
-    """Compares a PyTorch and a Flax NNX module on `inputs`: a tuple of NumPy's arrays, or trees of them, as JAX has
-    their axes. Both are copied, and compute with PyTorch's weights, in evaluation mode.
+    """Compares a PyTorch and a Flax NNX module on `inputs`: a tuple of arrays, or trees of them, as JAX has their axes;
+    and on `keywords`. Both are copied, and compute with PyTorch's weights, in evaluation mode.
 
-    Raises WeightsError where the tensors of one are not those of the other under `mapping`.
+    Raises WeightsError where the tensors of one are not those of the other under `mapping`, ValueError where `inputs`
+    is no tuple, or a dtype none of those that have tolerances.
     """
+    if not isinstance(inputs, tuple):
+        raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of what the modules are called with")
+    if isinstance(dtypes, str) or not dtypes or not set(dtypes) <= TOLERANCES.keys():
+        raise ValueError(f"dtypes is {dtypes!r}, expected some of {', '.join(TOLERANCES)}")
     pair = Pair.of(torch_module, nnx_module, mapping)
-    return compare_pair(pair, pair.call(inputs), tuple(dtypes))
+    call = pair.call(*numpy_inputs((inputs, dict(keywords))))
+    return compare_pair(pair, call, tuple(dtypes))
 
 
 def compare_pair(
@@ -86,6 +102,8 @@ def compare_pair(
             for one in (call, *more):
                 found.whole += pair.measure(one, [dtype])
         calls = [inner for one in (call, *more) for inner in pair.torch.watch(one, pair.labels, ORACLE)[1]]
+        first_met = {label: place for place, label in reversed(list(enumerate(inner.label for inner in calls)))}
+        calls.sort(key=lambda inner: first_met[inner.label])  # what was compiled for one serves the next
         for inner in progress(calls, "each sub-module"):
             try:
                 found.alone += pair.measure(inner, [d for d in dtypes if not pair.is_above(d, inner.label)])
@@ -101,7 +119,7 @@ def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[
     given = rounded(call, dtype)
     oracles, theirs = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
     ours = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
-    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | pair.lonely)
+    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | pair.lonely | pair.lonely_parameters)
     for key, oracle in oracles.items():
         if key not in ours or _shapes(ours[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
             continue
@@ -112,8 +130,8 @@ def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[
                 yield Measured(oracle.name, oracle.label, kind, judge(name, dtype, one, other, truth, scale))
 
 
-def _shapes(call: Call | Seen) -> list[tuple[int, ...]]:
-    return [array.shape for array in call.outputs.values()]
+def _shapes(call: Call | Seen) -> list[tuple[tuple[int, ...], bool]]:
+    return [(array.shape, is_real(array)) for array in call.outputs.values()]
 
 
 def _by_call(calls: Iterable[Call] | Iterable[Seen]) -> dict[tuple[str, int], Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,10 @@ Results = tuple[Arrays, Mapping[Any, Any], Arrays]
 """Outputs, and the gradients of parameters and of inputs."""
 
 
+KEPT = 256
+"""Programs that stay compiled. Each takes about sixty mappings of memory, of which Linux gives a process 65,530."""
+
+
 @dataclass(frozen=True)
 class Program:
     """What is computed: `function` of the module, or by itself, called with a tree of arrays and of other things."""
@@ -27,9 +31,26 @@ class Program:
     tree: Any
     others: tuple[Any, ...]
     """The leaves that are no arrays, None in the place of each that is."""
+    names: tuple[str, ...]
+    """Of its outputs in PyTorch."""
 
     def module(self, parameters: nnx.State, rest: nnx.State) -> nnx.Module | None:
-        return None if self.graph is None else nnx.merge(self.graph, parameters, rest)
+        if self.graph is None:
+            return None
+        # of its own variables: those of `rest` may not be changed where the program is traced
+        return nnx.merge(self.graph, parameters, jax.tree.map(lambda x: x, rest))
+
+    def outputs(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> list[Any]:
+        """In PyTorch's order: by name where the names are the same, else as they come.
+
+        Raises ValueError where both return dictionaries that have other keys.
+        """
+        found = named_arrays(self(module, arrays))
+        if found.keys() == set(self.names):
+            return [found[name] for name in self.names]
+        if found and self.names and all(name.startswith("['") for name in (*found, *self.names)):
+            raise ValueError(f"it returns {', '.join(found)} in JAX and {', '.join(self.names)} in PyTorch")
+        return list(found.values())
 
     def __call__(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> Any:
         leaves = [arrays.get(place, unwrapped(other)) for place, other in enumerate(self.others)]
@@ -59,20 +80,33 @@ def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call,
     arrays = {place: leaf for place, leaf in enumerate(leaves) if is_array(leaf)}
     reals = {place: leaf for place, leaf in arrays.items() if is_real(leaf)}
     whole = {place: leaf for place, leaf in arrays.items() if place not in reals}
-    return Program(graph, function, tree, others), Given(parameters, rest, reals, whole)
+    return Program(graph, function, tree, others, tuple(call.outputs)), Given(parameters, rest, reals, whole)
 
 
-def compute(program: Program, given: Given, call: Call, dtype: str, compiled: bool = True) -> Results:
-    """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs.
+class Runs:
+    """Runs programs. What is compiled is kept here, and no longer: code that has changed since is another's."""
 
-    The whole is compiled as it is where it is used; but float64 tells what is computed, not how well it is compiled,
-    and of a sub-module by itself no user has a program: these are compiled quickly.
-    """
-    cotangents = _cotangents(call, dtype)
-    run: Callable[..., Any] = (
-        _run if not compiled else _optimised if call.label == WHOLE and dtype != "float64" else _unoptimised
-    )
-    return _results(call, *run(program, given, cotangents))
+    def __init__(self, compiled: bool = True):
+        """What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
+        self.of: Callable[..., Any] = lru_cache(KEPT)(_compiled) if compiled else _uncompiled
+
+    def compute(self, program: Program, given: Given, call: Call, dtype: str) -> Results:
+        """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs.
+
+        The whole is compiled as it is where it is used; but float64 tells what is computed, not how well it is
+        compiled, and of a sub-module by itself no user has a program: these are compiled quickly.
+        """
+        run = self.of(program, call.label != WHOLE or dtype == "float64")
+        return _results(call, *run(given, _cotangents(call, dtype)))
+
+
+def _compiled(program: Program, quickly: bool) -> Callable[..., Any]:
+    return jax.jit(partial(_run, program), compiler_options=QUICK if quickly else None)
+
+
+def _uncompiled(program: Program, quickly: bool) -> Callable[..., Any]:
+    del quickly
+    return partial(_run, program)
 
 
 def watch(program: Program, given: Given, call: Call, dtype: str, **watching: Any) -> tuple[Results, list[Seen]]:
@@ -83,7 +117,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
         module = program.module(parameters, given.rest)
         assert module is not None, "functions have no sub-modules"
         with watched(module, added=added, **watching) as returns:
-            found = list(named_arrays(program(module, reals | given.whole)).values())
+            found = program.outputs(module, reals | given.whole)
         names[:] = [(r.label, r.count, tuple(r.outputs)) for r in returns]
         seen = [list(r.outputs.values()) for r in returns]
         return [x for x in found if is_real(x)], (found, seen)
@@ -110,7 +144,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
 def _run(program: Program, given: Given, cotangents: list[jax.Array]):
     def outputs(parameters, reals):
         module = program.module(parameters, given.rest)
-        found = list(named_arrays(program(module, reals | given.whole)).values())
+        found = program.outputs(module, reals | given.whole)
         return [x for x in found if is_real(x)], found
 
     heads, pull_back, found = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
@@ -131,10 +165,6 @@ def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
     if shapes[0] != shapes[1]:
         raise ValueError(f"it returns arrays of the shapes {shapes[0]} in JAX and {shapes[1]} in PyTorch")
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
-
-
-_unoptimised = jax.jit(_run, static_argnums=0, compiler_options=QUICK)
-_optimised = jax.jit(_run, static_argnums=0)
 
 
 def _results(call: Call, found: list[Any], parameters: Any, inputs: dict[int, Any]) -> Results:

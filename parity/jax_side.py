@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from parity.calls import WHOLE, Call, Computed, Seen
-from parity.jax_program import Given, Program, compute, prepare, watch
+from parity.calls import WHOLE, Call, Computed, Seen, not_by_itself
+from parity.jax_program import Given, Program, Runs, prepare, watch
 from parity.lookup import looked_up
 from parity.model_map import ModelMap, Path, dotted
 from parity.nnx_modules import child, modules
@@ -44,10 +44,10 @@ class JaxSide:
         compiled: bool = True,
     ):
         """`at` gives the model that computes in a dtype, its weights NumPy's arrays or JAX's; `whole` is called with it
-        and the arguments: by default, it is the model that is called. `root` is the label of the model itself. What is
-        not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
+        and the arguments: by default, the model is called, as `mapping` says. `root` is the label of the model itself.
+        What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
         self.at, self.mapping, self.root = cache(at), mapping, root
-        self.whole, self.compiled = whole or _call, compiled
+        self.whole, self.runs = whole, Runs(compiled)
 
     @cached_property
     def places(self) -> dict[str, Place]:
@@ -81,7 +81,7 @@ class JaxSide:
     @property
     def code(self) -> Any:
         """What the code of the whole is: a function, or the type of the model."""
-        return type(self.at("float64")) if self.whole is _call else self.whole
+        return self.whole or type(self.at("float64"))
 
     def label(self, path: Path) -> str:
         """Of a module at a path that has the index of a block behind each stack."""
@@ -95,12 +95,11 @@ class JaxSide:
         """
         try:
             with jax.enable_x64(dtype == "float64"):
-                outputs, parameters, inputs = compute(*self._prepared(call, dtype), call, dtype, self.compiled)
+                outputs, parameters, inputs = self.runs.compute(*self._prepared(call, dtype), call, dtype)
         except Exception as error:  # called as it is nowhere else, anything may be raised in it
             if call.label == WHOLE:
                 raise
-            reason = str(error).strip().partition("\n")[0]
-            raise ValueError(f"{call.name} cannot be compared by itself: {type(error).__name__}: {reason}") from error
+            raise ValueError(not_by_itself(call, error)) from error
         return Computed(outputs, self._parameters(call.label, parameters), inputs)
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Seen]]:
@@ -120,9 +119,10 @@ class JaxSide:
     def _prepared(self, call: Call, dtype: str) -> tuple[Program, Given]:
         if call.label in self.mapping.functions:
             return prepare(None, looked_up(call.label), call, dtype)
+        function = self.mapping.caller(call.label) or _call
         if call.label == WHOLE:
-            return prepare(self.at(dtype), self.whole, call, dtype)
-        return prepare(self.submodule(call.label, dtype), self.mapping.caller(call.label) or _call, call, dtype)
+            return prepare(self.at(dtype), self.whole or function, call, dtype)
+        return prepare(self.submodule(call.label, dtype), function, call, dtype)
 
     def submodule(self, label: str, dtype: str) -> nnx.Module:
         """With its own weights; of a stack, the one block."""
@@ -149,7 +149,7 @@ class JaxSide:
             inside, deeper = twin.path[: len(place.path)] == place.path, twin.index[: len(place.index)] == place.index
             if not (inside and deeper):
                 continue
-            array = gradients[twin.path[len(place.path) :]][twin.index[len(place.index) :]]
+            array = gradients[twin.path[len(place.path) :]][(*twin.index[len(place.index) :], ...)]
             array = twin.layout.to_torch(array)
             if twin.layout.torch_part:
                 whole = found.setdefault(twin.name, np.full(twin.spec.shape, np.nan, array.dtype))

@@ -71,22 +71,22 @@ class Layout:
         """`array` in PyTorch's layout, as a view where that is possible; a part, where PyTorch's tensor is fused."""
         if self.jax_part:
             array = self.jax_part.taken(array)
-        return rearrange(np.flip(array, self._flips), self.axes)
+        return rearrange(self._flipped(array), self.axes)
 
     def to_jax(self, array: Shaped[np.ndarray, "*TORCH"]) -> Shaped[np.ndarray, "*JAX"]:
         """PyTorch's whole tensor in JAX's layout, as a view where that is possible; a part, where JAX's is fused."""
         if self.torch_part:
             array = self.torch_part.taken(array)
         there, here = self.axes.split("->")
-        return np.flip(rearrange(array, f"{here} -> {there}", **self.sizes), self._flips)
+        return self._flipped(rearrange(array, f"{here} -> {there}", **self.sizes))
 
     @property
     def _jax_axes(self) -> list[str]:
         return self.axes.split("->")[0].split()
 
-    @property
-    def _flips(self) -> tuple[int, ...]:
-        return tuple(self._jax_axes.index(axis) for axis in self.flipped.split())
+    def _flipped(self, array: np.ndarray) -> np.ndarray:
+        axes = tuple(self._jax_axes.index(axis) for axis in self.flipped.split())
+        return np.flip(array, axes) if axes else array  # of no axes it would make a number of a scalar
 
 
 LayerLayouts = Mapping[str, Layout]
@@ -188,6 +188,7 @@ RULES: Rules = MappingProxyType(
         nnx.GroupNorm: lambda layer: norm(),
         nnx.RMSNorm: lambda layer: norm(),
         nnx.BatchNorm: lambda layer: norm(),
+        nnx.InstanceNorm: lambda layer: norm(),
         nnx.Embed: lambda layer: embedding(),
         nnx.MultiHeadAttention: attention,
     }

@@ -33,7 +33,8 @@ class ModelMap:
     float32: Collection[str] = ()
     """Labels of functions that are given float32 where all else is computed in bfloat16."""
     calls: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    """How a JAX module, by a pattern of PyTorch's path, is called by itself with PyTorch's arguments and keywords:
+    """How a JAX module, by a pattern of PyTorch's path, is called with PyTorch's arguments and keywords; the root's is
+    empty, others are called by themselves:
     `{"*.attention": lambda module, q, k, v, **_: module(q, k, v)}`. Without one, with just these."""
 
     def torch_path(self, path: Path) -> Path:

@@ -1,11 +1,14 @@
 """Two models that should compute the same, and any call of both measured against a float64 oracle."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from torch import nn
 
@@ -13,9 +16,10 @@ from parity.calls import WHOLE, Call, Computed
 from parity.jax_side import JaxSide
 from parity.model_map import AS_NAMED, ModelMap
 from parity.nnx_modules import modules
+from parity.precision import matmul_precision
 from parity.tensors import torch_arrays
 from parity.torch_side import TorchSide, cast_copies
-from parity.trees import cast, random_like
+from parity.trees import cast, is_real, random_like
 from parity.weights import to_jax
 from parity.yardstick import Verdict, judge, rms
 
@@ -76,14 +80,32 @@ class Pair:
         of_torch = {one for one in theirs.keys() - ours.keys() if type(theirs[one]).forward is not nn.Module.forward}
         return frozenset(of_torch | {one for one in ours.keys() - theirs.keys() if self.jax.is_callable(one)})
 
+    @cached_property
+    def lonely_parameters(self) -> frozenset[str]:
+        """PyTorch's names of those that have a gradient in one of the two alone, as what is a buffer in the other."""
+        by_tensor: dict[int, set[str]] = {}
+        for name, parameter in self.torch.parameters.items():
+            by_tensor.setdefault(id(parameter), set()).add(name)
+        ours = {twin.name for twin in self.jax.twins}
+        of_torch = {min(names) for names in by_tensor.values() if not names & ours}
+        return frozenset(of_torch | (ours - self.torch.parameters.keys()))
+
     def is_above(self, dtype: str, label: str) -> bool:
         """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
         return dtype == "bfloat16" and label in self.torch.mapping.float32
 
-    def call(self, arguments: tuple, seed: int = 0) -> Call:
-        """The call of the whole, with random cotangents of its outputs."""
-        call = Call(WHOLE, 0, (), -1, arguments, {}, {}, {})
+    def call(self, arguments: tuple, keywords: Mapping[str, Any] = MappingProxyType({}), seed: int = 0) -> Call:
+        """The call of the whole, with random cotangents of its outputs.
+
+        Raises ValueError where PyTorch returns a tensor without one finite number, which nothing is equal to.
+        """
+        call = Call(WHOLE, 0, (), -1, arguments, keywords, {}, {})
         outputs = self.torch.compute(call, ORACLE).outputs
+        for name, output in outputs.items():
+            if is_real(output) and output.size and not np.isfinite(output).any():
+                raise ValueError(
+                    f"PyTorch's output{' ' + name if name else ''} holds no finite number, only NaN or inf"
+                )
         return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
 
     def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measured]:
@@ -92,11 +114,12 @@ class Pair:
         Raises ValueError where the JAX side cannot be called as PyTorch's was.
         """
         measured = []
-        for dtype in dtypes:
-            given = rounded(call, dtype)
-            oracle = self.torch.compute(given, ORACLE)
-            by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
-            measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
+        with matmul_precision():
+            for dtype in dtypes:
+                given = rounded(call, dtype)
+                oracle = self.torch.compute(given, ORACLE)
+                by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
+                measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
         return measured
 
 

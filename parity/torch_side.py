@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from parity.calls import WHOLE, Call, Computed
+from parity.calls import WHOLE, Call, Computed, not_by_itself
 from parity.lookup import looked_up
 from parity.model_map import ModelMap
 from parity.tensors import to_numpy, to_tensor
@@ -49,9 +49,25 @@ class TorchSide:
         """The model and its sub-modules by label."""
         return {path or self.root: module for path, module in self.at("float64").named_modules()}
 
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Of the model; a tied one has several names."""
+        return self._parameters(WHOLE, self.at("float64"))
+
     def compute(self, call: Call, dtype: str) -> Computed:
         """One sub-module, function or the whole on given arguments; the gradients are of its outputs times the call's
-        cotangents, random ones where it has none."""
+        cotangents, random ones where it has none.
+
+        Raises ValueError where what is not the whole cannot be called by itself.
+        """
+        try:
+            return self._compute(call, dtype)
+        except Exception as error:  # as in JAX: a cache that it was given may be full by now
+            if call.label == WHOLE:
+                raise
+            raise ValueError(not_by_itself(call, error)) from error
+
+    def _compute(self, call: Call, dtype: str) -> Computed:
         module, function = self._function(call.label, dtype)
         given = self._given((call.arguments, call.keywords), call.label, dtype)
         with _default(dtype):
@@ -93,7 +109,8 @@ class TorchSide:
 
     def _parameters(self, label: str, module: nn.Module) -> dict[str, Tensor]:
         prefix = "" if label in (WHOLE, self.root) else f"{label}."
-        return {prefix + name: parameter for name, parameter in module.named_parameters()}
+        # a tied one by all its names: JAX may have it by any
+        return {prefix + name: parameter for name, parameter in module.named_parameters(remove_duplicate=False)}
 
     def _given(self, tree: Any, label: str, dtype: str) -> Any:
         def tensor(array: np.ndarray) -> Tensor:
@@ -121,7 +138,7 @@ class TorchSide:
         """And all gradients by their keys, those of `inner` among them, which lie between inputs and outputs."""
         results = self._named(outputs, call.label)
         chosen = self._given(call.cotangents or random_like(results), call.label, "float64")
-        heads = {name: x for name, x in outputs.items() if x.requires_grad}
+        heads = {name: x for name, x in outputs.items() if x.requires_grad and name in chosen}  # complex ones have none
         inputs = {name: x for name, x in named_arrays(given).items() if isinstance(x, Tensor) and is_real(x)}
         wanted = {("parameter", n): x for n, x in parameters.items()} | {("input", n): x for n, x in inputs.items()}
         wanted |= inner
@@ -149,8 +166,8 @@ def _default(dtype: str) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-def _call(module: nn.Module, *arguments: Any) -> Any:
-    return module(*arguments)
+def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+    return module(*arguments, **keywords)
 
 
 def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
@@ -166,5 +183,5 @@ def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tenso
 
 
 def cast_copies(module: nn.Module) -> Callable[[str], nn.Module]:
-    """What gives copies of a module in other dtypes, in its evaluation mode, all parameters with gradients."""
-    return lambda dtype: copy.deepcopy(module).eval().requires_grad_(True).to(getattr(torch, dtype))
+    """What gives copies of a module in other dtypes: on the CPU, in evaluation mode, all parameters with gradients."""
+    return lambda dtype: copy.deepcopy(module).eval().requires_grad_(True).to("cpu", getattr(torch, dtype))

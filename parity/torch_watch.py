@@ -60,9 +60,9 @@ class _Watch:
 
         All that is kept has a gradient, a table of angles too.
         """
-        kept = map_arrays(lambda x: x.requires_grad_() if is_real(x) else x, copied(outputs))
+        kept = map_arrays(lambda x: x.requires_grad_() if isinstance(x, Tensor) and is_real(x) else x, copied(outputs))
         call = self.open.pop()
-        call.outputs = named_arrays(opened(kept))
+        call.outputs = {name: x for name, x in named_arrays(opened(kept)).items() if isinstance(x, Tensor)}
         self.ended.append(call)
         return copied(kept)
 

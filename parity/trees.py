@@ -62,6 +62,11 @@ def named_arrays(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if is_array(leaf)}
 
 
+def numpy_inputs(tree: Any) -> Any:
+    """The tree with NumPy's arrays in the place of JAX's and PyTorch's."""
+    return map_arrays(lambda x: x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x), tree)
+
+
 def copied(tree: Any) -> Any:
     """The tree with copies of PyTorch's tensors, each of its own in the graph, which nothing done in place changes."""
     return map_arrays(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tree)

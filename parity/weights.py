@@ -71,7 +71,7 @@ def to_torch(
     host = {path: np.asarray(array) for path, array in _flat(state).items()}
     tensors: dict[str, np.ndarray] = {}
     for twin in twins(structure, mapping, of):
-        array = twin.layout.to_torch(host[twin.path][twin.index])
+        array = twin.layout.to_torch(host[twin.path][(*twin.index, ...)])
         if twin.layout.torch_part:
             whole = tensors.setdefault(twin.name, np.empty(twin.spec.shape, twin.spec.dtype))
             twin.layout.torch_part.taken(whole)[...] = array
@@ -93,7 +93,7 @@ def to_jax(
     state = nnx.state(structure, WEIGHTS)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
     for twin in pairs:
-        array, part = filled[twin.path][twin.index], twin.layout.jax_part
+        array, part = filled[twin.path][(*twin.index, ...)], twin.layout.jax_part
         (part.taken(array) if part else array)[...] = twin.layout.to_jax(tensors[twin.name])
     nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(filled))
     return state
@@ -130,7 +130,8 @@ def _twins_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping:
 def _at_each_index(layout: Layout, path: Path, depth: int, leaf: Any, mapping: ModelMap) -> Iterator[Twin]:
     """The twins of a leaf of the module at `path[:depth]`: one, or one for each index of the stacks that it lies in."""
     stacked, shape = leaf.shape[: leaf.ndim - layout.rank], leaf.shape[leaf.ndim - layout.rank :]
-    places = [i for i in range(depth) if path[i] in mapping.stacks and not isinstance(path[i + 1], int)]
+    may_be = [i for i in range(depth) if path[i] in mapping.stacks and not isinstance(path[i + 1], int)]
+    places = may_be if stacked else []
     if leaf.ndim < layout.rank or len(places) != len(stacked):
         return
     spec = Spec(layout.shape(shape), np.dtype(leaf.dtype))

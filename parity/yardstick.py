@@ -96,6 +96,7 @@ def judge(
     Raises ValueError where the shapes differ.
     """
     tolerance = TOLERANCES[dtype]
+    jax, torch, oracle = (_real(array) for array in (jax, torch, oracle))
     if 0 < _rms(oracle) <= ZERO_EPSILONS * np.finfo(np.float64).eps * scale:
         bound = ZERO_EPSILONS * float(jnp.finfo(jnp.dtype(dtype)).eps) * scale
         none = Distance(0.0, float(np.abs(jax - oracle).max()), 0.0, 1.0)
@@ -115,8 +116,13 @@ def rms(arrays: Iterable[Shaped[np.ndarray, "..."]]) -> float:
     return max(map(_rms, arrays), default=0.0)
 
 
+def _real(array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    """Complex numbers as two real ones each, on an axis more."""
+    return np.stack([np.real(array), np.imag(array)], axis=-1) if np.iscomplexobj(array) else array
+
+
 def _rms(array: Shaped[np.ndarray, "..."]) -> float:
-    return float(np.sqrt(np.mean(np.square(array.astype(np.float64))))) if array.size else 0.0
+    return float(np.sqrt(np.mean(np.square(np.abs(array).astype(np.float64))))) if array.size else 0.0
 
 
 def error_ratio(error: float, reference: float, floor: float) -> float:

@@ -66,7 +66,7 @@ class Suite:
 
     def call(self, seed: int) -> Call:
         """Of the objective, on a random batch."""
-        return self._pair().call(hardened(*random_batch(self.config, seed=seed, sequences=3)), seed)
+        return self._pair().call(hardened(*random_batch(self.config, seed=seed, sequences=3)), seed=seed)
 
     def in_objective(self, call: Call) -> str:
         """What the first difference is named, or nothing where there is none."""

@@ -15,7 +15,12 @@ def write_junit(report: Report, path: Path) -> None:
             (named(group.label), f"{group.dtype} {group.direction}", None if group.passed else group.failure)
             for group in report.comparison.groups
         ]
-        _add(suites, "forward and backward", cases)
+        suite = _add(suites, "forward and backward", cases)
+        for sentence in report.comparison.left_out:
+            case = ElementTree.SubElement(suite, "testcase", classname="not compared", name=_legal(sentence))
+            ElementTree.SubElement(case, "skipped")
+        suite.set("tests", str(len(suite)))
+        suite.set("skipped", str(len(report.comparison.left_out)))
     for section in report.sections:
         _add(suites, section.title, [(section.name, c.name, None if c.passed else c.failure) for c in section.checks])
     tree = ElementTree.ElementTree(suites)
@@ -24,7 +29,7 @@ def write_junit(report: Report, path: Path) -> None:
         tree.write(temporary, encoding="utf-8", xml_declaration=True)
 
 
-def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str | None]]) -> None:
+def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str | None]]) -> ElementTree.Element:
     failures = sum(failure is not None for _, _, failure in cases)
     counts = {"name": _legal(name), "tests": str(len(cases)), "failures": str(failures)}
     suite = ElementTree.SubElement(suites, "testsuite", counts)
@@ -32,6 +37,7 @@ def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str
         case = ElementTree.SubElement(suite, "testcase", classname=_legal(place), name=_legal(test))
         if failure is not None:
             ElementTree.SubElement(case, "failure", message=_legal(failure))
+    return suite
 
 
 def _legal(text: str) -> str:

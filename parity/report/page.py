@@ -60,11 +60,9 @@ def _comparison(found: Comparison) -> str:
 
 
 def _left_out(found: Comparison) -> str:
-    alone = [f"{named(label)}: {reason}" for label, reason in found.not_alone.items()]
-    unseen = [f"{label}: only one of the two has or calls it" for label in found.unseen]
-    if not alone and not unseen:
+    items = [f"<li>{escape(sentence)}</li>" for sentence in found.left_out]
+    if not items:
         return ""
-    items = [f"<li>{escape(text)}</li>" for text in (*alone, *unseen)]
     summary = f"<summary>not compared by themselves: {len(items)}</summary>"
     return f"<details>{summary}<ul>{''.join(items)}</ul></details>"
 

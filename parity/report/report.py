@@ -65,8 +65,10 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        compared = self.comparison is None or self.comparison.passed
-        return compared and all(section.passed for section in self.sections)
+        checks = [check for section in self.sections for check in section.checks]
+        if self.comparison is None:
+            return bool(checks) and all(check.passed for check in checks)
+        return self.comparison.passed and all(check.passed for check in checks)
 
     @property
     def failures(self) -> list[str]:

@@ -27,7 +27,12 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text("FAIL ", "red") + Text(failure))
     if report.comparison is not None:
         for culprit in report.comparison.culprits:
-            console.print(f"parts at {escape(named(culprit.call.name))}: {culprit.torch_code} and {culprit.jax_code}")
+            line = f"parts at {named(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
+            console.print(line, markup=False, soft_wrap=True)
+        left_out = report.comparison.left_out
+        if left_out:
+            more = f"; and {len(left_out) - 1} more, which are in the files" if len(left_out) > 1 else ""
+            console.print(f"not compared by itself: {left_out[0]}{more}", markup=False, soft_wrap=True)
     console.print(_sum(report))
 
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 from sample_batch import SHRUNK
@@ -15,13 +14,14 @@ from configs.io import to_json
 from configs.presets import PRESETS
 from configs.sources import LANDSAT
 from configs.training import ObjectiveConfig
-from parity.aef.check import subject
+from parity.aef.check import command, subject
 from parity.aef.convert import convert
 from parity.aef.random_weights import random_weights
 from parity.aef.saved import Saved
 from parity.aef.torch_checkpoint import write_torch
 from parity.cli import main
 from parity.mismatch import Spec
+from parity.report.report import Report
 from parity.trees import cast
 
 CONFIG = replace(
@@ -47,9 +47,6 @@ def fault(monkeypatch):
     """Attention in JAX divides by another root."""
     original = aef_jax.attention.masked_softmax
     monkeypatch.setattr(aef_jax.attention, "masked_softmax", lambda logits, mask: original(1.01 * logits, mask))
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
 
 
 def _saved(folder, weights, name):
@@ -107,14 +104,30 @@ def test_saved_weights_are_compared_first(tmp_path, capsys):
     assert main(["check", str(path), str(tmp_path / "run"), *arguments]) == 0
 
     name = "summary.out.bias"
+    lines = (tmp_path / "report" / "junit.xml").read_text()
+    assert 'failures="0"' in lines
     other = _saved(tmp_path, weights | {name: np.nextafter(weights[name], np.float32(9))}, "other")
     assert main(["check", str(other), str(tmp_path / "run"), *arguments]) == 1
     assert name in capsys.readouterr().out
 
 
+def test_devices_are_made_before_a_run_is_opened_which_uses_them(monkeypatch, tmp_path):
+    done = []
+    monkeypatch.setattr(command, "use_devices", lambda: done.append("devices"))
+    monkeypatch.setattr(command, "read_subject", lambda names: done.append(names) or subject.of_preset("tiny"))
+    monkeypatch.setattr(command, "run_sections", lambda *_: Report("nothing"))
+    assert main(["check", "one", "other", "--report", str(tmp_path)]) == 1, "nothing was compared"
+    assert done == ["devices", ["one", "other"]]
+
+
 def test_mistakes_are_told_in_a_sentence(tmp_path, capsys):
-    assert main(["check", "tiniest", "--report", str(tmp_path)]) == 2
+    assert main(["check", "tiniest", "--only", "terms", "--report", str(tmp_path)]) == 2
     assert "'tiniest' is none of the presets" in capsys.readouterr().err
+    assert main(["check", "tiny", "--only", "weights", "--report", str(tmp_path)]) == 2
+    assert "a preset has but one set of weights" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["check", "tiny", "--only", "terms", "--report", str(tmp_path / "file")]) == 2
+    assert "File exists" in capsys.readouterr().err
     path = _saved(tmp_path, cast(random_weights(CONFIG), "float32"), "given")
     assert main(["bisect", str(path), str(path)]) == 2
     assert "expected PyTorch's weights and then the folder of a JAX run" in capsys.readouterr().err

@@ -19,12 +19,15 @@ WIDTH = 160
 
 def check(options: Namespace) -> int:
     """Runs the sections, prints the tables and writes the files; returns the exit code."""
-    subject = _subject(options)
     names = options.only or tuple(SECTIONS)
     if options.jax is None:
         names = tuple(name for name in names if name != "weights")  # a preset has but one set of them
+    if not names:
+        raise ValueError("--only weights compares two checkpoints, TORCH JAX; a preset has but one set of weights")
+    options.report.mkdir(parents=True, exist_ok=True)  # now, not after an hour
     if "devices" in names:
-        use_devices()
+        use_devices()  # before a run is opened, which begins to use them
+    subject = _subject(options)
     settings = Settings(options.dtypes, options.steps, options.seeds)
     report = run_sections(subject, settings, names, Console(stderr=True))
     write_report(report, options.report)

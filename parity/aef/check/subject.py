@@ -57,7 +57,7 @@ class Subject:
 
     def call(self, seed: int) -> Call:
         """Of the objective, on a random batch."""
-        return self.pair.call(random_batch(self.config, SIDE, seed), seed)
+        return self.pair.call(random_batch(self.config, SIDE, seed), seed=seed)
 
 
 def read_subject(names: Sequence[str]) -> Subject:
