@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+LONGEST_NAME = 200
+"""Characters of a name that a message repeats at most."""
+
 
 class Spec(NamedTuple):
     """What a tensor is, without its numbers."""
@@ -30,18 +33,24 @@ class WeightsError(ValueError):
     """Tensors do not fit the model; the message lists every one of them."""
 
 
+def shown(name: str) -> str:
+    """A name out of a file, as it is printed: what a terminal would obey is escaped, what is very long cut short."""
+    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in name[:LONGEST_NAME])
+    return text if len(name) <= LONGEST_NAME else f"{text}..."
+
+
 def check(found: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
     """Raises WeightsError, with a line for each missing, unexpected, wrongly shaped or wrongly typed tensor."""
-    lines = [f"missing: {name}, expected {expected[name]}" for name in sorted(expected.keys() - found.keys())]
-    lines += [f"unexpected: {name}, found {found[name]}" for name in sorted(found.keys() - expected.keys())]
+    lines = [f"missing: {shown(name)}, expected {expected[name]}" for name in sorted(expected.keys() - found.keys())]
+    lines += [f"unexpected: {shown(name)}, found {found[name]}" for name in sorted(found.keys() - expected.keys())]
     both = sorted(expected.keys() & found.keys())
     lines += [
-        f"wrong shape: {name}, expected {expected[name]}, found {found[name]}"
+        f"wrong shape: {shown(name)}, expected {expected[name]}, found {found[name]}"
         for name in both
         if found[name].shape != expected[name].shape
     ]
     lines += [
-        f"wrong dtype: {name}, expected {expected[name]}, found {found[name]}"
+        f"wrong dtype: {shown(name)}, expected {expected[name]}, found {found[name]}"
         for name in both
         if found[name].shape == expected[name].shape and found[name].dtype != expected[name].dtype
     ]

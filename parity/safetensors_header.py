@@ -4,6 +4,7 @@ https://huggingface.co/docs/safetensors: 8 bytes with the length of the header, 
 """
 
 import json
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from typing import Any
 import jax.numpy as jnp
 from safetensors import SafetensorError, safe_open
 
-from parity.mismatch import Spec
+from parity.mismatch import Spec, shown
 from parity.strict_json import loads
 
 SHA256 = "sha256"
 """Where the metadata carries the checksum of each tensor of the file, as JSON."""
+SHORTER = "is not a whole safetensors file (it became shorter while it was read)"
 _DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -51,14 +53,12 @@ class Header:
             with safe_open(path, framework="np"):  # checks lengths, offsets and shapes against the size of the file
                 pass
         except SafetensorError as error:
-            raise ValueError(f"{path} is not a whole safetensors file ({error})") from None
-        with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8))[0]
-            text = file.read(length)
+            raise ValueError(f"{path} is not a whole safetensors file ({shown(str(error))})") from None
+        text = _read_text(path)
         tree = loads(path, text)
         metadata = tree.pop("__metadata__", None) or {}
         specs = {name: _spec(path, name, entry) for name, entry in tree.items()}
-        offsets = {name: 8 + length + entry["data_offsets"][0] for name, entry in tree.items()}
+        offsets = {name: 8 + len(text) + entry["data_offsets"][0] for name, entry in tree.items()}
         return cls(metadata, specs, offsets)
 
     @classmethod
@@ -84,7 +84,18 @@ class Header:
         return struct.pack("<Q", len(text)) + text
 
 
+def _read_text(path: Path) -> bytes:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(min(length, os.fstat(file.fileno()).st_size))
+    if not text or len(text) < length:
+        raise ValueError(f"{path} {SHORTER}")
+    return text
+
+
 def _spec(path: Path, name: str, entry: Mapping[str, Any]) -> Spec:
     if entry["dtype"] not in _DTYPES:
-        raise ValueError(f"{path}: tensor {name} is of type {entry['dtype']}, expected one of {', '.join(_DTYPES)}")
+        raise ValueError(
+            f"{path}: tensor {shown(name)} is of type {entry['dtype']}, expected one of {', '.join(_DTYPES)}"
+        )
     return Spec(tuple(entry["shape"]), jnp.dtype(_DTYPES[entry["dtype"]]))

@@ -4,19 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from parity.mismatch import shown
+
 
 def loads(path: Path, text: str | bytes) -> Any:
     """What the text of `path` says. Raises ValueError, naming the file, where it is not such JSON."""
-
-    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        tree = dict(pairs)
-        if len(tree) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"it names {twice} more than once")
-        return tree
-
     try:
-        return json.loads(text, object_pairs_hook=check)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: its JSON cannot be read: {error}") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in tree:
+            raise ValueError(f"it names {shown(name)} more than once")
+        tree[name] = value
+    return tree

@@ -2,15 +2,19 @@
 
 import json
 import mmap
+import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import numpy as np
 from jaxtyping import Shaped
 
 from parity.digest import Digests, verify
-from parity.mismatch import Spec
-from parity.safetensors_header import SHA256, Header
+from parity.mismatch import Spec, shown
+from parity.safetensors_header import SHA256, SHORTER, Header
 
 SUFFIX = ".safetensors"
 
@@ -43,7 +47,7 @@ class WeightsFile:
         spec = self.specs[name]
         array = _mapped(self.path, self.offsets[name], spec)
         if self.digests is not None:
-            verify(self.path, name, array, self.digests)
+            verify(self.path, shown(name), array, {shown(name): self.digests[name]})
         return array
 
 
@@ -52,6 +56,8 @@ def _mapped(path: Path, offset: int, spec: Spec) -> Shaped[np.ndarray, "..."]:
         return np.empty(spec.shape, spec.dtype)
     start = offset - offset % mmap.ALLOCATIONGRANULARITY
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < offset + spec.nbytes:
+            raise ValueError(f"{path} {SHORTER}")
         memory = mmap.mmap(file.fileno(), offset - start + spec.nbytes, access=mmap.ACCESS_COPY, offset=start)
     return np.frombuffer(memory, np.uint8, spec.nbytes, offset - start).view(spec.dtype).reshape(spec.shape)
 
@@ -61,6 +67,15 @@ def _read_digests(path: Path, text: str, header: Header) -> Digests:
         digests = json.loads(text)
     except (ValueError, RecursionError):
         digests = None
-    if not isinstance(digests, dict) or digests.keys() != header.specs.keys():
+    if not are_digests(digests, header.specs):
         raise ValueError(f"{path}: {SHA256} in its metadata is not the JSON of a checksum for each of its tensors")
     return digests
+
+
+def are_digests(tree: Any, names: Iterable[str]) -> TypeGuard[dict[str, str]]:
+    """Whether something out of JSON is a checksum for each of the names, and for nothing else."""
+    return (
+        isinstance(tree, dict)
+        and tree.keys() == set(names)
+        and all(isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) for digest in tree.values())
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from parity.mismatch import Spec
+from parity.mismatch import LONGEST_NAME, Spec, shown
 from parity.strict_json import loads
 from parity.weights_file import SUFFIX, WeightsFile
 from parity.weights_writer import WeightsWriter
@@ -38,8 +38,8 @@ class Weights:
     def open(cls, path: Path, name: str = "model") -> "Weights":
         """Of a file, or of a folder that holds weights called `name`. Reads headers alone.
 
-        Raises ValueError where there are none, a file is damaged or outside of the folder, the index and the shards do
-        not hold the same tensors, or the shards were not written together.
+        Raises ValueError where there are none, or both a file and an index, a file is damaged or outside of the folder,
+        the index and the shards do not hold the same tensors, or the shards were not written together.
         """
         if not path.is_dir():
             return cls._of(path, [WeightsFile.open(path)])
@@ -47,16 +47,18 @@ class Weights:
         if not index.exists():
             _check_inside(path, single)
             return cls._of(single, [WeightsFile.open(single)])
+        if single.exists():
+            raise ValueError(f"{path} holds both {single.name} and {index.name}: remove one of them")
         _check_inside(path, index)
         where = _read_index(index)
         shards = {shard: _open_shard(index, shard) for shard in sorted(set(where.values()))}
         for tensor, shard in where.items():
             if tensor not in shards[shard].specs:
-                raise ValueError(f"{index}: it says that {shard} holds {tensor}, which it does not")
+                raise ValueError(f"{index}: it says that {shard} holds {shown(tensor)}, which it does not")
         for shard, file in shards.items():
             more = [tensor for tensor in file.specs if where.get(tensor) != shard]
             if more:
-                raise ValueError(f"{file.path}: it holds {more[0]}, which {index.name} does not say")
+                raise ValueError(f"{file.path}: it holds {shown(more[0])}, which {index.name} does not say")
         return cls._of(index, list(shards.values()))
 
     @classmethod
@@ -146,8 +148,9 @@ def _read_index(index: Path) -> dict[str, str]:
 
 
 def _open_shard(index: Path, shard: str) -> WeightsFile:
-    if "\0" in shard or Path(shard).name != shard or not shard.endswith(SUFFIX):
-        raise ValueError(f"{index}: a shard is called {shard!r}, expected the name of a {SUFFIX} file beside it")
+    if not shard.isprintable() or Path(shard).name != shard or not shard.endswith(SUFFIX):
+        name = shard[:LONGEST_NAME]
+        raise ValueError(f"{index}: a shard is called {name!r}, expected the name of a {SUFFIX} file beside it")
     path = index.parent / shard
     _check_inside(index.parent, path)
     if not path.is_file():

@@ -6,8 +6,8 @@ from pathlib import Path
 from parity.aef.checkpoints import Checkpoint, open_checkpoint
 from parity.aef.model import abstract_jax, abstract_torch
 from parity.aef.stream import Stream
-from parity.aef.torch_checkpoint import SHARD_SIZE, TorchCheckpoint, write_torch
-from parity.aef.write_run import write_run
+from parity.aef.torch_checkpoint import SHARD_SIZE, TorchCheckpoint, check_torch_target, write_torch
+from parity.aef.write_run import check_run_target, write_run
 from parity.cast import cast_specs
 from parity.mismatch import Spec, check
 from parity.model_map import dotted
@@ -78,11 +78,11 @@ def _open(source: Path, target: Path, how: How) -> Checkpoint:
     checkpoint = open_checkpoint(source)
     if isinstance(checkpoint, TorchCheckpoint) and target.suffix == SUFFIX:
         raise ValueError(f"{source} is of PyTorch, so {target} should be the name of a folder, for a run of JAX")
-    if not how.overwrite and (target.exists() or target.is_symlink()):
-        raise ValueError(f"{target} exists already: give another name, or --overwrite")
     if isinstance(checkpoint, TorchCheckpoint):
+        check_run_target(target, how.overwrite)
         checkpoint.check(how.dtype)
     else:
+        check_torch_target(target, how.overwrite)
         check(checkpoint.params, torch_specs(abstract_torch(checkpoint.config)))
     return checkpoint
 

@@ -27,6 +27,7 @@ from parity.mismatch import Spec, WeightsError, check
 from parity.model_map import dotted
 from parity.read_ahead import ReadAhead
 from parity.weights import Twin, state_specs, twins
+from parity.weights_file import are_digests
 
 MANIFEST = "manifest"
 """The item of a checkpoint with the checksum of each tensor, in PyTorch's layout."""
@@ -51,13 +52,12 @@ class JaxCheckpoint:
         self.checkpoint = self.folder.checkpoints.absolute() / str(self.step)
         self.config = self.folder.read_config()
         self.structure = abstract_jax(self.config)
-        twin_of = {twin.name: twin for twin in twins(self.structure)}
-        self.params = {name: twin.spec for name, twin in twin_of.items()}
+        self.params: dict[str, Spec] = {}
         self.moments: dict[str, Spec] = {}
         self._readers: dict[str, LeavesReader] = {}
         self._where: dict[str, tuple[Leaf, Twin]] = {}
         with _told(self.checkpoint):
-            self._add_params(twin_of)
+            twin_of = self._add_params()
             if (self.checkpoint / "optimizer").exists():
                 self._add_moments(twin_of)
         groups = self._groups()
@@ -81,7 +81,7 @@ class JaxCheckpoint:
     def digests(self) -> Digests | None:
         """The manifest, which the checkpoints of the trainer itself have not."""
         digests = self._json(MANIFEST)
-        if digests is not None and digests.keys() != self._where.keys():
+        if digests is not None and not are_digests(digests, self._where):
             raise ValueError(f"{self.checkpoint}: its {MANIFEST} does not list exactly the tensors that it holds")
         return digests
 
@@ -96,19 +96,29 @@ class JaxCheckpoint:
             about, position, scores = (self._json(item) for item in ("run", "data", "metrics"))
             if about is None or position is None:
                 raise ValueError(f"{self.checkpoint} holds moments, and not what they were trained on")
-            training = Training(values, position, about["data"], scores or {})
+            data = about.get("data")
+            if not isinstance(data, dict):
+                raise ValueError(
+                    f"{self._file('run')} does not say what was trained on: its data is {data!r}, expected an object"
+                )
+            training = Training(values, position, data, scores or {})
         return Saved(self.folder.config_path.read_text(), text, self.step, training)
 
     @cached_property
     def optimizer(self) -> OptimizerState:
         return OptimizerState.of(self.config, self.structure)
 
-    def _add_params(self, twin_of: dict[str, Twin]) -> None:
+    def _add_params(self) -> dict[str, Twin]:
+        """Returns where each parameter is in JAX, by PyTorch's name."""
         reader = self._readers["params"] = LeavesReader(self.checkpoint / "params")
         check(state_specs(reader.metadata), state_specs(nnx.state(self.structure, nnx.Param)))
+        # only now: one for each block, of which the config may want absurdly many
+        twin_of = {twin.name: twin for twin in twins(self.structure)}
+        self.params |= {name: twin.spec for name, twin in twin_of.items()}
         leaves = jax.tree_util.tree_flatten_with_path(reader.metadata)[0]
         places = {dotted(tuple(key.key for key in path)): place for place, (path, _) in enumerate(leaves)}
         self._where |= {name: (("params", places[dotted(twin.path)]), twin) for name, twin in twin_of.items()}
+        return twin_of
 
     def _add_moments(self, twin_of: dict[str, Twin]) -> None:
         reader = self._readers["optimizer"] = LeavesReader(self.checkpoint / "optimizer")
@@ -145,13 +155,21 @@ class JaxCheckpoint:
             leaves = self._readers["optimizer"].read(places.values())
         return {name: leaves[place].item() for name, place in places.items()}
 
-    def _json(self, item: str) -> Any:
-        """A JSON item of the checkpoint; None where it has none."""
-        file = self.checkpoint / item / ("metrics" if item == "metrics" else "metadata")
+    def _file(self, item: str) -> Path:
+        return self.checkpoint / item / ("metrics" if item == "metrics" else "metadata")
+
+    def _json(self, item: str) -> dict[str, Any] | None:
+        """A JSON item of the checkpoint; None where it has none. Raises ValueError where it is no object."""
+        file = self._file(item)
+        if not file.is_file():
+            return None
         try:
-            return json.loads(file.read_text()) if file.is_file() else None
+            tree = json.loads(file.read_text())
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{file} cannot be read: {error}") from None
+        if not isinstance(tree, dict):
+            raise ValueError(f"{file} is not the JSON of an object")
+        return tree
 
 
 def is_run(path: Path) -> bool:

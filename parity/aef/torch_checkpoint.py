@@ -23,8 +23,8 @@ from parity.aef.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.saved import Saved
 from parity.cast import cast_specs
 from parity.digest import Digests
-from parity.mismatch import Spec, WeightsError, check
-from parity.replacing_folder import replacing_folder
+from parity.mismatch import Spec, WeightsError, check, shown
+from parity.replacing_folder import check_file, check_folder, replacing_folder
 from parity.weights import twins
 from parity.weights_file import SUFFIX
 from parity.weights_folder import INDEX, ShardsWriter, Weights, has_weights
@@ -56,7 +56,7 @@ class TorchCheckpoint:
         self.moments = self._weights[1].specs if len(self._weights) > 1 else {}
         both = self.params.keys() & self.moments.keys()
         if both:
-            raise ValueError(f"{path}: model and optimizer both hold {min(both)}")
+            raise ValueError(f"{path}: model and optimizer both hold {shown(min(both))}")
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
         """One tensor. Raises ValueError where its checksum is wrong."""
@@ -118,6 +118,14 @@ class TorchCheckpoint:
             optimizer.counter(name, value)
 
 
+def check_torch_target(target: Path, overwrite: bool) -> None:
+    """Raises ValueError where what `write_torch` writes cannot take the place of what is there, or is not to."""
+    if target.suffix == SUFFIX:
+        check_file(target, overwrite)
+    else:
+        check_folder(target, overwrite, _is_ours)
+
+
 def write_torch(
     target: Path,
     saved: Saved,
@@ -131,8 +139,11 @@ def write_torch(
     """Writes what `tensor` gives for each name, called by a few threads: to a file, or with the moments to a folder.
 
     It appears whole or not at all. `shard_size` is in bytes; `digests` may have checksums of what `tensor` gave. Raises
-    ValueError where a folder that is to be overwritten holds more than weights, OSError where it cannot be written.
+    ValueError where a folder that is to be overwritten holds more than weights, or a file is given moments; OSError
+    where it cannot be written.
     """
+    if target.suffix == SUFFIX and moments:
+        raise ValueError(f"{target} is a file, which holds parameters alone: Adam's moments need a folder")
     metadata = (saved if moments else replace(saved, training=None)).as_metadata()
     with ExitStack() as stack:
         if target.suffix == SUFFIX:

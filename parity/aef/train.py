@@ -20,9 +20,11 @@ from configs.run import Config
 from parity.aef.optimizer_state import MOMENTS
 from parity.aef.saved import Saved, Training
 from parity.aef.steps import continue_in_torch
-from parity.aef.torch_checkpoint import TorchCheckpoint, write_torch
+from parity.aef.torch_checkpoint import TorchCheckpoint, check_torch_target, write_torch
 from parity.mismatch import Spec
+from parity.replacing_folder import check_file
 from parity.tensors import to_numpy, to_tensor
+from parity.weights_file import SUFFIX
 
 
 def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> str:
@@ -30,11 +32,15 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
 
     Every step's terms go to `{target}.jsonl`. Returns a sentence on what was written.
 
-    Raises ValueError where `source` holds no moments, `target` is there already and is not to be overwritten, the data
-    are not those that the run was trained on, or there is no such step to go to.
+    Raises ValueError, before the first step, where `source` holds no moments, `target` is a file's name, it or
+    `{target}.jsonl` is there already and is not to be overwritten, the data are not those that the run was trained on,
+    or there is no such step to go to.
     """
-    if not overwrite and (target.exists() or target.is_symlink()):
-        raise ValueError(f"{target} exists already: give another name, or --overwrite")
+    terms_path = target.with_name(f"{target.name}.jsonl")
+    if target.suffix == SUFFIX:
+        raise ValueError(f"{target} would hold parameters alone: give the name of a folder, which carries moments")
+    check_torch_target(target, overwrite)
+    check_file(terms_path, overwrite)
     checkpoint = TorchCheckpoint(source)
     if not checkpoint.moments:
         raise ValueError(f"{source} holds parameters alone: convert a run to a folder, which carries its moments")
@@ -47,9 +53,9 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
         bar.set_postfix_str(f"loss {terms['loss']:.4f}", refresh=False)
     assert state is not None, "there is at least one step to go"
     write_snapshot(target, saved, snapshot(state), config, overwrite)
-    with replacing(target.with_name(f"{target.name}.jsonl")) as temporary:
+    with replacing(terms_path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
-    return f"wrote {target}, of step {state.step}; the terms of {len(lines)} steps are in {target}.jsonl"
+    return f"wrote {target}, of step {state.step}; the terms of {len(lines)} steps are in {terms_path}"
 
 
 def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:

@@ -22,10 +22,15 @@ from parity.lazy_arrays import LazyArray, LazyTree
 from parity.mismatch import Spec
 from parity.model_map import Path as JaxPath
 from parity.model_map import dotted
-from parity.replacing_folder import replacing_folder
+from parity.replacing_folder import check_folder, replacing_folder
 from parity.weights import Twin, twins
 
 ReadTensor = Callable[[str], Shaped[np.ndarray, "..."]]
+
+
+def check_run_target(target: Path, overwrite: bool) -> None:
+    """Raises ValueError where a run's folder is not to take the place of what is there."""
+    check_folder(target, overwrite, _is_ours)
 
 
 def write_run(
@@ -37,14 +42,17 @@ def write_run(
     checksum of what it gave. The folder appears whole or not at all; with `overwrite` it takes the place of one that
     holds nothing but such a run. Raises ValueError where it cannot, or the normalisation is none.
     """
-    folder = RunFolder(target)
-    ours = {path.name for path in (folder.config_path, folder.normalisation_path, folder.checkpoints)}
-    with replacing_folder(target, overwrite, ours.__contains__) as temporary:
+    with replacing_folder(target, overwrite, _is_ours) as temporary:
         folder = RunFolder(temporary)
         _write_texts(folder, source.saved)
         _write_checkpoint(folder.checkpoints.absolute(), source, tensor)
         manifest = folder.checkpoints / str(source.saved.step) / MANIFEST / "metadata"
         manifest.write_text(json.dumps(digests))  # known only now that all is written
+
+
+def _is_ours(name: str) -> bool:
+    run = RunFolder(Path())
+    return name in (path.name for path in (run.config_path, run.normalisation_path, run.checkpoints))
 
 
 def _write_texts(folder: RunFolder, saved: Saved) -> None:

@@ -114,6 +114,7 @@ def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeyp
 def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
     (run / "metrics.jsonl").write_text("")
     assert "holds more than converted weights (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
+    assert "(metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite", "--dry-run")
     (tmp_path / "file").write_text("")
     assert "(file)" in mistake(capsys, weights, tmp_path / "file", "--overwrite")
 
@@ -175,6 +176,19 @@ def named(name: str) -> str:
 def test_metadata_that_cannot_be_is_told(metadata, told, tensors, tmp_path, capsys):
     found = mistake(capsys, write(tmp_path / "in.safetensors", tensors, **metadata), tmp_path / "run")
     assert told in found
+
+
+@pytest.mark.parametrize("blocks", [50_000, 10**9])
+def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
+    (run / "config.json").write_text(sized(blocks=blocks))
+    told = mistake(capsys, run, tmp_path / "out.safetensors")
+    assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in told
+
+
+def test_a_folder_is_not_overwritten_with_a_file(run, tmp_path, capsys):
+    (tmp_path / "out.safetensors").mkdir()
+    told = mistake(capsys, run, tmp_path / "out.safetensors", "--overwrite")
+    assert told.endswith("out.safetensors is a folder, expected the name of a file")
 
 
 def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):

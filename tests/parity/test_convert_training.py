@@ -18,7 +18,7 @@ from training_run import DATA, STEP, random_state, restore, write_training_run
 
 import aef_torch.model
 from parity.aef.saved import TRAINING
-from parity.aef.torch_checkpoint import TorchCheckpoint
+from parity.aef.torch_checkpoint import TorchCheckpoint, write_torch
 from parity.cli import main
 from parity.weights_folder import Weights
 
@@ -86,6 +86,13 @@ def test_a_file_has_no_moments_and_says_so(run, tmp_path, capsys):
     convert(tmp_path / "out.safetensors", tmp_path / "params")
     with pytest.raises(ValueError, match="holds parameters alone"):
         restore(tmp_path / "params")
+
+
+def test_moments_are_never_written_to_a_file(folder, tmp_path):
+    checkpoint, target = TorchCheckpoint(folder), tmp_path / "out.safetensors"
+    with pytest.raises(ValueError, match=r"out.safetensors is a file, which holds parameters alone"):
+        write_torch(target, checkpoint.saved, checkpoint.params, checkpoint.moments, checkpoint.tensor)
+    assert not target.exists()
 
 
 def test_moments_are_in_the_layout_of_their_parameters(folder):
@@ -194,6 +201,36 @@ def test_what_training_could_not_go_on_with_is_told(change, told, folder, tmp_pa
     assert told in mistake(capsys, folder, tmp_path / "on")
 
 
+@pytest.mark.parametrize(
+    ("item", "text", "told"),
+    [
+        ("manifest/metadata", "[]", "is not the JSON of an object"),
+        ("manifest/metadata", "null", "is not the JSON of an object"),
+        ("manifest/metadata", "{}", "its manifest does not list exactly the tensors that it holds"),
+        ("run/metadata", "[]", "is not the JSON of an object"),
+        ("run/metadata", "{}", "does not say what was trained on: its data is None, expected an object"),
+        ("run/metadata", '{"data": 3}', "does not say what was trained on: its data is 3, expected an object"),
+        ("data/metadata", "3", "is not the JSON of an object"),
+        ("metrics/metrics", "[1]", "is not the JSON of an object"),
+    ],
+)
+def test_what_a_checkpoint_of_jax_cannot_say_is_told(item, text, told, run, tmp_path, capsys):
+    file = run / f"checkpoints/{STEP}" / item
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    found = mistake(capsys, run, tmp_path / "torch")
+    assert re.fullmatch(rf"\S+checkpoints/{STEP}(/{item})?:? {told}", found)
+
+
+def test_a_manifest_of_no_checksums_is_told(run, folder, tmp_path, capsys):
+    checkpoint = TorchCheckpoint(folder)
+    file = run / f"checkpoints/{STEP}/manifest/metadata"
+    file.parent.mkdir()
+    file.write_text(json.dumps(dict.fromkeys([*checkpoint.params, *checkpoint.moments], "\x1b]0;owned\x07")))
+    told = mistake(capsys, run, tmp_path / "again")
+    assert told.endswith("its manifest does not list exactly the tensors that it holds")
+
+
 def test_moments_of_other_parameters_are_told(folder, tmp_path, capsys):
     tensors = every_tensor(folder, "optimizer")
     tensors["exp_avg.more"] = tensors.pop("exp_avg.summary.key.weight")
@@ -210,6 +247,7 @@ def test_only_a_folder_of_weights_is_overwritten(run, folder, capsys):
     assert (folder / "model.safetensors.index.json").exists() or (folder / "model.safetensors").exists()
     (folder / "notes.txt").write_text("")
     assert "holds more than converted weights (notes.txt)" in mistake(capsys, run, folder, "--overwrite")
+    assert "(notes.txt)" in mistake(capsys, run, folder, "--overwrite", "--dry-run")
 
 
 SAVE_ON_TWO_DEVICES = """

@@ -4,15 +4,21 @@ import json
 import pickle
 import shutil
 import struct
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from converting import mistake, random_tensors, write
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from parity.mismatch import Spec
+from parity.cli import main
+from parity.mismatch import Spec, shown
+from parity.strict_json import loads
+from parity.weights_file import WeightsFile
 from parity.weights_folder import ShardsWriter, Weights
 
 
@@ -66,6 +72,41 @@ def test_a_name_given_twice_is_told(twice, tmp_path, capsys):
     assert "more than once" in told or "duplicate" in told
 
 
+def test_a_name_given_twice_among_many_is_found_at_once():
+    names = [*map(str, range(100_000)), "last", "last"]
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="it names last more than once"):
+        loads(Path("index"), "{" + ",".join(f'"{name}":0' for name in names) + "}")
+    assert time.monotonic() - start < 10
+
+
+EVIL, ESCAPED = "\x1b]0;owned\x07a\nFAKE LINE\u202e", r"\x1b]0;owned\x07a\nFAKE LINE\u202e"
+
+
+def test_names_are_printed_without_what_a_terminal_obeys(tmp_path, capsys):
+    assert shown("encoder.blocks.1 größe") == "encoder.blocks.1 größe"
+    assert shown("\ud800") == r"\ud800"
+    assert shown("a" * 1000) == "a" * 200 + "..."
+    weights, other, run = tmp_path / "in.safetensors", tmp_path / "other.safetensors", tmp_path / "run"
+    assert f"unexpected: {ESCAPED}, found" in mistake(capsys, write(weights, {**TENSORS, EVIL: np.ones(1)}), run)
+    for begin, told in ((0, f"tensor {ESCAPED} is of type F4"), (1, f"invalid offset for tensor `{ESCAPED}`")):
+        header = {EVIL: {"dtype": "F4", "shape": [2], "data_offsets": [begin, begin + 1]}}
+        weights.write_bytes(safetensors_bytes(json.dumps(header).encode(), bytes(begin + 1)))
+        assert told in mistake(capsys, weights, run)
+    save_file({EVIL: np.ones(1, np.float32)}, weights)
+    save_file({EVIL: np.zeros(1, np.float32)}, other)
+    for one, code in ((weights, 0), (other, 1)):
+        assert main(["diff", str(weights), str(one)]) == code
+        assert f": {ESCAPED}" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_a_damaged_tensor_is_named_without_what_a_terminal_obeys(tmp_path, capsys):
+    for digest, told in ((64 * "1", f"tensor {ESCAPED} has the checksum"), (EVIL, "is not the JSON of a checksum")):
+        save_file({EVIL: np.ones(1, np.float32)}, tmp_path / "in.safetensors", {"sha256": json.dumps({EVIL: digest})})
+        assert main(["diff", *2 * [str(tmp_path / "in.safetensors")]]) == 2
+        assert told in capsys.readouterr().err
+
+
 def test_a_dtype_that_jax_lacks_is_told(tmp_path, capsys):
     header = b'{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}'
     (tmp_path / "in.safetensors").write_bytes(safetensors_bytes(header, b"1"))
@@ -78,6 +119,29 @@ def test_a_file_cut_short_is_told(tmp_path, capsys):
     weights = write(tmp_path / "in.safetensors", random_tensors())
     weights.write_bytes(weights.read_bytes()[:-1])
     assert "is not a whole safetensors file" in mistake(capsys, weights, tmp_path / "run")
+
+
+@pytest.mark.parametrize("size", [4, 20])
+def test_a_file_cut_short_while_it_is_opened_is_told(size, tmp_path, monkeypatch):
+    weights = write(tmp_path / "in.safetensors", TENSORS)
+
+    @contextmanager
+    def cut_after(path, framework):
+        with safe_open(path, framework) as file:
+            yield file
+        path.write_bytes(path.read_bytes()[:size])
+
+    monkeypatch.setattr("parity.safetensors_header.safe_open", cut_after)
+    with pytest.raises(ValueError, match=r"in.safetensors is not a whole safetensors file \(it became shorter"):
+        WeightsFile.open(weights)
+
+
+def test_a_file_cut_short_after_it_was_opened_is_told(tmp_path):
+    weights = write(tmp_path / "in.safetensors", TENSORS)
+    file = WeightsFile.open(weights)
+    weights.write_bytes(weights.read_bytes()[:-72])
+    with pytest.raises(ValueError, match=r"in.safetensors is not a whole safetensors file \(it became shorter"):
+        file.tensor("c")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -152,6 +216,23 @@ def test_an_index_that_does_not_fit_its_shards_is_told(sharded, tmp_path, capsys
     )
     (sharded / "model-00003-of-00003.safetensors").unlink()
     assert "its shard model-00003-of-00003.safetensors is missing" in mistake(capsys, sharded, run)
+
+
+def test_a_file_beside_an_index_is_told(sharded, tmp_path, capsys):
+    save_file(TENSORS, sharded / "model.safetensors")
+    told = mistake(capsys, sharded, tmp_path / "run")
+    assert told == f"{sharded} holds both model.safetensors and model.safetensors.index.json: remove one of them"
+
+
+def test_the_name_of_a_shard_is_printed_without_what_a_terminal_obeys(sharded, tmp_path, capsys):
+    change_index(sharded, a=f"{EVIL}.safetensors")
+    told = mistake(capsys, sharded, tmp_path / "run")
+    assert f"a shard is called '{ESCAPED}.safetensors', expected the name of a .safetensors file beside it" in told
+    change_index(sharded, a="model-00001-of-00003.safetensors", **{EVIL: "model-00001-of-00003.safetensors"})
+    assert f"holds {ESCAPED}, which it does not" in mistake(capsys, sharded, tmp_path / "run")
+    change_index(sharded, **{EVIL: None})
+    save_file({"a": TENSORS["a"], EVIL: TENSORS["b"]}, sharded / "model-00001-of-00003.safetensors")
+    assert f"it holds {ESCAPED}, which model.safetensors.index.json" in mistake(capsys, sharded, tmp_path / "run")
 
 
 def test_a_shard_cut_short_is_told(sharded, tmp_path, capsys):

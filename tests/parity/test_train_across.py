@@ -104,6 +104,44 @@ def test_twenty_steps_here_twenty_there_and_twenty_here_are_sixty(config, stayed
     assert one.saved.training.position == other.saved.training.position == {"next_example": 2 * STEPS}
 
 
+@pytest.fixture(scope="module")
+def begun(config, tmp_path_factory) -> Path:
+    """A run of no step, on the side of PyTorch."""
+    folder = tmp_path_factory.mktemp("begun")
+    assert main(["convert", str(_at_the_start(config, folder / "run").path), str(folder / "torch")]) == 0
+    return folder / "torch"
+
+
+def _refused(capsys, *arguments) -> str:
+    """What `train` tells before its first step; asserts that it leaves no trace."""
+    capsys.readouterr()
+    folder = Path(arguments[1]).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(["train", *map(str, arguments), "--to-step", "1"]) == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    told = capsys.readouterr().err
+    assert "PyTorch:" not in told, "no bar: no step was begun"
+    return told.rstrip("\n")
+
+
+def test_a_file_that_could_not_hold_the_moments_is_refused_at_the_start(begun, tmp_path, capsys):
+    told = _refused(capsys, begun, tmp_path / "on.safetensors")
+    assert told.endswith("on.safetensors would hold parameters alone: give the name of a folder, which carries moments")
+
+
+def test_what_is_not_overwritten_is_told_at_the_start(begun, tmp_path, capsys):
+    (tmp_path / "on").mkdir()
+    (tmp_path / "on/notes.txt").write_text("")
+    told = _refused(capsys, begun, tmp_path / "on", "--overwrite")
+    assert "on holds more than converted weights (notes.txt): it is not overwritten" in told
+    (tmp_path / "new.jsonl").write_text("mine")
+    told = _refused(capsys, begun, tmp_path / "new")
+    assert told.endswith("new.jsonl exists already: give another name, or --overwrite")
+    (tmp_path / "terms.jsonl").mkdir()
+    told = _refused(capsys, begun, tmp_path / "terms", "--overwrite")
+    assert told.endswith("terms.jsonl is a folder, expected the name of a file")
+
+
 def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):
     assert main(["convert", str(stayed.path), str(tmp_path / "alone.safetensors")]) == 0
     assert main(["train", str(tmp_path / "alone.safetensors"), str(tmp_path / "on"), "--to-step", "61"]) == 2
