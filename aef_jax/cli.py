@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="train", help="train a preset, a config file, or go on with a run"
     )
     train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
-    train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
-    train.add_argument("--data", type=Path, help="folder of a data set (default: the sample); aef data --help")
+    train.add_argument("--run", help="the run's folder (default: runs/PRESET)")
+    train.add_argument("--data", help="folder of a data set (default: the sample); aef data --help")
     train.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     train.add_argument("--distributed", action="store_true", help="one of several hosts: TPU pod, SLURM, MPI, GKE")
     train.add_argument("--coordinator", metavar="HOST:PORT", help="where none of these is: the first process's address")
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
-    embed.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
+    embed.add_argument("--data", help="where the run's data set lies now (default: where it lay)")
     embed.add_argument("--site", help="which site of a data set, by its name (default: the first held-out one)")
     embed.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
     embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="probe", help="read labels from embeddings by a linear probe"
     )
     probe.add_argument("run", type=Path, metavar="RUN", help="the folder of a run that was trained on a data set")
-    probe.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
+    probe.add_argument("--data", help="where the run's data set lies now (default: where it lay)")
     probe.add_argument("--sites", type=int, default=64, help="held-out sites that are used, at most (default: 64)")
     probe.add_argument("--seeds", type=int, default=5, help="divisions of the sites into seen and asked (default: 5)")
     probe.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
@@ -112,7 +112,7 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.training_data import open_data
-    from aef_jax.distributed import join
+    from aef_jax.distributed import check_alone, join, say_what_there_is
     from aef_jax.profile import parse_steps
     from aef_jax.run_folder import RunFolder
     from aef_jax.sharding import use_all_cores
@@ -121,12 +121,14 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)
-    folder = RunFolder(options.run or default)
+    folder = RunFolder(local_folder(options.run) or default)
     folder.check(config)
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)
+        say_what_there_is()
     else:
+        check_alone()
         use_all_cores(config.training.batch // config.training.accumulate)
     data = open_data(config, folder.read_normalisation() if folder.started else None)
     done = train(config, folder, data, profiled)
@@ -152,7 +154,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         support,
         options.output,
         options.dtype,
-        data=options.data,
+        data=local_folder(options.data),
         site_name=options.site,
         which=options.checkpoint,
     )
@@ -166,7 +168,8 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.sites < 2 or options.seeds < 1:
         raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
-    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data)))
+    data = local_folder(options.data)
+    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, data)))
     return 0
 
 
@@ -175,9 +178,19 @@ def _config(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def with_data(config: Config, folder: Path | None) -> Config:
+def local_folder(name: str | None) -> Path | None:
+    """The folder of that name, if there is a name.
+
+    Raises ValueError where it is an address of something else, as of a bucket: Path would make a local folder of it.
+    """
+    if name and "://" in name:
+        raise ValueError(f"{name!r} is an address, expected a folder: mount it (with gcsfuse, or as Filestore) first")
+    return Path(name) if name else None
+
+
+def with_data(config: Config, folder: str | Path | None) -> Config:
     """The config with a data set's folder, or its own one, as it is found from anywhere."""
-    path = folder or (Path(config.data.path) if config.data.path else None)
+    path = local_folder(str(folder or config.data.path))
     return config if path is None else replace(config, data=replace(config.data, path=str(path.absolute())))
 
 

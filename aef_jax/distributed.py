@@ -1,6 +1,19 @@
-"""How the processes of one run find each other."""
+"""How the processes of one run find each other, their devices and the folder that they share."""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
 
 import jax
+import numpy as np
+from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
+
+PATIENCE_S = 60
+"""Until a host sees what another has written; NFS remembers for up to a minute that something was not there."""
+SHUTDOWN_S = 60
+"""That a process which ends waits for the others: one that failed would keep them for JAX's five minutes."""
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
@@ -18,7 +31,9 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     if processes is not None and process is not None and not 0 <= process < processes:
         raise ValueError(f"--process is {process}, expected 0 to {processes - 1}: there are {processes} processes")
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        jax.distributed.initialize(
+            coordinator, processes, process, local_devices(os.environ), shutdown_timeout_seconds=SHUTDOWN_S
+        )
     except ValueError as error:
         raise ValueError(
             "--distributed: nothing here says where the other processes are (no TPU pod, SLURM, MPI or GKE);"
@@ -26,4 +41,64 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         ) from error
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"--distributed: the processes did not find each other: {reason}") from error
+        raise ValueError(f"--distributed: {reason}") from error
+
+
+def local_devices(environment: Mapping[str, str]) -> list[int] | None:
+    """Which of the GPUs that it sees a process takes: an empty list, which to JAX is all of them, or None.
+
+    All where SLURM or Open MPI says that it is alone on its node, or where it sees one. None leaves it to JAX, which
+    gives each task under these the one GPU of its number on the node.
+    """
+    if "JAX_LOCAL_DEVICE_IDS" in environment:
+        return None
+    tasks, nodes = environment.get("SLURM_STEP_NUM_TASKS"), environment.get("SLURM_STEP_NUM_NODES")
+    alone = (tasks is not None and tasks == nodes) or environment.get("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
+    seen = environment.get("CUDA_VISIBLE_DEVICES", "")
+    return [] if alone or (seen and "," not in seen) else None
+
+
+def say_what_there_is() -> None:
+    """Prints, on the first process, how many processes and devices the run has."""
+    if jax.process_index() == 0:
+        print(f"{jax.process_count()} processes, {jax.device_count()} devices: {jax.devices()[0].device_kind}")
+
+
+def check_alone() -> None:
+    """Raises ValueError where SLURM started several tasks, each of which would take the run for its own."""
+    # not SLURM_NTASKS: a batch script has that too, and runs once
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if tasks > 1 and "SLURM_PROCID" in os.environ:
+        raise ValueError(f"this is one of {tasks} tasks of SLURM: give --distributed, or they would all write one run")
+
+
+def check_joined() -> None:
+    """Raises ValueError where JAX sees several processes, as on a TPU pod, which have not joined."""
+    if jax.process_count() > 1 and not jax.distributed.is_initialized():
+        raise ValueError(f"this is one of {jax.process_count()} processes of one run: give --distributed")
+
+
+def check_shared(folder: Path) -> None:
+    """Raises ValueError, in every process alike, where one does not see what the first writes into the folder."""
+    if jax.process_count() == 1:
+        return
+    number = np.int32(secrets.randbits(31))
+    if jax.process_index() == 0:
+        (folder / f".shared.{number}").touch()
+    file = folder / f".shared.{int(broadcast_one_to_all(number))}"  # which is there once its number is
+    seen = np.ravel(process_allgather(np.asarray(_appears(file))))
+    if jax.process_index() == 0:
+        file.unlink()
+    if not seen.all():
+        blind = np.flatnonzero(~seen).tolist()
+        raise ValueError(
+            f"{folder} is not one folder to all hosts: {blind} of {len(seen)} do not see what process 0 writes there;"
+            " give with --run one that they share"
+        )
+
+
+def _appears(file: Path) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while not file.exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return file.exists()

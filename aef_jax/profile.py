@@ -8,11 +8,19 @@ import jax
 class Profile:
     """Records the steps of a range, while entered; without a range, nothing."""
 
-    def __init__(self, folder: Path, steps: range | None):
-        """Raises ValueError where the range is empty or begins before step 1."""
+    def __init__(self, folder: Path, steps: range | None, left: range):
+        """Of the steps that are `left` to run; each of several processes has a folder of its own.
+
+        Raises ValueError where the range is empty, begins before step 1 or has none of those.
+        """
         if steps is not None and (not steps or steps[0] < 1):
             raise ValueError(f"profile: steps {steps.start}:{steps.stop} are none, expected as in 10:15")
-        self.folder, self.steps, self.running = folder, steps, False
+        if steps is not None and max(steps.start, left.start) >= min(steps.stop, left.stop):
+            run = f"this run goes from step {left.start} to {left.stop - 1}" if left else "this run is at its end"
+            raise ValueError(f"profile: no step of {steps.start}:{steps.stop} will run: {run}")
+        # processes of one node would give their files one name
+        self.folder = folder / str(jax.process_index()) if jax.process_count() > 1 else folder
+        self.steps, self.running = steps, False
 
     def __enter__(self) -> "Profile":
         return self

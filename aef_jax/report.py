@@ -30,7 +30,7 @@ from aef_jax.pictures import (
 from aef_jax.run_folder import RunFolder
 from aef_jax.sharding import replicated
 from aef_jax.step import Terms
-from aef_jax.throughput import Throughput
+from aef_jax.throughput import Throughput, without_peak
 from configs.batch import Batch
 from configs.run import Config
 from configs.timecode import DAY_MS
@@ -66,6 +66,8 @@ class Reporter:
         self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
         self.bar.set_postfix_str("compiling the step")
         self.throughput = Throughput(config, data.held)
+        if (unknown := without_peak(jax.devices()[0])) and jax.process_index() == 0:
+            self.bar.write(f"aef: {unknown}", file=sys.stderr)
         self.embedder = make_embedder(config)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh))
         self.pending: Pending | None = None
@@ -123,8 +125,9 @@ class Reporter:
             whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), gathered)
             try:
                 self._draw(step, evaluations["heldout"].reconstructions if evaluations else [], whole)
-            except (ValueError, OSError) as error:  # no picture is worth a run
-                self.bar.write(f"aef: step {step}: the pictures could not be drawn: {error}", file=sys.stderr)
+            except Exception as error:  # no picture is worth a run: of one host alone, the others would wait for it
+                reason = str(error).partition("\n")[0] or type(error).__name__
+                self.bar.write(f"aef: step {step}: the pictures could not be drawn: {reason}", file=sys.stderr)
         self.since = time.perf_counter()
         return scores["heldout"]["reconstruction"] if scores else None
 

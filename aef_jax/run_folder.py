@@ -7,6 +7,7 @@ from aef_jax.atomic import replacing
 from aef_jax.data.scaling import Normalisation
 from configs.io import from_json, to_json
 from configs.run import Config
+from configs.training import MeshConfig
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ class RunFolder:
         """Raises ValueError where the folder holds another run than one of `config`, or is none."""
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file, expected the folder of a run")
-        if self.started and _without_path(self.read_config()) != _without_path(config):
+        if self.started and _computed(self.read_config()) != _computed(config):
             raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
 
     def start(self, config: Config, normalisation: Normalisation) -> None:
-        """Makes the folder and writes what a run is started from; or, where that is there, where its data are now."""
+        """Makes the folder and writes what a run is started from; or, where that is there, how it goes on."""
         if not self.started:
             normalisation.save(self.normalisation_path)
         elif self.read_config() == config:
@@ -76,6 +77,11 @@ class RunFolder:
         return Normalisation.load(self.normalisation_path)
 
 
-def _without_path(config: Config) -> Config:
-    """The data may have moved since."""
-    return replace(config, data=replace(config.data, path=""))
+def _computed(config: Config) -> Config:
+    """What decides the numbers: the data may have moved since, and other devices compute them in another way."""
+    return replace(
+        config,
+        data=replace(config.data, path="", threads=1),
+        mesh=MeshConfig(),
+        model=replace(config.model, remat="none", block_loop="scan"),
+    )

@@ -1,6 +1,7 @@
 """How fast a run is, in the units that people compare: frames, sequences, floating point operations, MFU."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 
@@ -16,16 +17,29 @@ PEAK_FLOPS = {
     "TPU v6 lite": 918e12,
     "NVIDIA A100": 312e12,
     "NVIDIA H100": 989e12,
+    "NVIDIA H100 PCIe": 756e12,
+    "NVIDIA H100 NVL": 835e12,
     "NVIDIA H200": 989e12,
+    "NVIDIA H200 NVL": 835e12,
 }
-"""Of one device in dense bfloat16, by the beginning of its kind's name; from the makers' data sheets. (float32 has
-less, but is held to the same: MFU is a share of what the device could do.)"""
+"""Of one device in dense bfloat16, by the beginning of its kind's name, of which the longest counts; from the makers'
+data sheets. (float32 has less, but is held to the same: MFU is a share of what the device could do.)
+
+NVIDIA's tables (https://www.nvidia.com/en-us/data-center/h100 and h200; PCIe: its white paper on the H100) give twice
+as much, with sparsity: 1979 for SXM, 1671 for NVL, 1513 for PCIe."""
 
 
 def peak_flops(device_kind: str) -> float | None:
     """FLOPs per second of one device; None where it is not known, as for a CPU."""
     known = [kind for kind in PEAK_FLOPS if device_kind.startswith(kind)]
     return PEAK_FLOPS[max(known, key=len)] if known else None
+
+
+def without_peak(device: Any) -> str:
+    """What to say of an accelerator whose peak is not known; nothing of others, and of a CPU."""
+    if device.platform == "cpu" or peak_flops(device.device_kind):
+        return ""
+    return f"the peak of a {device.device_kind} is not known here, so no MFU is told"
 
 
 class Throughput:

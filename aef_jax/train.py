@@ -6,6 +6,7 @@ from jax.sharding import Mesh
 from aef_jax.checkpoint import Checkpointer
 from aef_jax.data.pipeline import HostExamples, training_batches
 from aef_jax.data.training_data import TrainingData
+from aef_jax.distributed import check_joined, check_shared
 from aef_jax.placement import host_rows, to_devices
 from aef_jax.profile import Profile
 from aef_jax.report import Reporter
@@ -22,10 +23,11 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it. A
     trace of the steps `profiled` (counted from 1) is written for xprof.
 
-    Raises ValueError where the folder holds another run or the devices do not fit the mesh, FloatingPointError where
-    too many steps in a row were not finite.
+    Raises ValueError where the folder holds another run or is not one to all hosts, the devices do not fit the mesh or
+    no step would be profiled; FloatingPointError where too many steps in a row were not finite.
     """
     # Devices
+    check_joined()
     mesh = make_mesh(config.mesh)
     check_batch(config.training.batch, mesh, config.training.accumulate)
 
@@ -34,14 +36,15 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     examples = HostExamples(data.training, data.held, config, host_rows(config.training.batch, mesh))
     if jax.process_index() == 0:
         folder.start(config, data.held.normalisation)
+    check_shared(folder.path)
     checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
     batches = training_batches(examples, steps_done=done)
+    profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
 
     # Reporting
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
-    profile = Profile(folder.profile, profiled)
 
     # Loop
     step = make_train_step(config, mesh)

@@ -22,6 +22,10 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def prepare(config: Config, task: Any) -> Callable[[], None]:
     """What runs once on the device, and waits for it. `task` has `kind` and `mode`."""
     torch.manual_seed(0)
+    if DEVICE == "cuda":
+        # JAX trains at its default precision, at which a GPU's matrix units round float32 to TF32: so may PyTorch's
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
     model, sequences = AlphaEarth(config).to(DEVICE), config.training.batch
     batch, noise = random_batch(config, config.data.tile_side, sequences=sequences, full=True)
     batch, noise = on_device(batch), on_device(noise)

@@ -18,8 +18,9 @@ Results = tuple[Arrays, Mapping[Any, Any], Arrays]
 """Outputs, and the gradients of parameters and of inputs."""
 
 
-KEPT = 256
-"""Programs that stay compiled. Each takes about sixty mappings of memory, of which Linux gives a process 65,530."""
+KEPT = 128
+"""Programs that stay compiled, each in every dtype that it was run in: that may take two hundred mappings of memory, of
+which Linux gives a process 65,530."""
 
 
 @dataclass(frozen=True)

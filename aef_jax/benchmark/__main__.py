@@ -37,12 +37,15 @@ def main() -> None:
         f" tiles of {config.data.tile_side} pixels, {config.model.compute_dtype}"
     )
     for kind in options.kinds:
-        measured = measure(kind, config, options.rounds)
+        try:
+            measured = measure(kind, config, options.rounds)
+        except ValueError as error:
+            parser().error(str(error))
         print(table(kind, measured, options.batch * sum(frames.values())), flush=True)
 
 
 def measure(kind: str, config: Config, rounds: int) -> dict[str, Measured]:
-    """By implementation; PyTorch's are left out where it is not installed."""
+    """By implementation; PyTorch's are left out where it is not installed. Raises ValueError as `in_turn` does."""
     chosen = {
         name: Task(module, mode, kind, to_json(config))
         for name, (module, mode) in IMPLEMENTATIONS.items()

@@ -36,14 +36,14 @@ def main() -> None:
     """Prints the table."""
     options, config = sized(parser())
     configs = {AS_IT_IS: config, **alternatives(config)}
+    step = partial(Task, "aef_jax.benchmark.jax_runs", "compiled", "training")
+    measured = {}
     try:
         predicted = {name: on_chips(of, options.chip, options.chips) for name, of in configs.items()}
+        if not options.only_predict:
+            measured = in_turn({name: step(to_json(of)) for name, of in configs.items()}, options.rounds, "changes")
     except ValueError as error:
         parser().error(str(error))
-    measured = {}
-    if not options.only_predict:
-        step = partial(Task, "aef_jax.benchmark.jax_runs", "compiled", "training")
-        measured = in_turn({name: step(to_json(of)) for name, of in configs.items()}, options.rounds, "changes")
     print(table(options.chip, predicted, measured))
 
 

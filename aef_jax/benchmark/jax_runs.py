@@ -1,24 +1,32 @@
-"""What is timed of JAX: the step that trains, and the embedder, compiled, on all devices."""
+"""What is timed of JAX: the step that trains, and the embedder, compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from aef_jax.embed import make_embedder
-from aef_jax.placement import put, to_devices
-from aef_jax.sharding import batch_shardings, make_mesh, sharding, under, use_all_cores
+from aef_jax.placement import fill_frames, put, to_devices
+from aef_jax.sharding import SEQ, batch_shardings, check_batch, make_mesh, sharding, under, use_all_cores
 from aef_jax.step import init_state, make_train_step
 from configs.random_batch import random_batch, random_periods
 from configs.run import Config
+from configs.training import MeshConfig
 
 
 def prepare(config: Config, task: Any) -> Callable[[], None]:
-    """What runs once on the devices, and waits for it. `task` is a `Task`."""
+    """What runs once on the devices, and waits for it. `task` is a `Task`.
+
+    Raises ValueError where there are not the devices that the mesh asks for, or they do not divide the batch.
+    """
     sequences = config.training.batch
     use_all_cores(sequences)
-    mesh = make_mesh(config.mesh)
+    devices = used_devices(config.mesh, jax.devices())
+    mesh = make_mesh(replace(config.mesh, data=-1), devices)
+    check_batch(sequences, mesh)
     batch, _ = random_batch(config, config.data.tile_side, sequences=sequences, full=True)
+    batch = fill_frames(batch, mesh.shape[SEQ])
     state = init_state(config, mesh)
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)
@@ -38,10 +46,25 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     return run
 
 
+def used_devices(mesh: MeshConfig, devices: Sequence[Any]) -> Sequence[Any]:
+    """As many accelerators as the mesh names, one where it leaves that open, as PyTorch takes one; all of a CPU's.
+
+    Raises ValueError where there are fewer.
+    """
+    if mesh.data == -1 and devices[0].platform == "cpu":
+        return devices
+    asked = max(mesh.data, 1) * mesh.fsdp * mesh.seq
+    if asked > len(devices):
+        raise ValueError(f"mesh: it asks for {asked} devices, and there are {len(devices)}")
+    return devices[:asked]
+
+
 def peak_bytes() -> int:
     """The most memory in use on any device; 0 where that is not known, as on a CPU."""
     return max((device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in jax.local_devices())
 
 
 def device() -> str:
-    return f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    """Those that hold something."""
+    used = {device for array in jax.live_arrays() for device in array.devices()}
+    return f"{len(used)} x {jax.devices()[0].device_kind}"

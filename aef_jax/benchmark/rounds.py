@@ -1,6 +1,7 @@
 """Pieces of work, each in a process of its own, timed in turn: what disturbs the machine disturbs all of them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from statistics import median
 
 from tqdm import tqdm
 
-from aef_jax.benchmark.worker import Ready, Task, Timed
+from aef_jax.benchmark.worker import REFUSED, Ready, Task, Timed
 
 
 @dataclass
@@ -37,7 +38,8 @@ class Measured:
 def in_turn(tasks: Mapping[str, Task], rounds: int, what: str) -> dict[str, Measured]:
     """Times each task once in each round, after all are ready; `what` is told beside the progress.
 
-    Rounds begin with one task after the other: none is always timed after the same.
+    Rounds begin with one task after the other: none is always timed after the same. Raises ValueError where the work of
+    one cannot be done.
     """
     with ExitStack() as stack:
         workers, measured = {}, {}
@@ -58,7 +60,9 @@ def in_turn(tasks: Mapping[str, Task], rounds: int, what: str) -> dict[str, Meas
 def _worker(task: Task) -> Iterator[subprocess.Popen]:
     """The process of one task, until it is no longer needed."""
     command = [sys.executable, "-m", "aef_jax.benchmark.worker", json.dumps(asdict(task))]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # all are alive at once, and JAX would take three quarters of an accelerator's memory for each
+    environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
         yield process
     finally:
@@ -70,5 +74,8 @@ def _heard(process: subprocess.Popen) -> dict:
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):  # libraries print, too
-            return json.loads(line)
+            answer = json.loads(line)
+            if REFUSED in answer:
+                raise ValueError(answer[REFUSED])
+            return answer
     raise SystemExit(f"aef_jax.benchmark: a process ended with code {process.wait()} before it was done")

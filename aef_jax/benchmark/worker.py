@@ -1,6 +1,7 @@
 """A process that times one implementation when it is told to, so that several can be timed in turn.
 
-Each line that it reads asks for one run; it answers with a line of JSON, after a first one when it is ready.
+Each line that it reads asks for one run; it answers with a line of JSON, after a first one when it is ready. Where the
+work cannot be done, the first line says why, and is the last.
 """
 
 import importlib
@@ -13,13 +14,16 @@ from dataclasses import asdict, dataclass
 
 from configs.io import from_json
 
+REFUSED = "refused"
+
 
 @dataclass(frozen=True)
 class Task:
     """What is timed."""
 
     module: str
-    """Has `prepare(config, task)`, which gives what runs once and waits, and `peak_bytes()` of an accelerator."""
+    """Has `prepare(config, task)`, which gives what runs once and waits, or raises ValueError where that cannot be;
+    `peak_bytes()` of an accelerator, and `device()`."""
     mode: str
     """How it runs there: eager or compiled."""
     kind: str
@@ -48,7 +52,10 @@ def main() -> None:
     task = Task(**json.loads(sys.argv[1]))
     module = importlib.import_module(task.module)
     begun = time.perf_counter()
-    run: Callable[[], None] = module.prepare(from_json(task.config), task)
+    try:
+        run: Callable[[], None] = module.prepare(from_json(task.config), task)
+    except ValueError as error:
+        return _say({REFUSED: str(error)})
     run()
     _say(asdict(Ready(time.perf_counter() - begun, module.device())))
     for _ in sys.stdin:

@@ -1,18 +1,23 @@
 """The benchmark runs both frameworks in processes of their own, and says how they compare."""
 
+import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from refusals import told
 
 from aef_jax.ahead.roofline import Operator, Roofline
 from aef_jax.benchmark import changes
 from aef_jax.benchmark.__main__ import main, measure, table
-from aef_jax.benchmark.rounds import Measured
+from aef_jax.benchmark.jax_runs import used_devices
+from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import benchmarked
-from aef_jax.benchmark.worker import Ready, Timed
+from aef_jax.benchmark.worker import Ready, Task, Timed
 from configs.io import from_json, to_json
 from configs.presets import PAPER
 from configs.random_batch import random_batch
+from configs.training import MeshConfig
 
 from .conftest import BRIEF
 
@@ -40,6 +45,52 @@ def test_all_implementations_are_timed_in_turn(brief, kind, monkeypatch):
         assert len(of.rounds) == 2
         assert 0 < of.seconds < of.ready.first_seconds
         assert of.peak_bytes > 1e7
+
+
+def _only(config, kind: str = "training", module: str = "aef_jax.benchmark.jax_runs") -> Measured:
+    return in_turn({"JAX": Task(module, "compiled", kind, to_json(config))}, 1, kind)["JAX"]
+
+
+@pytest.mark.usefixtures("quick_processes")
+def test_frames_that_the_mesh_does_not_divide_are_filled_up(brief, monkeypatch):
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
+    found = _only(replace(brief, mesh=MeshConfig(seq=2)), "forward")
+    assert found.ready.device == "2 x cpu"
+    assert found.seconds > 0
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_told(brief, monkeypatch, capfd):
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")
+    assert "batch is 1, expected a multiple of data times fsdp (8)" in told(_only, brief)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mesh", "platform", "expected"),
+    [
+        (MeshConfig(), "gpu", 1),
+        (MeshConfig(seq=2), "gpu", 2),
+        (MeshConfig(data=2, fsdp=2), "gpu", 4),
+        (MeshConfig(), "cpu", 8),
+    ],
+)
+def test_one_accelerator_is_timed_unless_the_mesh_asks_for_more(mesh, platform, expected):
+    assert len(used_devices(mesh, [SimpleNamespace(platform=platform)] * 8)) == expected
+
+
+def test_what_is_timed_in_turn_leaves_the_others_their_memory(brief, tmp_path, monkeypatch):
+    """All are alive at once, on one device."""
+    (tmp_path / "says_its_memory.py").write_text(
+        "import os\n"
+        "prepare = lambda config, task: lambda: None\n"
+        "peak_bytes = lambda: 1\n"
+        "device = lambda: os.environ.get('XLA_PYTHON_CLIENT_PREALLOCATE', 'not set')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    for chosen, expected in ((None, "false"), ("true", "true")):
+        if chosen:
+            monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", chosen)
+        assert _only(brief, module="says_its_memory").ready.device == expected
 
 
 def test_the_table_tells_speeds_and_how_many_times_as_fast_jax_is():

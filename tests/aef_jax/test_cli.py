@@ -93,6 +93,28 @@ def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake, monkeypatch):
     assert "file is a file, expected the folder of a run" in mistake("train", "tiny", "--run", str(tmp_path / "file"))
 
 
+@pytest.mark.parametrize("option", ["--run", "--data", "--data.path"])
+def test_an_address_is_not_taken_for_a_folder(option, mistake, tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+    monkeypatch.chdir(tmp_path)
+    sentence = mistake("train", "tiny", option, "gs://bucket/x")
+    assert "'gs://bucket/x' is an address, expected a folder: mount it (with gcsfuse, or as Filestore)" in sentence
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_of_several_tasks_of_slurm_does_not_begin_a_run_of_its_own(tmp_path, mistake, monkeypatch):
+    step = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
+    for name, value in step.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+    monkeypatch.setattr("aef_jax.data.training_data.open_data", lambda *_: pytest.fail("began"))
+    sentence = mistake("train", "tiny", "--run", str(tmp_path / "run"))
+    assert "this is one of 4 tasks of SLURM: give --distributed" in sentence
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")  # a batch script, which has SLURM_NTASKS too, runs once
+    with pytest.raises(pytest.fail.Exception, match="began"):
+        cli.main(["train", "tiny", "--run", str(tmp_path / "run")])
+
+
 def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkeypatch):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     find = importlib.util.find_spec

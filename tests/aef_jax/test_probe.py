@@ -1,5 +1,7 @@
 """A linear probe finds what is linear, and nothing that only its own places would tell it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from refusals import told
@@ -9,7 +11,7 @@ from aef_jax.data.heldout import HeldoutExample
 from aef_jax.data.scaling import CLIP_SIGMA
 from aef_jax.evaluate import Evaluation, HeldoutReconstruction
 from aef_jax.probe import probe_score
-from aef_jax.throughput import Throughput, peak_flops
+from aef_jax.throughput import Throughput, peak_flops, without_peak
 from aef_jax.transfer import Probed, composite, probe_run, table
 from configs.random_batch import random_batch
 
@@ -94,9 +96,19 @@ def test_the_table_gives_mean_and_deviation():
 
 def test_the_peak_of_a_device_is_known_by_its_kind():
     assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
+    assert peak_flops("NVIDIA H100 PCIe") == 756e12
+    assert peak_flops("NVIDIA H100 NVL") == peak_flops("NVIDIA H200 NVL") == 835e12
     assert peak_flops("TPU v5 lite") == 197e12
     assert peak_flops("TPU v5p") == 459e12
     assert peak_flops("cpu") is None
+
+
+def test_an_accelerator_of_which_no_peak_is_known_is_told():
+    found = [
+        without_peak(SimpleNamespace(platform=platform, device_kind=kind))
+        for platform, kind in (("gpu", "NVIDIA X1"), ("gpu", "NVIDIA H200"), ("cpu", "cpu"))
+    ]
+    assert found == ["the peak of a NVIDIA X1 is not known here, so no MFU is told", "", ""]
 
 
 def test_rates_are_of_the_global_batch():

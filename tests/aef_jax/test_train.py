@@ -24,6 +24,7 @@ from aef_jax.step import abstract_state, init_state
 from aef_jax.train import train
 from configs.io import from_json
 from configs.sources import SENTINEL1
+from configs.training import MeshConfig
 
 from .conftest import BRIEF, STEPS
 
@@ -188,6 +189,22 @@ def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
     assert run.read_config() == moved
 
 
+def test_a_run_goes_on_where_other_devices_compute_the_same_in_another_way(training, tmp_path):
+    run = training.copied(tmp_path / "elsewhere", MIDWAY)
+    # these are not run: on two busy cores two of their collectives were seen to wait for each other for good
+    run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
+    settings = {"mesh.fsdp": 2, "data.threads": 1, "model.remat": "block"}
+    words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "aef_jax.cli", "train", str(run.path), *words]
+    environment = {**training.environment, "JAX_NUM_CPU_DEVICES": "2"}
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    config = run.read_config()
+    assert (config.mesh.fsdp, config.data.threads, config.model.remat) == tuple(settings.values())
+    assert _saved_steps(run) == [MIDWAY, STEPS]
+    for one, other in zip(*map(jax.tree.leaves, (_params(run), _params(training.run))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
     run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
     twice = replace(data, training=(*data.training, *data.training))
@@ -233,9 +250,26 @@ def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, ca
     _assert_same_params(run, training.run)
 
 
+def test_a_device_without_memory_for_the_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
+    def without_memory(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
+
+    monkeypatch.setattr("aef_jax.report.write_field_png", without_memory)
+    run = training.copied(tmp_path / "run", MIDWAY)
+    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
+    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
 def test_a_range_of_steps_that_is_none_is_told(steps):
-    assert "steps" in told(lambda: Profile(Path(), parse_steps(steps)))
+    assert "steps" in told(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
+
+
+@pytest.mark.parametrize("steps", ["2:9", "17:20"])
+def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
+    run = training.copied(tmp_path / "profiled", MIDWAY)
+    sentence = told(train, BRIEF, run, open_data(BRIEF), parse_steps(steps))
+    assert sentence == f"profile: no step of {steps} will run: this run goes from step {MIDWAY + 1} to {STEPS}"
 
 
 def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(training):

@@ -1,0 +1,26 @@
+"""A program: one of two hosts that share one folder, and not the other.
+
+Arguments: coordinator, which of them, config file, the folder that they share, the one that they do not.
+"""
+
+import sys
+from pathlib import Path
+
+import jax
+
+from aef_jax import distributed
+from aef_jax.data.training_data import open_data
+from aef_jax.run_folder import RunFolder
+from aef_jax.train import train
+from configs.io import from_json
+
+coordinator, process, config_file, shared, own = sys.argv[1:]
+jax.config.update("jax_num_cpu_devices", 1)
+distributed.join(coordinator, 2, int(process))
+distributed.PATIENCE_S = 1
+distributed.check_shared(Path(shared))
+config = from_json(Path(config_file).read_text())
+try:
+    train(config, RunFolder(Path(own)), open_data(config))
+except ValueError as error:
+    print(error)
