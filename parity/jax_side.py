@@ -15,6 +15,7 @@ from parity.jax_program import Given, Program, Runs, prepare, watch
 from parity.lookup import looked_up
 from parity.model_map import ModelMap, Path, dotted
 from parity.nnx_modules import child, modules
+from parity.sequentials import with_sequentials
 from parity.trees import Arrays
 from parity.weights import Twin, twins
 
@@ -78,6 +79,10 @@ class JaxSide:
         """Of the parameters."""
         return twins(self.at("float64"), self.mapping, nnx.Param)
 
+    @cached_property
+    def names(self) -> ModelMap:
+        return with_sequentials(self.mapping, self.at("float64"))
+
     @property
     def code(self) -> Any:
         """What the code of the whole is: a function, or the type of the model."""
@@ -85,7 +90,7 @@ class JaxSide:
 
     def label(self, path: Path) -> str:
         """Of a module at a path that has the index of a block behind each stack."""
-        return dotted(self.mapping.torch_path(path)) or self.root
+        return dotted(self.names.torch_path(path)) or self.root
 
     def compute(self, call: Call, dtype: str) -> Computed:
         """One sub-module, function or the whole on the call's arguments, and its gradients for its cotangents.

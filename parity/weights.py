@@ -17,6 +17,7 @@ from parity.layout import Layout, layouts_of
 from parity.mismatch import Spec, WeightsError, check
 from parity.model_map import AS_NAMED, ModelMap, Path, dotted
 from parity.nnx_modules import modules
+from parity.sequentials import with_sequentials
 
 WEIGHTS = nnx.Any(nnx.Param, nnx.BatchStat)
 """The variables that are weights: what is learned, and the running statistics of norms."""
@@ -42,7 +43,7 @@ def twins(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS
 
     They are in the order of their JAX paths. Raises WeightsError, with a line for each that no rule covers.
     """
-    layers = dict(modules(structure))
+    layers, mapping = dict(modules(structure)), with_sequentials(mapping, structure)
     found, uncovered = [], []
     for path, leaf in _flat(nnx.state(structure, of)).items():
         of_leaf = _twins_of(path, leaf, layers, mapping)

@@ -318,6 +318,68 @@ def test_what_pytorch_cannot_call_twice_is_told():
     assert "the cache is full" in found.not_alone["layer"]
 
 
+def test_sequentials_within_sequentials_and_in_stacks():
+    class TorchNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            within = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.Tanh())
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), within)
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3))
+
+        def forward(self, x):
+            x = self.net(x)
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    class Tanh(nnx.Module):
+        def __call__(self, x):
+            return jnp.tanh(x)
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            within = nnx.Sequential(nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs), nnx.Linear(4, 4, rngs=rngs), Tanh())
+            self.net = nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh(), within)
+
+            @nnx.vmap(in_axes=0)
+            def block(rngs):
+                return nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh())
+
+            self.blocks = block(rngs.split(3))
+
+        def __call__(self, x):
+            graph, state = nnx.split(self.blocks)
+            x = self.net(x)
+            for number in range(3):
+                x = nnx.merge(graph, jax.tree.map(lambda leaf, i=number: leaf[i], state))(x)
+            return x
+
+    found = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), **ONCE)
+    assert found.passed, found.failed
+    assert not found.unseen
+    assert {"net.0", "net.2.1", "net.2", "blocks.1.0", "blocks.2"} <= {m.label for m in found.alone}
+
+
+def test_a_rename_of_ones_own_counts_before_that_of_a_sequential():
+    class TorchNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.net = nnx.Sequential(*(nnx.Linear(4, 4, rngs=rngs) for _ in range(2)))
+
+        def __call__(self, x):
+            return self.net(x)
+
+    mapping = ModelMap(renames={"net.layers.0": "first", "net.layers.1": "second"})
+    assert compare(TorchNet(), Net(nnx.Rngs(0)), (X,), mapping, **ONCE).passed
+
+
 def test_modules_named_blocks_that_are_not_stacked():
     class TorchBlocks(nn.Module):
         def __init__(self):
