@@ -12,7 +12,7 @@ from aef_jax.ahead.abstract_batch import abstract_batch
 from aef_jax.ahead.chips import Chip, machine
 from aef_jax.ahead.collectives import Collective, collectives
 from aef_jax.ahead.estimates import Estimates, estimates
-from aef_jax.ahead.memory import Memory, memory_of, too_big
+from aef_jax.ahead.memory import Memory, memory_of, too_big, what_fits
 from aef_jax.ahead.roofline import Roofline, roofline
 from aef_jax.ahead.weights import operator_weights
 from aef_jax.atomic import replacing
@@ -77,6 +77,9 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
             raise
         raise ValueError(f"{topology}: {sentence}{'' if full else '; --full takes a little less'}") from None
     compiled_at = time.perf_counter()
+    memory = memory_of(compiled, chip)
+    if memory.peak > memory.hbm:
+        raise ValueError(f"{topology}: {what_fits(memory.peak, memory.hbm, config, sides, state)}")
     if save is not None:
         keep(compiled, save)
     weights = operator_weights(config)
@@ -91,7 +94,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
         parameters=sum(weights.values()),
         lowering_seconds=lowered_at - begun,
         compile_seconds=compiled_at - lowered_at,
-        memory=memory_of(compiled, chip),
+        memory=memory,
         collectives=sent,
         roofline=floor,
         full=full,

@@ -29,11 +29,14 @@ class Memory:
     aliased: int
     """Of the outputs that take the place of arguments."""
     code: int
+    at_once: int
+    """The most of all but the code that is alive at the same time, by XLA: not all temporaries are. (It compiles steps
+    whose arguments and temporaries add up to more than a chip has.)"""
     hbm: int
 
     @property
     def peak(self) -> int:
-        return self.arguments + self.outputs - self.aliased + self.temporaries + self.code
+        return self.at_once + self.code
 
     @property
     def spare(self) -> float:
@@ -51,6 +54,7 @@ def memory_of(compiled: jax.stages.Compiled, chip: Chip) -> Memory:
         temporaries=stats.temp_size_in_bytes,
         aliased=stats.alias_size_in_bytes,
         code=stats.generated_code_size_in_bytes,
+        at_once=stats.peak_memory_in_bytes,
         hbm=chip.hbm_bytes,
     )
 
@@ -62,16 +66,20 @@ def bytes_per_device(tree) -> int:
 
 
 def too_big(error: str, config: Config, mesh: dict[str, int], state: TrainState) -> str | None:
-    """One sentence out of XLA's refusal to compile a step: what it needs, and what would fit. None for another error.
-
-    What lies on a device whatever its sequences (parameters, their gradients, Adam's moments) is split by `fsdp`, and
-    all else is taken to grow with the sequences of a device, each split by `seq`.
-    """
+    """One sentence out of XLA's refusal to compile a step: what it needs, what would fit. None for another error."""
     found = _TOO_MUCH.search(error)
     if found is None:
         return None
     needed, unit, there, unit_there = (group for group in found.groups() if group)
-    needed, there = float(needed) * _UNITS[unit], float(there) * _UNITS[unit_there]
+    return what_fits(float(needed) * _UNITS[unit], float(there) * _UNITS[unit_there], config, mesh, state)
+
+
+def what_fits(needed: float, there: float, config: Config, mesh: dict[str, int], state: TrainState) -> str:
+    """One sentence on a step that needs more bytes of a chip than there are.
+
+    What lies on a device whatever its sequences (parameters, their gradients, Adam's moments) is split by `fsdp`, and
+    all else is taken to grow with the sequences of a device, each split by `seq`.
+    """
     fixed = bytes_per_device(state) + bytes_per_device(state.params)
     proposals = _proposals(needed, there, fixed, config, mesh)
     fits = (

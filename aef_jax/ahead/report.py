@@ -83,8 +83,8 @@ def _head(compiled: Compiled) -> str:
 
 def _memory(compiled: Compiled) -> str:
     memory = compiled.memory
-    parts = ("arguments", "outputs", "aliased", "temporaries", "code", "peak")
-    rows = [f"{part:12}{readable(getattr(memory, part)):>10}B" for part in parts]
+    parts = ("arguments", "outputs", "aliased", "temporaries", "at_once", "code", "peak")
+    rows = [f"{part.replace('_', ' '):12}{readable(getattr(memory, part)):>10}B" for part in parts]
     return "\n".join(["memory of a chip", *rows, f"{'spare':12}{memory.spare:10.0%}"])
 
 

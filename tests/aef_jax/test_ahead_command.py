@@ -8,7 +8,8 @@ from dataclasses import replace
 import jax
 import pytest
 
-from aef_jax.ahead.chips import machine
+from aef_jax.ahead import compile
+from aef_jax.ahead.chips import CHIPS, machine
 from aef_jax.ahead.command import compile_command
 from aef_jax.ahead.memory import bytes_per_device, too_big
 from aef_jax.sharding import make_mesh
@@ -95,6 +96,14 @@ def test_fsdp_is_proposed_where_parameters_are_what_is_too_much(state):
     sentence = too_big(error, SCANNED, {"data": 4, "fsdp": 1, "seq": 1}, large)
     assert sentence is not None
     assert "--mesh data=2,fsdp=2,seq=1" in sentence
+
+
+def test_a_step_that_xla_compiles_and_the_chip_has_no_room_for_is_told(monkeypatch):
+    # on a processor, which stands in for a chip of a kilobyte
+    small = replace(CHIPS["v4"], hbm_bytes=1000)
+    monkeypatch.setattr(compile, "machine", lambda topology: (small, jax.devices()[:1]))
+    with pytest.raises(ValueError, match=r"v4:1x1x1: the step needs [\d.]+ kB per chip, .* XLA has 1 kB: "):
+        compile.compile_step(replace(SCANNED, mesh=MeshConfig()), "v4:1x1x1", full=True)
 
 
 def test_another_error_of_xla_is_none_of_memory(state):
