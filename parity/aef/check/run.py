@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -43,6 +44,7 @@ def run_sections(subject: Subject, settings: Settings, names: Sequence[str], con
                 report.comparison = modules(subject, of_section)
             else:
                 report.sections.append(FUNCTIONS[name](subject, of_section))
+            jax.clear_caches()  # what one section compiled the next does not run; see parity.jax_program.KEPT
             bar.done(name)
     return report
 
