@@ -9,6 +9,7 @@ from torch import nn
 
 from parity.comparison import DTYPES, Comparison, compare
 from parity.model_map import AS_NAMED, ModelMap
+from parity.precision import HIGHEST
 from parity.report.report import named
 
 
@@ -19,13 +20,15 @@ def assert_parity(
     mapping: ModelMap = AS_NAMED,
     dtypes: Sequence[str] = DTYPES,
     keywords: Mapping[str, Any] = MappingProxyType({}),
+    precision: str = HIGHEST,
+    training: bool = False,
 ) -> Comparison:
     """Compares both as `compare` does, and gives what it found.
 
     Raises AssertionError where anything is out of bounds; and WeightsError where the tensors of one are not those of
     the other under `mapping`.
     """
-    found = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords)
+    found = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords, precision, training)
     check(found)
     return found
 

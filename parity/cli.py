@@ -204,6 +204,11 @@ def _add_subject(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--report", type=Path, metavar="DIR", default=Path("parity-report"), help="what is written into (%(default)s)"
     )
+    command.add_argument(
+        "--precision",
+        default="highest",
+        help="of float32's matrix products, but in training: highest, high or medium (%(default)s)",
+    )
 
 
 def _some_of(names: tuple[str, ...]):

@@ -13,7 +13,7 @@ from parity.calls import Call, Seen
 from parity.groups import Group, grouped
 from parity.model_map import AS_NAMED, ModelMap
 from parity.pair import ORACLE, Measured, Pair, rounded
-from parity.precision import in_force, matmul_precision
+from parity.precision import HIGHEST, asked, in_force, matmul_precision
 from parity.tolerances import TOLERANCES
 from parity.trees import is_real, numpy_inputs
 from parity.yardstick import judge, rms
@@ -70,20 +70,25 @@ def compare(
     mapping: ModelMap = AS_NAMED,
     dtypes: Sequence[str] = DTYPES,
     keywords: Mapping[str, Any] = MappingProxyType({}),
+    precision: str = HIGHEST,
+    training: bool = False,
 ) -> Comparison:
     """Compares a PyTorch and a Flax NNX module on `inputs`: a tuple of arrays, or trees of them, as JAX has their axes;
-    and on `keywords`. Both are copied, and compute with PyTorch's weights, in evaluation mode.
+    and on `keywords`. Both are copied, and compute with PyTorch's weights, matrix products in `precision`: `highest`,
+    `high` or `medium`. With `training` they are in training mode: norms use the statistics of the batch, and dropout,
+    whose random numbers no two frameworks share, is to be 0; otherwise in evaluation mode.
 
     Raises WeightsError where the tensors of one are not those of the other under `mapping`, ValueError where `inputs`
-    is no tuple, or a dtype none of those that have tolerances.
+    is no tuple, a dtype none of those that have tolerances, or the precision none.
     """
     if not isinstance(inputs, tuple):
         raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of what the modules are called with")
     if isinstance(dtypes, str) or not dtypes or not set(dtypes) <= TOLERANCES.keys():
         raise ValueError(f"dtypes is {dtypes!r}, expected some of {', '.join(TOLERANCES)}")
-    pair = Pair.of(torch_module, nnx_module, mapping)
-    call = pair.call(*numpy_inputs((inputs, dict(keywords))))
-    return compare_pair(pair, call, tuple(dtypes))
+    with asked(precision):
+        pair = Pair.of(torch_module, nnx_module, mapping, training)
+        call = pair.call(*numpy_inputs((inputs, dict(keywords))))
+        return compare_pair(pair, call, tuple(dtypes))
 
 
 def compare_pair(

@@ -38,8 +38,8 @@ class Program:
     def module(self, parameters: nnx.State, rest: nnx.State) -> nnx.Module | None:
         if self.graph is None:
             return None
-        # of its own variables: those of `rest` may not be changed where the program is traced
-        return nnx.merge(self.graph, parameters, jax.tree.map(lambda x: x, rest))
+        # with variables of its own: those of `rest` may not be changed where the program is traced
+        return nnx.merge(self.graph, parameters, jax.tree.map(jnp.asarray, rest))
 
     def outputs(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> list[Any]:
         """In PyTorch's order: by name where the names are the same, else as they come.

@@ -50,16 +50,19 @@ class Pair:
         self.torch, self.jax = torch, jax
 
     @classmethod
-    def of(cls, torch_module: nn.Module, nnx_module: nnx.Module, mapping: ModelMap = AS_NAMED) -> "Pair":
-        """Of two modules, which stay as they are: copies of both compute with PyTorch's weights, in evaluation mode.
+    def of(
+        cls, torch_module: nn.Module, nnx_module: nnx.Module, mapping: ModelMap = AS_NAMED, training: bool = False
+    ) -> "Pair":
+        """Of two modules, which stay as they are: copies of both compute with PyTorch's weights, in evaluation mode or,
+        with `training`, in that.
 
         Raises WeightsError where the tensors of one are not those of the other under `mapping`.
         """
-        torch_side = TorchSide(cast_copies(torch_module), mapping)
+        torch_side = TorchSide(cast_copies(torch_module, training), mapping)
 
         def at(dtype: str) -> nnx.Module:
             with jax.enable_x64(dtype == ORACLE):
-                module = _cast_copy(nnx_module, dtype)
+                module = _cast_copy(nnx_module, dtype, training)
                 nnx.update(module, to_jax(module, torch_arrays(torch_side.at(dtype)), mapping))
             return module
 
@@ -123,10 +126,11 @@ class Pair:
         return measured
 
 
-def _cast_copy(module: nnx.Module, dtype: str) -> nnx.Module:
-    """In its evaluation mode. Layers that were told a dtype, or noted that of their parameters, compute in this one."""
+def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
+    """In its evaluation or training mode. Layers that were told a dtype, or noted that of their parameters, compute in
+    this one."""
     copy = nnx.clone(module)
-    copy.eval()
+    (copy.train if training else copy.eval)()
     nnx.update(copy, cast(nnx.state(copy), dtype))
     for _, layer in modules(copy):
         if getattr(layer, "dtype", None) is not None:

@@ -1,18 +1,38 @@
-"""Matrix products in the highest precision that both frameworks have, and a sentence on what was in force."""
+"""Matrix products in the highest precision that both frameworks have, or in one asked for; and what was in force."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import jax
 import torch
 
-HIGHEST = "highest"
+PRECISIONS = ("highest", "high", "medium")
+"""As PyTorch calls them: a GPU rounds float32 to TF32 from `high` on, a TPU to three, then one part of bfloat16."""
+HIGHEST = PRECISIONS[0]
 _JAX_SETTING = "jax_default_matmul_precision"  # by name: type checkers do not know it
 
 
+_asked: ContextVar[str] = ContextVar("asked", default=HIGHEST)
+
+
 @contextmanager
-def matmul_precision(precision: str = HIGHEST) -> Iterator[None]:
-    """`highest`, `high` or `medium` in PyTorch; in JAX `highest`, `high` or `default`. Nothing is left changed."""
+def asked(precision: str) -> Iterator[None]:
+    """Within it, what would be computed in the highest precision is computed in this one. Raises ValueError for one
+    that is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
+    token = _asked.set(precision)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+@contextmanager
+def matmul_precision() -> Iterator[None]:
+    """The one that was asked for, in both frameworks; JAX calls `medium` its default. Nothing is left changed."""
+    precision = _asked.get()
     before = torch.get_float32_matmul_precision()
     convolutions = torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision(precision)

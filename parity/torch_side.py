@@ -182,6 +182,7 @@ def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tenso
     return torch.autograd.grad(heads, wanted, cotangents, materialize_grads=True)
 
 
-def cast_copies(module: nn.Module) -> Callable[[str], nn.Module]:
-    """What gives copies of a module in other dtypes: on the CPU, in evaluation mode, all parameters with gradients."""
-    return lambda dtype: copy.deepcopy(module).eval().requires_grad_(True).to("cpu", getattr(torch, dtype))
+def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn.Module]:
+    """What gives copies of a module in other dtypes: on the CPU, in evaluation or training mode, all parameters with
+    gradients."""
+    return lambda dtype: copy.deepcopy(module).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))

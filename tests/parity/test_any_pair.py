@@ -56,6 +56,32 @@ def test_state_under_flax_transforms(kind):
     assert found.passed, found.failed
 
 
+class Biased(Drop):
+    def body(self, x):
+        linear = self.linear(x)
+        if not self.norm.use_running_average:
+            linear = linear + 0.1 * linear**2
+        return self.norm(linear)
+
+
+@pytest.mark.parametrize("kind", [Drop, Remat])
+def test_norms_in_training_mode(kind):
+    theirs = TorchDrop()
+    theirs.drop.p = 0.0
+    ours = kind(nnx.Rngs(0))
+    ours.drop.rate = 0.0
+    found = compare(theirs, ours, (X,), training=True, **ONCE)
+    assert found.passed, found.failed
+    assert theirs.norm.running_mean.abs().max() == 0, "the modules stay as they are"
+
+
+def test_a_difference_in_training_mode_alone_is_found():
+    theirs = TorchDrop()
+    theirs.drop.p = 0.0
+    assert compare(theirs, Biased(nnx.Rngs(0)), (X,), **ONCE).passed
+    assert not compare(theirs, Biased(nnx.Rngs(0)), (X,), training=True, **ONCE).passed
+
+
 class TorchScale(nn.Module):
     def __init__(self):
         super().__init__()
@@ -257,6 +283,19 @@ def test_what_is_nan_in_both_is_not_equal():
     theirs.scale.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="PyTorch's output holds no finite number"):
         compare(theirs, Scale(), (X,), SCALAR)
+
+
+def test_the_precision_asked_for_is_in_force_and_nothing_is_left_of_it():
+    before = torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"]
+    found = compare(TorchScale(), Scale(), (X,), SCALAR, precision="high")
+    assert found.passed, found.failed
+    assert found.environment["PyTorch float32 matmul precision"] == "high"
+    assert found.environment["JAX matmul precision"] == "high"
+    assert before == (torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"])
+    highest = compare(TorchScale(), Scale(), (X,), SCALAR).environment
+    assert highest["PyTorch float32 matmul precision"] == highest["JAX matmul precision"] == "highest"
+    with pytest.raises(ValueError, match="precision is 'low', expected one of highest, high, medium"):
+        compare(TorchScale(), Scale(), (X,), SCALAR, precision="low")
 
 
 @pytest.mark.parametrize("inputs", [(jnp.asarray(X),), (torch.from_numpy(X),)])

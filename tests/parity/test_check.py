@@ -131,6 +131,8 @@ def test_mistakes_are_told_in_a_sentence(tmp_path, capsys):
     path = _saved(tmp_path, cast(random_weights(CONFIG), "float32"), "given")
     assert main(["bisect", str(path), str(path)]) == 2
     assert "expected PyTorch's weights and then the folder of a JAX run" in capsys.readouterr().err
+    assert main(["check", "tiny", "--only", "terms", "--precision", "low", "--report", str(tmp_path)]) == 2
+    assert "precision is 'low', expected one of highest, high, medium" in capsys.readouterr().err
     for wrong, told in ((["--only", "module"], "'module' is none of"), (["--steps", "0"], "'0' is not a number")):
         with pytest.raises(SystemExit) as stopped:
             main(["check", "tiny", *wrong])

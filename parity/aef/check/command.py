@@ -10,6 +10,7 @@ from parity.aef.check.part import part
 from parity.aef.check.run import run_sections
 from parity.aef.check.settings import SECTIONS, Settings
 from parity.aef.check.subject import Subject, read_subject
+from parity.precision import asked
 from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
 
@@ -27,9 +28,10 @@ def check(options: Namespace) -> int:
     options.report.mkdir(parents=True, exist_ok=True)  # now, not after an hour
     if "devices" in names:
         use_devices()  # before a run is opened, which begins to use them
-    subject = _subject(options)
-    settings = Settings(options.dtypes, options.steps, options.seeds)
-    report = run_sections(subject, settings, names, Console(stderr=True))
+    with asked(options.precision):
+        subject = _subject(options)
+        settings = Settings(options.dtypes, options.steps, options.seeds)
+        report = run_sections(subject, settings, names, Console(stderr=True))
     write_report(report, options.report)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     print_report(report, console)
@@ -39,12 +41,13 @@ def check(options: Namespace) -> int:
 
 def bisect(options: Namespace) -> int:
     """Prints the culprits as they are found; returns the exit code."""
-    subject, found = _subject(options), False
-    for note in subject.notes:
-        print(note)
-    for paragraph in part(subject, options.dtype, options.report):
-        found = True
-        print(paragraph, flush=True)
+    with asked(options.precision):
+        subject, found = _subject(options), False
+        for note in subject.notes:
+            print(note)
+        for paragraph in part(subject, options.dtype, options.report):
+            found = True
+            print(paragraph, flush=True)
     if not found:
         print(f"{subject.title}: no sub-module leaves the bounds in {options.dtype}")
     return 1 if found else 0
