@@ -34,9 +34,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     # Data and state
     folder.check(config)
     examples = HostExamples(data.training, data.held, config, host_rows(config.training.batch, mesh))
-    if jax.process_index() == 0:
-        folder.start(config, data.held.normalisation)
-    check_shared(folder.path)
+    _start(folder, config, data)
     checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
@@ -68,6 +66,13 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
         # whatever ended the loop, a checkpoint that is being written is finished
         checkpointer.close()
     return done
+
+
+def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
+    """One host writes; all must see it."""
+    if jax.process_index() == 0:
+        folder.start(config, data.held.normalisation)
+    check_shared(folder.path)
 
 
 def _begin(checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:

@@ -17,7 +17,7 @@ from aef_jax.ahead.roofline import Roofline, roofline
 from aef_jax.ahead.weights import operator_weights
 from aef_jax.atomic import replacing
 from aef_jax.sharding import check_batch, make_mesh
-from aef_jax.step import abstract_state, make_train_step
+from aef_jax.step import TrainState, abstract_state, make_train_step
 from configs.run import Config
 
 
@@ -70,16 +70,10 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
     lowered = make_train_step(config, mesh).lower(state, batch)
     lowered_at = time.perf_counter()
     try:
-        compiled = lowered.compile(None if full else QUICK)
-    except jax.errors.JaxRuntimeError as error:
-        sentence = too_big(str(error), config, sides, state)
-        if sentence is None:
-            raise
-        raise ValueError(f"{topology}: {sentence}{'' if full else '; --full takes a little less'}") from None
+        compiled, memory = _fitting(lowered, full, chip, config, sides, state)
+    except ValueError as error:
+        raise ValueError(f"{topology}: {error}") from None
     compiled_at = time.perf_counter()
-    memory = memory_of(compiled, chip)
-    if memory.peak > memory.hbm:
-        raise ValueError(f"{topology}: {what_fits(memory.peak, memory.hbm, config, sides, state)}")
     if save is not None:
         keep(compiled, save)
     weights = operator_weights(config)
@@ -100,6 +94,24 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
         full=full,
         estimates=estimates(hlo, chip, frozenset(operator.name for operator in floor.operators)),
     )
+
+
+def _fitting(
+    lowered: jax.stages.Lowered, full: bool, chip: Chip, config: Config, mesh: dict[str, int], state: TrainState
+) -> tuple[jax.stages.Compiled, Memory]:
+    """Raises ValueError, with one sentence, where XLA refuses a step as too big, or compiles one that is."""
+    hint = "" if full else "; --full takes a little less"
+    try:
+        compiled = lowered.compile(None if full else QUICK)
+    except jax.errors.JaxRuntimeError as error:
+        sentence = too_big(str(error), config, mesh, state)
+        if sentence is None:
+            raise
+        raise ValueError(sentence + hint) from None
+    memory = memory_of(compiled, chip)
+    if memory.peak > memory.hbm:
+        raise ValueError(what_fits(memory.peak, memory.hbm, config, mesh, state) + hint)
+    return compiled, memory
 
 
 def keep(compiled: jax.stages.Compiled, path: Path) -> None:
