@@ -81,6 +81,7 @@ class JaxSide:
 
     @cached_property
     def names(self) -> ModelMap:
+        """What gives PyTorch's paths of this model's."""
         return with_sequentials(self.mapping, self.at("float64"))
 
     @property

@@ -37,6 +37,10 @@ class Twin:
     index: tuple[int, ...]
     layout: Layout
 
+    def taken(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+        """A view of the one block, of the array at `path`; an array of a scalar, too."""
+        return array[(*self.index, ...)]
+
 
 def twins(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS) -> list[Twin]:
     """Every PyTorch tensor of `structure`'s weights, or of those that the filter `of` lets through.
@@ -72,7 +76,7 @@ def to_torch(
     host = {path: np.asarray(array) for path, array in _flat(state).items()}
     tensors: dict[str, np.ndarray] = {}
     for twin in twins(structure, mapping, of):
-        array = twin.layout.to_torch(host[twin.path][(*twin.index, ...)])
+        array = twin.layout.to_torch(twin.taken(host[twin.path]))
         if twin.layout.torch_part:
             whole = tensors.setdefault(twin.name, np.empty(twin.spec.shape, twin.spec.dtype))
             twin.layout.torch_part.taken(whole)[...] = array
@@ -94,7 +98,7 @@ def to_jax(
     state = nnx.state(structure, WEIGHTS)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
     for twin in pairs:
-        array, part = filled[twin.path][(*twin.index, ...)], twin.layout.jax_part
+        array, part = twin.taken(filled[twin.path]), twin.layout.jax_part
         (part.taken(array) if part else array)[...] = twin.layout.to_jax(tensors[twin.name])
     nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(filled))
     return state
