@@ -47,7 +47,7 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
     """A fresh state, made where it lies: no device ever holds what is not its own."""
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     # hundreds of small draws that run once: optimising their code would take longer than all else before training
-    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+    options = {"xla_backend_optimization_level": 0}
     return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
 
 

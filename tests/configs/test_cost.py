@@ -23,7 +23,7 @@ TARGETS = ("sentinel2", "glo30")
 CONFIG = replace(
     TINY,
     model=replace(
-        TINY.model, d_precision=160, d_exchange=256, d_time=384, d_space=512, decoder_width=256, block_loop="unroll"
+        TINY.model, d_precision=256, d_exchange=256, d_time=384, d_space=512, decoder_width=256, block_loop="unroll"
     ),
     data=replace(TINY.data, tile_side=64),
 )
