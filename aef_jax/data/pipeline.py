@@ -15,6 +15,8 @@ from configs.timecode import DAY_MS
 
 READ_AHEAD = 4
 """Batches that wait, ready, for the device."""
+READ_AHEAD_BYTES = 4 * 2**30
+"""That they take at most: an example of `paper` has 50 MB, and a host may have a hundred of a batch."""
 
 
 class HostExamples:
@@ -59,12 +61,15 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     """An iterator of the host-local batches that are left of `training.steps`.
 
     Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
-    and no further: memory is bounded.
+    or as many examples as READ_AHEAD_BYTES hold, and no further.
     """
-    batch = len(examples.rows)
-    options = grain.ReadOptions(num_threads=examples.config.data.threads, prefetch_buffer_size=READ_AHEAD * batch)
+    batch, threads = len(examples.rows), examples.config.data.threads
+    first = steps_done * batch
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(examples[first]))
+    ahead = max(threads, min(READ_AHEAD * batch, READ_AHEAD_BYTES // size))
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     return iter(
-        grain.MapDataset.source(examples)[steps_done * batch :]
+        grain.MapDataset.source(examples)[first:]
         .to_iter_dataset(options)
         .batch(batch, drop_remainder=True, batch_fn=stack)
     )

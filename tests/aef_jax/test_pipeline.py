@@ -1,5 +1,6 @@
 """The stream of batches: the same for any number of hosts and threads, and exact to resume."""
 
+import time
 from dataclasses import replace
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from small_site import CONFIG, held_by, small_site, small_stream
 
+from aef_jax.data import pipeline
 from aef_jax.data.pipeline import HostExamples, stack, training_batches
 from configs.timecode import DAY_MS, timecode
 
@@ -85,6 +87,27 @@ def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:
     training = replace(SMALL.training, steps=steps, batch=batch)
     examples = HostExamples(sites, HELD, replace(SMALL, training=training))
     return [examples.records(step) for step in range(1, steps + 1)]
+
+
+@pytest.mark.parametrize(("bytes_ahead", "expected"), [(1, range(4, 8)), (2**30, range(20, 25))])
+def test_what_waits_for_the_device_is_bounded_in_bytes_too(bytes_ahead, expected, monkeypatch):
+    read = []
+
+    class Counted(HostExamples):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(pipeline, "READ_AHEAD_BYTES", bytes_ahead)
+    examples = Counted([SITE], HELD, replace(SMALL, data=replace(SMALL.data, threads=1)))
+    batches = training_batches(examples)
+    read.clear()
+    next(batches)
+    before = -1
+    while len(read) > before:  # until it stands still
+        before = len(read)
+        time.sleep(0.5)
+    assert len(read) in expected
 
 
 def test_each_site_comes_once_in_an_epoch_and_epochs_have_orders_of_their_own():
