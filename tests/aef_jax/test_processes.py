@@ -1,7 +1,8 @@
-"""Several processes over a real socket train the run that one trains; and go on with it in another number."""
+"""Several `aef train` over a real socket train the run that one trains; and go on with it in another number."""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,20 +21,23 @@ from refusals import told
 from aef_jax.checkpoint import restore_params
 from aef_jax.distributed import join
 from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import AXES, FSDP, state_shardings
+from aef_jax.step import abstract_model
 from configs.io import to_json
 from configs.training import MeshConfig
 
 from .conftest import BRIEF
 
-HOST = Path(__file__).with_name("run_as_host.py")
 STEPS, DEVICES = 24, 4
 PATIENCE_S = 400
 CONFIG = replace(
     BRIEF,
-    mesh=MeshConfig(data=2, seq=2),
+    model=replace(BRIEF.model, d_precision=48),
+    mesh=MeshConfig(data=1, fsdp=2, seq=2),
     training=replace(BRIEF.training, steps=STEPS, evaluate_every=STEPS, checkpoint_every=4),
 )
-"""Two sequences, each on two devices: of four processes, two have one sequence between them."""
+"""Two sequences, each on two devices: of four processes, two have one sequence between them, and each half of the
+kernels that are large enough to be split."""
 SAME = 1e-5
 """Sums over devices are those of another library between processes than within one, in another order: a few ULP, which
 Adam's first steps make larger."""
@@ -77,6 +81,12 @@ def test_four_processes_of_which_one_is_killed_then_two_of_which_one_is_stopped_
     assert_same(run, alone)
 
 
+def test_the_processes_have_parameters_between_them():
+    mesh = jax.sharding.AbstractMesh((CONFIG.mesh.data, CONFIG.mesh.fsdp, CONFIG.mesh.seq), AXES)
+    shardings = jax.tree.leaves(state_shardings(abstract_model(CONFIG)[1], mesh))
+    assert any(FSDP in sharding.spec for sharding in shardings)
+
+
 def test_what_says_only_half_of_where_the_others_are_is_refused():
     assert "--processes is missing" in told(join, "127.0.0.1:1", None, 0)
     assert "--process is 2, expected 0 to 1" in told(join, "127.0.0.1:1", 2, 2)
@@ -88,11 +98,12 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = {name: value for name, value in training.environment.items() if name != "JAX_NUM_CPU_DEVICES"}
+    command = [sys.executable, "-m", "aef_jax.cli", "train", config_file, "--run", run.path]
+    joined = ["--distributed", "--coordinator", address, "--processes", str(number), "--process"]
     processes = [
         subprocess.Popen(
-            [sys.executable, HOST, address, str(number), str(process), str(DEVICES // number), config_file, run.path],
-            env=environment,
+            [*command, *joined, str(process)] if number > 1 else command,
+            env={**training.environment, "JAX_NUM_CPU_DEVICES": str(DEVICES // number)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -108,12 +119,12 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
 
 
 def ended_well(processes: list[subprocess.Popen]) -> list[int]:
-    """The steps that each of them had done."""
+    """The steps that each of them had done, as its last line says."""
     steps = []
     for process in processes:
         out, complained = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, complained
-        steps.append(int(out.split()[-1]))
+        steps.append(int(re.findall(r"^(?:trained|stopped after) (\d+)", out, re.MULTILINE)[-1]))
     return steps
 
 
