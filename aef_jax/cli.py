@@ -25,11 +25,14 @@ EXAMPLES = """examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code: 0, or 2 for a user's mistake, told in one sentence."""
-    words, settings = _split(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    words, settings = _split(arguments)
     logging.getLogger("absl").setLevel(logging.ERROR)  # what Orbax warns of is no concern of the command's user
     options, rest = _parser().parse_known_args(words)
     settings += rest
     try:
+        for argument in arguments:
+            check_local(argument)
         if settings and not options.takes_settings:
             raise ValueError(f"there is no option {settings[0]!r}; aef {options.command} --help lists them")
         return options.function(options, settings)
@@ -65,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="train", help="train a preset, a config file, or go on with a run"
     )
     train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
-    train.add_argument("--run", help="the run's folder (default: runs/PRESET)")
+    train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
     train.add_argument("--data", help="folder of a data set (default: the sample); aef data --help")
     train.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     train.add_argument("--distributed", action="store_true", help="one of several hosts: TPU pod, SLURM, MPI, GKE")
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
-    embed.add_argument("--data", help="where the run's data set lies now (default: where it lay)")
+    embed.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
     embed.add_argument("--site", help="which site of a data set, by its name (default: the first held-out one)")
     embed.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
     embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
@@ -91,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="probe", help="read labels from embeddings by a linear probe"
     )
     probe.add_argument("run", type=Path, metavar="RUN", help="the folder of a run that was trained on a data set")
-    probe.add_argument("--data", help="where the run's data set lies now (default: where it lay)")
+    probe.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
     probe.add_argument("--sites", type=int, default=64, help="held-out sites that are used, at most (default: 64)")
     probe.add_argument("--seeds", type=int, default=5, help="divisions of the sites into seen and asked (default: 5)")
     probe.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
@@ -121,7 +124,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)
-    folder = RunFolder(local_folder(options.run) or default)
+    folder = RunFolder(options.run or default)
     folder.check(config)
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
@@ -154,7 +157,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         support,
         options.output,
         options.dtype,
-        data=local_folder(options.data),
+        data=options.data,
         site_name=options.site,
         which=options.checkpoint,
     )
@@ -168,8 +171,7 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.sites < 2 or options.seeds < 1:
         raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
-    data = local_folder(options.data)
-    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, data)))
+    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data)))
     return 0
 
 
@@ -178,20 +180,17 @@ def _config(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
-def local_folder(name: str | None) -> Path | None:
-    """The folder of that name, if there is a name.
-
-    Raises ValueError where it is an address of something else, as of a bucket: Path would make a local folder of it.
-    """
-    if name and "://" in name:
-        raise ValueError(f"{name!r} is an address, expected a folder: mount it (with gcsfuse, or as Filestore) first")
-    return Path(name) if name else None
+def check_local(name: str) -> None:
+    """Raises ValueError for an address, as of a bucket, which Path would take for a local name."""
+    if "://" in name:
+        raise ValueError(f"{name!r} is an address, expected a file or folder: mount it first (gcsfuse, Filestore)")
 
 
 def with_data(config: Config, folder: str | Path | None) -> Config:
     """The config with a data set's folder, or its own one, as it is found from anywhere."""
-    path = local_folder(str(folder or config.data.path))
-    return config if path is None else replace(config, data=replace(config.data, path=str(path.absolute())))
+    path = str(folder or config.data.path)
+    check_local(path)
+    return replace(config, data=replace(config.data, path=str(Path(path).absolute()))) if path else config
 
 
 def resolve(what: str, settings: list[str]) -> tuple[Config, Path]:

@@ -93,12 +93,13 @@ def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake, monkeypatch):
     assert "file is a file, expected the folder of a run" in mistake("train", "tiny", "--run", str(tmp_path / "file"))
 
 
-@pytest.mark.parametrize("option", ["--run", "--data", "--data.path"])
-def test_an_address_is_not_taken_for_a_folder(option, mistake, tmp_path, monkeypatch):
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+@pytest.mark.parametrize(
+    "command", ["train tiny --run", "train tiny --data", "train tiny --data.path", "data make-planet", "probe"]
+)
+def test_an_address_is_not_taken_for_a_folder(command, mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    sentence = mistake("train", "tiny", option, "gs://bucket/x")
-    assert "'gs://bucket/x' is an address, expected a folder: mount it (with gcsfuse, or as Filestore)" in sentence
+    sentence = mistake(*command.split(), "gs://bucket/x")
+    assert "'gs://bucket/x' is an address, expected a file or folder: mount it first (gcsfuse, Filestore)" in sentence
     assert not list(tmp_path.iterdir())
 
 

@@ -98,7 +98,7 @@ def test_the_peak_of_a_device_is_known_by_its_kind():
     assert peak_flops("NVIDIA H100 80GB HBM3") == 989e12
     assert peak_flops("NVIDIA H100 PCIe") == 756e12
     assert peak_flops("NVIDIA H100 NVL") == peak_flops("NVIDIA H200 NVL") == 835e12
-    assert peak_flops("TPU v5 lite") == 197e12
+    assert peak_flops("TPU v5 lite") == peak_flops("TPU v5e") == 197e12
     assert peak_flops("TPU v5p") == 459e12
     assert peak_flops("cpu") is None
 
