@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -76,6 +76,24 @@ def check_joined() -> None:
     """Raises ValueError where JAX sees several processes, as on a TPU pod, which have not joined."""
     if jax.process_count() > 1 and not jax.distributed.is_initialized():
         raise ValueError(f"this is one of {jax.process_count()} processes of one run: give --distributed")
+
+
+def on_first(work: Callable[[], None]) -> None:
+    """Does it on the first process, while the others wait.
+
+    Raises there what `work` raises of OSError and ValueError, and ValueError on the others, which would wait for it.
+    """
+    failed = None
+    if jax.process_index() == 0:
+        try:
+            work()
+        except (OSError, ValueError) as error:
+            failed = error
+    other_failed = jax.process_count() > 1 and bool(broadcast_one_to_all(np.asarray(failed is not None)))
+    if failed is not None:
+        raise failed
+    if other_failed:
+        raise ValueError("process 0 could not begin the run, and says why")
 
 
 def check_shared(folder: Path) -> None:

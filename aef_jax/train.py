@@ -1,12 +1,11 @@
 """The training loop, from top to bottom."""
 
-import jax
 from jax.sharding import Mesh
 
 from aef_jax.checkpoint import Checkpointer
 from aef_jax.data.pipeline import HostExamples, training_batches
 from aef_jax.data.training_data import TrainingData
-from aef_jax.distributed import check_joined, check_shared
+from aef_jax.distributed import check_joined, check_shared, on_first
 from aef_jax.placement import host_rows, to_devices
 from aef_jax.profile import Profile
 from aef_jax.report import Reporter
@@ -70,8 +69,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
 def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
     """One host writes; all must see it."""
-    if jax.process_index() == 0:
-        folder.start(config, data.held.normalisation)
+    on_first(lambda: folder.start(config, data.held.normalisation))
     check_shared(folder.path)
 
 

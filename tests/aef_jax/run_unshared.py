@@ -1,4 +1,4 @@
-"""A program: one of two hosts that share one folder, and not the other.
+"""A program: one of two hosts that share one folder, and not the other, which cannot be that of their run.
 
 Arguments: coordinator, which of them, config file, the folder that they share, the one that they do not.
 """
@@ -22,5 +22,5 @@ distributed.check_shared(Path(shared))
 config = from_json(Path(config_file).read_text())
 try:
     train(config, RunFolder(Path(own)), open_data(config))
-except ValueError as error:
+except (ValueError, OSError) as error:
     print(error)

@@ -72,30 +72,45 @@ def test_processes_of_one_node_keep_their_profiles_apart(tmp_path, monkeypatch):
     assert Profile(tmp_path, None, range(1, 3)).folder == tmp_path / "3"
 
 
-def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_path):
-    address, shared = f"127.0.0.1:{_free_port()}", tmp_path / "shared"
-    shared.mkdir()
+def _told_by_both(training, shared: Path, own: list[Path]) -> list[str]:
+    """The sentences in which two hosts end that have folders of their own."""
+    address = f"127.0.0.1:{_free_port()}"
     environment = {name: value for name, value in training.environment.items() if name != "JAX_NUM_CPU_DEVICES"}
     hosts = [
         subprocess.Popen(
-            [sys.executable, UNSHARED, address, str(host), training.config_file, shared, tmp_path / f"of_host_{host}"],
+            [sys.executable, UNSHARED, address, str(host), training.config_file, shared, folder],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for host in range(2)
+        for host, folder in enumerate(own)
     ]
+    sentences = []
     try:
-        for number, host in enumerate(hosts):
+        for host in hosts:
             out, complained = host.communicate(timeout=300)
             assert host.returncode == 0, complained
-            sentence = out.strip().splitlines()[-1]
-            assert f"{tmp_path}/of_host_{number} is not one folder to all hosts: [1] of 2 do not see" in sentence
+            sentences.append(out.strip().splitlines()[-1])
     finally:
         for host in hosts:
             host.kill()
             host.wait()
+    return sentences
+
+
+def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_path):
+    shared, own = tmp_path / "shared", [tmp_path / f"of_host_{host}" for host in range(2)]
+    shared.mkdir()
+    for folder, sentence in zip(own, _told_by_both(training, shared, own), strict=True):
+        assert f"{folder} is not one folder to all hosts: [1] of 2 do not see" in sentence
     assert not list(shared.iterdir())
-    assert not list((tmp_path / "of_host_0").glob(".shared*"))
-    assert not (tmp_path / "of_host_0" / "checkpoints").exists()
+    assert not list(own[0].glob(".shared*"))
+    assert not (own[0] / "checkpoints").exists()
+
+
+def test_where_the_first_host_cannot_begin_the_run_the_others_do_not_wait(training, tmp_path):
+    (tmp_path / "file").write_text("")
+    first, other = _told_by_both(training, tmp_path, [tmp_path / "file" / "run"] * 2)
+    assert f"Not a directory: '{tmp_path}/file" in first
+    assert other == "process 0 could not begin the run, and says why"
