@@ -15,7 +15,7 @@ from aef_jax.data.pipeline import stack
 from aef_jax.objective import reconstruct, targeted_sources
 from aef_jax.placement import host_rows, to_devices
 from aef_jax.probe import probe_score
-from aef_jax.sharding import replicated, sequence_parts, under
+from aef_jax.sharding import compiler_options, replicated, sequence_parts, under
 from aef_jax.step import abstract_model
 from configs.batch import Batch
 from configs.run import Config
@@ -70,7 +70,8 @@ class Evaluator:
             predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
             return predictions[source.name], mu[:, -1], terms
 
-        self.evaluate = jax.jit(under(mesh, evaluate), out_shardings=replicated(mesh))
+        options = compiler_options(mesh)
+        self.evaluate = jax.jit(under(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
 
     def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
         reconstructions, sums, counts = [], {}, {}

@@ -28,7 +28,7 @@ from aef_jax.pictures import (
     write_reconstructions_png,
 )
 from aef_jax.run_folder import RunFolder
-from aef_jax.sharding import replicated
+from aef_jax.sharding import compiler_options, replicated
 from aef_jax.step import Terms
 from aef_jax.throughput import Throughput, without_peak
 from configs.batch import Batch
@@ -69,7 +69,8 @@ class Reporter:
         if (unknown := without_peak(jax.devices()[0])) and jax.process_index() == 0:
             self.bar.write(f"aef: {unknown}", file=sys.stderr)
         self.embedder = make_embedder(config)
-        self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh))
+        options = compiler_options(mesh)
+        self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh), compiler_options=options)
         self.pending: Pending | None = None
         self.since, self.waited = time.perf_counter(), 0.0
 

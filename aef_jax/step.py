@@ -14,7 +14,7 @@ from aef_jax.bottleneck import sample_noise
 from aef_jax.model import AlphaEarth
 from aef_jax.objective import objective
 from aef_jax.optimizer import learning_rate, make_optimizer
-from aef_jax.sharding import constrain, replicated, state_shardings, under
+from aef_jax.sharding import compiler_options, constrain, replicated, state_shardings, under
 from configs.batch import Batch, BottleneckNoise
 from configs.run import Config
 
@@ -59,8 +59,13 @@ def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
         return advance(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
-    # a batch lies as it was put there
-    return jax.jit(step, in_shardings=(shardings, None), out_shardings=(shardings, replicated(mesh)), donate_argnums=0)
+    return jax.jit(
+        step,
+        in_shardings=(shardings, None),  # a batch lies as it was put there
+        out_shardings=(shardings, replicated(mesh)),
+        donate_argnums=0,
+        compiler_options=compiler_options(mesh),
+    )
 
 
 def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:

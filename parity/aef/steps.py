@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 import aef_jax.step
 from aef_jax.placement import put, to_devices
-from aef_jax.sharding import one_device, replicated, sharding
+from aef_jax.sharding import compiler_options, one_device, replicated, sharding
 from aef_torch.snapshot import Snapshot, restored, snapshot
 from aef_torch.step import TrainState, train_step
 from configs.batch import Batch, BottleneckNoise
@@ -104,7 +104,7 @@ def _jax_step(config: Config, mesh: Mesh):
         return advance(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, aef_jax.step.abstract_state(config, mesh))
-    options = QUICK if config.model.compute_dtype == "float64" else None
+    options = compiler_options(mesh) | (QUICK if config.model.compute_dtype == "float64" else {})
     return jax.jit(step, out_shardings=(shardings, replicated(mesh)), donate_argnums=0, compiler_options=options)
 
 
