@@ -61,7 +61,7 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     """An iterator of the host-local batches that are left of `training.steps`.
 
     Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
-    or as many examples as READ_AHEAD_BYTES hold, and no further.
+    or as many examples as READ_AHEAD_BYTES hold, and no further. The first of them is read at once, to see its size.
     """
     batch, threads = len(examples.rows), examples.config.data.threads
     first = steps_done * batch

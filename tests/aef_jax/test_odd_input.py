@@ -123,10 +123,9 @@ def test_times_out_of_order_are_told_when_a_record_is_written():
     assert "source landsat: frame 1 was acquired before frame 0" in told(encode, _with(SITE, landsat=backwards))
 
 
-def test_a_site_that_is_smaller_than_a_tile_is_told_through_the_reading_threads():
+def test_a_site_that_is_smaller_than_a_tile_is_told():
     small = SITE.window(slice(0, 24), slice(0, 12))
-    stream = small_stream(CONFIG, small)
-    assert "site small: 24 x 12 pixels, expected at least one tile of 16 x 16" in told(next, stream)
+    assert "site small: 24 x 12 pixels, expected at least one tile of 16 x 16" in told(small_stream, CONFIG, small)
 
 
 @pytest.mark.parametrize(("days", "is_enough"), [(9, False), (10, True)])
