@@ -68,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="train", help="train a preset, a config file, or go on with a run"
     )
     train.add_argument("what", metavar="PRESET|CONFIG.json|RUN", help=f"one of {', '.join(PRESETS)}; a file; or a run")
-    train.add_argument("--run", type=Path, help="the run's folder (default: runs/PRESET)")
-    train.add_argument("--data", help="folder of a data set (default: the sample); aef data --help")
+    train.add_argument("--run", type=_path, help="the run's folder (default: runs/PRESET)")
+    train.add_argument("--data", type=_path, help="folder of a data set (default: the sample); aef data --help")
     train.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     train.add_argument("--distributed", action="store_true", help="one of several hosts: TPU pod, SLURM, MPI, GKE")
     train.add_argument("--coordinator", metavar="HOST:PORT", help="where none of these is: the first process's address")
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     embed.add_argument("--end", required=True, help="the valid period's end, not itself inside")
     embed.add_argument("--support-start", help="first date of the frames used (default: a year around the period)")
     embed.add_argument("--support-end", help="end of the frames used")
-    embed.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
+    embed.add_argument("--data", type=_path, help="where the run's data set lies now (default: where it lay)")
     embed.add_argument("--site", help="which site of a data set, by its name (default: the first held-out one)")
     embed.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
     embed.add_argument("--dtype", choices=("int8", "float32"), default="int8", help="int8: quantised as the release is")
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser, EXAMPLES, name="probe", help="read labels from embeddings by a linear probe"
     )
     probe.add_argument("run", type=Path, metavar="RUN", help="the folder of a run that was trained on a data set")
-    probe.add_argument("--data", type=Path, help="where the run's data set lies now (default: where it lay)")
+    probe.add_argument("--data", type=_path, help="where the run's data set lies now (default: where it lay)")
     probe.add_argument("--sites", type=int, default=64, help="held-out sites that are used, at most (default: 64)")
     probe.add_argument("--seeds", type=int, default=5, help="divisions of the sites into seen and asked (default: 5)")
     probe.add_argument("--checkpoint", choices=("latest", "best"), default="latest", help="best: by held-out loss")
@@ -180,13 +180,18 @@ def _config(options: argparse.Namespace, settings: list[str]) -> int:
     return 0
 
 
+def _path(name: str) -> Path | None:
+    """Of an option; an empty one, as of a variable that is not set, is none."""
+    return Path(name) if name else None
+
+
 def check_local(name: str) -> None:
     """Raises ValueError for an address, as of a bucket, which Path would take for a local name."""
     if "://" in name:
         raise ValueError(f"{name!r} is an address, expected a file or folder: mount it first (gcsfuse, Filestore)")
 
 
-def with_data(config: Config, folder: str | Path | None) -> Config:
+def with_data(config: Config, folder: Path | None) -> Config:
     """The config with a data set's folder, or its own one, as it is found from anywhere."""
     path = str(folder or config.data.path)
     check_local(path)

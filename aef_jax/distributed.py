@@ -83,17 +83,17 @@ def on_first(work: Callable[[], None]) -> None:
 
     Raises there what `work` raises of OSError and ValueError, and ValueError on the others, which would wait for it.
     """
-    failed = None
+    failure = None
     if jax.process_index() == 0:
         try:
             work()
         except (OSError, ValueError) as error:
-            failed = error
-    other_failed = jax.process_count() > 1 and bool(broadcast_one_to_all(np.asarray(failed is not None)))
-    if failed is not None:
-        raise failed
-    if other_failed:
-        raise ValueError("process 0 could not begin the run, and says why")
+            failure = error
+    failed = np.asarray(failure is not None)
+    if jax.process_count() > 1:
+        failed = broadcast_one_to_all(failed)  # what the first one says
+    if failed:
+        raise failure or ValueError("process 0 could not begin the run, and says why")
 
 
 def check_shared(folder: Path) -> None:

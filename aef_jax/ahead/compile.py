@@ -72,7 +72,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
     try:
         compiled, memory = _fitting(lowered, full, chip, config, sides, state)
     except ValueError as error:
-        raise ValueError(f"{topology}: {error}") from None
+        raise ValueError(f"{topology}: {error}{'' if full else '; --full takes a little less'}") from None
     compiled_at = time.perf_counter()
     if save is not None:
         keep(compiled, save)
@@ -100,17 +100,16 @@ def _fitting(
     lowered: jax.stages.Lowered, full: bool, chip: Chip, config: Config, mesh: dict[str, int], state: TrainState
 ) -> tuple[jax.stages.Compiled, Memory]:
     """Raises ValueError, with one sentence, where XLA refuses a step as too big, or compiles one that is."""
-    hint = "" if full else "; --full takes a little less"
     try:
         compiled = lowered.compile(None if full else QUICK)
     except jax.errors.JaxRuntimeError as error:
         sentence = too_big(str(error), config, mesh, state)
         if sentence is None:
             raise
-        raise ValueError(sentence + hint) from None
+        raise ValueError(sentence) from None
     memory = memory_of(compiled, chip)
     if memory.peak > memory.hbm:
-        raise ValueError(what_fits(memory.peak, memory.hbm, config, mesh, state) + hint)
+        raise ValueError(what_fits(memory.peak, memory.hbm, config, mesh, state))
     return compiled, memory
 
 

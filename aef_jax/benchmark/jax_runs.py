@@ -8,7 +8,16 @@ import jax
 
 from aef_jax.embed import make_embedder
 from aef_jax.placement import fill_frames, put, to_devices
-from aef_jax.sharding import SEQ, batch_shardings, check_batch, make_mesh, sharding, under, use_all_cores
+from aef_jax.sharding import (
+    SEQ,
+    batch_shardings,
+    check_batch,
+    compiler_options,
+    make_mesh,
+    sharding,
+    under,
+    use_all_cores,
+)
 from aef_jax.step import init_state, make_train_step
 from configs.random_batch import random_batch, random_periods
 from configs.run import Config
@@ -31,7 +40,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)
         periods = put(random_periods(1, sequences=sequences), sharding(mesh, "sequence"))
-        embed = under(mesh, make_embedder(config))
+        embed = jax.jit(under(mesh, make_embedder(config)), compiler_options=compiler_options(mesh))
 
         def forward() -> None:
             jax.block_until_ready(embed(state.params, frames, periods))

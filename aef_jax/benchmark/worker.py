@@ -4,18 +4,14 @@ Each line that it reads asks for one run; it answers with a line of JSON, after 
 work cannot be done, the first line says why, and is the last.
 """
 
-import ctypes
 import importlib
 import json
-import re
-import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from aef_jax.benchmark import process_memory
 from configs.io import from_json
 
 REFUSED = "refused"
@@ -63,31 +59,14 @@ def main() -> None:
         return _say({REFUSED: str(error)})
     run()
     _say(asdict(Ready(time.perf_counter() - begun, module.device())))
-    _give_memory_back()
+    process_memory.give_back()  # a compiler takes gigabytes, and others are alive at the same time
     for _ in sys.stdin:
         run()  # while others were timed, its memory may have been taken from it, and the device's clock have slowed
         begun = time.perf_counter()
         run()
         seconds = time.perf_counter() - begun
-        _say(asdict(Timed(seconds, module.peak_bytes() or _peak_of_process())))
-        _give_memory_back()
-
-
-def _give_memory_back() -> None:
-    """What was freed goes to the others, which are alive too, and the peak is counted anew: a compiler takes gigabytes.
-    Where Linux or its C library is another, nothing is done."""
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak_of_process() -> int:
-    with suppress(OSError):
-        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        if found:  # and not what `getrusage` says, which the process has from the one that started it
-            return int(found[1]) * 1024
-    in_bytes = sys.platform == "darwin"
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if in_bytes else 1024)
+        _say(asdict(Timed(seconds, module.peak_bytes() or process_memory.peak_bytes())))
+        process_memory.give_back()
 
 
 def _say(answer: dict) -> None:

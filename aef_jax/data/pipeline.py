@@ -7,6 +7,7 @@ import grain
 import jax
 import numpy as np
 
+from aef_jax.data.absent import absent_example
 from aef_jax.data.examples import Choices, Holdings, draw_place, draw_with_choices
 from aef_jax.data.site import Site
 from configs.batch import Batch
@@ -61,15 +62,14 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     """An iterator of the host-local batches that are left of `training.steps`.
 
     Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
-    or as many examples as READ_AHEAD_BYTES hold, and no further. The first of them is read at once, to see its size.
+    or as many examples as READ_AHEAD_BYTES hold, and no further.
     """
     batch, threads = len(examples.rows), examples.config.data.threads
-    first = steps_done * batch
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(examples[first]))
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(absent_example(examples.config)))
     ahead = max(threads, min(READ_AHEAD * batch, READ_AHEAD_BYTES // size))
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
     return iter(
-        grain.MapDataset.source(examples)[first:]
+        grain.MapDataset.source(examples)[steps_done * batch :]
         .to_iter_dataset(options)
         .batch(batch, drop_remainder=True, batch_fn=stack)
     )

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
+from aef_jax.benchmark.process_memory import peak_bytes
 from configs.io import to_json
 from configs.presets import PRESETS
 from configs.run import Config
@@ -35,7 +36,7 @@ class Cost(NamedTuple):
 
     seconds: float
     memory: int
-    """Bytes at the peak, of a process that does nothing else (VmHWM)."""
+    """Bytes at the peak, of a process that does nothing else."""
 
 
 def main() -> int:
@@ -117,9 +118,7 @@ def _timed(source: Path, target: Path) -> Cost:
     logging.getLogger("absl").setLevel(logging.ERROR)
     start = time.perf_counter()
     convert(source, target)
-    seconds = time.perf_counter() - start
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return Cost(seconds, 1024 * int(peak.split()[1]))
+    return Cost(time.perf_counter() - start, peak_bytes())
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ Arguments: coordinator, which of them, config file, the folder that they share, 
 import sys
 from pathlib import Path
 
-import jax
-
 from aef_jax import distributed
 from aef_jax.data.training_data import open_data
 from aef_jax.run_folder import RunFolder
@@ -15,7 +13,6 @@ from aef_jax.train import train
 from configs.io import from_json
 
 coordinator, process, config_file, shared, own = sys.argv[1:]
-jax.config.update("jax_num_cpu_devices", 1)
 distributed.join(coordinator, 2, int(process))
 distributed.PATIENCE_S = 1
 distributed.check_shared(Path(shared))

@@ -44,9 +44,8 @@ def test_all_implementations_are_timed_in_turn(brief, kind, monkeypatch):
     assert list(found) == ["JAX", "PyTorch, eager"]
     for of in found.values():
         assert len(of.rounds) == 2
-        assert of.seconds > 0
+        assert 0 < of.seconds < of.ready.first_seconds
         assert of.peak_bytes > 1e7
-    assert found["JAX"].seconds < found["JAX"].ready.first_seconds  # in which it compiles
 
 
 def _only(config, kind: str = "training", module: str = "aef_jax.benchmark.jax_runs") -> Measured:

@@ -75,11 +75,10 @@ def test_processes_of_one_node_keep_their_profiles_apart(tmp_path, monkeypatch):
 def _told_by_both(training, shared: Path, own: list[Path]) -> list[str]:
     """The sentences in which two hosts end that have folders of their own."""
     address = f"127.0.0.1:{_free_port()}"
-    environment = {name: value for name, value in training.environment.items() if name != "JAX_NUM_CPU_DEVICES"}
     hosts = [
         subprocess.Popen(
             [sys.executable, UNSHARED, address, str(host), training.config_file, shared, folder],
-            env=environment,
+            env=training.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
