@@ -4,7 +4,7 @@ The paper names Adam and its course; clipping, weight decay and the skipping of 
 """
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax.tree_util import DictKey
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from configs.training import TrainingConfig
 
@@ -36,16 +36,36 @@ def learning_rate(config: TrainingConfig) -> optax.Schedule:
     return at
 
 
-def make_optimizer(config: TrainingConfig) -> optax.GradientTransformation:
+def make_optimizer(config: TrainingConfig) -> optax.GradientTransformationExtraArgs:
     """Adam on clipped gradients, with decoupled weight decay (Loshchilov and Hutter, 2019) where there is any.
 
-    A gradient that is not finite changes nothing, neither moments nor the course of the learning rate; it is counted.
-    The arrays of the state, and their order, are those of optax's Adam, with weight decay or without.
+    Its `update` is told as `finite` whether the step is; one that is not changes nothing, neither moments nor the
+    course of the learning rate, and is counted. The arrays of the state, and their order, are those of optax's Adam
+    within `optax.apply_if_finite`, with weight decay or without.
     """
     decay = [optax.add_decayed_weights(config.weight_decay, decayed)] if config.weight_decay else []
     adam = optax.chain(scale_by_adam(), *decay, optax.scale_by_learning_rate(learning_rate(config)))
-    clipped = optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
-    return optax.apply_if_finite(clipped, max_consecutive_errors=2**31 - 1)
+    return skip_unless_finite(optax.chain(optax.clip_by_global_norm(config.clip_norm), adam))
+
+
+def skip_unless_finite(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """`optax.apply_if_finite` with the same state, which is told whether a step is finite.
+
+    Optax reads all gradients once more to see, and decides by a conditional, which writes every update to memory
+    before a parameter moves. Chosen number by number, all is one pass over parameters, moments and gradients.
+    """
+
+    def update(updates, state, params=None, *, finite: Bool[Array, ""]):
+        state = cast(optax.ApplyIfFiniteState, state)
+        moves, inner = optimizer.update(updates, state.inner_state, params)
+        moves = jax.tree.map(lambda move: jnp.where(finite, move, jnp.zeros_like(move)), moves)
+        inner = jax.tree.map(lambda new, old: jnp.where(finite, new, old), inner, state.inner_state)
+        in_a_row = jnp.where(finite, 0, optax.safe_increment(state.notfinite_count))
+        total = jnp.where(finite, state.total_notfinite, optax.safe_increment(state.total_notfinite))
+        return moves, optax.ApplyIfFiniteState(in_a_row, finite, total, inner)
+
+    init = optax.apply_if_finite(optimizer, max_consecutive_errors=0).init
+    return optax.GradientTransformationExtraArgs(init, cast(Any, update))  # optax types what it is told as **anything
 
 
 def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:

@@ -6,6 +6,7 @@ one sequence: its frames, and after the summary, where there are none, the rows 
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -16,6 +17,8 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
 
 from configs.batch import Batch, Frames, Student, Target, Text
+from configs.model import PIXELS_PER_TIME_CELL
+from configs.run import Config
 from configs.training import MeshConfig
 
 P = ParamSpec("P")
@@ -30,16 +33,41 @@ LOGICAL = {"sequence": (DATA, FSDP), "frame": SEQ, "row": SEQ}
 SMALLEST_SPLIT = 2**14
 """Tensors with fewer elements are replicated: gathering them would cost more than they take."""
 
+MOST_CORES = 8
+"""Of a CPU that are devices: each holds all parameters and moments, and computes with the threads of all cores."""
+
 
 def use_all_cores(batch: int) -> None:
-    """Makes every CPU core a device, as far as they divide the batch; before JAX is used for anything.
+    """Makes CPU cores devices, as far as they divide the batch and up to MOST_CORES; before JAX is used for anything.
 
     XLA leaves much of the CPU idle within one device, and what runs on the mesh of an accelerator runs on this one
     too. Without effect on accelerators, and where JAX_NUM_CPU_DEVICES is set.
     """
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        jax.config.update("jax_num_cpu_devices", max(n for n in range(1, cores + 1) if batch % n == 0))
+        jax.config.update("jax_num_cpu_devices", max(n for n in range(1, min(cores, MOST_CORES) + 1) if batch % n == 0))
+
+
+def training_mesh(config: Config, devices: Sequence[Any] | None = None) -> Mesh:
+    """What a config trains on: all devices of all hosts, or these.
+
+    Where `mesh.data` is open and there are more devices than sequences, as on the paper's machine, `seq` grows to the
+    least that gives each device its share. Raises ValueError where the sizes do not fill the devices, or do not split
+    the batch.
+    """
+    devices = jax.devices() if devices is None else devices
+    mesh = make_mesh(_grown(config, len(devices)), devices)
+    check_batch(config.training.batch, mesh, config.training.accumulate)
+    return mesh
+
+
+def _grown(config: Config, devices: int) -> MeshConfig:
+    mesh, rows = config.mesh, config.data.tile_side // PIXELS_PER_TIME_CELL
+    sequences = config.training.batch // config.training.accumulate
+    for seq in range(mesh.seq, rows + 1) if mesh.data == -1 else ():
+        if rows % seq == 0 and devices % (mesh.fsdp * seq) == 0 and sequences % (devices // seq) == 0:
+            return replace(mesh, seq=seq)
+    return mesh
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
@@ -78,9 +106,16 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
     In the order that XLA chooses for CPUs its few threads may all wait, each in a collective that other devices have
     not come to, and it ends the process: with JAX 0.12, four devices on two cores, in four runs of five within a
     hundred steps. In this order, which is for the least memory, all came through, and a step of `tiny` took no longer.
+
+    On TPUs it would compute nothing while frames are sent for rows; so asked, it computes the other operators.
     """
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"} if on_cpu else {}
+    match mesh.devices.flat[0].platform:
+        case "cpu":
+            return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+        case "tpu":
+            return {"xla_tpu_enable_async_all_to_all": "true"}
+        case _:
+            return {}
 
 
 def sequence_parts(mesh: Mesh | AbstractMesh) -> int:

@@ -82,12 +82,11 @@ def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Dra
         norm = optax.tree.norm(gradients)
         # a loss that is not finite may have gradients that are, and these a norm that is not
         finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
-        gradients = jax.tree.map(lambda g: jnp.where(finite, g, jnp.nan), gradients)
         before = cast(optax.ApplyIfFiniteState, state.optimizer)
         terms["gradient_norm"] = norm
         terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
         with jax.named_scope("optimizer"):
-            updates, after = optimizer.update(gradients, state.optimizer, state.params)
+            updates, after = optimizer.update(gradients, state.optimizer, state.params, finite=finite)
             params = cast(nnx.State, optax.apply_updates(state.params, updates))
         skipped = cast(optax.ApplyIfFiniteState, after)
         terms["skipped"] = jnp.asarray(skipped.total_notfinite)
@@ -110,14 +109,15 @@ def _gradients(
     number = config.training.accumulate
     if number == 1:
         return of(batch, 0)
-    parts = split(batch, number)
+    parts = split(batch, number), jnp.arange(number)
 
     def add(total: tuple[nnx.State, Terms], part) -> tuple[tuple[nnx.State, Terms], None]:
         return jax.tree.map(jnp.add, total, of(*part)), None
 
-    rest = jax.tree.map(lambda x: x[1:], parts), jnp.arange(1, number)
-    unroll = number - 1 if config.model.block_loop == "unroll" else 1  # a loop costs XLA's CPU backend dear
-    total, _ = jax.lax.scan(add, of(jax.tree.map(lambda x: x[0], parts), 0), rest, unroll=unroll)
+    shapes = jax.eval_shape(of, *jax.tree.map(lambda x: x[0], parts))
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    unroll = number if config.model.block_loop == "unroll" else 1  # a loop costs XLA's CPU backend dear
+    total, _ = jax.lax.scan(add, nothing, parts, unroll=unroll)
     return jax.tree.map(lambda x: x / number, total)
 
 

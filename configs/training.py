@@ -46,7 +46,8 @@ class TrainingConfig:
     """Sequences per step, over all devices."""
     accumulate: int = 1
     """Parts in which the batch is computed, one after the other, where it does not fit into memory at once. Batch
-    uniformity and CLIP then are of each part, and a source's error is the mean of the parts'."""
+    uniformity and CLIP then are of each part, and a source's error is the mean of the parts'. Each part sums its
+    gradients over the devices."""
     skipped_in_a_row: int = 10
     """A step whose loss or gradient is not finite changes nothing; after so many in a row the run stops."""
     seed: int = 0
@@ -117,7 +118,7 @@ class MeshConfig:
     """Devices along each axis of the mesh."""
 
     data: int = -1
-    """Splits sequences. -1: all devices that the other axes leave."""
+    """Splits sequences. -1: all devices that the other axes leave; where these are more than sequences, `seq` grows."""
     fsdp: int = 1
     """Splits sequences, and parameters and Adam's moments too."""
     seq: int = 1

@@ -1,6 +1,7 @@
 """The optimiser by itself in both frameworks: the same gradients in, parameters out, step by step."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import cast as cast_type
 
 import jax
@@ -49,7 +50,7 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
         structure = nnx.merge(graph, shapes)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(COURSE)
         moments = optimizer.init(params)
-        update = jax.jit(optimizer.update, compiler_options=QUICK)
+        update = jax.jit(partial(optimizer.update, finite=np.True_), compiler_options=QUICK)
         for gradients in _gradients(weights, dtype):
             updates, moments = update(to_jax(structure, gradients), moments, params)
             params = cast_type(nnx.State, optax.apply_updates(params, updates))

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -14,7 +14,16 @@ from jax.sharding import PartitionSpec
 from refusals import told
 
 from aef_jax import cli
-from aef_jax.sharding import AXES, FSDP, check_batch, make_mesh, mesh_shape, state_shardings, use_all_cores
+from aef_jax.sharding import (
+    AXES,
+    FSDP,
+    check_batch,
+    make_mesh,
+    mesh_shape,
+    state_shardings,
+    training_mesh,
+    use_all_cores,
+)
 from aef_jax.shardings import parse_mesh, shardings_table
 from configs.presets import PAPER
 from configs.training import MeshConfig
@@ -63,10 +72,59 @@ def test_a_mesh_that_does_not_fill_the_devices_and_a_batch_that_does_not_split_a
     )
 
 
-def test_cores_that_a_person_chose_are_left(monkeypatch):
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "3")
-    use_all_cores(4)
-    assert jax.config.values["jax_num_cpu_devices"] != 4
+@pytest.mark.parametrize(
+    ("cores", "batch", "environment", "devices"),
+    [(6, 4, {}, 4), (6, 16, {}, 4), (64, 64, {}, 8), (2, 3, {}, 1), (6, 4, {"JAX_NUM_CPU_DEVICES": "3"}, None)],
+)
+def test_cores_are_devices_that_split_the_batch_unless_a_person_chose(monkeypatch, cores, batch, environment, devices):
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    told = {}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores), raising=False)
+    monkeypatch.setattr(jax.config, "update", told.__setitem__)
+    use_all_cores(batch)
+    assert told.get("jax_num_cpu_devices") == devices
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What a mesh asks of a device."""
+
+    id: int
+    process_index: int = 0
+    platform: str = "none"
+
+
+def chips(number: int) -> list[Chip]:
+    return [Chip(each) for each in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "devices", "shape"),
+    [
+        (MeshConfig(), 512, (256, 1, 2)),  # the paper's machine
+        (MeshConfig(), 256, (256, 1, 1)),
+        (MeshConfig(), 2048, (256, 1, 8)),
+        (MeshConfig(fsdp=4), 512, (64, 4, 2)),
+        (MeshConfig(seq=4), 512, (128, 1, 4)),
+    ],
+)
+def test_where_devices_are_more_than_sequences_each_takes_a_share_of_one(mesh, devices, shape):
+    assert training_mesh(replace(PAPER, mesh=mesh), chips(devices)).devices.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("mesh", "devices", "sentence"),
+    [
+        (MeshConfig(data=512), 512, "batch is 256, expected a multiple of data times fsdp (512)"),
+        (MeshConfig(), 8192, "batch is 256, expected a multiple of data times fsdp (8192)"),
+        (MeshConfig(), 3, "batch is 256, expected a multiple of data times fsdp (3)"),
+        (MeshConfig(fsdp=3), 512, "does not make the 512 devices"),
+    ],
+)
+def test_a_mesh_that_a_person_chose_or_that_no_share_makes_is_told(mesh, devices, sentence):
+    assert sentence in told(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
 
 
 @pytest.mark.parametrize("mesh", ["data=256,seq=2", "data=4,fsdp=2,seq=2", "data=16,fsdp=16"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_site import CONFIG, small_stream
 
-from aef_jax.optimizer import learning_rate
+from aef_jax.optimizer import learning_rate, make_optimizer
 from aef_jax.placement import to_devices
 from aef_jax.sharding import batch_shardings, make_mesh
 from aef_jax.step import init_state, make_train_step
@@ -91,6 +91,15 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
     assert np.isfinite(terms["loss"])
     assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 0)
     assert float(terms["learning_rate"]) == pytest.approx(float(learning_rate(config.training)(1)))
+
+
+def test_a_step_is_skipped_number_by_number():
+    """By a conditional, every update would be written to memory before a parameter moves; and `finite` is known."""
+    optimizer, params = make_optimizer(COURSE), {"kernel": jnp.ones((8, 8))}
+    update = jax.make_jaxpr(lambda finite, state: optimizer.update(params, state, params, finite=finite))
+    done = {equation.primitive.name for equation in update(jnp.asarray(True), optimizer.init(params)).eqns}
+    assert "sqrt" in done
+    assert not done & {"cond", "is_finite"}
 
 
 def test_a_gradient_whose_norm_overflows_is_skipped_though_its_numbers_are_finite(several):
