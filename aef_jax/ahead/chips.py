@@ -1,7 +1,9 @@
 """TPU chips: what their makers publish of them, and the machines made of them that XLA compiles for without one."""
 
+import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,8 @@ class Chip:
     source: str
     axes: int
     """Of its torus: two links for each."""
+    largest: int
+    """Chips of the largest slice."""
     topology: str
     """An example of a machine."""
 
@@ -48,6 +52,7 @@ CHIPS = {
             source=f"{_DOCS}v4 (link: 1.1 PB/s of all-reduce per pod, over 4096 chips of 6 links; also"
             " https://jax-ml.github.io/scaling-book/tpus)",
             axes=3,
+            largest=4096,
             topology="v4:8x8x8",
         ),
         Chip(
@@ -59,6 +64,7 @@ CHIPS = {
             link_bandwidth=50e9,
             source=f"{_DOCS}v5e ({_LINKS}: 400 GB/s, 4 links)",
             axes=2,
+            largest=256,
             topology="v5e:16x16",
         ),
         Chip(
@@ -70,6 +76,7 @@ CHIPS = {
             link_bandwidth=100e9,
             source=f"{_DOCS}v5p ({_LINKS}: 1200 GB/s, 6 links)",
             axes=3,
+            largest=8960,
             topology="v5p:8x8x8",
         ),
         Chip(
@@ -81,6 +88,7 @@ CHIPS = {
             link_bandwidth=100e9,
             source=f"{_DOCS}v6e ({_LINKS}: 800 GB/s, 4 links)",
             axes=2,
+            largest=256,
             topology="v6e:16x16",
         ),
     )
@@ -104,13 +112,22 @@ def machine(topology: str) -> tuple[Chip, list[Any]]:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
         raise ModuleNotFoundError("XLA's compiler for TPUs is not installed; pip install 'aef[tpu]'") from None
-    torus = all(side % 4 == 0 for side in sides)  # smaller slices are meshes
-    options: dict[str, Any] = {"wrap": (torus,) * 3, "chip_config_name": "megacore"} if chip.axes == 3 else {}
+    options: dict[str, Any] = {"wrap": wraps(chip, sides), "chip_config_name": "megacore"} if chip.axes == 3 else {}
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology, **options)
     except jax.errors.JaxRuntimeError as error:
         raise ValueError(f"--topology is {topology!r}, which XLA refuses: {str(error).splitlines()[0]}") from None
     return chip, list(described.devices)
+
+
+def wraps(chip: Chip, sides: Sequence[int]) -> tuple[bool, ...]:
+    """Which axes of a machine of these sides are closed to rings: all or none.
+
+    A v4 or v5p is made of cubes of 4 x 4 x 4, which optical switches close; of v5e and v6e a whole pod alone is taken
+    to be a torus.
+    """
+    torus = all(side % 4 == 0 for side in sides) if chip.axes == 3 else math.prod(sides) == chip.largest
+    return (torus,) * len(sides)
 
 
 def _parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:
@@ -123,4 +140,9 @@ def _parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:
     lengths = tuple(int(side) for side in sides.split("x"))
     if len(lengths) != CHIPS[name].axes:
         raise ValueError(f"--topology is {topology!r}, expected {CHIPS[name].axes} sides, as in {CHIPS[name].topology}")
+    if math.prod(lengths) > CHIPS[name].largest:
+        raise ValueError(
+            f"--topology is {topology!r}: {math.prod(lengths):,} chips, expected at most {CHIPS[name].largest:,},"
+            f" the largest machine of {name}"
+        )
     return CHIPS[name], lengths

@@ -10,13 +10,13 @@ from jax.experimental import serialize_executable
 
 from aef_jax.ahead.abstract_batch import abstract_batch
 from aef_jax.ahead.chips import Chip, machine
-from aef_jax.ahead.collectives import Collective, collectives
+from aef_jax.ahead.collectives import Collective, on_chips
 from aef_jax.ahead.estimates import Estimates, estimates
 from aef_jax.ahead.memory import Memory, memory_of, too_big, what_fits
 from aef_jax.ahead.roofline import Roofline, roofline
 from aef_jax.ahead.weights import operator_weights
 from aef_jax.atomic import replacing
-from aef_jax.sharding import check_batch, make_mesh
+from aef_jax.sharding import training_mesh
 from aef_jax.step import TrainState, abstract_state, make_train_step
 from configs.run import Config
 
@@ -62,8 +62,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
     or the batch not the mesh.
     """
     chip, devices = machine(topology)
-    mesh = make_mesh(config.mesh, devices)
-    check_batch(config.training.batch, mesh, config.training.accumulate)
+    mesh = training_mesh(config, devices)
     sides = {str(name): size for name, size in mesh.shape.items()}
     state, batch = abstract_state(config, mesh), abstract_batch(config, mesh)
     begun = time.perf_counter()
@@ -78,7 +77,7 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
         keep(compiled, save)
     weights = operator_weights(config)
     hlo = compiled.as_text() or ""
-    sent = collectives(hlo, [device.coords for device in mesh.devices.flat])
+    sent = on_chips(hlo, chip, [device.coords for device in mesh.devices.flat])
     floor = roofline(config, batch, weights, sides, chip, sent)
     return Compiled(
         config=config,

@@ -43,12 +43,11 @@ def estimates(hlo: str, chip: Chip, operators: frozenset[str]) -> Estimates:
     found: list[Costly] = []
     by_operator: defaultdict[str, float] = defaultdict(float)
     for visit in visits(hlo):
-        for instruction in [] if visit.asynchronous else visit.instructions:
-            cycles = instruction.attribute(r'"estimated_cycles":"(\d+)"')
-            if cycles is None:
+        for instruction in [] if visit.part_of else visit.instructions:
+            if not instruction.cycles:
                 continue
             origin = instruction.attribute(r'op_name="([^"]*)"') or ""
-            seconds = visit.times * int(cycles) / chip.clock
+            seconds = visit.times * instruction.cycles / chip.clock
             found.append(Costly(seconds, visit.times, instruction.name, instruction.shape, origin))
             scopes = [scope for scope in origin.replace("(", "/").replace(")", "/").split("/") if scope in operators]
             by_operator[scopes[0] if scopes else "other"] += seconds

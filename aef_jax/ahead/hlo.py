@@ -30,6 +30,16 @@ class Instruction(NamedTuple):
         found = re.search(pattern, self.rest)
         return found.group(1) if found else None
 
+    @property
+    def operand(self) -> str | None:
+        """The name of the first one."""
+        return self.attribute(r"^[^%]*%([\w.\-]+)")
+
+    @property
+    def cycles(self) -> int:
+        """How long XLA's compiler for TPUs takes it to be; 0 where it says nothing, as of all that is sent."""
+        return int(self.attribute(r'"estimated_cycles":"(\d+)"') or 0)
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -38,8 +48,14 @@ class Visit:
     instructions: list[Instruction]
     loops: tuple[int | None, ...] = ()
     """Trip counts of the loops around it, the outermost first; None where the program itself cannot know."""
-    asynchronous: bool = False
-    """Whether it is what an `async-start` starts, or part of a fusion, which does other work meanwhile."""
+    inner_loops: tuple[int | None, ...] = ()
+    """Trip counts of the loops in the body of the innermost of these."""
+    part_of: "tuple[Visit, int] | None" = None
+    """Where it is all that another instruction does (a fusion, an `async-start`): where that stands, and its place."""
+
+    def executed(self, index: int) -> "tuple[Visit, int]":
+        """Where what the device executes stands, and its place: this instruction, or what it is a part of."""
+        return self.part_of[0].executed(self.part_of[1]) if self.part_of else (self, index)
 
     @property
     def times(self) -> int:
@@ -57,25 +73,27 @@ def visits(text: str) -> Iterator[Visit]:
     """
     computations, entry = _computations(text)
 
-    def visit(name: str, loops: tuple[int | None, ...], asynchronous: bool) -> Iterator[Visit]:
-        instructions = computations[name]
-        yield Visit(instructions, loops, asynchronous)
-        for instruction in instructions:
+    def visit(name: str, **place) -> Iterator[Visit]:
+        here = Visit(computations[name], **place)
+        yield here
+        for index, instruction in enumerate(here.instructions):
             called = dict(_CALLED.findall(instruction.rest))
+            inner = place
             if instruction.opcode == "while":
-                trips = _trip_count(instruction, computations[called["condition"]])
-                inner = (*loops, trips), asynchronous
+                trips = _trip_count(instruction, computations)
+                loops = [other for other in computations[called["body"]] if other.opcode == "while"]
+                inside = tuple(_trip_count(other, computations) for other in loops)
+                inner = place | {"loops": (*here.loops, trips), "inner_loops": inside}
             elif instruction.opcode in ("call", "conditional"):
                 called |= {branch: branch for branch in _branches(instruction)}
-                inner = loops, asynchronous
             elif instruction.opcode in ("fusion", "async-start"):
-                inner = loops, True
+                inner = place | {"part_of": (here, index)}
             else:
                 continue
             for callee in called.values():
-                yield from visit(callee, *inner)
+                yield from visit(callee, **inner)
 
-    yield from visit(entry, (), False)
+    yield from visit(entry)
 
 
 def bytes_of(shape: str) -> int:
@@ -107,10 +125,11 @@ def _branches(instruction: Instruction) -> list[str]:
     return [name.strip().lstrip("%") for name in names.split(",") if name.strip()]
 
 
-def _trip_count(loop: Instruction, condition: list[Instruction]) -> int | None:
+def _trip_count(loop: Instruction, computations: dict[str, list[Instruction]]) -> int | None:
     """As XLA says it; or, as its compiler for TPUs says nothing, the bound of what counts up from 0, as a scan does."""
     if known := loop.attribute(_TRIPS.pattern):
         return int(known)
+    condition = computations[dict(_CALLED.findall(loop.rest))["condition"]]
     root = condition[-1]
     bound = root.attribute(_BOUND.pattern) if root.opcode == "compare" else None
     constants = {i.name: i.rest for i in condition if i.opcode == "constant" and i.shape.startswith("s32[]")}

@@ -78,30 +78,36 @@ def what_fits(needed: float, there: float, config: Config, mesh: dict[str, int],
     """One sentence on a step that needs more bytes of a chip than there are.
 
     What lies on a device whatever its sequences (parameters, their gradients, Adam's moments) is split by `fsdp`, and
-    all else is taken to grow with the sequences of a device, each split by `seq`.
+    all else is taken to grow with the sequences of a device, each split by `seq`. What is kept for the backward pass is
+    not told apart: whether `remat` is enough is left open.
     """
-    fixed = bytes_per_device(state) + bytes_per_device(state.params)
-    proposals = _proposals(needed, there, fixed, config, mesh)
-    fits = (
-        f"by these numbers {' or '.join(proposals)} would fit" if proposals else "it needs more chips, or larger ones"
-    )
+    gradients = bytes_per_device(state.params)
+    fixed = bytes_per_device(state) + gradients
+    proposals = _proposals(needed, there, fixed, gradients, config, mesh)
+    fits = [f"by these numbers {' or '.join(proposals)} would fit"] if proposals else []
+    if config.model.remat != "block":
+        fits.append("--model.remat block may be enough")
+    if not proposals:
+        fits.append("otherwise it needs more chips, or larger ones" if fits else "it needs more chips, or larger ones")
     return (
         f"the step needs {readable(needed)}B per chip, of which parameters, gradients and moments are"
-        f" {readable(fixed)}B, and XLA has {readable(there)}B: {fits}"
+        f" {readable(fixed)}B, and XLA has {readable(there)}B: {'; '.join(fits)}"
     )
 
 
-def _proposals(needed: float, there: float, fixed: int, config: Config, mesh: dict[str, int]) -> list[str]:
+def _proposals(
+    needed: float, there: float, fixed: int, gradients: int, config: Config, mesh: dict[str, int]
+) -> list[str]:
     """Changes each of which alone makes `fixed` and what grows with the sequences fit."""
     rows, growing = mesh["data"] * mesh["fsdp"], max(needed - fixed, 0)
     proposals = []
-    if config.model.remat != "block":
-        proposals.append("--model.remat block")
     if config.model.compute_dtype == "float32" and fixed + growing / 2 <= there:
         proposals.append("--model.compute_dtype bfloat16")
-    parts = config.training.accumulate
+    # parts of a batch are added up in one more array of the gradients' size, which is there already if there are parts
+    parts, summed = config.training.accumulate, fixed + gradients
+    of_parts = growing if parts == 1 else max(needed - summed, 0)
     for more in _divisors(config.training.batch // (rows * parts)):
-        if fixed + growing / more <= there:
+        if summed + of_parts / more <= there:
             proposals.append(f"--training.accumulate {parts * more}")
             break
     for more in _divisors(mesh["data"]):

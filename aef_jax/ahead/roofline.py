@@ -1,7 +1,7 @@
 """The least time that a step can take on a chip: what each operator computes and moves, against what the chip can.
 
 An operator takes the longer of its products' time at the chip's peak and its bytes' time at the memory's bandwidth;
-operators follow one another; collectives that nothing else runs beside come on top.
+operators follow one another; of collectives, the time in which the program waits for them comes on top.
 """
 
 import math
@@ -38,9 +38,9 @@ class Operator:
 class Roofline:
     operators: tuple[Operator, ...]
     exposed_seconds: float
-    """Of collectives during which the program computes nothing."""
-    overlapped_seconds: float
-    """Of the others; not part of the whole."""
+    """Of collectives, while the program computes nothing."""
+    hidden_seconds: float
+    """Of collectives, while it computes, as long as XLA takes that to be; not part of the whole."""
 
     @property
     def seconds(self) -> float:
@@ -94,7 +94,6 @@ def roofline(
         operators.append(
             Operator(name, computed, bytes_moved, computed / chip.peak_flops, bytes_moved / chip.hbm_bandwidth)
         )
-    exposed, overlapped = (
-        sum(one.seconds(chip.link_bandwidth) for one in sent if one.overlapped == flag) for flag in (False, True)
-    )
-    return Roofline(tuple(operators), exposed, overlapped)
+    exposed = sum(one.exposed_seconds(chip.link_bandwidth) for one in sent)
+    hidden = sum(one.seconds(chip.link_bandwidth) for one in sent) - exposed
+    return Roofline(tuple(operators), exposed, hidden)

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from aef_jax.ahead.collectives import collectives
+from aef_jax.ahead.chips import CHIPS
+from aef_jax.ahead.collectives import collectives, on_chips
 from aef_jax.ahead.hlo import bytes_of
 
 PROGRAM = """
@@ -65,7 +67,7 @@ HloModule step, is_scheduled=true
   %gather-start = (bf16[4,128]{1,0}, bf16[8,128]{1,0}) all-gather-start(%x), replica_groups=[2,2]<=[2,2]T(1,0)
   %gather-start.2 = (bf16[2,128]{1,0}, bf16[8,128]{1,0}) all-gather-start(%x), replica_groups=[1,4]<=[4]
   %gather-done = bf16[8,128]{1,0} all-gather-done(%gather-start)
-  %work = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x), kind=kLoop, calls=%fused
+  %work = bf16[8,128]{1,0:T(8,128)(2,1)} fusion(%x), kind=kLoop, calls=%fused, backend_config={"estimated_cycles":"700"}
   %gather-done.2 = bf16[8,128]{1,0} all-gather-done(%gather-start.2)
   %reduce-done = bf16[8,128]{1,0:T(8,128)(2,1)} all-reduce-done(%reduce-start)
   %i = s32[]{:T(128)} get-tuple-element(%s), index=0
@@ -79,15 +81,35 @@ ENTRY %main (p: (s32[], bf16[8,128])) -> (s32[], bf16[8,128]) {
   %scatter = bf16[2,128]{1,0} reduce-scatter(%p), replica_groups=mesh['axis_0'=4] {'axis_0'}, to_apply=%add
   %all = bf16[2,128]{1,0} all-to-all(%p), replica_groups={}, dimensions={0}
   %send = bf16[2,128]{1,0} collective-permute(%p), channel_id=5, source_target_pairs={{0,1},{1,2}}
+  %keep = bf16[2,128]{1,0} collective-permute(%p), channel_id=6, source_target_pairs={{1,1}}
   ROOT %loop = (s32[]{:T(128)}, bf16[8,128]{1,0:T(8,128)(2,1)}) while(%p), condition=%condition, body=%body
 }
 """
 SQUARE = [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0)]
 
 
+PARTS = (
+    TPU.replace("ENTRY %main", "%part")
+    + """
+%others (c: (s32[], bf16[8,128])) -> pred[] {
+  %parts = s32[]{:T(128)} constant(15)
+  %c = (s32[]{:T(128)}, bf16[8,128]{1,0:T(8,128)(2,1)}) parameter(0)
+  %i = s32[]{:T(128)} get-tuple-element(%c), index=0
+  ROOT %less = pred[]{:T(512)} compare(%i, %parts), direction=LT
+}
+
+ENTRY %step (p: (s32[], bf16[8,128])) -> (s32[], bf16[8,128]) {
+  %p = (s32[]{:T(128)}, bf16[8,128]{1,0:T(8,128)(2,1)}) parameter(0)
+  ROOT %parts = (s32[]{:T(128)}, bf16[8,128]{1,0:T(8,128)(2,1)}) while(%p), condition=%others, body=%part
+}
+"""
+)
+"""The same, of each of 15 parts of a batch."""
+
+
 @pytest.fixture(scope="module")
 def on_tpus():
-    return collectives(TPU, SQUARE)
+    return collectives(TPU, SQUARE, bytes_per_cycle=2.0)
 
 
 def test_a_compiled_program_on_eight_devices_sends_what_it_says():
@@ -111,9 +133,36 @@ def test_a_pair_of_start_and_done_is_one_and_a_loop_repeats_it(on_tpus):
     assert not reduced.in_loop_of(3)
 
 
-def test_what_the_program_computes_meanwhile_overlaps(on_tpus):
-    overlapped = {(one.kind, one.group): one.overlapped for one in on_tpus if one.loops}
-    assert overlapped == {("all-reduce", 2): True, ("all-gather", 2): False, ("all-gather", 4): True}
+def test_a_loop_around_loops_as_long_is_not_taken_for_one_of_them(on_tpus):
+    found = collectives(PARTS, SQUARE)
+    blocks = [one for one in found if one.in_loop_of(15)]
+    assert [(one.kind, one.times) for one in blocks] == [(one.kind, 15 * 15) for one in on_tpus if one.loops]
+    assert {one.loops for one in found if one not in blocks} == {(15,)}
+    fewer = collectives(PARTS.replace("constant(15)", "constant(4)", 1), SQUARE)
+    assert {one.loops for one in fewer if one.in_loop_of(4)} == {(15, 4)}
+    assert {one.loops for one in fewer if one.in_loop_of(15)} == {(15,)}
+
+
+def test_what_the_program_computes_meanwhile_hides_what_is_sent_once(on_tpus):
+    sent = {(one.kind, one.group): (one.sent, one.hidden) for one in on_tpus if one.loops}
+    assert sent == {
+        # 1400 bytes cross a link in 700 cycles: the first to end takes what it needs of them
+        ("all-gather", 4): (2048 * 3 / 4 / 2, 768),
+        ("all-reduce", 2): (2048, 1400 - 768),
+        ("all-gather", 2): (1024, 0),
+    }
+    (reduced,) = (one for one in on_tpus if one.kind == "all-reduce" and one.loops)
+    assert reduced.seconds(link_bandwidth=2) == 15 * 1024
+    assert reduced.exposed_seconds(link_bandwidth=2) == 15 * (2048 - 632) / 2
+
+
+def test_on_chips_the_torus_the_links_and_the_clock_count():
+    chip = replace(CHIPS["v4"], link_bandwidth=3e9, clock=1e9)
+    cube = [(x, y, z) for x in range(4) for y in range(4) for z in range(4)]
+    swapped = [one for one in on_chips(TPU, chip, cube) if one.kind == "all-to-all"]
+    assert [(one.payload, one.group, one.sent) for one in swapped] == [(512, 64, 512 * 4 / 8)]  # rings of four
+    in_loops = [one for one in on_chips(TPU, chip, SQUARE) if one.loops]
+    assert sum(one.hidden for one in in_loops) == 3 * 700
 
 
 def test_a_group_of_one_is_no_collective_and_tuples_are_summed(on_tpus):
@@ -121,12 +170,12 @@ def test_a_group_of_one_is_no_collective_and_tuples_are_summed(on_tpus):
     assert (pair.payload, pair.group, pair.origin) == (128, 2, "sum")
 
 
-def test_the_bytes_on_the_wires_and_the_links_that_carry_them(on_tpus):
-    sent = {one.kind: (one.sent, one.links) for one in on_tpus if not one.loops}
-    assert sent["all-reduce"] == (128, 1)  # to the only neighbour, and back
-    assert sent["reduce-scatter"] == (2048 * 3 / 4, 2)  # of all that is summed; along both axes
-    assert sent["all-to-all"] == (512, 2)
-    assert sent["collective-permute"] == (512, 1)
+def test_the_bytes_on_the_busiest_link(on_tpus):
+    sent = {one.kind: one.sent for one in on_tpus if not one.loops}
+    assert sent["all-reduce"] == 128  # to the only neighbour, and back
+    assert sent["reduce-scatter"] == 2048 * 3 / 4 / 2  # of all that is summed; along both axes
+    assert sent["all-to-all"] == 512 / 2  # the other half of what goes along an axis stays
+    assert sent["collective-permute"] == 512 * 2  # from one corner to the opposite one
     (pair,) = (one for one in on_tpus if one.kind == "all-reduce" and not one.loops)
     assert pair.seconds(link_bandwidth=64) == 2
 

@@ -9,13 +9,15 @@ import pytest
 from flax import nnx
 from sample_batch import SHRUNK
 
+from aef_jax.ahead.abstract_batch import abstract_batch
 from aef_jax.ahead.chips import CHIPS
 from aef_jax.ahead.collectives import Collective
-from aef_jax.ahead.roofline import Operator, Roofline
+from aef_jax.ahead.roofline import Operator, Roofline, roofline
 from aef_jax.ahead.traffic import Frames, forward_activations, training_traffic
 from aef_jax.ahead.weights import operator_weights
 from aef_jax.operators import PrecisionOperator, SpaceOperator, TimeOperator
 from aef_jax.pyramid import Analysis, Exchange, Synthesis
+from aef_jax.sharding import one_device
 from aef_jax.step import abstract_model
 from configs.timecode import TIMECODE_WIDTH
 
@@ -140,9 +142,9 @@ def test_every_parameter_is_some_operators():
     assert all(weights.values())
 
 
-def test_an_operator_takes_the_longer_of_its_times_and_what_overlaps_takes_none():
+def test_an_operator_takes_the_longer_of_its_times_and_what_is_hidden_takes_none():
     operators = (Operator("a", 6, 3, flop_seconds=2, memory_seconds=1), Operator("b", 4, 2, 1, memory_seconds=5))
-    floor = Roofline(operators, exposed_seconds=0.5, overlapped_seconds=100)
+    floor = Roofline(operators, exposed_seconds=0.5, hidden_seconds=100)
     assert (floor.seconds, floor.flops, floor.bytes, floor.hours(3600)) == (7.5, 10, 5, 7.5)
 
 
@@ -154,6 +156,15 @@ def test_chips_are_plausible(chip):
     assert chip.topology.startswith(f"{chip.name}:")
 
 
-def test_repetitions_and_links_count_in_a_collectives_time():
-    one = Collective("all-reduce", 10, 4, 2, 30.0, (5,), 5, False, "")
-    assert one.seconds(link_bandwidth=3) == 5 * 30 / (2 * 3)
+def test_a_step_waits_for_what_nothing_hides_each_time():
+    chip, batch = replace(CHIPS["v4"], link_bandwidth=3), abstract_batch(SHRUNK, one_device())
+    sent = [
+        Collective("all-reduce", 10, 4, 30.0, (5,), (), 5, "", hidden=12.0),
+        Collective("all-gather", 10, 4, 6.0, (), (), 1, ""),
+    ]
+    mesh = {"data": 1, "fsdp": 1, "seq": 1}
+    floor = roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, sent)
+    assert floor.exposed_seconds == 5 * 18 / 3 + 6 / 3
+    assert floor.hidden_seconds == 5 * 12 / 3
+    alone = roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, ())
+    assert floor.seconds == alone.seconds + floor.exposed_seconds
