@@ -15,6 +15,7 @@ from flax.traverse_util import flatten_dict
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
 from aef_jax.data.scaling import Normalisation
+from aef_jax.distributed import agreed_checkpoint
 from aef_jax.run_folder import RunFolder
 from aef_jax.step import TrainState, abstract_model
 from configs.io import to_json
@@ -33,7 +34,10 @@ class Checkpointer:
     """
 
     def __init__(self, run: RunFolder, config: Config, normalisation: Normalisation, data: dict[str, Any]):
-        """`data` says what is trained on, which must be the same where a run goes on."""
+        """`data` says what is trained on, which must be the same where a run goes on.
+
+        Raises ValueError where the processes of a run cannot agree on its latest checkpoint.
+        """
         kept = config.training
         policies = [
             policy.LatestN(n=kept.keep_last),
@@ -48,12 +52,10 @@ class Checkpointer:
             enable_async_checkpointing=True,
         )
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
+        # the manager knows what this host has listed, which may not be what the others have
+        self.latest_step = agreed_checkpoint(run.checkpoints, self.manager.latest_step())
         self.batch = config.training.batch
         self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table(), "data": data}
-
-    @property
-    def latest_step(self) -> int | None:
-        return self.manager.latest_step()
 
     def save(self, state: TrainState, score: float | None = None) -> None:
         """Starts writing the state of `step` steps done; unless that step is there already.
@@ -73,6 +75,7 @@ class Checkpointer:
             ),
             metrics=None if score is None else {SCORE: score},
         )
+        self.latest_step = step
 
     def restore(self, target: TrainState) -> TrainState:
         """The latest state, onto the shapes and shardings of `target`.

@@ -65,11 +65,15 @@ def say_what_there_is() -> None:
 
 
 def check_alone() -> None:
-    """Raises ValueError where SLURM started several tasks, each of which would take the run for its own."""
+    """Raises ValueError where SLURM or Open MPI started several tasks, each of which would take the run for its own."""
     # not SLURM_NTASKS: a batch script has that too, and runs once
-    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
-    if tasks > 1 and "SLURM_PROCID" in os.environ:
-        raise ValueError(f"this is one of {tasks} tasks of SLURM: give --distributed, or they would all write one run")
+    slurm = "SLURM_STEP_NUM_TASKS" if "SLURM_PROCID" in os.environ else ""
+    for launcher, variable in (("SLURM", slurm), ("Open MPI", "OMPI_COMM_WORLD_SIZE")):
+        tasks = int(os.environ.get(variable, 1))
+        if tasks > 1:
+            raise ValueError(
+                f"this is one of {tasks} tasks of {launcher}: give --distributed, or they would all write one run"
+            )
 
 
 def check_joined() -> None:
@@ -79,7 +83,7 @@ def check_joined() -> None:
 
 
 def on_first(work: Callable[[], None]) -> None:
-    """Does it on the first process, while the others wait.
+    """Does it on the first process, while the others wait: on their devices, and as long as it takes.
 
     Raises there what `work` raises of OSError and ValueError, and ValueError on the others, which would wait for it.
     """
@@ -104,15 +108,39 @@ def check_shared(folder: Path) -> None:
     if jax.process_index() == 0:
         (folder / f".shared.{number}").touch()
     file = folder / f".shared.{int(broadcast_one_to_all(number))}"  # which is there once its number is
-    seen = np.ravel(process_allgather(np.asarray(_appears(file))))
+    blind = _blind(file)
     if jax.process_index() == 0:
         file.unlink()
-    if not seen.all():
-        blind = np.flatnonzero(~seen).tolist()
+    if blind:
         raise ValueError(
-            f"{folder} is not one folder to all hosts: {blind} of {len(seen)} do not see what process 0 writes there;"
-            " give with --run one that they share"
+            f"{folder} is not one folder to all hosts: {blind} of {jax.process_count()} do not see what process 0"
+            " writes there; give with --run one that they share"
         )
+
+
+def agreed_checkpoint(folder: Path, found: int | None) -> int | None:
+    """The newest checkpoint that any process found in the folder, once all of them see it; None where there is none.
+
+    What NFS or a bucket's cache remembers of a folder may be old: hosts that resumed from different steps would wait
+    for each other for good. Raises ValueError, in every process alike, where one does not see that checkpoint.
+    """
+    if jax.process_count() == 1:
+        return found
+    newest = int(process_allgather(np.int32(-1 if found is None else found)).max())
+    if newest < 0:
+        return None
+    if blind := _blind(folder / str(newest)):
+        raise ValueError(
+            f"{folder / str(newest)} is a checkpoint that {blind} of {jax.process_count()} processes do not see after"
+            f" {PATIENCE_S} s: run the same command again once they do"
+        )
+    return newest
+
+
+def _blind(path: Path) -> list[int]:
+    """The processes that do not come to see it, by their numbers; the same list in each."""
+    seen = np.ravel(process_allgather(np.asarray(_appears(path))))
+    return np.flatnonzero(~seen).tolist()
 
 
 def _appears(file: Path) -> bool:

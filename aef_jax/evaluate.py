@@ -1,5 +1,6 @@
 """Held-out evaluation: each source's own error; beside two forecasts that must be beaten; and a linear probe."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import jax
@@ -59,6 +60,7 @@ class Evaluator:
         at_once = min(config.training.batch // config.training.accumulate, most)
         split = sequence_parts(mesh)
         self.batch = max(1, -(-at_once // split)) * split
+        self.rows = host_rows(self.batch, mesh)
         self.source = source = evaluated_source(held)
         graph, _ = abstract_model(config)
 
@@ -73,7 +75,19 @@ class Evaluator:
         options = compiler_options(mesh)
         self.evaluate = jax.jit(under(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
 
+    def needed(self, examples: Iterable[HeldoutExample]) -> list[HeldoutExample]:
+        """All examples, to be kept for every evaluation: the frames of those alone that this host's devices compute.
+
+        Of the others, scores and pictures need no frames; with all of a year's, one of `paper` has 50 to 100 MB.
+        """
+        rows = set(self.rows)
+        return [
+            example if place % self.batch in rows else example.without_frames()
+            for place, example in enumerate(examples)
+        ]
+
     def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
+        """Of what is `needed` of the examples, all of them and in their order."""
         reconstructions, sums, counts = [], {}, {}
         for start in range(0, len(examples), self.batch):
             chosen = examples[start : start + self.batch]
@@ -112,11 +126,12 @@ class Evaluator:
         return {f"{name}/{self.source.name}": float(total / sums[3]) for name, total in zip(names, sums, strict=False)}
 
     def _to_devices(self, examples: list[HeldoutExample]) -> Batch:
-        """A batch of one shape, so that nothing compiles twice; it is filled up with what is not valid."""
+        """A batch of one shape, so that nothing compiles twice; it is filled up with what is not valid, and may have
+        no frames."""
         batches = [example.batch for example in examples]
         nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
         batches += [batches[-1]._replace(targets=nothing)] * (self.batch - len(batches))
-        return to_devices(stack([batches[row] for row in host_rows(self.batch, self.mesh)]), self.mesh)
+        return to_devices(stack([batches[row] for row in self.rows]), self.mesh)
 
 
 def _valid(examples: list[HeldoutExample]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from aef_jax.data.pipeline import HostExamples
 from aef_jax.data.site import Period, Site
 from aef_jax.data.training_data import TrainingData
+from aef_jax.distributed import on_first
 from aef_jax.embed import embed_with, make_embedder
 from aef_jax.evaluate import Evaluator, HeldoutReconstruction
 from aef_jax.field.tiling import default_support
@@ -45,7 +46,6 @@ class Pending(NamedTuple):
     step: int
     terms: Terms
     batch: Batch
-    waited: float
 
 
 class Reporter:
@@ -62,6 +62,8 @@ class Reporter:
     ):
         self.config, self.folder, self.data, self.examples = config, folder, data, examples
         self.evaluator = Evaluator(data.held, config, mesh, max(map(len, data.heldout.values()), default=0))
+        self.heldout = {kind: self.evaluator.needed(examples) for kind, examples in data.heldout.items()}
+        self.reconstructions: list[HeldoutReconstruction] = []
         self.writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at)
         self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
         self.bar.set_postfix_str("compiling the step")
@@ -85,24 +87,25 @@ class Reporter:
         """The next batch; takes note of how long it took to come."""
         asked = time.perf_counter()
         batch = next(batches)
-        self.waited = time.perf_counter() - asked
+        self.waited += time.perf_counter() - asked
         return batch
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:
         """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
         self.flush()
-        self.pending = Pending(step, terms, batch, self.waited)
+        self.pending = Pending(step, terms, batch)
 
     def flush(self) -> None:
         """Reports the step that is pending. Raises FloatingPointError where too many in a row were skipped."""
         if self.pending is None:
             return
-        step, terms, batch, waited = self.pending
+        step, terms, batch = self.pending
         self.pending = None
         values = {name: float(value) for name, value in jax.device_get(terms).items()}
         now = time.perf_counter()
-        rates = self.throughput.rates(batch, now - self.since, waited)
-        self.since = now
+        # all that was waited for a batch since the last report lies within this interval, and the next step's does not
+        rates = self.throughput.rates(batch, now - self.since, self.waited)
+        self.since, self.waited = now, 0.0
         self.writer.write("train", step, values)
         self.writer.write("speed", step, rates)
         skipped = f", {values['skipped']:.0f} skipped" if values["skipped"] else ""
@@ -111,26 +114,27 @@ class Reporter:
         self._check_skipped(step, values)
 
     def evaluate(self, step: int, params: nnx.State) -> float | None:
-        """Held-out scores, and the pictures of the run as it stands.
-
-        Returns the held-out loss; None where nothing is held out.
-        """
+        """Held-out scores. Returns the held-out loss; None where nothing is held out."""
         self.flush()
-        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.data.heldout.items()}
+        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.heldout.items()}
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
         for kind, values in scores.items():
             self.writer.write(kind, step, values)
-        # the field is computed by one device of one host, which then needs all parameters for itself
-        gathered = self.gather(params)
-        if jax.process_index() == 0:
-            whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), gathered)
-            try:
-                self._draw(step, evaluations["heldout"].reconstructions if evaluations else [], whole)
-            except Exception as error:  # no picture is worth a run: of one host alone, the others would wait for it
-                reason = str(error).partition("\n")[0] or type(error).__name__
-                self.bar.write(f"aef: step {step}: the pictures could not be drawn: {reason}", file=sys.stderr)
-        self.since = time.perf_counter()
+        self.reconstructions = evaluations["heldout"].reconstructions if evaluations else []
         return scores["heldout"]["reconstruction"] if scores else None
+
+    def draw(self, step: int, params: nnx.State) -> None:
+        """The pictures of the run as it stands, after the evaluation of the same step; and after its checkpoint, which
+        no picture may delay.
+
+        The first host draws, for as long as it takes. The others wait for it here: they could do no more than one step
+        without it, and after the last one JAX would wait no longer than SHUTDOWN_S.
+        """
+        # the field is computed by one device of one host, which then needs all parameters for itself
+        whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
+        on_first(lambda: self._try_to_draw(step, whole))
+        self.reconstructions = []  # hundreds of megabytes, until the next evaluation
+        self.since = time.perf_counter()
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
         skipped = int(values["skipped_in_a_row"])
@@ -143,10 +147,17 @@ class Reporter:
                 " the last checkpoint is kept"
             )
 
-    def _draw(self, step: int, reconstructions: list[HeldoutReconstruction], params: nnx.State) -> None:
+    def _try_to_draw(self, step: int, params: nnx.State) -> None:
+        try:
+            self._draw(step, params)
+        except Exception as error:  # no picture is worth a run: of one host alone, the others would wait for it
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            self.bar.write(f"aef: step {step}: the pictures could not be drawn: {reason}", file=sys.stderr)
+
+    def _draw(self, step: int, params: nnx.State) -> None:
         source, site = self.evaluator.source, self.data.pictured
-        if reconstructions and has_true_colour(source):
-            by_time = sorted(reconstructions, key=lambda r: r.example.time_ms)
+        if self.reconstructions and has_true_colour(source):
+            by_time = sorted(self.reconstructions, key=lambda r: r.example.time_ms)
             chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
             rows = [
                 Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)

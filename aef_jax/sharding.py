@@ -106,12 +106,17 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
     In the order that XLA chooses for CPUs its few threads may all wait, each in a collective that other devices have
     not come to, and it ends the process: with JAX 0.12, four devices on two cores, in four runs of five within a
     hundred steps. In this order, which is for the least memory, all came through, and a step of `tiny` took no longer.
+    And where cores are busy elsewhere, a device may come later to a collective than the 40 s after which XLA would end
+    the process.
 
     On TPUs it would compute nothing while frames are sent for rows; so asked, it computes the other operators.
     """
     match mesh.devices.flat[0].platform:
         case "cpu":
-            return {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+            return {
+                "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+                "xla_cpu_collective_call_terminate_timeout_seconds": "600",
+            }
         case "tpu":
             return {"xla_tpu_enable_async_all_to_all": "true"}
         case _:

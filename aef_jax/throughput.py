@@ -59,7 +59,11 @@ class Throughput:
         self.peak = peak and peak * jax.device_count()
 
     def rates(self, batch: Batch, seconds: float, waited: float) -> dict[str, float]:
-        """Of one step that took so many seconds, of which it waited some for data; `batch` is this host's part."""
+        """Of one step that took so many seconds, of which it waited some for data; `batch` is this host's part.
+
+        `frames_per_second` counts the frames that are present. `flops_per_second` and `mfu` count the absent ones too,
+        which fill a batch up: they are masked, and the devices compute with them all the same.
+        """
         # of this host's sequences, some of which others may read too
         own = sum(int(frames.present.sum()) for frames in batch.frames.values())
         frames = own * self.batch / len(batch.shared_period)

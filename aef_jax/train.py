@@ -10,7 +10,7 @@ from aef_jax.placement import host_rows, to_devices
 from aef_jax.profile import Profile
 from aef_jax.report import Reporter
 from aef_jax.run_folder import RunFolder
-from aef_jax.sharding import check_batch, make_mesh
+from aef_jax.sharding import training_mesh
 from aef_jax.step import TrainState, abstract_state, init_state, make_train_step
 from aef_jax.stopping import StopRequest
 from configs.run import Config
@@ -27,8 +27,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     """
     # Devices
     check_joined()
-    mesh = make_mesh(config.mesh)
-    check_batch(config.training.batch, mesh, config.training.accumulate)
+    mesh = training_mesh(config)
 
     # Data and state
     folder.check(config)
@@ -59,11 +58,12 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
                 if due or done % config.training.checkpoint_every == 0:
                     reporter.flush()  # what the metrics say of a step is written before the step is saved
                     checkpointer.save(state, score)
+                if due:
+                    reporter.draw(done, state.params)
             reporter.flush()
             checkpointer.save(state)
     finally:
-        # whatever ended the loop, a checkpoint that is being written is finished
-        checkpointer.close()
+        checkpointer.close()  # whatever ended the loop, a checkpoint that is being written is finished
     return done
 
 

@@ -1,9 +1,10 @@
 """Held-out examples: each clear frame of each tile once, always with the same draws; and what is to be beaten there."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, SupportsIndex
 
+import jax
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
@@ -31,6 +32,45 @@ class HeldoutExample(NamedTuple):
     labels: UInt8[np.ndarray, "H W"] | None = None
     """A map of what is there, for a probe; the model never sees it."""
 
+    def without_frames(self) -> "HeldoutExample":
+        """With absent frames in the place of its own, which are of the same shape and take no memory."""
+        nothing = jax.tree.map(lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), self.batch.frames)
+        return self._replace(batch=self.batch._replace(frames=nothing))
+
+
+class Choice(NamedTuple):
+    """What decides an example of a site."""
+
+    site: int
+    place: Place
+    frame: int
+    """The target: which frame of the evaluated source."""
+    seed: list[int]
+
+
+@dataclass(frozen=True)
+class HeldoutExamples(Sequence[HeldoutExample]):
+    """One example of each of several sites; drawn whenever it is asked for, and the same each time.
+
+    So nobody has all of them in memory that does not want to: see `Evaluator.needed`, which goes through them once and
+    keeps its own. Drawing them anew for every evaluation is no cheap matter: a site of `paper` is tens of megabytes,
+    and to scale the Sentinel-2 alone of one tile's year took 0.3 s, for one forward pass of an accelerator.
+    """
+
+    sites: Sequence[Site]
+    held: Holdings
+    config: Config
+    choices: list[Choice]
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def __getitem__(self, index: SupportsIndex) -> HeldoutExample:  # pyright: ignore[reportIncompatibleMethodOverride]
+        number, place, frame, seed = self.choices[index]
+        site = self.sites[number]
+        tile = _tile(site, place.row, place.column, evaluated_source(self.held), self.held, self.config)
+        return _example(site, tile, self.held, place, frame, self.config, seed)
+
 
 def heldout_examples(
     site: Site, held: Holdings, times_ms: Int64[np.ndarray, "M"], config: Config
@@ -41,11 +81,11 @@ def heldout_examples(
     at inference. Raises ValueError where no frame shows enough.
     """
     source, side = evaluated_source(held), config.data.tile_side
-    held = _with_all_frames([site], held, config)
+    held = _with_budgets(_most_frames(site, held, config), held)
     examples = []
     for row in _origins(site.shape[0], side):
         for column in _origins(site.shape[1], side):
-            tile = _tile(site, row, column, side, source, held)
+            tile = _tile(site, row, column, source, held, config)
             for index in np.flatnonzero(_shown(tile, config) & np.isin(tile.time_ms, times_ms)):
                 place = Place(row, column, _support(tile, int(tile.time_ms[index]), config))
                 examples.append(_example(site, tile, held, place, int(index), config, [row, column, int(index)]))
@@ -57,32 +97,32 @@ def heldout_examples(
     return examples
 
 
-def heldout_of_each(sites: Sequence[Site], held: Holdings, config: Config) -> list[HeldoutExample]:
+def heldout_of_each(sites: Sequence[Site], held: Holdings, config: Config) -> HeldoutExamples:
     """One example of each of up to `training.heldout_sites` sites: a frame of the evaluated source, drawn once for all.
 
     A site where no frame shows enough has none. Raises ValueError where that is so of all of them.
     """
-    source, side = evaluated_source(held), config.data.tile_side
+    source = evaluated_source(held)
     indices = np.linspace(0, len(sites) - 1, min(len(sites), config.training.heldout_sites)).astype(int).tolist()
-    # read twice rather than kept: a site may be tens of megabytes
-    held = _with_all_frames((sites[index] for index in indices), held, config)
-    examples = []
-    for number, site in enumerate(sites[index] for index in indices):
+    choices, budgets = [], {source.name: 1 for source in held.input_sources}
+    for number, index in enumerate(indices):
+        site = sites[index]
+        budgets |= {name: max(budgets[name], most) for name, most in _most_frames(site, held, config).items()}
         if source.name not in site.series:
             continue
         place = draw_place(site, config, np.random.default_rng([number]))
-        tile = _tile(site, place.row, place.column, side, source, held)
+        tile = _tile(site, place.row, place.column, source, held, config)
         within = (tile.time_ms >= place.support[0]) & (tile.time_ms < place.support[1])
         shown = np.flatnonzero(_shown(tile, config) & within)
         if len(shown):
-            index = int(np.random.default_rng([number, 1]).choice(shown))
-            examples.append(_example(site, tile, held, place, index, config, [number, 2]))
-    if not examples:
+            frame = int(np.random.default_rng([number, 1]).choice(shown))
+            choices.append(Choice(index, place, frame, [number, 2]))
+    if not choices:
         raise ValueError(
             f"source {source.name}: no frame of the {len(indices)} held-out sites has a share of valid pixels of at"
             f" least {config.data.least_target_fraction}"
         )
-    return examples
+    return HeldoutExamples(sites, _with_budgets(budgets, held), config, choices)
 
 
 def evaluated_source(held: Holdings) -> Source:
@@ -115,8 +155,9 @@ def _example(
     return HeldoutExample(batch, forecast, time_ms, labels)
 
 
-def _tile(site: Site, row: int, column: int, side: int, source: Source, held: Holdings) -> Series:
+def _tile(site: Site, row: int, column: int, source: Source, held: Holdings, config: Config) -> Series:
     """Scaled and z-scored frames of one tile."""
+    side = config.data.tile_side
     stored = site.series[source.name].window(slice(row, row + side), slice(column, column + side))
     return held.normalisation.z_score(stored, source)
 
@@ -133,15 +174,19 @@ def _around_target(batch: Batch, source: Source, time_ms: int) -> Batch:
     return batch._replace(targets={**batch.targets, source.name: target})
 
 
-def _with_all_frames(sites: Iterable[Site], held: Holdings, config: Config) -> Holdings:
+def _most_frames(site: Site, held: Holdings, config: Config) -> dict[str, int]:
+    """By input source, how many frames any support period of the site has at most; at least one."""
+    length = site.support[1] - site.support[0] if site.support else config.data.support_days * DAY_MS
+    most = {}
+    for source in held.input_sources:
+        times = site.series[source.name].time_ms if source.name in site.series else np.zeros(0, np.int64)
+        within = np.searchsorted(times, times + length) - np.arange(len(times))
+        most[source.name] = max([1, *within.tolist()])
+    return most
+
+
+def _with_budgets(budgets: dict[str, int], held: Holdings) -> Holdings:
     """Frame budgets that hold every frame of any support period."""
-    budgets = {source.name: 1 for source in held.input_sources}
-    for site in sites:
-        length = site.support[1] - site.support[0] if site.support else config.data.support_days * DAY_MS
-        for name in budgets.keys() & site.series.keys():
-            times = site.series[name].time_ms
-            within = np.searchsorted(times, times + length) - np.arange(len(times))
-            budgets[name] = max([budgets[name], *within.tolist()])
     sources = (replace(s, frame_budget=budgets[s.name]) if s.is_input else s for s in held.sources)
     return replace(held, sources=tuple(sources))
 

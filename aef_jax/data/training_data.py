@@ -1,6 +1,6 @@
 """What a run trains on, and what it is evaluated on: the sample, or a data set in a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,7 +17,7 @@ from aef_jax.data.statistics import normalisation_of
 from configs.run import Config
 from configs.source import Source
 
-Heldout = dict[str, list[HeldoutExample]]
+Heldout = Mapping[str, Sequence[HeldoutExample]]
 """By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
 
 

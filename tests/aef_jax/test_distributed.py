@@ -1,5 +1,6 @@
 """Processes of one run find each other, their devices and their folder; or say in one sentence why not."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,14 +11,14 @@ import jax
 import pytest
 from refusals import told
 
-from aef_jax.distributed import join, local_devices
+from aef_jax.distributed import check_alone, join, local_devices
 from aef_jax.profile import Profile
 from aef_jax.run_folder import RunFolder
 from aef_jax.train import train
 
-from .conftest import BRIEF
+from .conftest import BRIEF, STEPS
 
-UNSHARED = Path(__file__).with_name("run_unshared.py")
+UNSHARED, OLD_LISTING = (Path(__file__).with_name(name) for name in ("run_unshared.py", "run_old_listing.py"))
 TASK = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_STEP_NODELIST": "localhost"}
 JOINS = "import jax; from aef_jax.distributed import join; join(); print(jax.config.values['jax_cuda_visible_devices'])"
 
@@ -65,6 +66,27 @@ def test_one_of_several_hosts_does_not_train_before_it_has_joined_the_others(tmp
     assert "--distributed" in sentence
 
 
+@pytest.mark.parametrize(
+    ("task", "launcher"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3"}, "SLURM"),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"}, "Open MPI"),
+    ],
+)
+def test_one_of_several_tasks_does_not_take_the_run_for_its_own(task, launcher, monkeypatch):
+    for name, value in task.items():
+        monkeypatch.setenv(name, value)
+    expected = f"this is one of 4 tasks of {launcher}: give --distributed, or they would all write one run"
+    assert told(check_alone) == expected
+
+
+@pytest.mark.parametrize("task", [{}, {"OMPI_COMM_WORLD_SIZE": "1"}, {"SLURM_STEP_NUM_TASKS": "4"}])
+def test_what_runs_once_is_alone(task, monkeypatch):
+    for name, value in task.items():
+        monkeypatch.setenv(name, value)
+    check_alone()
+
+
 def test_processes_of_one_node_keep_their_profiles_apart(tmp_path, monkeypatch):
     assert Profile(tmp_path, None, range(1, 3)).folder == tmp_path
     monkeypatch.setattr(jax, "process_count", lambda: 4)
@@ -72,12 +94,12 @@ def test_processes_of_one_node_keep_their_profiles_apart(tmp_path, monkeypatch):
     assert Profile(tmp_path, None, range(1, 3)).folder == tmp_path / "3"
 
 
-def _told_by_both(training, shared: Path, own: list[Path]) -> list[str]:
-    """The sentences in which two hosts end that have folders of their own."""
+def _said_by_both(program: Path, training, shared: Path, own: list[Path]) -> list[str]:
+    """The last lines of two hosts that share one folder, and have another of their own."""
     address = f"127.0.0.1:{_free_port()}"
     hosts = [
         subprocess.Popen(
-            [sys.executable, UNSHARED, address, str(host), training.config_file, shared, folder],
+            [sys.executable, program, address, str(host), training.config_file, shared, folder],
             env=training.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -85,23 +107,23 @@ def _told_by_both(training, shared: Path, own: list[Path]) -> list[str]:
         )
         for host, folder in enumerate(own)
     ]
-    sentences = []
+    said = []
     try:
         for host in hosts:
             out, complained = host.communicate(timeout=300)
             assert host.returncode == 0, complained
-            sentences.append(out.strip().splitlines()[-1])
+            said.append(out.strip().splitlines()[-1])
     finally:
         for host in hosts:
             host.kill()
             host.wait()
-    return sentences
+    return said
 
 
 def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_path):
     shared, own = tmp_path / "shared", [tmp_path / f"of_host_{host}" for host in range(2)]
     shared.mkdir()
-    for folder, sentence in zip(own, _told_by_both(training, shared, own), strict=True):
+    for folder, sentence in zip(own, _said_by_both(UNSHARED, training, shared, own), strict=True):
         assert f"{folder} is not one folder to all hosts: [1] of 2 do not see" in sentence
     assert not list(shared.iterdir())
     assert not list(own[0].glob(".shared*"))
@@ -110,6 +132,17 @@ def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_pa
 
 def test_where_the_first_host_cannot_begin_the_run_the_others_do_not_wait(training, tmp_path):
     (tmp_path / "file").write_text("")
-    first, other = _told_by_both(training, tmp_path, [tmp_path / "file" / "run"] * 2)
+    first, other = _said_by_both(UNSHARED, training, tmp_path, [tmp_path / "file" / "run"] * 2)
     assert f"Not a directory: '{tmp_path}/file" in first
     assert other == "process 0 could not begin the run, and says why"
+
+
+def test_hosts_go_on_from_the_newest_checkpoint_that_any_of_them_sees_or_none_of_them_does(training, tmp_path):
+    """Whichever of them has an old listing of the folder; where one does not come to see it, all say so."""
+    shared, whole = (training.copied(tmp_path / name).path for name in ("shared", "whole"))
+    older = training.copied(tmp_path / "older", STEPS // 2).path
+    said = _said_by_both(OLD_LISTING, training, shared, [whole, older])
+    for folder, (*steps, sentence) in zip((whole, older), map(json.loads, said), strict=True):
+        assert steps == [STEPS, STEPS, STEPS + 1]
+        assert sentence.startswith(f"{folder}/checkpoints/{STEPS} is a checkpoint that [1] of 2 processes do not see")
+    assert (shared / "checkpoints" / str(STEPS + 1)).is_dir()

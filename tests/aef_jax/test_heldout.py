@@ -1,5 +1,6 @@
 """Held-out examples, and the forecast by persistence that a model must beat."""
 
+import weakref
 from dataclasses import replace
 
 import jax
@@ -8,9 +9,14 @@ import pytest
 from refusals import told
 from small_site import CONFIG, SIDE, held_by, small_site
 
-from aef_jax.data.heldout import PERIOD_DAYS, heldout_examples, persistence
+from aef_jax.data.heldout import PERIOD_DAYS, heldout_examples, heldout_of_each, persistence
 from aef_jax.data.site import Series
+from aef_jax.evaluate import Evaluator
+from aef_jax.sharding import one_device
+from aef_jax.step import init_state
 from configs.timecode import DAY_MS, period_code, relative_timecode, timecode
+
+from .conftest import BRIEF
 
 SITE = small_site()
 HELD = held_by()
@@ -106,3 +112,56 @@ def test_no_clear_frame_is_told():
     cloudy = replace(SITE, series={"sentinel2": replace(SITE.series["sentinel2"], valid=np.zeros_like(SERIES.valid))})
     sentence = told(heldout_examples, cloudy, HELD, TIMES, CONFIG)
     assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence
+
+
+def _sites(number: int):
+    return [small_site(seed, f"site{seed}") for seed in range(number)]
+
+
+def test_examples_of_many_sites_are_not_in_memory_all_at_once():
+    """Nobody keeps one but who asked for it."""
+    examples = heldout_of_each(_sites(3), HELD, CONFIG)
+    pixels = [weakref.ref(example.batch.frames["sentinel2"].pixels) for example in examples]
+    assert len(pixels) == len(examples) == 3
+    assert not any(kept() is not None for kept in pixels[:-1])
+
+
+def test_a_host_keeps_frames_of_the_sequences_alone_that_its_devices_compute(monkeypatch):
+    """Of a batch of two, the second: and of all examples what scores and pictures need."""
+    monkeypatch.setattr("aef_jax.evaluate.host_rows", lambda *_: [1])
+    config = replace(CONFIG, training=replace(CONFIG.training, batch=2))
+    whole = heldout_of_each(_sites(3), HELD, config)
+    kept = Evaluator(HELD, config, one_device(), most=3).needed(whole)
+    for place, (example, expected) in enumerate(zip(kept, whole, strict=True)):
+        assert _same(example._replace(batch=None), expected._replace(batch=None))
+        assert _same(example.batch._replace(frames={}), expected.batch._replace(frames={}))
+        frames, theirs = example.batch.frames, expected.batch.frames
+        assert jax.tree.map(_form, frames) == jax.tree.map(_form, theirs)
+        if place == 1:
+            assert _same(frames, theirs)
+        else:
+            assert not any(each.present.any() for each in frames.values())
+            assert sum(leaf.base.nbytes for leaf in jax.tree.leaves(frames)) < 100
+
+
+def test_sequences_that_fill_up_a_batch_change_nothing_with_frames_and_without(quick_compiles):
+    """A host that fills up a batch may have no frames of its last example."""
+    config = replace(BRIEF, data=CONFIG.data, training=replace(BRIEF.training, batch=4))
+    held = held_by(config)
+    evaluator = Evaluator(held, config, one_device(), most=4)
+    params = init_state(config, one_device()).params
+    examples = list(heldout_of_each(_sites(3), held, config))
+    nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in examples[2].batch.targets.items()}
+    last = examples[2]._replace(batch=examples[2].batch._replace(targets=nothing))
+    found = [evaluator(params, [*examples[:2], each]) for each in (last, last.without_frames())]
+    assert found[0].errors == found[1].errors
+    assert np.isfinite(list(found[0].errors.values())).all()
+    assert np.isfinite(found[1].reconstructions[2].embedding).all()
+
+
+def _same(one, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
+
+
+def _form(x: np.ndarray) -> tuple:
+    return x.shape, x.dtype

@@ -187,10 +187,10 @@ def _sites(number: int) -> list[Site]:
 def test_each_held_out_site_has_one_example_the_same_each_time_up_to_a_number_of_sites():
     few = replace(CONFIG, training=replace(CONFIG.training, heldout_sites=3))
     sites = _sites(7)
-    examples = heldout_of_each(sites, HELD, few)
+    examples = list(heldout_of_each(sites, HELD, few))
     labels = [int(example.labels[0, 0]) for example in examples if example.labels is not None]
     assert labels == [0, 3, 6], "spread over all"
-    again = heldout_of_each(sites, HELD, few)
+    again = list(heldout_of_each(sites, HELD, few))
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
     assert len({str(jax.tree.map(np.shape, example.batch)) for example in examples}) == 1
     assert len(heldout_of_each(sites, HELD, CONFIG)) == 7
