@@ -24,7 +24,7 @@ def add_pod_commands(commands, documented) -> None:
     ahead.add_argument("--topology", required=True, metavar="CHIP:AxBxC", help="v4:8x8x8, v5e:16x16, v5p or v6e")
     ahead.add_argument("--mesh", metavar="data=256,seq=2", help="devices along each axis (default: the config's)")
     ahead.add_argument("--save", type=Path, metavar="FILE", help="keep the serialised executable, compiled in full")
-    ahead.add_argument("--full", action="store_true", help="as training compiles it: takes three times as long")
+    ahead.add_argument("--full", action="store_true", help="as training compiles it: takes some eight times as long")
     ahead.add_argument("-o", "--output", type=Path, default=Path("compiled.json"), help="(default: compiled.json)")
     ahead.set_defaults(function=_compile, takes_settings=True)
 

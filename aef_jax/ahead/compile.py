@@ -45,7 +45,7 @@ class Compiled:
 
 
 QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
-"""The least effort: a fifth of the processor's time, for code that XLA takes to be half as fast."""
+"""The least effort, an eighth of the time: code that XLA takes to be half as fast, and that hides nothing it sends."""
 
 
 def compile_step(config: Config, topology: str, save: Path | None = None, full: bool = False) -> Compiled:
@@ -53,8 +53,8 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
 
     Args:
         topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
-        full: as training compiles it. Without, XLA takes the least trouble: a little more memory, the same collectives,
-            and estimates of slower code.
+        full: as training compiles it. Without, XLA takes the least trouble: a little more memory, the same collectives
+            but none of them hidden, and estimates of slower code.
         save: where the executable is kept, for `serialize_executable.deserialize_and_load`; the trees that this asks
             for too are those of the step's arguments and results.
 
