@@ -118,7 +118,6 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.distributed import check_alone, join, say_what_there_is
     from aef_jax.profile import parse_steps
     from aef_jax.run_folder import RunFolder
-    from aef_jax.sharding import use_all_cores
     from aef_jax.train import train
 
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
@@ -132,7 +131,6 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
         say_what_there_is()
     else:
         check_alone()
-        use_all_cores(config.training.batch // config.training.accumulate)
     data = open_data(config, folder.read_normalisation() if folder.started else None)
     done = train(config, folder, data, profiled)
     if done < config.training.steps:

@@ -16,15 +16,21 @@ from aef_jax.field.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.field.tiling import check_period, default_support, embed_site
 from aef_jax.pictures import write_field_png
 from aef_jax.run_folder import RunFolder
+from aef_jax.sharding import compiler_options, one_device
 from aef_jax.step import abstract_model
 from configs.batch import Frames
 from configs.run import Config
 
 
-def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
-    """(parameters, frames, periods) -> mean directions, compiled once per shape."""
+def embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
+    """(parameters, frames, periods) -> mean directions."""
     graph, _ = abstract_model(config)
-    return jax.jit(lambda params, frames, periods: nnx.merge(graph, params)(frames, periods))
+    return lambda params, frames, periods: nnx.merge(graph, params)(frames, periods)
+
+
+def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
+    """The same, compiled once per shape."""
+    return jax.jit(embedder(config), compiler_options=compiler_options(one_device()))
 
 
 def embed_with(

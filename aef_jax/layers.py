@@ -7,13 +7,15 @@ compute dtype is chosen where data enters the model, and nowhere else.
 # pyright: reportIncompatibleMethodOverride=false
 # a layer takes x and nothing else
 
+import math
+
 import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float
 
-from aef_jax.sharding import merge_frames, split_frames
+from aef_jax.sharding import merge_frames, split_frames, unsplit
 
 _kernel_init = nnx.initializers.lecun_normal()
 
@@ -23,7 +25,7 @@ class Linear(nnx.Linear):
         super().__init__(inputs, outputs, use_bias=bias, kernel_init=_kernel_init, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B I"]) -> Float[Array, "*B O"]:
-        return _plus_bias(x @ self.kernel[...].astype(x.dtype), self.bias)
+        return _plus_bias(_product(x, self.kernel[...].astype(x.dtype)), self.bias)
 
 
 class LayerNorm(nnx.LayerNorm):
@@ -65,7 +67,7 @@ class Up(nnx.ConvTranspose):
         super().__init__(inputs, outputs, (2, 2), strides=(2, 2), transpose_kernel=True, kernel_init=_flat, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*B H W I"]) -> Float[Array, "*B 2H 2W O"]:
-        cells = x @ rearrange(self.kernel[...].astype(x.dtype), "i j o c -> c (i j o)")
+        cells = _product(x, rearrange(self.kernel[...].astype(x.dtype), "i j o c -> c (i j o)"))
         return _plus_bias(rearrange(cells, "... h w (i j o) -> ... (h i) (w j) o", i=2, j=2), self.bias)
 
 
@@ -89,6 +91,15 @@ class SmoothUp(nnx.ConvTranspose):
         phases = rearrange(jnp.concatenate(cells, axis=-1) @ taps, "... (p q o) -> p q ... o", p=2, q=2)
         rows = [[phases[p, q, ..., p : p + height, q : q + width, :] for q in (0, 1)] for p in (0, 1)]
         return _plus_bias(rearrange(jnp.asarray(rows), "p q ... h w o -> ... (h p) (w q) o"), self.bias)
+
+
+def _product(x: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
+    """`x @ kernel`, of two matrices where no axis of x is split over devices. The kernel's gradient sums over all axes
+    but the last, and over several XLA's CPU backend does so by a transposed copy of x, and of what x comes from."""
+    if not unsplit():
+        return x @ kernel
+    rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return (rows @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def _convolve(images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int) -> Float[Array, "N _ _ O"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from aef_jax.embed import make_embedder
+from aef_jax.embed import embedder
 from aef_jax.placement import fill_frames, put, to_devices
 from aef_jax.sharding import (
     SEQ,
@@ -16,7 +16,6 @@ from aef_jax.sharding import (
     make_mesh,
     sharding,
     under,
-    use_all_cores,
 )
 from aef_jax.step import init_state, make_train_step
 from configs.random_batch import random_batch, random_periods
@@ -30,7 +29,6 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     Raises ValueError where there are not the devices that the mesh asks for, or they do not divide the batch.
     """
     sequences = config.training.batch
-    use_all_cores(sequences)
     devices = used_devices(config.mesh, jax.devices())
     mesh = make_mesh(replace(config.mesh, data=-1), devices)
     check_batch(sequences, mesh)
@@ -40,7 +38,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)
         periods = put(random_periods(1, sequences=sequences), sharding(mesh, "sequence"))
-        embed = jax.jit(under(mesh, make_embedder(config)), compiler_options=compiler_options(mesh))
+        embed = jax.jit(under(mesh, embedder(config)), compiler_options=compiler_options(mesh))
 
         def forward() -> None:
             jax.block_until_ready(embed(state.params, frames, periods))

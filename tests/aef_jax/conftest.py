@@ -94,9 +94,8 @@ def training(tmp_path_factory, compiler_settings) -> Training:
 
 
 @pytest.fixture
-def mistake(capsys, monkeypatch):
+def mistake(capsys):
     """Runs the command `aef`, and gives the one sentence in which it ends with exit code 2."""
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")  # the devices of this process stay as they are
 
     def run(*arguments: str | Path) -> str:
         assert cli.main([str(argument) for argument in arguments]) == 2

@@ -87,8 +87,7 @@ def test_a_file_or_a_folder_that_holds_no_config_is_told_by_name(tmp_path, mista
     assert f"{tmp_path} is not the folder of a run" in mistake("train", str(tmp_path))
 
 
-def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake, monkeypatch):
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
+def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake):
     (tmp_path / "file").write_text("")
     assert "file is a file, expected the folder of a run" in mistake("train", "tiny", "--run", str(tmp_path / "file"))
 
@@ -107,7 +106,6 @@ def test_one_of_several_tasks_of_slurm_does_not_begin_a_run_of_its_own(tmp_path,
     step = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
     for name, value in step.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     monkeypatch.setattr("aef_jax.data.training_data.open_data", lambda *_: pytest.fail("began"))
     sentence = mistake("train", "tiny", "--run", str(tmp_path / "run"))
     assert "this is one of 4 tasks of SLURM: give --distributed" in sentence
@@ -117,7 +115,6 @@ def test_one_of_several_tasks_of_slurm_does_not_begin_a_run_of_its_own(tmp_path,
 
 
 def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkeypatch):
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "nrt" else find(name, *rest))
     assert "install aef[sample]" in mistake("train", "tiny", "--run", str(tmp_path / "run"))
@@ -187,7 +184,6 @@ def test_ctrl_c_before_training_begins_is_told_without_a_traceback(monkeypatch, 
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
     monkeypatch.setattr("aef_jax.data.training_data.load_sample", interrupted)
     assert cli.main(["train", "tiny", "--run", str(tmp_path / "run")]) == 130
     assert capsys.readouterr().err == "aef: interrupted\n"

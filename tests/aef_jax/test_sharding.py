@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax.sharding import PartitionSpec
 from refusals import told
 
 from aef_jax import cli
+from aef_jax.layers import Linear
 from aef_jax.sharding import (
     AXES,
     FSDP,
@@ -22,7 +25,6 @@ from aef_jax.sharding import (
     mesh_shape,
     state_shardings,
     training_mesh,
-    use_all_cores,
 )
 from aef_jax.shardings import parse_mesh, shardings_table
 from configs.presets import PAPER
@@ -70,21 +72,6 @@ def test_a_mesh_that_does_not_fill_the_devices_and_a_batch_that_does_not_split_a
     assert "batch is 8, expected a multiple of data times fsdp (8) times accumulate (2)" in told(
         check_batch, 8, _mesh(4, 2), 2
     )
-
-
-@pytest.mark.parametrize(
-    ("cores", "batch", "environment", "devices"),
-    [(6, 4, {}, 4), (6, 16, {}, 4), (64, 64, {}, 8), (2, 3, {}, 1), (6, 4, {"JAX_NUM_CPU_DEVICES": "3"}, None)],
-)
-def test_cores_are_devices_that_split_the_batch_unless_a_person_chose(monkeypatch, cores, batch, environment, devices):
-    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    told = {}
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores), raising=False)
-    monkeypatch.setattr(jax.config, "update", told.__setitem__)
-    use_all_cores(batch)
-    assert told.get("jax_num_cpu_devices") == devices
 
 
 @dataclass(frozen=True)
@@ -178,3 +165,14 @@ def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing
     # there and back, forward, recomputed and backward, for teacher and student, in each of three blocks
     assert counts.pop("all-to-all") == 2 * 3 * 2 * 3
     assert set(counts) == {"all-reduce"}
+
+
+@pytest.mark.parametrize(("devices", "axes"), [(1, 2), (2, 4)])
+def test_a_dense_layers_products_are_of_matrices_where_nothing_is_split(devices, axes):
+    layer = Linear(3, 5, rngs=nnx.Rngs(0))
+    x = jnp.ones((2, 4, 6, 3))
+    with jax.sharding.use_abstract_mesh(_mesh(devices, 1)):
+        gradient = jax.make_jaxpr(nnx.grad(lambda layer, x: layer(x).sum()))(layer, x)
+    products = [e for e in gradient.jaxpr.eqns if e.primitive.name == "dot_general"]
+    assert products
+    assert {e.invars[0].aval.ndim for e in products} == {axes}

@@ -33,12 +33,6 @@ pytestmark = pytest.mark.usefixtures("quick_compiles")
 MIDWAY = STEPS // 2
 
 
-@pytest.fixture
-def one_device(monkeypatch):
-    """The command leaves the devices of this process as they are."""
-    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "1")
-
-
 def _records(run: RunFolder) -> list[dict]:
     return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
 
@@ -138,7 +132,7 @@ def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(
     _assert_same_metrics(run, training.run)
 
 
-def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, one_device, capsys):
+def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, capsys):
     run = training.copied(tmp_path / "done")
     assert cli.main(["train", str(run.path)]) == 0
     assert f"trained {STEPS} steps" in capsys.readouterr().out
@@ -146,7 +140,7 @@ def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, one_device, cap
 
 
 def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
-    training, tmp_path, one_device, capsys
+    training, tmp_path, capsys
 ):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
     checkpointer = Checkpointer(run, BRIEF, run.read_normalisation(), open_data(BRIEF).about)
@@ -279,7 +273,7 @@ def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(trainin
     assert "decoders.sentinel2" in sentence
 
 
-def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, one_device, capsys):
+def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
     run.start(BRIEF, training.run.read_normalisation())
     save_params(run.checkpoints, restore_params(training.run.checkpoints, BRIEF), step=3)
