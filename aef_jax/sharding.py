@@ -107,6 +107,10 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
             }
         case "tpu":
             return {"xla_tpu_enable_async_all_to_all": "true"}
+        case "gpu":
+            # XLA would search tilings for a Triton kernel of each norm and softmax, and try dozens of kernels for each
+            # product: `small` was not compiled for an H200 after four minutes, and with these was after two
+            return {"xla_disable_hlo_passes": "triton-softmax-rewriter", "xla_gpu_enable_triton_gemm": "False"}
         case _:
             return {}
 

@@ -44,6 +44,11 @@ def without_peak(device: Any) -> str:
     return f"the peak of a {device.device_kind} is not known here, so no MFU is told"
 
 
+def peak_bytes() -> int:
+    """The most memory that was in use on any device of this host; 0 where that is not known, as on a CPU."""
+    return max((device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in jax.local_devices())
+
+
 class Throughput:
     """Rates of training steps; all over the whole mesh."""
 
@@ -62,7 +67,8 @@ class Throughput:
         """Of one step that took so many seconds, of which it waited some for data; `batch` is this host's part.
 
         `frames_per_second` counts the frames that are present. `flops_per_second` and `mfu` count the absent ones too,
-        which fill a batch up: they are masked, and the devices compute with them all the same.
+        which fill a batch up: they are masked, and the devices compute with them all the same. `peak_gigabytes` is the
+        most memory of an accelerator of this host that was in use so far.
         """
         # of this host's sequences, some of which others may read too
         own = sum(int(frames.present.sum()) for frames in batch.frames.values())
@@ -74,4 +80,9 @@ class Throughput:
             "flops_per_second": flops,
             "waiting_for_data": waited / seconds,
         }
-        return {**rates, "mfu": flops / self.peak} if self.peak else rates
+        memory = peak_bytes()
+        return {
+            **rates,
+            **({"mfu": flops / self.peak} if self.peak else {}),
+            **({"peak_gigabytes": memory / 1e9} if memory else {}),
+        }

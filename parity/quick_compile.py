@@ -7,7 +7,7 @@ import jax
 
 QUICK: dict[str, str | bool | int | float] = {"xla_backend_optimization_level": 0}
 """Options of `jax.jit`: with them XLA's CPU backend takes a quarter of the time."""
-if jax.__version_info__ < (0, 12):  # later ones have no other emitters to use, and no such option
+if jax.__version_info__ < (0, 11):  # later ones have no other emitters to use, and no such option
     QUICK["xla_cpu_use_fusion_emitters"] = False
 
 FLAG = "jax_disable_most_optimizations"

@@ -7,7 +7,7 @@ import pytest
 
 # splitting a program takes a sixth more of the processors' time, which pytest's workers share already
 quicker = "--xla_cpu_parallel_codegen_split_count=1"
-if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 12):
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
     # the emitters make code a little faster and take most of the time in which XLA compiles it for a CPU; later ones
     # have no others, and end a process that is given a flag which they do not know
     quicker += " --xla_cpu_use_fusion_emitters=false"

@@ -18,6 +18,7 @@ from aef_jax.sharding import (
     under,
 )
 from aef_jax.step import init_state, make_train_step
+from aef_jax.throughput import peak_bytes as peak_bytes  # what a worker asks of this module
 from configs.random_batch import random_batch, random_periods
 from configs.run import Config
 from configs.training import MeshConfig
@@ -64,11 +65,6 @@ def used_devices(mesh: MeshConfig, devices: Sequence[Any]) -> Sequence[Any]:
     if asked > len(devices):
         raise ValueError(f"mesh: it asks for {asked} devices, and there are {len(devices)}")
     return devices[:asked]
-
-
-def peak_bytes() -> int:
-    """The most memory in use on any device; 0 where that is not known, as on a CPU."""
-    return max((device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in jax.local_devices())
 
 
 def device() -> str:

@@ -8,6 +8,7 @@ from statistics import mean
 import torch
 from jax.sharding import Mesh
 
+from aef_jax.sharding import one_device
 from aef_torch.snapshot import Snapshot
 from configs.batch import Batch
 from configs.run import Config
@@ -16,20 +17,21 @@ from parity.aef.trajectory import KINDS, Apart, Trajectory, apart, distances
 
 
 class OneDevice:
-    """A step for each batch on one device, which any mesh is compared with."""
+    """A step for each batch on one device, which any mesh is compared with: JAX's first, or that of `mesh`."""
 
-    def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch]):
+    def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch], mesh: Mesh | None = None):
         self.config, self.start, self.batches = config, start.to(torch.float32), batches
+        self.mesh = mesh or one_device()
 
     @cached_property
     def truth(self) -> Trajectory:
         """In float64."""
-        return self._steps("float64", None)
+        return self._steps("float64", self.mesh)
 
     @cached_property
     def single(self) -> dict[str, float]:
         """Its error in float32, of parameters and of each moment."""
-        return errors(self._steps("float32", None), self.truth)
+        return errors(self._steps("float32", self.mesh), self.truth)
 
     def double(self, mesh: Mesh) -> Apart:
         """How far a mesh is from the truth in float64."""
@@ -40,7 +42,7 @@ class OneDevice:
         meshed = errors(self._steps("float32", mesh), self.truth)
         return max(error / self.single[kind] for kind, error in meshed.items())
 
-    def _steps(self, dtype: str, on: Mesh | None) -> Trajectory:
+    def _steps(self, dtype: str, on: Mesh) -> Trajectory:
         config = replace(self.config, model=replace(self.config.model, compute_dtype=dtype))
         return jax_steps(config, self.start, self.batches, on)
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 from refusals import told
@@ -123,3 +124,11 @@ def test_rates_are_of_the_global_batch():
     assert rates["flops_per_second"] == throughput.flops * CONFIG.training.batch / 2
     throughput.peak = 2 * rates["flops_per_second"]
     assert throughput.rates(batch, seconds=2, waited=0)["mfu"] == 0.5
+    assert "peak_gigabytes" not in rates, "a CPU does not tell"
+
+
+def test_the_most_memory_of_this_hosts_accelerators_is_told(monkeypatch):
+    chips = [SimpleNamespace(memory_stats=lambda used=used: {"peak_bytes_in_use": used}) for used in (2e9, 3e9)]
+    monkeypatch.setattr(jax, "local_devices", lambda: chips)
+    batch, _ = random_batch(CONFIG, side=16)
+    assert Throughput(CONFIG, held_by()).rates(batch, seconds=2, waited=0)["peak_gigabytes"] == 3

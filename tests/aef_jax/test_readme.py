@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from readme import README, block
 
-from aef_jax import cli
+from aef_jax import cli, distributed, train
 from aef_jax.ahead import command
 from aef_jax.benchmark import changes
 from aef_jax.benchmark.size import sized_parser
+from aef_jax.data import training_data
 from aef_jax.data.dataset import Dataset
 from aef_jax.data.training_data import open_data, open_examples
 from configs.presets import TINY
@@ -41,6 +42,21 @@ def test_the_commands_for_pods_are_commands(monkeypatch, capsys):
     ((config, topology, *_),) = asked
     assert (config.mesh.data, config.mesh.seq, config.model.compute_dtype) == (256, 2, "bfloat16")
     assert topology == "v4:8x8x8"
+
+
+@pytest.mark.parametrize("mark", ["gpu", "gpu-data", "tpu", "slurm"])
+def test_the_commands_for_accelerators_are_commands(mark, tmp_path, monkeypatch):
+    """What they do is tested on CPUs, by test_processes.py and others."""
+    joined, trained = [], []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(distributed, "join", lambda *explicit: joined.append(explicit))
+    monkeypatch.setattr(distributed, "say_what_there_is", lambda: None)
+    monkeypatch.setattr(training_data, "open_data", lambda config, normalisation: None)
+    monkeypatch.setattr(train, "train", lambda config, *_: trained.append(config) or config.training.steps)
+    (line,) = (line for line in block(mark, "bash").splitlines() if not line.startswith("pip install"))
+    assert cli.main(shlex.split(line.removeprefix("srun "))[1:]) == 0
+    assert trained[0].model.compute_dtype == "bfloat16"
+    assert len(joined) == (mark in ("tpu", "slurm"))
 
 
 @pytest.mark.parametrize(

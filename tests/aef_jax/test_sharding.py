@@ -21,6 +21,7 @@ from aef_jax.sharding import (
     AXES,
     FSDP,
     check_batch,
+    compiler_options,
     make_mesh,
     mesh_shape,
     state_shardings,
@@ -112,6 +113,14 @@ def test_where_devices_are_more_than_sequences_each_takes_a_share_of_one(mesh, d
 )
 def test_a_mesh_that_a_person_chose_or_that_no_share_makes_is_told(mesh, devices, sentence):
     assert sentence in told(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_xla_knows_the_options_that_it_is_given(platform):
+    """A minor release may take one away. All backends but TPUs' read them all."""
+    options = compiler_options(make_mesh(MeshConfig(), [Chip(0, platform=platform)]))
+    assert options
+    jax.jit(lambda: 0, compiler_options=options)()
 
 
 @pytest.mark.parametrize("mesh", ["data=256,seq=2", "data=4,fsdp=2,seq=2", "data=16,fsdp=16"])
