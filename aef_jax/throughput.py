@@ -80,9 +80,8 @@ class Throughput:
             "flops_per_second": flops,
             "waiting_for_data": waited / seconds,
         }
-        memory = peak_bytes()
-        return {
-            **rates,
-            **({"mfu": flops / self.peak} if self.peak else {}),
-            **({"peak_gigabytes": memory / 1e9} if memory else {}),
-        }
+        if self.peak:
+            rates["mfu"] = flops / self.peak
+        if memory := peak_bytes():
+            rates["peak_gigabytes"] = memory / 1e9
+        return rates
