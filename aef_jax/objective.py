@@ -61,9 +61,10 @@ def reconstruct(
 ) -> tuple[dict[str, Float[Array, "B H W O"]], Terms]:
     """What each of P sources would have observed, by its name, and the mean errors `reconstruction/{name}`."""
     predictions, terms = {}, {}
-    for index, source in enumerate(sources):
+    # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies
+    for source, sample in zip(sources, jnp.unstack(samples, axis=1), strict=True):
         target = batch.targets[source.name]
-        prediction = model.decode(source.name, samples[:, index], target.when, target.metadata)
+        prediction = model.decode(source.name, sample, target.when, target.metadata)
         predictions[source.name] = prediction
         terms[f"reconstruction/{source.name}"] = losses.reconstruction_error(
             source, prediction, target.pixels, target.valid, target.grid_offset

@@ -85,8 +85,8 @@ def one_device() -> Mesh:
     return make_mesh(MeshConfig(), jax.local_devices()[:1])
 
 
-def compiler_options(mesh: Mesh) -> dict[str, str]:
-    """Of `jax.jit`, for what is computed on this mesh.
+def compiler_options(mesh: Mesh, gradients: bool = False) -> dict[str, str]:
+    """Of `jax.jit`, for what is computed on this mesh, with gradients or without.
 
     In the order that XLA chooses for CPUs its few threads may all wait, each in a collective that other devices have
     not come to, and it ends the process: with JAX 0.12, four devices on two cores, in four runs of five within a
@@ -98,12 +98,10 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
     """
     match mesh.devices.flat[0].platform:
         case "cpu":
-            # not convolutions: on one device YNNPACK's 3x3 ones take 1.7 times as long, there and back, as Eigen's
-            library = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
             return {
                 "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
                 "xla_cpu_collective_call_terminate_timeout_seconds": "600",
-                **(library if mesh.size == 1 else {}),
+                **(_cpu_libraries(gradients) if mesh.size == 1 else {}),
             }
         case "tpu":
             return {"xla_tpu_enable_async_all_to_all": "true"}
@@ -113,6 +111,25 @@ def compiler_options(mesh: Mesh) -> dict[str, str]:
             return {"xla_disable_hlo_passes": "triton-softmax-rewriter", "xla_gpu_enable_triton_gemm": "False"}
         case _:
             return {}
+
+
+def _cpu_libraries(gradients: bool) -> dict[str, str]:
+    """Which library computes what, where a CPU is one device.
+
+    Convolutions: oneDNN, which XLA has from JAX 0.11 on, or Eigen, and never YNNPACK, whose 3x3 ones take up to 1.7
+    times as long. Products: oneDNN by its graphs (by custom calls it gets a sum with a transposed product wrong), or
+    YNNPACK, each product by itself. Sums over rows, of which gradients have many: YNNPACK, as XLA's own would make a
+    step half as long again; but a norm's would take the convolution that follows into YNNPACK with it.
+    """
+    ynnpack = ["LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", *(["LIBRARY_FUSION_TYPE_REDUCE"] if gradients else [])]
+    options = {"xla_cpu_experimental_ynn_fusion_type": ",".join(ynnpack)}
+    if jax.__version_info__ < (0, 11):
+        return options
+    return options | {
+        "xla_cpu_use_onednn": "True",
+        "xla_cpu_experimental_onednn_custom_call": "True",
+        "xla_cpu_experimental_onednn_fusion_type": "LIBRARY_FUSION_TYPE_DOT",
+    }
 
 
 def sequence_parts(mesh: Mesh | AbstractMesh) -> int:

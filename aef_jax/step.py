@@ -64,7 +64,7 @@ def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
         in_shardings=(shardings, None),  # a batch lies as it was put there
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
-        compiler_options=compiler_options(mesh),
+        compiler_options=compiler_options(mesh, gradients=True),
     )
 
 

@@ -97,7 +97,8 @@ class STPEncoder(nnx.Module):
         # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies, one per block
         leaves, tree = jax.tree.flatten(stacked)
         for leaves_of_block in zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True):
-            state, _ = body(state, jax.tree.unflatten(tree, leaves_of_block))
+            # else XLA's CPU backend adds up the gradients of all later blocks anew wherever it reads their sum
+            state, _ = body(jax.lax.optimization_barrier(state), jax.tree.unflatten(tree, leaves_of_block))
         return state
 
 

@@ -104,7 +104,7 @@ def _jax_step(config: Config, mesh: Mesh):
         return advance(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, aef_jax.step.abstract_state(config, mesh))
-    options = compiler_options(mesh) | (QUICK if config.model.compute_dtype == "float64" else {})
+    options = compiler_options(mesh, gradients=True) | (QUICK if config.model.compute_dtype == "float64" else {})
     return jax.jit(step, out_shardings=(shardings, replicated(mesh)), donate_argnums=0, compiler_options=options)
 
 

@@ -115,10 +115,11 @@ def test_a_mesh_that_a_person_chose_or_that_no_share_makes_is_told(mesh, devices
     assert sentence in told(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
 
 
+@pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
-def test_xla_knows_the_options_that_it_is_given(platform):
+def test_xla_knows_the_options_that_it_is_given(platform, gradients):
     """A minor release may take one away. All backends but TPUs' read them all."""
-    options = compiler_options(make_mesh(MeshConfig(), [Chip(0, platform=platform)]))
+    options = compiler_options(make_mesh(MeshConfig(), [Chip(0, platform=platform)]), gradients)
     assert options
     jax.jit(lambda: 0, compiler_options=options)()
 
