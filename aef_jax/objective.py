@@ -62,7 +62,7 @@ def reconstruct(
     """What each of P sources would have observed, by its name, and the mean errors `reconstruction/{name}`."""
     predictions, terms = {}, {}
     # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies
-    for source, sample in zip(sources, jnp.unstack(samples, axis=1), strict=True):
+    for source, sample in zip(sources, jnp.unstack(samples, axis=1), strict=False):
         target = batch.targets[source.name]
         prediction = model.decode(source.name, sample, target.when, target.metadata)
         predictions[source.name] = prediction

@@ -60,7 +60,7 @@ def reconstruct(
 ) -> tuple[dict[str, Float[Tensor, "B H W O"]], Terms]:
     """What each of P sources would have observed, by its name, and the mean errors `reconstruction/{name}`."""
     predictions, terms = {}, {}
-    for source, sample in zip(sources, samples.unbind(1), strict=True):
+    for source, sample in zip(sources, samples.unbind(1), strict=False):
         target = batch.targets[source.name]
         prediction = model.decode(source.name, sample, target.when, target.metadata)
         predictions[source.name] = prediction

@@ -44,7 +44,7 @@ LAYERS = [
         "merge_frames(jnp.roll(x, 1, -2))",
         "Down",
     ),
-    Mutation("cells of an up step transposed", "aef_jax.layers.Up.__call__", "c -> c (i j o)", "c -> c (j i o)", "Up"),
+    Mutation("cells of an up step transposed", "aef_jax.layers.Up.__call__", "c -> (i j o) c", "c -> (j i o) c", "Up"),
     Mutation(
         "transposed convolution not flipped",
         "aef_jax.layers.SmoothUp.__call__",
