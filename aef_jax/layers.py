@@ -8,6 +8,7 @@ compute dtype is chosen where data enters the model, and nowhere else.
 # a layer takes x and nothing else
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -173,6 +174,10 @@ class Mlp(nnx.Module):
 
 
 def gelu(x: Float[Array, "*B"]) -> Float[Array, "*B"]:
+    return jax.lax.platform_dependent(x, cpu=_gelu_by_erf, default=partial(jax.nn.gelu, approximate=False))
+
+
+def _gelu_by_erf(x: Float[Array, "*B"]) -> Float[Array, "*B"]:
     """Written so that oneDNN's pass in XLA doesn't know it: that would give it in place of x, whoever else reads x."""
     return x * (0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5))
 

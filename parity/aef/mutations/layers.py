@@ -4,13 +4,7 @@ from parity.mutation import Mutation
 
 LAYERS = [
     Mutation("epsilon of a norm", "aef_jax.layers.LayerNorm.__init__", "epsilon=1e-5", "epsilon=1e-6", "LayerNorm"),
-    Mutation(
-        "tanh GELU",
-        "aef_jax.layers.gelu",
-        "x * (0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5))",
-        "jax.nn.gelu(x, approximate=True)",
-        "SourceEncoder",
-    ),
+    Mutation("tanh GELU", "aef_jax.layers.gelu", "cpu=_gelu_by_erf", "cpu=jax.nn.gelu", "SourceEncoder"),
     Mutation(
         "epsilon added in a unit vector",
         "aef_jax.layers.unit",
