@@ -119,7 +119,7 @@ def _cpu_libraries(gradients: bool) -> dict[str, str]:
     Convolutions: oneDNN, which XLA has from JAX 0.11 on, or Eigen, and never YNNPACK, whose 3x3 ones take up to 1.7
     times as long. Products: oneDNN by its graphs (by custom calls it gets a sum with a transposed product wrong), or
     YNNPACK, each product by itself. Sums over rows, of which gradients have many: YNNPACK, as XLA's own would make a
-    step half as long again; but a norm's would take the convolution that follows into YNNPACK with it.
+    step 1.7 times as long; but a norm's would take the convolution that follows into YNNPACK with it.
     """
     ynnpack = ["LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", *(["LIBRARY_FUSION_TYPE_REDUCE"] if gradients else [])]
     options = {"xla_cpu_experimental_ynn_fusion_type": ",".join(ynnpack)}

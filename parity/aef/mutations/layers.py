@@ -4,7 +4,13 @@ from parity.mutation import Mutation
 
 LAYERS = [
     Mutation("epsilon of a norm", "aef_jax.layers.LayerNorm.__init__", "epsilon=1e-5", "epsilon=1e-6", "LayerNorm"),
-    Mutation("tanh GELU", "aef_jax.layers.gelu", "cpu=_gelu_by_erf", "cpu=jax.nn.gelu", "SourceEncoder"),
+    Mutation(
+        "tanh GELU",
+        "aef_jax.layers.gelu",
+        "jax.lax.platform_dependent(x, cpu=_gelu_by_erf, default=partial(jax.nn.gelu, approximate=False))",
+        "jax.nn.gelu(x, approximate=True)",
+        "SourceEncoder",
+    ),
     Mutation(
         "epsilon added in a unit vector",
         "aef_jax.layers.unit",
