@@ -116,6 +116,7 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.training_data import open_data
     from aef_jax.distributed import check_alone, join, say_what_there_is
+    from aef_jax.host_memory import keep_memory
     from aef_jax.profile import parse_steps
     from aef_jax.run_folder import RunFolder
     from aef_jax.train import train
@@ -128,9 +129,11 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)
+        keep_memory()
         say_what_there_is()
     else:
         check_alone()
+        keep_memory()
     data = open_data(config, folder.read_normalisation() if folder.started else None)
     done = train(config, folder, data, profiled)
     if done < config.training.steps:

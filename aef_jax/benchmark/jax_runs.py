@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from aef_jax.embed import embedder
+from aef_jax.host_memory import keep_memory
 from aef_jax.placement import fill_frames, put, to_devices
 from aef_jax.sharding import (
     SEQ,
@@ -29,6 +30,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
 
     Raises ValueError where there are not the devices that the mesh asks for, or they do not divide the batch.
     """
+    keep_memory()
     sequences = config.training.batch
     devices = used_devices(config.mesh, jax.devices())
     mesh = make_mesh(replace(config.mesh, data=-1), devices)
