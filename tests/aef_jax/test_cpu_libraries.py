@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from aef_jax.layers import Conv, Down
 from aef_jax.operators import PrecisionOperator
 from aef_jax.pyramid import Analysis
 from aef_jax.sharding import compiler_options, one_device, under
@@ -88,3 +89,15 @@ def test_the_libraries_compute_what_xla_does(part, gradients):
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [Conv, Down])
+def test_gradients_in_a_loop_are_convolutions_of_the_form_that_xla_is_quick_at(layer):
+    """Outside of loops XLA brings every convolution to this form; inside it computes others a number at a time."""
+    graph, state = nnx.split(layer(8, 8, rngs=nnx.Rngs(0)))
+    loop = lambda state, xs: jax.lax.map(lambda x: jnp.sum(nnx.merge(graph, state)(x) ** 2), xs).sum()  # noqa: E731
+    gradients = jax.jit(jax.grad(loop, argnums=(0, 1)))
+    text = gradients.lower(state, _normal(1, 3, 2, 4, 8, 8, 8)).compile().as_text()
+    forms = re.findall(r" convolution\(.*dim_labels=(\S+?)[,\s]", text)
+    assert len(forms) >= 2
+    assert set(forms) == {"b01f_01io->b01f"}
