@@ -116,8 +116,7 @@ def _gradients(
 
     shapes = jax.eval_shape(of, *jax.tree.map(lambda x: x[0], parts))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    unroll = number if config.model.block_loop == "unroll" else 1  # a loop costs XLA's CPU backend dear
-    total, _ = jax.lax.scan(add, nothing, parts, unroll=unroll)
+    total, _ = jax.lax.scan(add, nothing, parts)
     return jax.tree.map(lambda x: x / number, total)
 
 
