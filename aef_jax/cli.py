@@ -129,7 +129,6 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)
-        keep_memory()
         say_what_there_is()
     else:
         check_alone()

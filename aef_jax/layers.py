@@ -104,14 +104,19 @@ def _product(x: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Arra
     return (rows @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int) -> Float[Array, "N _ _ O"]:
+def _convolution(
+    images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int
+) -> Float[Array, "N _ _ O"]:
     """That of `Conv`, or of `Down` with stride 2.
 
-    On a CPU its gradients are convolutions of the same form, NHWC and HWIO: others XLA transposes where they are in no
-    loop, and in a loop computes by the plainest of ways, in up to 300 times the time.
+    On a single CPU its gradients are convolutions of the same form, NHWC and HWIO: others XLA transposes where they are
+    in no loop, and in a loop computes by the plainest of ways: a step of `small` took 5 times as long, and with oneDNN
+    60. What of several devices XLA would make of them is left as it chooses.
     """
     return _windows(images, kernel, (stride, stride))
+
+
+_convolve = jax.custom_vjp(_convolution, nondiff_argnums=(2,))
 
 
 def _convolve_forward(images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int):
@@ -127,10 +132,11 @@ def _convolve_backward(stride: int, given: tuple[Array, Array], gradient: Float[
     def to_kernel(gradient: Array, images: Array) -> Array:
         return jax.linear_transpose(lambda kernel: _windows(images, kernel, (stride, stride)), kernel)(gradient)[0]
 
+    turned, correlate = (_turned, partial(_correlate, stride=stride)) if unsplit() else (to_images, to_kernel)
     choose = jax.lax.platform_dependent
     return (
-        choose(gradient, kernel, cpu=_spread if stride == 2 else _turned, default=to_images),
-        choose(gradient, images, cpu=partial(_correlate, stride=stride), default=to_kernel),
+        choose(gradient, kernel, cpu=_spread if stride == 2 else turned, default=to_images),
+        choose(gradient, images, cpu=correlate, default=to_kernel),
     )
 
 
