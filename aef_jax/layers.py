@@ -46,7 +46,8 @@ class Conv(nnx.Conv):
         super().__init__(inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H W O"]:
-        frames = _convolve(merge_frames(x), self.kernel[...].astype(x.dtype), 1)
+        convolve = _convolve if unsplit() else _convolution
+        frames = convolve(merge_frames(x), self.kernel[...].astype(x.dtype), 1)
         return _plus_bias(split_frames(frames, len(x)), self.bias)
 
 
@@ -132,12 +133,11 @@ def _convolve_backward(stride: int, given: tuple[Array, Array], gradient: Float[
     def to_kernel(gradient: Array, images: Array) -> Array:
         return jax.linear_transpose(lambda kernel: _windows(images, kernel, (stride, stride)), kernel)(gradient)[0]
 
-    turned, correlate = (_turned, partial(_correlate, stride=stride)) if unsplit() else (to_images, to_kernel)
     choose = jax.lax.platform_dependent
-    return (
-        choose(gradient, kernel, cpu=_spread if stride == 2 else turned, default=to_images),
-        choose(gradient, images, cpu=correlate, default=to_kernel),
-    )
+    of_images = choose(gradient, kernel, cpu=_spread if stride == 2 else _turned, default=to_images)
+    if not unsplit():
+        return of_images, to_kernel(gradient, images)
+    return of_images, choose(gradient, images, cpu=partial(_correlate, stride=stride), default=to_kernel)
 
 
 _convolve.defvjp(_convolve_forward, _convolve_backward)
