@@ -1,7 +1,5 @@
 """The bottleneck: in training, decoders see a von Mises-Fisher sample around mu (mirror: aef_torch/bottleneck.py)."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -15,9 +13,8 @@ def sample_noise(key: Array, shape: tuple[int, ...], dimension: int, kappa: floa
 
     The radial part w has density ~ exp(kappa w) (1 - w^2)^((dimension - 3) / 2). With x = 1 - w that is a Gamma density
     of shape (dimension - 1) / 2 times (1 - x/2)^((dimension - 3) / 2), so x is drawn from the Gamma distribution that
-    touches it from above, by Marsaglia and Tsang's proposal (2000), and accepted with the product of both ratios:
-    exact, and nearly always at once where kappa is large. Drawing x and not w keeps all digits of 1 - w. (Ours; the
-    paper says only that the sample is vMF.)
+    touches it from above and accepted with the ratio: exact, and nearly always at once where kappa is large. Drawing x
+    and not w keeps all digits of 1 - w. (Ours; the paper says only that the sample is vMF.)
     """
     radial_key, direction_key = jax.random.split(key)
     return BottleneckNoise(
@@ -37,20 +34,26 @@ def von_mises_fisher(mean: Float[Array, "*B D"], noise: BottleneckNoise) -> Floa
 def _radial(key: Array, shape: tuple[int, ...], dimension: int, kappa: float) -> Float[Array, "*N"]:
     power = (dimension - 3) / 2
     rate = kappa + power / 2
-    mode = (dimension - 1) / 2 - 1 / 3  # of Marsaglia and Tsang: the Gamma variable is about `mode`, times a cube
 
     def propose(state):
         key, x, waiting = state
-        key, normal_key, accept_key = jax.random.split(key, 3)
-        normal = jax.random.normal(normal_key, shape, jnp.float32)
-        cube = (1 + normal / math.sqrt(9 * mode)) ** 3
-        proposal = mode * cube / rate
-        inside = (cube > 0) & (proposal < 2)
-        cube, half = jnp.where(inside, cube, 1), jnp.where(inside, proposal, 0) / 2
-        gamma = jnp.square(normal) / 2 + mode * (1 - cube + jnp.log(cube))
-        ratio = gamma + power * (jnp.log1p(-half) + half)
-        accepted = inside & (jnp.log(jax.random.uniform(accept_key, shape, jnp.float32)) < ratio)
+        key, gamma_key, accept_key = jax.random.split(key, 3)
+        proposal = _gamma(gamma_key, shape, dimension - 1) / rate
+        inside = proposal < 2
+        half = jnp.where(inside, proposal, 0) / 2
+        uniform = jax.random.uniform(accept_key, shape, jnp.float32)
+        accepted = inside & (jnp.log(uniform) < power * (jnp.log1p(-half) + half))
         return key, jnp.where(waiting & accepted, proposal, x), waiting & ~accepted
 
     start = key, jnp.zeros(shape, jnp.float32), jnp.ones(shape, bool)
     return jax.lax.while_loop(lambda state: state[2].any(), propose, start)[1]
+
+
+def _gamma(key: Array, shape: tuple[int, ...], degrees: int) -> Float[Array, "*N"]:
+    """Of shape `degrees` / 2: a sum of exponentials, and half a squared normal where that is no whole number.
+
+    `jax.random.gamma` loops until the last number of all devices is accepted, and in each round they all wait for it.
+    """
+    exponential_key, normal_key = jax.random.split(key)
+    x = jnp.sum(jax.random.exponential(exponential_key, (*shape, degrees // 2), jnp.float32), axis=-1)
+    return x + jnp.square(jax.random.normal(normal_key, shape, jnp.float32)) / 2 if degrees % 2 else x

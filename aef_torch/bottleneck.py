@@ -1,7 +1,5 @@
 """The bottleneck: in training, decoders see a von Mises-Fisher sample around mu (mirror: aef_jax/bottleneck.py)."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,9 +13,8 @@ def sample_noise(generator: torch.Generator, shape: tuple[int, ...], dimension: 
 
     The radial part w has density ~ exp(kappa w) (1 - w^2)^((dimension - 3) / 2). With x = 1 - w that is a Gamma density
     of shape (dimension - 1) / 2 times (1 - x/2)^((dimension - 3) / 2), so x is drawn from the Gamma distribution that
-    touches it from above, by Marsaglia and Tsang's proposal (2000), and accepted with the product of both ratios:
-    exact, and nearly always at once where kappa is large. Drawing x and not w keeps all digits of 1 - w. (Ours; the
-    paper says only that the sample is vMF.)
+    touches it from above and accepted with the ratio: exact, and nearly always at once where kappa is large. Drawing x
+    and not w keeps all digits of 1 - w. (Ours; the paper says only that the sample is vMF.)
 
     The noise lies on the generator's device.
     """
@@ -38,22 +35,27 @@ def von_mises_fisher(mean: Float[Tensor, "*B D"], noise: BottleneckNoise) -> Flo
 def _radial(generator: torch.Generator, shape: tuple[int, ...], dimension: int, kappa: float) -> Float[Tensor, "*N"]:
     power = (dimension - 3) / 2
     rate = kappa + power / 2
-    mode = (dimension - 1) / 2 - 1 / 3  # of Marsaglia and Tsang: the Gamma variable is about `mode`, times a cube
     x = torch.zeros(shape, device=generator.device)
     waiting = torch.ones(shape, dtype=torch.bool, device=generator.device)
     while waiting.any():
-        normal = _normal(generator, shape)
-        cube = (1 + normal / math.sqrt(9 * mode)) ** 3
-        proposal = mode * cube / rate
-        inside = (cube > 0) & (proposal < 2)
-        cube, half = torch.where(inside, cube, 1), torch.where(inside, proposal, 0) / 2
-        gamma = normal.square() / 2 + mode * (1 - cube + torch.log(cube))
-        ratio = gamma + power * (torch.log1p(-half) + half)
+        proposal = _gamma(generator, shape, dimension - 1) / rate
+        inside = proposal < 2
+        half = torch.where(inside, proposal, 0) / 2
         uniform = torch.rand(shape, generator=generator, device=generator.device)
-        accepted = inside & (torch.log(uniform) < ratio)
+        accepted = inside & (uniform.log() < power * (torch.log1p(-half) + half))
         x = torch.where(waiting & accepted, proposal, x)
         waiting = waiting & ~accepted
     return x
+
+
+def _gamma(generator: torch.Generator, shape: tuple[int, ...], degrees: int) -> Float[Tensor, "*N"]:
+    """Of shape `degrees` / 2: a sum of exponentials, and half a squared normal where that is no whole number.
+
+    PyTorch's own sampler takes no generator.
+    """
+    exponentials = torch.empty((*shape, degrees // 2), device=generator.device).exponential_(generator=generator)
+    x = exponentials.sum(-1)
+    return x + _normal(generator, shape).square() / 2 if degrees % 2 else x
 
 
 def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Float[Tensor, "*N"]:
