@@ -116,7 +116,7 @@ def _gradients(
 
     shapes = jax.eval_shape(of, *jax.tree.map(lambda x: x[0], parts))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    unroll = number if config.model.block_loop == "unroll" else 1
+    unroll = number if config.model.block_loop == "unroll" else 1  # over several CPU devices a loop costs dear
     total, _ = jax.lax.scan(add, nothing, parts, unroll=unroll)
     return jax.tree.map(lambda x: x / number, total)
 

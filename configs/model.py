@@ -37,7 +37,8 @@ class ModelConfig:
     """Parameters are float32 in any case; norms, softmax and the unit vector are at least float32. float64, with
     parameters cast to it, makes an oracle for parity."""
     block_loop: Literal["scan", "unroll"] = "scan"
-    """Of blocks that are scanned over, one is compiled; a CPU computes unrolled ones up to a tenth faster."""
+    """Of blocks that are scanned over, one is compiled. A CPU computes unrolled ones up to a tenth faster; as several
+    devices it needs them unrolled."""
     remat: Literal["none", "block", "dots"] = "block"
     """What the backward pass recomputes: nothing, whole blocks, or all of a block but its convolutions and dense
     layers."""

@@ -27,18 +27,34 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 PAGES = 4096 * 4096 * 4 // 4096
 """Of one result, 64 MiB."""
 
+ASYNCHRONOUS = """
+import jax
+from aef_jax.host_memory import keep_memory
 
-def _page_faults(mode: str) -> int:
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", FAULTS, mode], env=environment, capture_output=True, text=True)
+keep_memory()
+print(int(jax.config.values["jax_cpu_enable_async_dispatch"]))
+"""
+
+
+def _printed(program: str, *arguments: str, **variables: str) -> int:
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"} | variables
+    done = subprocess.run([sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what mallopt keeps is glibc's, on Linux")
 def test_memory_of_a_step_is_kept():
-    assert _page_faults("anew") > 8 * PAGES
-    assert _page_faults("kept") < 2 * PAGES
+    assert _printed(FAULTS, "anew") > 8 * PAGES
+    assert _printed(FAULTS, "kept") < 2 * PAGES
+
+
+def test_several_devices_still_compute_beside_their_caller():
+    """Where they did not, their collectives were seen to wait for each other for good."""
+    several = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    assert _printed(ASYNCHRONOUS) == 0
+    assert _printed(ASYNCHRONOUS, JAX_NUM_CPU_DEVICES="2") == 1
+    assert _printed(ASYNCHRONOUS, **several) == 1
 
 
 def test_training_by_the_command_keeps_it(tmp_path, monkeypatch):
