@@ -91,9 +91,16 @@ class Reporter:
         return batch
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:
-        """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it."""
+        """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it.
+
+        One that is done already, as where a CPU computes in the thread that asks, is reported at once: its time ends
+        here. Of several processes none does so: where too many steps were skipped, all must say so after the same one.
+        """
         self.flush()
         self.pending = Pending(step, terms, batch)
+        ready = (term.is_ready() for term in terms.values())  # pyright: ignore[reportAttributeAccessIssue]
+        if jax.process_count() == 1 and all(ready):
+            self.flush()
 
     def flush(self) -> None:
         """Reports the step that is pending. Raises FloatingPointError where too many in a row were skipped."""

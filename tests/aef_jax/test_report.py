@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from small_site import CONFIG, held_by, small_site
 
 from aef_jax.checkpoint import Checkpointer
@@ -27,11 +28,30 @@ def _stalling(batch: Batch) -> Iterator[Batch]:
         yield batch
 
 
-def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(tmp_path):
-    """While a step's successor waits for its batch, the step is not reported yet: it is that one which is slow."""
+class _UnderWay(np.ndarray):
+    """What a device has yet to compute."""
+
+    def is_ready(self) -> bool:
+        return False
+
+
+class _Done(np.ndarray):
+    """What it has computed by the time that the step was asked for, as one CPU does."""
+
+    def is_ready(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("term", "slow"), [(_UnderWay, STALLED - 1), (_Done, STALLED)])
+def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(term, slow, tmp_path):
+    """While the successor of a step under way waits for its batch, the step is not reported yet: it is that one which
+    is slow. One that is done is reported at once."""
     site, held = small_site(), held_by()
     examples = HostExamples([site], held, CONFIG)
-    run, terms = RunFolder(tmp_path), {name: np.zeros(()) for name in ("loss", "skipped", "skipped_in_a_row")}
+    run, terms = (
+        RunFolder(tmp_path),
+        {name: np.zeros(()).view(term) for name in ("loss", "skipped", "skipped_in_a_row")},
+    )
     batches = _stalling(stack([examples[0]]))
     with Reporter(CONFIG, run, TrainingData([site], {}, held, site), examples, one_device(), resumed_at=0) as reporter:
         for step in range(1, 7):
@@ -41,8 +61,8 @@ def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(tmp_p
     waited = {record["step"]: record["waiting_for_data"] for record in records if record["kind"] == "speed"}
     assert sorted(waited) == list(range(1, 7))
     assert all(0 <= share < 1 for share in waited.values())
-    assert max(waited, key=lambda step: waited[step]) == STALLED - 1
-    assert waited[STALLED - 1] > 0.8
+    assert max(waited, key=lambda step: waited[step]) == slow
+    assert waited[slow] > 0.8
 
 
 def test_the_state_is_saved_before_its_pictures_are_drawn(training, quick_compiles, tmp_path, monkeypatch):
