@@ -1,4 +1,4 @@
-"""The memory of a process that trains on a CPU: what one step has freed is there for the next."""
+"""The memory of a process that computes or reads on a CPU: what was freed is there for the next step or example."""
 
 import ctypes
 import os
@@ -23,7 +23,12 @@ def keep_memory() -> None:
         return
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     if jax.default_backend() == "cpu":
-        with suppress(AttributeError, TypeError):
-            glibc = ctypes.CDLL(None)
-            glibc.mallopt(M_MMAP_MAX, 0)  # large blocks, too, come from the arena
-            glibc.mallopt(M_TRIM_THRESHOLD, -1)  # whose end is never cut off
+        keep_freed()
+
+
+def keep_freed() -> None:
+    """What the main thread frees stays the process's; where the allocator is not glibc's, nothing is done."""
+    with suppress(AttributeError, TypeError):
+        glibc = ctypes.CDLL(None)
+        glibc.mallopt(M_MMAP_MAX, 0)  # large blocks, too, come from the arena
+        glibc.mallopt(M_TRIM_THRESHOLD, -1)  # whose end is never cut off

@@ -81,7 +81,7 @@ def _computed(config: Config) -> Config:
     """What decides the numbers: the data may have moved since, and other devices compute them in another way."""
     return replace(
         config,
-        data=replace(config.data, path="", threads=1),
+        data=replace(config.data, path="", workers=0, threads=1),
         mesh=MeshConfig(),
         model=replace(config.model, remat="none", block_loop="scan"),
     )

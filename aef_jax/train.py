@@ -1,5 +1,7 @@
 """The training loop, from top to bottom."""
 
+from contextlib import closing
+
 from jax.sharding import Mesh
 
 from aef_jax.checkpoint import Checkpointer
@@ -45,7 +47,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     # Loop
     step = make_train_step(config, mesh)
     try:
-        with StopRequest() as stop, reporter, profile:
+        with closing(batches), StopRequest() as stop, reporter, profile:
             while done < config.training.steps and not stop.agreed(done):
                 batch = reporter.wait_for(batches)
                 profile.before(done + 1)

@@ -100,8 +100,10 @@ class DataConfig:
     time_jitter_days: int = 0
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
+    workers: int = 0
+    """Processes per host that read, beside the one that trains; 0: it reads itself."""
     threads: int = 2
-    """Reader threads per host."""
+    """In which it does that."""
 
     def __post_init__(self):
         require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
@@ -110,6 +112,7 @@ class DataConfig:
         require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
         require_fraction("data", "least_target_fraction", self.least_target_fraction)
         require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)
+        require_at_least("data", "workers", self.workers, 0)
         require_at_least("data", "threads", self.threads, 1)
 
 

@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,25 +48,26 @@ def main() -> None:
         "read, decode and draw, one thread": lambda: [examples[index] for index in numbers],
     }
     rates = {name: EXAMPLES / _seconds(work) for name, work in rows.items()}
-    for threads in (1, 2, 4):
-        rates[f"pipeline, {threads} threads"] = _pipeline_rate(config, threads)
+    pipelines = {f"pipeline, {number} threads": {"threads": number} for number in (1, 2, 4)}
+    pipelines |= {f"pipeline, {number} workers": {"workers": number} for number in (1, 2, 4)}
+    rates |= {name: _pipeline_rate(config, readers) for name, readers in pipelines.items()}
     print(f"{'':<46}sequences/s")
     for name, rate in rates.items():
         print(f"{name:<46}{rate:>11.1f}")
     if options.run:
         consumed = _consumed(RunFolder(options.run))
-        fastest = max(rates[f"pipeline, {threads} threads"] for threads in (1, 2, 4))
+        fastest = max(rates[name] for name in pipelines)
         print(f"{'training (' + str(options.run) + ')':<46}{consumed:>11.1f}")
         print(f"the pipeline alone delivers {fastest / consumed:.1f} times what training consumes")
 
 
-def _pipeline_rate(config: Config, threads: int) -> float:
-    config = replace(config, data=replace(config.data, threads=threads))
+def _pipeline_rate(config: Config, readers: dict[str, int]) -> float:
+    config = replace(config, data=replace(config.data, **readers))
     number = -(-EXAMPLES // config.training.batch)
-    batches = training_batches(open_examples(config))
-    for _ in range(2):  # threads have begun, and wait for nobody
-        next(batches)
-    return number * config.training.batch / _seconds(lambda: [next(batches) for _ in range(number)])
+    with closing(training_batches(open_examples(config))) as batches:
+        for _ in range(2):  # all have begun, and wait for nobody
+            next(batches)
+        return number * config.training.batch / _seconds(lambda: [next(batches) for _ in range(number)])
 
 
 def _seconds(work: Callable[[], object]) -> float:

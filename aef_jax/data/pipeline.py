@@ -9,15 +9,16 @@ import numpy as np
 
 from aef_jax.data.absent import absent_example
 from aef_jax.data.examples import Choices, Holdings, draw_place, draw_with_choices
+from aef_jax.data.readers import read_in_processes
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
 from configs.timecode import DAY_MS
 
-READ_AHEAD = 4
-"""Batches that wait, ready, for the device."""
+READ_AHEAD = 2
+"""Batches whose examples wait, beside two that are put together already."""
 READ_AHEAD_BYTES = 4 * 2**30
-"""That they take at most: an example of `paper` has 50 MB, and a host may have a hundred of a batch."""
+"""That these examples take at most: one of `paper` has 50 MB, and a host may have a hundred of a batch."""
 
 
 class HostExamples:
@@ -61,18 +62,20 @@ class HostExamples:
 def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.DatasetIterator:
     """An iterator of the host-local batches that are left of `training.steps`.
 
-    Where it stands is the number of steps done: the same on any number of hosts. Threads read ahead by a few batches,
-    or as many examples as READ_AHEAD_BYTES hold, and no further.
+    Where it stands is the number of steps done: the same on any number of hosts, workers and threads. Examples are read
+    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, and no further; batches are put together beside the
+    caller. To be closed, which ends the workers. Raises ValueError as `read_in_processes` does.
     """
-    batch, threads = len(examples.rows), examples.config.data.threads
+    batch, workers, threads = len(examples.rows), examples.config.data.workers, examples.config.data.threads
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(absent_example(examples.config)))
-    ahead = max(threads, min(READ_AHEAD * batch, READ_AHEAD_BYTES // size))
-    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead)
-    return iter(
-        grain.MapDataset.source(examples)[steps_done * batch :]
-        .to_iter_dataset(options)
-        .batch(batch, drop_remainder=True, batch_fn=stack)
-    )
+    ahead = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
+    source = grain.MapDataset.source(examples)[steps_done * batch :]
+    if workers:
+        read = read_in_processes(source, workers, ahead, size)
+    else:
+        read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, ahead)))
+    batches = read.batch(batch, drop_remainder=True, batch_fn=stack)
+    return iter(grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=1))
 
 
 def stack(examples: Sequence[Batch]) -> Batch:

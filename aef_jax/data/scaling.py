@@ -69,8 +69,9 @@ class Normalisation:
         z -= self.mean[source.name].astype(np.float32)
         z /= self.deviation[source.name].astype(np.float32)
         finite = np.isfinite(z)
-        pixels = np.where(finite, z.clip(-CLIP_SIGMA, CLIP_SIGMA), np.float32(0))
-        return replace(series, pixels=pixels, valid=valid & finite, no_data=None)
+        z.clip(-CLIP_SIGMA, CLIP_SIGMA, out=z)
+        np.copyto(z, 0, where=~finite)
+        return replace(series, pixels=z, valid=valid & finite, no_data=None)
 
     def as_table(self) -> dict[str, dict[str, list[float | None]]]:
         """For JSON: {source: {"mean": [...], "deviation": [...]}}, null where there is no number."""
@@ -122,9 +123,13 @@ def scaled(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C
             f"source {source.name}: it has {series.pixels.shape[-1]} bands, expected the {source.channels}"
             f" {[band.name for band in source.bands]}"
         )
-    stored = np.where(there(series), series.pixels, np.float32(np.nan)).astype(np.float32, copy=False)
-    values = np.stack([scale(band, stored[..., i]) for i, band in enumerate(source.bands)], axis=-1)
-    low, high = np.transpose([band.valid_range or (-np.inf, np.inf) for band in source.bands])
-    with np.errstate(invalid="ignore"):
-        within = (values >= low.astype(np.float32)) & (values <= high.astype(np.float32))
-    return values, series.valid & np.isfinite(values) & within
+    values = np.where(there(series), series.pixels, np.float32(np.nan)).astype(np.float32, copy=False)
+    for index, band in enumerate(source.bands):
+        if band.scaling != "none":
+            values[..., index] = scale(band, values[..., index])
+    valid = series.valid & np.isfinite(values)
+    if any(band.valid_range for band in source.bands):
+        low, high = np.transpose([band.valid_range or (-np.inf, np.inf) for band in source.bands])
+        with np.errstate(invalid="ignore"):
+            valid &= (values >= low.astype(np.float32)) & (values <= high.astype(np.float32))
+    return values, valid

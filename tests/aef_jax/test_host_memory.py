@@ -46,7 +46,8 @@ def _printed(program: str, *arguments: str, **variables: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what mallopt keeps is glibc's, on Linux")
 def test_memory_of_a_step_is_kept():
     assert _printed(FAULTS, "anew") > 8 * PAGES
-    assert _printed(FAULTS, "kept") < 2 * PAGES
+    # where something small has come to lie between, a result finds no room, and takes some anew once or twice
+    assert _printed(FAULTS, "kept") < 4 * PAGES
 
 
 def test_several_devices_still_compute_beside_their_caller():

@@ -1,6 +1,7 @@
 """A run from its start to its end, over a crash and a stop, leaves what it promises."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -107,19 +108,23 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(train
     _assert_same_metrics(run, training.run)
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(training, tmp_path, signal_number):
+@pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
+def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(
+    training, tmp_path, signal_number, workers
+):
+    """Each reaches all processes of the job, as a terminal sends one and a cluster the other."""
     run = RunFolder(tmp_path / "run")
     command = [sys.executable, "-m", "aef_jax.cli", "train"]
     options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    settings = ["--training.steps", str(STEPS), "--run", str(run.path)]
-    with subprocess.Popen([*command, str(training.config_file), *settings], **options) as process:
+    settings = ["--training.steps", str(STEPS), "--data.workers", str(workers), "--run", str(run.path)]
+    words = [*command, str(training.config_file), *settings]
+    with subprocess.Popen(words, **options, start_new_session=True) as process:
         deadline = time.monotonic() + 300
         while not (run.metrics_path.exists() and run.metrics_path.read_text()):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        process.send_signal(signal_number)
+        os.killpg(process.pid, signal_number)
         said, complained = process.communicate(timeout=300)
     assert process.returncode == 0, complained
     (done,) = _saved_steps(run)
@@ -187,13 +192,13 @@ def test_a_run_goes_on_where_other_devices_compute_the_same_in_another_way(train
     run = training.copied(tmp_path / "elsewhere", MIDWAY)
     # these are not run: on two busy cores two of their collectives were seen to wait for each other for good
     run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
-    settings = {"mesh.fsdp": 2, "data.threads": 1, "model.remat": "block"}
+    settings = {"mesh.fsdp": 2, "data.workers": 1, "model.remat": "block"}
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "aef_jax.cli", "train", str(run.path), *words]
     environment = {**training.environment, "JAX_NUM_CPU_DEVICES": "2"}
     subprocess.run(command, env=environment, check=True, timeout=300)
     config = run.read_config()
-    assert (config.mesh.fsdp, config.data.threads, config.model.remat) == tuple(settings.values())
+    assert (config.mesh.fsdp, config.data.workers, config.model.remat) == tuple(settings.values())
     assert _saved_steps(run) == [MIDWAY, STEPS]
     for one, other in zip(*map(jax.tree.leaves, (_params(run), _params(training.run))), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

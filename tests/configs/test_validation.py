@@ -27,6 +27,7 @@ from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingCo
         (lambda: DataConfig(support_days=9), "support_days is 9, expected at least 10"),
         (lambda: DataConfig(least_target_fraction=1.1), "least_target_fraction is 1.1, expected between 0 and 1"),
         (lambda: DataConfig(threads=0), "threads is 0"),
+        (lambda: DataConfig(workers=-1), "workers is -1, expected at least 0"),
         (lambda: TrainingConfig(steps=5, warmup_steps=5), "warmup_steps is 5, expected fewer than steps (5)"),
         (lambda: TrainingConfig(learning_rate=0.0), "learning_rate is 0.0, expected more than 0"),
         (lambda: TrainingConfig(weight_decay=-0.1), "weight_decay is -0.1, expected at least 0"),
