@@ -6,20 +6,18 @@ from torch import Tensor
 
 from aef_torch.layers import unit
 from configs.batch import BottleneckNoise
+from configs.radial import MOST_SIGMA, radial_coefficients
 
 
 def sample_noise(generator: torch.Generator, shape: tuple[int, ...], dimension: int, kappa: float) -> BottleneckNoise:
     """Draws the noise of `shape` independent samples of vMF(., kappa) on the sphere in R^dimension, in float32.
 
-    The radial part w has density ~ exp(kappa w) (1 - w^2)^((dimension - 3) / 2). With x = 1 - w that is a Gamma density
-    of shape (dimension - 1) / 2 times (1 - x/2)^((dimension - 3) / 2), so x is drawn from the Gamma distribution that
-    touches it from above and accepted with the ratio: exact, and nearly always at once where kappa is large. Drawing x
-    and not w keeps all digits of 1 - w. (Ours; the paper says only that the sample is vMF.)
-
+    The radial part w has density ~ exp(kappa w) (1 - w^2)^((dimension - 3) / 2), and 1 - w is its quantile at a normal
+    number, up to the rounding of float32: nothing is drawn twice. (Ours; the paper says only that the sample is vMF.)
     The noise lies on the generator's device.
     """
     return BottleneckNoise(
-        radial=_radial(generator, shape, dimension, kappa),
+        radial=radial_quantile(_normal(generator, shape), dimension, kappa),
         direction=_normal(generator, (*shape, dimension)),
     )
 
@@ -32,30 +30,14 @@ def von_mises_fisher(mean: Float[Tensor, "*B D"], noise: BottleneckNoise) -> Flo
     return along[..., None] * mean + across[..., None] * tangent
 
 
-def _radial(generator: torch.Generator, shape: tuple[int, ...], dimension: int, kappa: float) -> Float[Tensor, "*N"]:
-    power = (dimension - 3) / 2
-    rate = kappa + power / 2
-    x = torch.zeros(shape, device=generator.device)
-    waiting = torch.ones(shape, dtype=torch.bool, device=generator.device)
-    while waiting.any():
-        proposal = _gamma(generator, shape, dimension - 1) / rate
-        inside = proposal < 2
-        half = torch.where(inside, proposal, 0) / 2
-        uniform = torch.rand(shape, generator=generator, device=generator.device)
-        accepted = inside & (uniform.log() < power * (torch.log1p(-half) + half))
-        x = torch.where(waiting & accepted, proposal, x)
-        waiting = waiting & ~accepted
-    return x
-
-
-def _gamma(generator: torch.Generator, shape: tuple[int, ...], degrees: int) -> Float[Tensor, "*N"]:
-    """Of shape `degrees` / 2: a sum of exponentials, and half a squared normal where that is no whole number.
-
-    PyTorch's own sampler takes no generator.
-    """
-    exponentials = torch.empty((*shape, degrees // 2), device=generator.device).exponential_(generator=generator)
-    x = exponentials.sum(-1)
-    return x + _normal(generator, shape).square() / 2 if degrees % 2 else x
+def radial_quantile(z: Float[Tensor, "*N"], dimension: int, kappa: float) -> Float[Tensor, "*N"]:
+    """1 - w of the samples that are no farther from the mean than a share ndtr(z) of all."""
+    first, *others = radial_coefficients(dimension, kappa)
+    u = torch.clip(z / MOST_SIGMA, -1, 1)
+    total, before = torch.zeros_like(u), torch.zeros_like(u)
+    for coefficient in reversed(others):  # Clenshaw's recurrence
+        total, before = coefficient + 2 * u * total - before, total
+    return torch.clip(torch.exp(first + u * total - before), max=2)
 
 
 def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Float[Tensor, "*N"]:
