@@ -101,9 +101,9 @@ class DataConfig:
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
     workers: int = 0
-    """Processes per host that read, beside the one that trains; 0: it reads itself."""
+    """Processes per host that read examples; 0: the one that trains reads them itself."""
     threads: int = 2
-    """In which it does that."""
+    """In which it reads them itself."""
 
     def __post_init__(self):
         require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
