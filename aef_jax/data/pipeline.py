@@ -71,7 +71,7 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     ahead = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
     source = grain.MapDataset.source(examples)[steps_done * batch :]
     if workers:
-        read = read_in_processes(source, workers, ahead, size)
+        read = read_in_processes(source, workers, ahead, held=batch, size=size)
     else:
         read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, ahead)))
     batches = read.batch(batch, drop_remainder=True, batch_fn=stack)

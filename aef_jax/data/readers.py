@@ -50,13 +50,15 @@ def unpack(packed: Packed) -> Batch:
     )
 
 
-def read_in_processes(examples: grain.MapDataset, workers: int, ahead: int, size: int) -> grain.IterDataset:
+def read_in_processes(
+    examples: grain.MapDataset, workers: int, ahead: int, held: int, size: int
+) -> grain.IterDataset[Batch]:
     """The examples, each of `size` bytes, in their order; about `ahead` of them wait, ready, or are being read.
 
-    Raises ValueError where the machine's shared memory does not hold so many.
+    Raises ValueError where the machine's shared memory does not hold so many, and as many as the caller holds at once.
     """
     waiting = max(1, ahead // (2 * workers))  # of each worker, in its own queue; and once more as many on this side
-    _check_room((2 * waiting + 1) * workers * size, workers)
+    _check_room(((2 * waiting + 1) * workers + held) * size, workers)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # grain asks for one of its own, which only a program of absl's has parsed
     return (
