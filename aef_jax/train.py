@@ -24,8 +24,9 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it. A
     trace of the steps `profiled` (counted from 1) is written for xprof.
 
-    Raises ValueError where the folder holds another run or is not one to all hosts, the devices do not fit the mesh or
-    no step would be profiled; FloatingPointError where too many steps in a row were not finite.
+    Raises ValueError where the folder holds another run or is not one to all hosts, the devices do not fit the mesh,
+    shared memory does not hold what workers read, or no step would be profiled; FloatingPointError where too many steps
+    in a row were not finite.
     """
     # Devices
     check_joined()
@@ -38,7 +39,6 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
-    batches = training_batches(examples, steps_done=done)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
 
     # Reporting
@@ -46,26 +46,29 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
     # Loop
     step = make_train_step(config, mesh)
-    try:
-        with closing(batches), StopRequest() as stop, reporter, profile:
-            while done < config.training.steps and not stop.agreed(done):
-                batch = reporter.wait_for(batches)
-                profile.before(done + 1)
-                state, terms = step(state, to_devices(batch, mesh))
-                done += 1
-                reporter.step(done, terms, batch)
-                profile.after(done, state)
-                due = done == config.training.steps or done % config.training.evaluate_every == 0
-                score = reporter.evaluate(done, state.params) if due else None
-                if due or done % config.training.checkpoint_every == 0:
-                    reporter.flush()  # what the metrics say of a step is written before the step is saved
-                    checkpointer.save(state, score)
-                if due:
-                    reporter.draw(done, state.params)
-            reporter.flush()
-            checkpointer.save(state)
-    finally:
-        checkpointer.close()  # whatever ended the loop, a checkpoint that is being written is finished
+    with (
+        StopRequest() as stop,
+        closing(training_batches(examples, steps_done=done)) as batches,
+        closing(checkpointer),  # whatever ends the loop, a checkpoint that is being written is finished
+        reporter,
+        profile,
+    ):
+        while done < config.training.steps and not stop.agreed(done):
+            batch = reporter.wait_for(batches)
+            profile.before(done + 1)
+            state, terms = step(state, to_devices(batch, mesh))
+            done += 1
+            reporter.step(done, terms, batch)
+            profile.after(done, state)
+            due = done == config.training.steps or done % config.training.evaluate_every == 0
+            score = reporter.evaluate(done, state.params) if due else None
+            if due or done % config.training.checkpoint_every == 0:
+                reporter.flush()  # what the metrics say of a step is written before the step is saved
+                checkpointer.save(state, score)
+            if due:
+                reporter.draw(done, state.params)
+        reporter.flush()
+        checkpointer.save(state)
     return done
 
 

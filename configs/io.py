@@ -13,6 +13,8 @@ _LISTED = 20
 """Names that a hint lists at most."""
 _SHOWN = 80
 """Characters of a wrong value that a message repeats at most."""
+_LATER = {"workers"}
+"""Fields that a config written before they came has not; what their defaults compute is the same."""
 
 
 def to_json(config: Config) -> str:
@@ -65,10 +67,10 @@ def _dataclass(value: Any, kind: Any, where: str) -> Any:
     for name in value:
         if name not in names:
             raise ValueError(f"{where}: there is no field {name!r}; {nearest(name, names)}")
-    missing = [name for name in names if name not in value]
+    missing = [name for name in names if name not in value and name not in _LATER]
     if missing:
         raise ValueError(f"{where}: the field {missing[0]!r} is missing")
-    return kind(**{name: typed(value[name], hints[name], f"{where}.{name}") for name in names})
+    return kind(**{name: typed(value[name], hints[name], f"{where}.{name}") for name in names if name in value})
 
 
 def _finite(value: Any, where: str) -> float:

@@ -33,7 +33,7 @@ def _quantiles(dimension: int, kappa: float) -> tuple[np.ndarray, np.ndarray]:
     """Normal numbers z, rising to beyond MOST_SIGMA on both sides, and log x of the same quantiles, x = 1 - w.
 
     By s = log tan(t / 2), t the angle between sample and mean: x is 2 / (1 + exp(-2 s)), and s has density ~
-    exp(-kappa x) / cosh(s)^(dimension - 1), which is smooth, has one mode, and falls off alike on both sides.
+    exp(-kappa x) / cosh(s)^(dimension - 1), which is smooth, has one mode, and falls off at least exponentially.
     """
     mode, reach = -np.arcsinh(2 * kappa / (dimension - 1)) / 2, 2.5 + 40 / (dimension - 1)
     edges = np.linspace(mode - reach, mode + reach, PANELS + 1)

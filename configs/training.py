@@ -101,7 +101,7 @@ class DataConfig:
     """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
     learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
     workers: int = 0
-    """Processes per host that read examples; 0: the one that trains reads them itself."""
+    """Processes that read examples for each one that trains; 0: that one reads them itself."""
     threads: int = 2
     """In which it reads them itself."""
 

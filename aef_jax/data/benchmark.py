@@ -49,7 +49,7 @@ def main() -> None:
         "read, decode and draw, one thread": (examples[index] for index in cycle(numbers)),
     }
     rates = {name: EXAMPLES / _seconds(work, EXAMPLES) for name, work in rows.items()}
-    pipelines = {f"pipeline, {number} threads": {"threads": number} for number in (1, 2, 4)}
+    pipelines = {f"pipeline, {number} threads": {"threads": number, "workers": 0} for number in (1, 2, 4)}
     pipelines |= {f"pipeline, {number} workers": {"workers": number} for number in (1, 2, 4)}
     rates |= {name: _pipeline_rate(config, readers) for name, readers in pipelines.items()}
     print(f"{'':<46}sequences/s")

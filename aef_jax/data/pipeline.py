@@ -9,7 +9,7 @@ import numpy as np
 
 from aef_jax.data.absent import absent_example
 from aef_jax.data.examples import Choices, Holdings, draw_place, draw_with_choices
-from aef_jax.data.readers import read_in_processes
+from aef_jax.data.readers import deaf_to_signals, read_in_processes
 from aef_jax.data.site import Site
 from configs.batch import Batch
 from configs.run import Config
@@ -60,22 +60,25 @@ class HostExamples:
 
 
 def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.DatasetIterator:
-    """An iterator of the host-local batches that are left of `training.steps`.
+    """An iterator of the host-local batches that are left of `training.steps`; reading begins at once.
 
     Where it stands is the number of steps done: the same on any number of hosts, workers and threads. Examples are read
-    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, and no further; batches are put together beside the
-    caller. To be closed, which ends the workers. Raises ValueError as `read_in_processes` does.
+    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, or four for each worker; batches are put together
+    beside the caller. To be closed, which ends the workers. Raises ValueError as `read_in_processes` does.
     """
     batch, workers, threads = len(examples.rows), examples.config.data.workers, examples.config.data.threads
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(absent_example(examples.config)))
     ahead = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
     source = grain.MapDataset.source(examples)[steps_done * batch :]
     if workers:
-        read = read_in_processes(source, workers, ahead, held=batch, size=size)
+        read = read_in_processes(source, workers, ahead, collected=batch, size=size)
     else:
         read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, ahead)))
-    batches = read.batch(batch, drop_remainder=True, batch_fn=stack)
-    return iter(grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=1))
+    batches = iter(read.batch(batch, drop_remainder=True, batch_fn=stack))
+    beside_the_caller = grain.experimental.ThreadPrefetchDatasetIterator(batches, prefetch_buffer_size=1)
+    with deaf_to_signals():
+        batches.start_prefetch()  # all workers begin: else each would when the one before has read
+    return beside_the_caller
 
 
 def stack(examples: Sequence[Batch]) -> Batch:

@@ -1,4 +1,4 @@
-"""Processes that read examples for the one that trains, on whose interpreter they would else lie.
+"""Processes that read examples for the one that trains.
 
 Python's lock is held while a record of tens of megabytes is copied, and where an example is put together. Threads of
 one process are done with no more than a dozen examples of 128 x 128 pixels a second, however many they are; and
@@ -10,6 +10,8 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,38 +29,39 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 class Packed(NamedTuple):
-    """An example as one piece of memory: each that processes share is one of the few files that one may hold open."""
+    """An example as one array: each that processes share is a file, and a process may open a thousand or so."""
 
-    numbers: UInt8[np.ndarray, "B"]
-    """The bytes of all of its arrays, one after the other."""
-    like: Batch
-    """Shapes and dtypes."""
+    buffer: UInt8[np.ndarray, "B"]
+    """The bytes of all arrays of the example, one after the other."""
+    spec: Batch
+    """Their shapes and dtypes."""
 
 
 def pack(example: Batch) -> Packed:
-    numbers = np.concatenate([leaf.reshape(-1).view(np.uint8) for leaf in jax.tree.leaves(example)])
-    return Packed(numbers, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), example))
+    buffer = np.concatenate([leaf.reshape(-1).view(np.uint8) for leaf in jax.tree.leaves(example)])
+    return Packed(buffer, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), example))
 
 
 def unpack(packed: Packed) -> Batch:
     """The example, as views of what was packed."""
-    leaves, structure = jax.tree.flatten(packed.like)
+    leaves, structure = jax.tree.flatten(packed.spec)
     ends = np.cumsum([leaf.size * leaf.dtype.itemsize for leaf in leaves])
-    parts = np.split(np.asarray(packed.numbers), ends[:-1])
+    parts = np.split(np.asarray(packed.buffer), ends[:-1])
     return structure.unflatten(
         [part.view(leaf.dtype).reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)]
     )
 
 
 def read_in_processes(
-    examples: grain.MapDataset, workers: int, ahead: int, held: int, size: int
+    examples: grain.MapDataset, workers: int, ahead: int, collected: int, size: int
 ) -> grain.IterDataset[Batch]:
-    """The examples, each of `size` bytes, in their order; about `ahead` of them wait, ready, or are being read.
+    """The examples, each of `size` bytes, in their order. About `ahead` of them wait, or four for each worker.
 
-    Raises ValueError where the machine's shared memory does not hold so many, and as many as the caller holds at once.
+    Raises ValueError where the machine's shared memory does not hold these, and as many as the caller collects.
     """
-    waiting = max(1, ahead // (2 * workers))  # of each worker, in its own queue; and once more as many on this side
-    _check_room(((2 * waiting + 1) * workers + held) * size, workers)
+    # of each worker, in its own queue; as many wait on this side, and of each side one more is in hand
+    waiting = max(1, ahead // (2 * workers) - 1)
+    _check_room(((2 * waiting + 2) * workers + collected) * size, workers)
     if not flags.FLAGS.is_parsed():
         flags.FLAGS.mark_as_parsed()  # grain asks for one of its own, which only a program of absl's has parsed
     return (
@@ -78,11 +81,21 @@ def _check_room(needed: int, workers: int) -> None:
         )
 
 
+@contextmanager
+def deaf_to_signals() -> Iterator[None]:
+    """What begins meanwhile never hears SIGTERM or SIGINT, which are for the process that trains: it saves first.
+
+    A process that was to hear of that only after it has begun would miss a signal that comes while it begins.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(index: int, count: int) -> None:
     """What each process does before it reads."""
-    # a signal for the whole job is for the process that trains: it saves first, and ends these then
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_freed()
 
