@@ -46,13 +46,9 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
     # Loop
     step = make_train_step(config, mesh)
-    with (
-        StopRequest() as stop,
-        closing(training_batches(examples, steps_done=done)) as batches,
-        closing(checkpointer),  # whatever ends the loop, a checkpoint that is being written is finished
-        reporter,
-        profile,
-    ):
+    batches = training_batches(examples, steps_done=done)
+    # whatever ends the loop, a checkpoint that is being written is finished
+    with StopRequest() as stop, closing(batches), closing(checkpointer), reporter, profile:
         while done < config.training.steps and not stop.agreed(done):
             batch = reporter.wait_for(batches)
             profile.before(done + 1)

@@ -15,10 +15,10 @@ from configs.batch import Batch
 from configs.run import Config
 from configs.timecode import DAY_MS
 
-READ_AHEAD = 2
-"""Batches whose examples wait, beside two that are put together already."""
+READ_AHEAD = 4
+"""Batches that wait, ready, for the device."""
 READ_AHEAD_BYTES = 4 * 2**30
-"""That these examples take at most: one of `paper` has 50 MB, and a host may have a hundred of a batch."""
+"""That they take at most: an example of `paper` has 50 MB, and a host may have a hundred of a batch."""
 
 
 class HostExamples:
@@ -63,19 +63,22 @@ def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.Datas
     """An iterator of the host-local batches that are left of `training.steps`; reading begins at once.
 
     Where it stands is the number of steps done: the same on any number of hosts, workers and threads. Examples are read
-    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, or four for each worker; batches are put together
-    beside the caller. To be closed, which ends the workers. Raises ValueError as `read_in_processes` does.
+    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, or four for each worker. Where two of these batches
+    have room, they are put together beside the caller. To be closed, which ends the workers. Raises ValueError as
+    `read_in_processes` does.
     """
     batch, workers, threads = len(examples.rows), examples.config.data.workers, examples.config.data.threads
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(absent_example(examples.config)))
     ahead = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
+    beside = min(1, ahead // (2 * batch))  # batches that wait, put together; another one is in hand
+    ahead -= 2 * beside * batch
     source = grain.MapDataset.source(examples)[steps_done * batch :]
     if workers:
         read = read_in_processes(source, workers, ahead, collected=batch, size=size)
     else:
         read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, ahead)))
     batches = iter(read.batch(batch, drop_remainder=True, batch_fn=stack))
-    beside_the_caller = grain.experimental.ThreadPrefetchDatasetIterator(batches, prefetch_buffer_size=1)
+    beside_the_caller = grain.experimental.ThreadPrefetchDatasetIterator(batches, prefetch_buffer_size=beside)
     with deaf_to_signals():
         batches.start_prefetch()  # all workers begin: else each would when the one before has read
     return beside_the_caller

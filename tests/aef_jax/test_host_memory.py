@@ -19,10 +19,13 @@ grow = jax.jit(lambda x: jnp.sin(jnp.cumsum(jnp.outer(x, x), axis=0)))
 x = jnp.ones(4096)
 for _ in range(8):  # small things lie down in between at first
     jax.block_until_ready(grow(x))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(8):
-    jax.block_until_ready(grow(x))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+faults = []
+for _ in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        jax.block_until_ready(grow(x))
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(sorted(faults)[2])
 """
 PAGES = 4096 * 4096 * 4 // 4096
 """Of one result, 64 MiB."""
@@ -46,8 +49,8 @@ def _printed(program: str, *arguments: str, **variables: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what mallopt keeps is glibc's, on Linux")
 def test_memory_of_a_step_is_kept():
     assert _printed(FAULTS, "anew") > 8 * PAGES
-    # where something small has come to lie between, a result finds no room, and takes some anew once or twice
-    assert _printed(FAULTS, "kept") < 4 * PAGES
+    # the median of five spans: seldom something small comes to lie between, and a result takes some anew
+    assert _printed(FAULTS, "kept") < 2 * PAGES
 
 
 def test_several_devices_still_compute_beside_their_caller():

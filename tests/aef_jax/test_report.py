@@ -48,10 +48,8 @@ def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(term,
     is slow. One that is done is reported at once."""
     site, held = small_site(), held_by()
     examples = HostExamples([site], held, CONFIG)
-    run, terms = (
-        RunFolder(tmp_path),
-        {name: np.zeros(()).view(term) for name in ("loss", "skipped", "skipped_in_a_row")},
-    )
+    run = RunFolder(tmp_path)
+    terms = {name: np.zeros(()).view(term) for name in ("loss", "skipped", "skipped_in_a_row")}
     batches = _stalling(stack([examples[0]]))
     with Reporter(CONFIG, run, TrainingData([site], {}, held, site), examples, one_device(), resumed_at=0) as reporter:
         for step in range(1, 7):

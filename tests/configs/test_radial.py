@@ -34,7 +34,6 @@ def test_as_large_a_share_is_nearer_as_is_smaller_than_the_normal_number(dimensi
         x = np.exp(log_x(z))
         angle = 2 * np.arcsin(np.sqrt(x / 2))
         found = share(0, angle) if z < 0 else share(angle, np.pi)
-        too_many = found - whole * ndtr(-abs(z))
-        assert (
-            abs(too_many) * np.sin(angle) / density(angle) < 2e-7 * x
-        )  # which is how far x is from where it should be
+        too_many = abs(found - whole * ndtr(-abs(z)))
+        x_apart = too_many * np.sin(angle) / density(angle)
+        assert x_apart < 2e-7 * x
