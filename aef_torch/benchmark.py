@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from aef_torch.model import AlphaEarth
-from aef_torch.objective import objective
-from aef_torch.step import init_state, train_step
-from configs.random_batch import random_batch, random_periods
-from configs.run import Config
+from aef_torch.model.alphaearth import AlphaEarth
+from aef_torch.training.objective import objective
+from aef_torch.training.step import init_state, train_step
+from configs.config import Config
+from configs.fake_batch import random_batch, random_periods
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from configs.config import Config
 from configs.model import ModelConfig
-from configs.run import Config
 from configs.sources import LANDSAT, SENTINEL1, SENTINEL2, SOURCES
 from configs.training import DataConfig, TrainingConfig
 

@@ -8,7 +8,7 @@ from typing import Literal
 from configs.validate import require, require_at_least, require_fraction
 
 Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
-"""How a band's stored value is scaled before its z-score (paper, S1; `aef_jax.data.scaling` computes it)."""
+"""How a band's stored value is scaled before its z-score (paper, S1; see data.store.normalization)."""
 
 
 PIXEL_M = 10

@@ -9,19 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parity.assertion import assert_parity
-    from parity.bisection import bisect
-    from parity.comparison import Comparison, compare
-    from parity.model_map import ModelMap
-    from parity.pair import Pair
+    from parity.compare.assertion import assert_parity
+    from parity.compare.bisection import bisect
+    from parity.compare.comparison import Comparison, compare
+    from parity.compare.pair import Pair
+    from parity.mapping.model_map import ModelMap
 
 _HOMES = {
-    "Comparison": "parity.comparison",
-    "ModelMap": "parity.model_map",
-    "Pair": "parity.pair",
-    "assert_parity": "parity.assertion",
-    "bisect": "parity.bisection",
-    "compare": "parity.comparison",
+    "Comparison": "parity.compare.comparison",
+    "ModelMap": "parity.mapping.model_map",
+    "Pair": "parity.compare.pair",
+    "assert_parity": "parity.compare.assertion",
+    "bisect": "parity.compare.bisection",
+    "compare": "parity.compare.comparison",
 }
 
 __all__ = ["Comparison", "ModelMap", "Pair", "assert_parity", "bisect", "compare"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from parity.aef.check.settings import DTYPES as COMPARED
 from parity.aef.check.settings import SECTIONS, Settings
-from parity.cast import DTYPES
+from parity.files.cast import DTYPES
 
 CONVERT = """examples:
   aef-parity convert runs/tiny tiny.safetensors       the latest checkpoint of a JAX run, for PyTorch
@@ -239,7 +239,7 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from parity.aef.convert import How, convert, plan
+    from parity.aef.conversion.convert import How, convert, plan
 
     how = How(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite)
     print((plan if options.dry_run else convert)(options.source, options.target, how))
@@ -247,7 +247,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from parity.aef.diff import diff
+    from parity.aef.conversion.diff import diff
 
     equal = True
     for line in diff(options.A, options.B):
@@ -257,7 +257,7 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from parity.aef.train import train
+    from parity.aef.training.train import train
 
     print(train(options.source, options.target, options.to_step, options.overwrite))
     return 0
@@ -276,14 +276,14 @@ def _bisect(options: argparse.Namespace) -> int:
 
 
 def _mutate(options: argparse.Namespace) -> int:
-    from parity.aef.mutate_command import mutate
+    from parity.aef.mutations.command import mutate
 
     return mutate(options)
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from aef_jax.data.site import to_ms
-    from aef_jax.run_folder import RunFolder
+    from aef_jax.data.store.site import to_ms
+    from aef_jax.run.folder import RunFolder
     from parity.aef.embed import TOLERANCE, embed_both
 
     period = to_ms(options.start), to_ms(options.end)

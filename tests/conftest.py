@@ -35,7 +35,7 @@ def compiler_settings(tmp_path_factory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def quick_compiles(compiler_settings) -> Iterator[None]:
-    from compiling import applied  # not before the environment is set
+    from tests.support.compiling import applied  # not before the environment is set
 
     with applied(compiler_settings):
         yield

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
-from configs.io import to_json
-from configs.run import Config
+from configs.config import Config
+from configs.serialization.config_json import to_json
 
 IMPLEMENTATIONS = {
     "JAX": ("aef_jax.benchmark.jax_runs", "compiled"),

@@ -1,7 +1,7 @@
 """What each choice of how a step is computed gains: `python -m aef_jax.benchmark.changes small --side 32 --frames 16`.
 
 Every row is the training step with one choice made otherwise: how much more it computes by the formulas of
-configs/cost.py, how much longer a TPU chip would take by the roofline of `aef compile` (without collectives), and how
+configs/flops.py, how much longer a TPU chip would take by the roofline of `aef compile` (without collectives), and how
 much longer this machine takes, timed in turn with the step as it is. Ratios are medians over the rounds.
 """
 
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from aef_jax.ahead.abstract_batch import abstract_batch
-from aef_jax.ahead.chips import CHIPS
-from aef_jax.ahead.roofline import Roofline, roofline
-from aef_jax.ahead.weights import operator_weights
+from aef_jax.aot.abstract_batch import abstract_batch
+from aef_jax.aot.cost.chips import CHIPS
+from aef_jax.aot.cost.parameters import operator_weights
+from aef_jax.aot.cost.roofline import Roofline, roofline
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
-from aef_jax.sharding import DATA, FSDP, SEQ, mesh_shape, one_device
-from configs.io import to_json
-from configs.run import Config
+from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, one_device
+from configs.config import Config
+from configs.serialization.config_json import to_json
 
 AS_IT_IS = "the step as it is"
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 
-from aef_jax.embed import embedder
-from aef_jax.host_memory import keep_memory
-from aef_jax.placement import fill_frames, put, to_devices
-from aef_jax.sharding import (
+from aef_jax.inference.embed import embedder
+from aef_jax.sharding.host_memory import keep_memory
+from aef_jax.sharding.mesh import (
     SEQ,
     batch_shardings,
     check_batch,
@@ -18,10 +17,11 @@ from aef_jax.sharding import (
     sharding,
     under,
 )
-from aef_jax.step import init_state, make_train_step
-from aef_jax.throughput import peak_bytes as peak_bytes  # what a worker asks of this module
-from configs.random_batch import random_batch, random_periods
-from configs.run import Config
+from aef_jax.sharding.placement import fill_frames, put, to_devices
+from aef_jax.training.step import init_state, make_train_step
+from aef_jax.training.throughput import peak_bytes as peak_bytes  # what a worker asks of this module
+from configs.config import Config
+from configs.fake_batch import random_batch, random_periods
 from configs.training import MeshConfig
 
 

@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import replace
 
-from aef_jax.cli import resolve
-from configs.run import Config
+from aef_jax.cli.main import resolve
+from configs.config import Config
 
 
 def sized_parser(description: str | None) -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from aef_jax.benchmark import process_memory
-from configs.io import from_json
+from configs.serialization.config_json import from_json
 
 REFUSED = "refused"
 

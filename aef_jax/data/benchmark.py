@@ -15,13 +15,13 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-from aef_jax.cli import resolve, with_data
-from aef_jax.data.dataset import Dataset
-from aef_jax.data.pipeline import training_batches
-from aef_jax.data.record import decode
-from aef_jax.data.training_data import open_examples
-from aef_jax.run_folder import RunFolder
-from configs.run import Config
+from aef_jax.cli.main import resolve, with_data
+from aef_jax.data.loading.pipeline import training_batches
+from aef_jax.data.loading.training_data import open_examples
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.record import decode
+from aef_jax.run.folder import RunFolder
+from configs.config import Config
 
 EXAMPLES = 96
 """That are timed, after as many batches as the pipeline holds ready."""

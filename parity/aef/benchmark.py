@@ -16,15 +16,15 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.benchmark.process_memory import peak_bytes
-from configs.io import to_json
+from configs.config import Config
 from configs.presets import PRESETS
-from configs.run import Config
-from parity.aef.convert import convert
+from configs.serialization.config_json import to_json
+from parity.aef.conversion.convert import convert
+from parity.aef.conversion.metadata import Saved, Training
+from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
+from parity.aef.conversion.torch_checkpoint import write_torch
 from parity.aef.model import abstract_jax
-from parity.aef.optimizer_state import MOMENTS, OptimizerState
-from parity.aef.saved import Saved, Training
-from parity.aef.torch_checkpoint import write_torch
-from parity.weights import twins
+from parity.mapping.weights import twins
 
 EXAMPLE = """example:
   python -m parity.aef.benchmark paper      needs four times the disk that parameters and moments take: 23 GB

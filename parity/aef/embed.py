@@ -6,20 +6,20 @@ import jax
 import numpy as np
 import torch
 
-import aef_torch.model
-from aef_jax.checkpoint import restore_params
-from aef_jax.data.examples import Period
-from aef_jax.data.sample import load_sample
-from aef_jax.embed import embed_with, make_embedder
-from aef_jax.field.geotiff import write_field
-from aef_jax.field.tiling import Embed, default_support, embed_site
-from aef_jax.run_folder import RunFolder
+import aef_torch.model.alphaearth
+from aef_jax.data.build.sample_cube import load_sample
+from aef_jax.data.sampling.examples import Period
+from aef_jax.inference.embed import embed_with, make_embedder
+from aef_jax.inference.tiling import Embed, default_support, embed_site
+from aef_jax.inference.writers.geotiff import write_field
+from aef_jax.run.checkpoint import restore_params
+from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
-from configs.run import Config
+from configs.config import Config
+from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
-from parity.aef.torch_checkpoint import TorchCheckpoint
-from parity.mismatch import check
-from parity.tensors import load_torch, torch_specs
+from parity.capture.tensors import load_torch, torch_specs
+from parity.mapping.spec import check
 
 TOLERANCE = 1e-5
 """How far the components of two unit vectors may lie apart, in float32 after the whole model."""
@@ -52,7 +52,7 @@ def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> f
     return float(np.abs(field - reference).max())
 
 
-def read_model(weights: Path) -> tuple[Config, aef_torch.model.AlphaEarth]:
+def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaEarth]:
     """The config that a file or folder of weights carries, and its PyTorch model on the CPU.
 
     Raises ValueError where they are damaged or say not what they are of, WeightsError where the tensors do not fit.
@@ -65,7 +65,7 @@ def read_model(weights: Path) -> tuple[Config, aef_torch.model.AlphaEarth]:
     return checkpoint.config, model
 
 
-def torch_embedder(model: aef_torch.model.AlphaEarth) -> Embed:
+def torch_embedder(model: aef_torch.model.alphaearth.AlphaEarth) -> Embed:
     """The model as `embed_site` calls it, with NumPy's arrays in and out."""
 
     @torch.inference_mode()

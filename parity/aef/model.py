@@ -6,21 +6,21 @@ from contextlib import contextmanager
 import torch
 from flax import nnx
 
-import aef_jax.model
-import aef_torch.model
-from configs.run import Config
+import aef_jax.model.alphaearth
+import aef_torch.model.alphaearth
+from configs.config import Config
 
 
-def abstract_jax(config: Config) -> aef_jax.model.AlphaEarth:
+def abstract_jax(config: Config) -> aef_jax.model.alphaearth.AlphaEarth:
     """The Flax model whose parameters are shapes and dtypes only. Raises ValueError where it cannot be built."""
     with _told():
-        return nnx.eval_shape(lambda: aef_jax.model.AlphaEarth(config, rngs=nnx.Rngs(0)))
+        return nnx.eval_shape(lambda: aef_jax.model.alphaearth.AlphaEarth(config, rngs=nnx.Rngs(0)))
 
 
-def abstract_torch(config: Config) -> aef_torch.model.AlphaEarth:
+def abstract_torch(config: Config) -> aef_torch.model.alphaearth.AlphaEarth:
     """The PyTorch model on the meta device. Raises ValueError where it cannot be built."""
     with _told(), torch.device("meta"):
-        return aef_torch.model.AlphaEarth(config)
+        return aef_torch.model.alphaearth.AlphaEarth(config)
 
 
 @contextmanager

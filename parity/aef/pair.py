@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from flax import nnx
 
-import aef_jax.objective
-import aef_torch.objective
-from aef_torch.model import AlphaEarth
-from configs.run import Config
+import aef_jax.training.objective
+import aef_torch.training.objective
+from aef_torch.model.alphaearth import AlphaEarth
+from configs.config import Config
 from parity.aef.model import abstract_jax
-from parity.jax_side import JaxSide
-from parity.model_map import ModelMap
-from parity.pair import Pair
-from parity.tensors import load_torch
-from parity.torch_side import TorchSide
-from parity.trees import Arrays, cast
-from parity.weights import to_jax
+from parity.capture.jax_side import JaxSide
+from parity.capture.tensors import load_torch
+from parity.capture.torch_side import TorchSide
+from parity.capture.trees import Arrays, cast
+from parity.compare.pair import Pair
+from parity.mapping.model_map import ModelMap
+from parity.mapping.weights import to_jax
 
 FUNCTIONS = (
     "objective.von_mises_fisher",
@@ -49,7 +49,7 @@ def aef_pair(config: Config, weights: Arrays, compiled: bool = True, jax_weights
         return model
 
     def torch_objective(model: AlphaEarth, batch: Any, noise: Any):
-        return aef_torch.objective.objective(model, batch, noise, config)
+        return aef_torch.training.objective.objective(model, batch, noise, config)
 
     ours = weights if jax_weights is None else jax_weights
     return Pair(TorchSide(at, MAP, torch_objective), aef_jax_side(config, ours, compiled))
@@ -64,7 +64,7 @@ def aef_jax_side(config: Config, weights: Arrays, compiled: bool = True) -> JaxS
         return nnx.merge(graph, to_jax(nnx.merge(graph, shapes), cast(weights, _parameters(dtype))))
 
     def jax_objective(model: Any, batch: Any, noise: Any):
-        return aef_jax.objective.objective(model, batch, noise, config)
+        return aef_jax.training.objective.objective(model, batch, noise, config)
 
     return JaxSide(at, MAP, jax_objective, AlphaEarth.__name__, compiled)
 

@@ -4,10 +4,10 @@ from zlib import crc32
 
 import numpy as np
 
-from configs.run import Config
+from configs.config import Config
 from parity.aef.model import abstract_torch
-from parity.tensors import torch_specs
-from parity.trees import Arrays
+from parity.capture.tensors import torch_specs
+from parity.capture.trees import Arrays
 
 
 def random_weights(config: Config) -> Arrays:

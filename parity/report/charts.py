@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from parity.comparison import Comparison
-from parity.groups import BACKWARD, FORWARD
-from parity.pair import Measured
+from parity.compare.comparison import Comparison
+from parity.compare.groups import BACKWARD, FORWARD
+from parity.compare.pair import Measured
+from parity.compare.tolerances import ULP_BINS
 from parity.report.report import Chart
-from parity.tolerances import ULP_BINS
 
 JAX, TORCH, OTHERS = "#1f5fa8", "#d9711c", ("#3b8f5a", "#8a5ba6", "#777777")
 _WIDTH = 10.5

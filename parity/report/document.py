@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aef_jax.atomic import replacing
-from parity.bisection import Culprit
-from parity.comparison import Comparison
-from parity.groups import Group
-from parity.pair import Measured
+from aef_jax.files.atomic import replacing
+from parity.compare.bisection import Culprit
+from parity.compare.comparison import Comparison
+from parity.compare.groups import Group
+from parity.compare.pair import Measured
+from parity.compare.tolerances import TOLERANCES
 from parity.report.report import Report, Section
-from parity.tolerances import TOLERANCES
 
 SCHEMA = "aef-parity report"
 VERSION = 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from aef_jax.atomic import replacing
+from aef_jax.files.atomic import replacing
 from parity.report.report import Report, named
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from aef_jax.atomic import replacing
-from parity.comparison import Comparison
+from aef_jax.files.atomic import replacing
+from parity.compare.comparison import Comparison
+from parity.compare.tolerances import TOLERANCES
 from parity.report.charts import as_svg, growth, histograms, lines
 from parity.report.page_style import STYLE
 from parity.report.report import Report, Section, named
 from parity.report.tree import SHADES, tree
-from parity.tolerances import TOLERANCES
 
 
 def write_html(report: Report, path: Path) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 
-from aef_jax.atomic import replacing
-from parity.bisection import Culprit
-from parity.pair import Pair, rounded
-from parity.precision import matmul_precision
+from aef_jax.files.atomic import replacing
+from parity.compare.bisection import Culprit
+from parity.compare.pair import Pair, rounded
+from parity.compare.precision import matmul_precision
 from parity.report.report import named
 
 

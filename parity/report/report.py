@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parity.comparison import Comparison
+from parity.compare.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from parity.comparison import Comparison
-from parity.groups import FORWARD, Group
+from parity.compare.comparison import Comparison
+from parity.compare.groups import FORWARD, Group
+from parity.compare.tolerances import TOLERANCES
 from parity.report.report import named
-from parity.tolerances import TOLERANCES
 
 SHADES = (("less than 0.8", 0.8), ("0.8 to 1.25", 1.25), ("up to the bound", float("inf")))
 """Of what passes, the ratio of JAX's error to PyTorch's; what fails is red."""

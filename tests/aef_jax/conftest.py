@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from compiling import applied
-from small_dataset import write_small
 
-from aef_jax import cli
-from aef_jax.run_folder import RunFolder
-from configs.io import to_json
+from aef_jax.cli import main as cli
+from aef_jax.run.folder import RunFolder
+from configs.config import Config
 from configs.model import ModelConfig
 from configs.presets import TINY
-from configs.run import Config
+from configs.serialization.config_json import to_json
 from configs.sources import SENTINEL2
 from configs.training import DataConfig, TrainingConfig
+from tests.support.compiling import applied
+from tests.support.data.small_dataset import write_small
 
 STEPS = 16
 BRIEF: Config = replace(
@@ -74,8 +74,8 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     """`BRIEF`, trained on the sample cube in this process."""
     if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
         pytest.skip("the sample cube is not installed: pip install aef[sample]")
-    from aef_jax.data.training_data import open_data
-    from aef_jax.train import train
+    from aef_jax.data.loading.training_data import open_data
+    from aef_jax.training.loop import train
 
     folder = tmp_path_factory.mktemp("trained")
     config_file = folder / "brief.json"

@@ -1,10 +1,10 @@
 """Any field of a config can be set by its dotted name; what cannot be set is told in one sentence."""
 
 import pytest
-from refusals import told
 
-from configs.overrides import field_names, override
 from configs.presets import PAPER, TINY
+from configs.serialization.overrides import field_names, override
+from tests.support.refusals import told
 
 
 def _source(config, name):

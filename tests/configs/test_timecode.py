@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from configs.timecode import (
+from configs.encodings.timecode import (
     DAY_MS,
     PERIOD_CODE_WIDTH,
     RELATIVE_TIMECODE_WIDTH,

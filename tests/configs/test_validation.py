@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from refusals import told
 
+from configs.config import Config
 from configs.model import ModelConfig
-from configs.run import Config
 from configs.source import Band, Source
 from configs.sources import NLCD, SENTINEL2, TEXT
 from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
+from tests.support.refusals import told
 
 
 @pytest.mark.parametrize(

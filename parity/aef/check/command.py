@@ -5,12 +5,12 @@ from argparse import Namespace
 
 from rich.console import Console
 
+from parity.aef.check.bisect_command import part
+from parity.aef.check.check_input import Subject, read_subject
 from parity.aef.check.devices import use_devices
-from parity.aef.check.part import part
 from parity.aef.check.run import run_sections
 from parity.aef.check.settings import SECTIONS, Settings
-from parity.aef.check.subject import Subject, read_subject
-from parity.precision import asked
+from parity.compare.precision import asked
 from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
 

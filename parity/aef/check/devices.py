@@ -4,15 +4,15 @@ from unittest.mock import patch
 
 import jax
 
-from aef_jax.sharding import make_mesh
+from aef_jax.sharding.mesh import make_mesh
 from configs.training import MeshConfig
-from parity.aef.check.course import batches, course_of, start_of
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
-from parity.aef.sharded import OneDevice
-from parity.quick_compile import quick_compiles
+from parity.aef.check.training_setup import batches, course_of, start_of
+from parity.aef.training.sharded import OneDevice
+from parity.capture.quick_compile import quick_compiles
+from parity.compare.tolerances import SHARDED_RATIO
 from parity.report.report import Check, Section
-from parity.tolerances import SHARDED_RATIO
 
 DEVICES = 8
 STEPS = 3
@@ -34,7 +34,7 @@ def devices(subject: Subject, settings: Settings) -> Section:
     config = course_of(subject, "float32", batch=number)
     for given in settings.progress([batches(config, STEPS)], "many devices"):
         # all of so small a model would be replicated
-        with patch("aef_jax.sharding.SMALLEST_SPLIT", 64), quick_compiles():
+        with patch("aef_jax.sharding.mesh.SMALLEST_SPLIT", 64), quick_compiles():
             mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, start_of(subject), given)
             double, ratio = alone.double(mesh), alone.ratio(mesh)
         order = "only the order of the sums over the batch differs"

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from flax import nnx
 
-from configs.random_batch import random_frames, random_periods
+from configs.fake_batch import random_frames, random_periods
+from parity.aef.check.check_input import SIDE, Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import SIDE, Subject
-from parity.precision import matmul_precision
+from parity.capture.tensors import to_tensor
+from parity.compare.metrics import Distance
+from parity.compare.precision import matmul_precision
 from parity.report.report import Check, Section
-from parity.tensors import to_tensor
-from parity.yardstick import Distance
 
 COMPONENTS = 2e-6
 GRADIENTS = 3e-6

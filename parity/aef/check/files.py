@@ -3,14 +3,14 @@
 import tempfile
 from pathlib import Path
 
-from configs.io import to_json
+from configs.serialization.config_json import to_json
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
-from parity.aef.checkpoints import open_checkpoint
-from parity.aef.convert import convert
-from parity.aef.saved import Saved
-from parity.aef.torch_checkpoint import write_torch
-from parity.mismatch import Spec
+from parity.aef.conversion.checkpoints import open_checkpoint
+from parity.aef.conversion.convert import convert
+from parity.aef.conversion.metadata import Saved
+from parity.aef.conversion.torch_checkpoint import write_torch
+from parity.mapping.spec import Spec
 from parity.report.report import Check, Section
 
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
 from parity.aef.pair import aef_jax_side
-from parity.pair import judged
-from parity.precision import matmul_precision
+from parity.compare.metrics import Verdict
+from parity.compare.pair import judged
+from parity.compare.precision import matmul_precision
 from parity.report.report import Check, Section
-from parity.yardstick import Verdict
 
 WAYS = (("scan", "none"), ("scan", "block"), ("unroll", "dots"))
 BOUND = 1e-13

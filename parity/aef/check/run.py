@@ -8,17 +8,17 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from parity.aef.check.check_input import Subject
 from parity.aef.check.devices import devices
 from parity.aef.check.embedding import embedding
 from parity.aef.check.files import files
 from parity.aef.check.loops import loops
 from parity.aef.check.settings import SECTIONS, Settings
-from parity.aef.check.subject import Subject
 from parity.aef.check.terms import terms
 from parity.aef.check.training import training
 from parity.aef.check.weights import weights
-from parity.comparison import Comparison, compare_pair
-from parity.precision import in_force, matmul_precision
+from parity.compare.comparison import Comparison, compare_pair
+from parity.compare.precision import in_force, matmul_precision
 from parity.report.report import Report, Section
 
 FUNCTIONS: dict[str, Callable[[Subject, Settings], Section]] = {
@@ -44,7 +44,7 @@ def run_sections(subject: Subject, settings: Settings, names: Sequence[str], con
                 report.comparison = modules(subject, of_section)
             else:
                 report.sections.append(FUNCTIONS[name](subject, of_section))
-            jax.clear_caches()  # what one section compiled the next does not run; see parity.jax_program.KEPT
+            jax.clear_caches()  # what one section compiled the next does not run; see parity.capture.jax_program.KEPT
             bar.done(name)
     return report
 

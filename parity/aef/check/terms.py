@@ -2,9 +2,9 @@
 
 import re
 
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
-from parity.precision import matmul_precision
+from parity.compare.precision import matmul_precision
 from parity.report.report import Check, Section
 
 BOUNDS = {

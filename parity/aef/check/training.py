@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from parity.aef.check.course import batches, course_of, one_ulp_up, start_of
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
-from parity.aef.steps import jax_steps, torch_steps
-from parity.aef.trajectory import Apart, Trajectory, apart
+from parity.aef.check.training_setup import batches, course_of, one_ulp_up, start_of
+from parity.aef.training.steps import jax_steps, torch_steps
+from parity.aef.training.trajectory import Apart, Trajectory, apart
+from parity.compare.metrics import error_ratio, rounding
+from parity.compare.tolerances import CHAOS_RATIO
 from parity.report.report import Chart, Check, Section
-from parity.tolerances import CHAOS_RATIO
-from parity.yardstick import error_ratio, rounding
 
 ONE_STEP = 1e-13
 FLOAT64 = 1e-12

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from parity.aef.check.check_input import Subject
 from parity.aef.check.settings import Settings
-from parity.aef.check.subject import Subject
 from parity.report.report import Check, Section
 
 SHOWN = 10

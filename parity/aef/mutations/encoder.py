@@ -1,46 +1,46 @@
 """Faults in operators, blocks, pyramid, summary and the model that holds them."""
 
-from parity.mutation import Mutation
+from parity.compare.mutation import Mutation
 
 OPERATORS = [
     Mutation(
         "residual of the space operator dropped",
-        "aef_jax.operators.SpaceOperator.__call__",
+        "aef_jax.model.operators.SpaceOperator.__call__",
         "cells = cells + self.mlp",
         "cells = self.mlp",
         "SpaceOperator",
     ),
     Mutation(
         "rows and columns swapped",
-        "aef_jax.operators.SpaceOperator.__call__",
+        "aef_jax.model.operators.SpaceOperator.__call__",
         "b t (h w) c -> b t h w c",
         "b t (w h) c -> b t h w c",
         "SpaceOperator",
     ),
     Mutation(
         "norm before attention along time left out",
-        "aef_jax.operators.TimeOperator.__call__",
+        "aef_jax.model.operators.TimeOperator.__call__",
         "self.attention(self.norm_attention(series), key_mask)",
         "self.attention(series, key_mask)",
         "TimeOperator",
     ),
     Mutation(
         "mask of absent frames inverted",
-        "aef_jax.operators.TimeOperator.__call__",
+        "aef_jax.model.operators.TimeOperator.__call__",
         "jnp.broadcast_to(present[",
         "jnp.broadcast_to(~present[",
         "TimeOperator",
     ),
     Mutation(
         "timecode in float32",
-        "aef_jax.operators.TimeOperator.__call__",
+        "aef_jax.model.operators.TimeOperator.__call__",
         "self.condition(timecodes)",
         "self.condition(timecodes.astype(jnp.float32).astype(x.dtype))",
         "TimeOperator",
     ),
     Mutation(
         "convolutions in the wrong order",
-        "aef_jax.operators.PrecisionOperator.__call__",
+        "aef_jax.model.operators.PrecisionOperator.__call__",
         "self.second(gelu(self.first(self.norm(x))))",
         "self.first(gelu(self.second(self.norm(x))))",
         "PrecisionOperator",
@@ -50,60 +50,66 @@ OPERATORS = [
 BLOCKS = [
     Mutation(
         "absent frames not blanked",
-        "aef_jax.stp.SourceEncoder.__call__",
+        "aef_jax.model.stp.SourceEncoder.__call__",
         "pixels = jnp.where(present[:, :, None, None, None], pixels, 0)",
         "pass",
         "SourceEncoder",
     ),
     Mutation(
         "two blocks in the wrong order",
-        "aef_jax.stp.STPEncoder._run_blocks",
+        "aef_jax.model.stp.STPEncoder._run_blocks",
         "in zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True)",
         "in reversed(list(zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True)))",
         "STPEncoder",
     ),
     Mutation(
         "gradient stopped behind the time operator",
-        "aef_jax.stp.STPBlock.__call__",
+        "aef_jax.model.stp.STPBlock.__call__",
         "self.time(time, timecodes, present)",
         "jax.lax.stop_gradient(self.time(time, timecodes, present))",
         "STPBlock",
     ),
-    Mutation("space operator left out", "aef_jax.stp.STPBlock.__call__", "self.space(space)", "space", "STPBlock"),
+    Mutation(
+        "space operator left out", "aef_jax.model.stp.STPBlock.__call__", "self.space(space)", "space", "STPBlock"
+    ),
     Mutation(
         "precision state not carried to the end",
-        "aef_jax.stp.STPEncoder.__call__",
+        "aef_jax.model.stp.STPEncoder.__call__",
         "precision, time, space = self._run_blocks",
         "_, time, space = self._run_blocks",
         "STPEncoder",
     ),
     Mutation(
         "lateral step of the pyramid left out",
-        "aef_jax.pyramid.Exchange.__call__",
+        "aef_jax.model.pyramid.Exchange.__call__",
         "self.synthesis(precision, lateral,",
         "self.synthesis(precision, None,",
         "Exchange",
     ),
     Mutation(
-        "GELU of the exchange left out", "aef_jax.pyramid.Exchange.__call__", "gelu(lateral)", "lateral", "Exchange"
+        "GELU of the exchange left out",
+        "aef_jax.model.pyramid.Exchange.__call__",
+        "gelu(lateral)",
+        "lateral",
+        "Exchange",
     ),
     Mutation(
         "norm of the wrong state",
-        "aef_jax.pyramid.Exchange.__call__",
+        "aef_jax.model.pyramid.Exchange.__call__",
         "self.to_space(self.norm_time(time))",
         "self.to_space(time)",
         "Exchange",
     ),
     Mutation(
         "residual of the synthesis dropped",
-        "aef_jax.pyramid.Synthesis.__call__",
+        "aef_jax.model.pyramid.Synthesis.__call__",
         "return precision + self",
         "return self",
         "Synthesis",
     ),
 ]
 
-_SUMMARY = "aef_jax.summary.TemporalSummary.__call__"
+_SUMMARY = "aef_jax.model.summary.TemporalSummary.__call__"
 
 SUMMARY = [
     Mutation(
@@ -133,7 +139,7 @@ SUMMARY = [
 MODEL = [
     Mutation(
         "sources in another order",
-        "aef_jax.model.AlphaEarth.encode",
+        "aef_jax.model.alphaearth.AlphaEarth.encode",
         "for name in self.inputs if name in frames",
         "for name in reversed(self.inputs) if name in frames",
         "AlphaEarth",
@@ -142,14 +148,14 @@ MODEL = [
     ),
     Mutation(
         "timecodes of absent frames not blanked",
-        "aef_jax.model.AlphaEarth.encode",
+        "aef_jax.model.alphaearth.AlphaEarth.encode",
         "timecodes = jnp.where(present[..., None], timecodes.astype(self.dtype), 0)",
         "timecodes = timecodes.astype(self.dtype)",
         "AlphaEarth",
     ),
     Mutation(
         "timecodes of the wrong frames",
-        "aef_jax.model.AlphaEarth.encode",
+        "aef_jax.model.alphaearth.AlphaEarth.encode",
         "frames[name].timecodes for name in sources",
         "frames[name].timecodes[:, ::-1] for name in sources",
         "AlphaEarth",

@@ -1,69 +1,77 @@
 """Faults in layers and attention."""
 
-from parity.mutation import Mutation
+from parity.compare.mutation import Mutation
 
 LAYERS = [
-    Mutation("epsilon of a norm", "aef_jax.layers.LayerNorm.__init__", "epsilon=1e-5", "epsilon=1e-6", "LayerNorm"),
+    Mutation(
+        "epsilon of a norm", "aef_jax.model.layers.LayerNorm.__init__", "epsilon=1e-5", "epsilon=1e-6", "LayerNorm"
+    ),
     Mutation(
         "tanh GELU",
-        "aef_jax.layers.gelu",
+        "aef_jax.model.layers.gelu",
         "jax.lax.platform_dependent(x, cpu=_gelu_by_erf, default=partial(jax.nn.gelu, approximate=False))",
         "jax.nn.gelu(x, approximate=True)",
         "SourceEncoder",
     ),
     Mutation(
         "epsilon added in a unit vector",
-        "aef_jax.layers.unit",
+        "aef_jax.model.layers.unit",
         "jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-24)",
         "jnp.sum(x * x, axis=-1, keepdims=True) + 1e-9",
         "TemporalSummary",
     ),
-    Mutation("bias of a linear layer dropped", "aef_jax.layers.Linear.__call__", "self.bias", "None", "Linear"),
-    Mutation("bias of a convolution dropped", "aef_jax.layers.Conv.__call__", "self.bias", "None", "Conv"),
+    Mutation("bias of a linear layer dropped", "aef_jax.model.layers.Linear.__call__", "self.bias", "None", "Linear"),
+    Mutation("bias of a convolution dropped", "aef_jax.model.layers.Conv.__call__", "self.bias", "None", "Conv"),
     Mutation(
-        "kernel flipped", "aef_jax.layers.Conv.__call__", "self.kernel[...]", "self.kernel[...][::-1, ::-1]", "Conv"
+        "kernel flipped",
+        "aef_jax.model.layers.Conv.__call__",
+        "self.kernel[...]",
+        "self.kernel[...][::-1, ::-1]",
+        "Conv",
     ),
     Mutation(
         "kernel transposed in space",
-        "aef_jax.layers.Conv.__call__",
+        "aef_jax.model.layers.Conv.__call__",
         "self.kernel[...]",
         "self.kernel[...].swapaxes(0, 1)",
         "Conv",
     ),
     Mutation(
         "kernel of a square linear layer transposed",
-        "aef_jax.layers.Linear.__call__",
+        "aef_jax.model.layers.Linear.__call__",
         "self.kernel[...].astype(x.dtype)",
         "(k.T if (k := self.kernel[...]).shape[0] == k.shape[1] else k).astype(x.dtype)",
         "Linear",
     ),
     Mutation(
         "pixel shift going down",
-        "aef_jax.layers.Down.__call__",
+        "aef_jax.model.layers.Down.__call__",
         "merge_frames(x)",
         "merge_frames(jnp.roll(x, 1, -2))",
         "Down",
     ),
-    Mutation("cells of an up step transposed", "aef_jax.layers.Up.__call__", "c -> (i j o) c", "c -> (j i o) c", "Up"),
+    Mutation(
+        "cells of an up step transposed", "aef_jax.model.layers.Up.__call__", "c -> (i j o) c", "c -> (j i o) c", "Up"
+    ),
     Mutation(
         "transposed convolution not flipped",
-        "aef_jax.layers.SmoothUp.__call__",
+        "aef_jax.model.layers.SmoothUp.__call__",
         "self.kernel[...][::-1, ::-1]",
         "self.kernel[...]",
         "SmoothUp",
     ),
     Mutation(
         "half-pixel shift going up",
-        "aef_jax.layers.SmoothUp.__call__",
+        "aef_jax.model.layers.SmoothUp.__call__",
         "p : p + height, q : q + width",
         "1 : 1 + height, 1 : 1 + width",
         "SmoothUp",
     ),
 ]
 
-_ATTENTION = "aef_jax.attention.Attention.__call__"
-_SOFTMAX = "aef_jax.attention.masked_softmax"
-_ROTATE = "aef_jax.attention.rotate"
+_ATTENTION = "aef_jax.model.attention.Attention.__call__"
+_SOFTMAX = "aef_jax.model.attention.masked_softmax"
+_ROTATE = "aef_jax.model.attention.rotate"
 
 ATTENTION = [
     Mutation(

@@ -1,12 +1,12 @@
 """Faults in decoders, bottleneck, losses and the objective."""
 
-from parity.mutation import Mutation
+from parity.compare.mutation import Mutation
 
-_DECODER = "aef_jax.decoders.Decoder.__call__"
-_VMF = "aef_jax.bottleneck.von_mises_fisher"
-_OBJECTIVE = "aef_jax.objective.objective"
-_ERROR, _SHIFT = "aef_jax.losses.reconstruction_error", "aef_jax.losses.shift_invariant"
-_FISHER = "aef_jax.objective.von_mises_fisher"
+_DECODER = "aef_jax.model.decoders.Decoder.__call__"
+_VMF = "aef_jax.model.bottleneck.von_mises_fisher"
+_OBJECTIVE = "aef_jax.training.objective.objective"
+_ERROR, _SHIFT = "aef_jax.training.losses.reconstruction_error", "aef_jax.training.losses.shift_invariant"
+_FISHER = "aef_jax.training.objective.von_mises_fisher"
 """Labels of functions are where JAX looks them up."""
 
 DECODERS = [
@@ -15,7 +15,7 @@ DECODERS = [
     Mutation("one GELU left out", _DECODER, "self.hidden(gelu(x))", "self.hidden(x)", "Decoder"),
     Mutation(
         "sentence and period swapped",
-        "aef_jax.decoders.TextHead.__call__",
+        "aef_jax.model.decoders.TextHead.__call__",
         "[sentence, period]",
         "[period, sentence]",
         "TextHead",
@@ -66,10 +66,18 @@ LOSSES = [
     ),
     Mutation("the worst shift counts", _SHIFT, ".min(axis=0)", ".max(axis=0)", _ERROR),
     Mutation(
-        "grid moved the wrong way", "aef_jax.losses._membership", "+ offset[:, None]", "- offset[:, None]", _ERROR
+        "grid moved the wrong way",
+        "aef_jax.training.losses._membership",
+        "+ offset[:, None]",
+        "- offset[:, None]",
+        _ERROR,
     ),
     Mutation(
-        "squared error", "aef_jax.losses.l1", "difference * jnp.sign(difference)", "difference * difference", _ERROR
+        "squared error",
+        "aef_jax.training.losses.l1",
+        "difference * jnp.sign(difference)",
+        "difference * difference",
+        _ERROR,
     ),
     Mutation(
         "softmax over the wrong axis",
@@ -79,46 +87,60 @@ LOSSES = [
         _ERROR,
     ),
     Mutation(
-        "batch rolled on the wrong axis", "aef_jax.losses.uniformity", "axis=0", "axis=1", "aef_jax.losses.uniformity"
+        "batch rolled on the wrong axis",
+        "aef_jax.training.losses.uniformity",
+        "axis=0",
+        "axis=1",
+        "aef_jax.training.losses.uniformity",
     ),
     Mutation(
         "no absolute value",
-        "aef_jax.losses.uniformity",
+        "aef_jax.training.losses.uniformity",
         "jnp.mean(l1(cosine, jnp.zeros_like(cosine)))",
         "jnp.mean(cosine)",
-        "aef_jax.losses.uniformity",
+        "aef_jax.training.losses.uniformity",
     ),
     Mutation(
         "factor of a half missing",
-        "aef_jax.losses.consistency",
+        "aef_jax.training.losses.consistency",
         "axis=-1)) / 2)",
         "axis=-1)))",
-        "aef_jax.losses.consistency",
+        "aef_jax.training.losses.consistency",
     ),
-    Mutation("temperature multiplies", "aef_jax.losses.clip", "/ temperature", "* temperature", "aef_jax.losses.clip"),
     Mutation(
-        "texts do not find their places", "aef_jax.losses.clip", "-(rows + columns) / 2", "-rows", "aef_jax.losses.clip"
+        "temperature multiplies",
+        "aef_jax.training.losses.clip",
+        "/ temperature",
+        "* temperature",
+        "aef_jax.training.losses.clip",
+    ),
+    Mutation(
+        "texts do not find their places",
+        "aef_jax.training.losses.clip",
+        "-(rows + columns) / 2",
+        "-rows",
+        "aef_jax.training.losses.clip",
     ),
     Mutation(
         "absent texts compete",
-        "aef_jax.losses.clip",
+        "aef_jax.training.losses.clip",
         "jnp.where(present[:, None] & present, logits, jnp.finfo(logits.dtype).min)",
         "logits",
-        "aef_jax.losses.clip",
+        "aef_jax.training.losses.clip",
     ),
 ]
 
 OBJECTIVE = [
     Mutation(
         "weights of the sources ignored",
-        "aef_jax.objective._weighted_mean",
+        "aef_jax.training.objective._weighted_mean",
         "source.weight / total",
         "1 / len(sources)",
         "objective",
     ),
     Mutation(
         "the student sees other frames",
-        "aef_jax.objective._student_frames",
+        "aef_jax.training.objective._student_frames",
         "index = jnp.where(present, index, 0)",
         "index = jnp.zeros_like(index)",
         "objective",

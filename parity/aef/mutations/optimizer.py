@@ -1,8 +1,10 @@
 """Faults in the optimiser and the course of its learning rate."""
 
-from parity.mutation import Mutation
+from parity.compare.mutation import Mutation
 
-_ADAM, _MAKE, _RATE = (f"aef_jax.optimizer.{name}" for name in ("scale_by_adam", "make_optimizer", "learning_rate"))
+_ADAM, _MAKE, _RATE = (
+    f"aef_jax.training.optimizer.{name}" for name in ("scale_by_adam", "make_optimizer", "learning_rate")
+)
 
 OPTIMIZER = [
     Mutation("epsilon of Adam", _MAKE, "scale_by_adam()", "scale_by_adam(eps=1e-6)", "optimizer"),
@@ -18,12 +20,12 @@ OPTIMIZER = [
     ),
     Mutation(
         "optax's own bias correction, in float32",
-        "aef_jax.optimizer.bias_correction",
+        "aef_jax.training.optimizer.bias_correction",
         "jnp.asarray(table)",
         "jnp.asarray(table.astype(np.float32))",
         "optimizer",
     ),
-    Mutation("decay on biases", "aef_jax.optimizer.decayed", "names[-1] in DECAYED", "True", "optimizer"),
+    Mutation("decay on biases", "aef_jax.training.optimizer.decayed", "names[-1] in DECAYED", "True", "optimizer"),
     Mutation("decay before Adam", _MAKE, "scale_by_adam(), *decay", "*decay, scale_by_adam()", "optimizer"),
     Mutation(
         "clipping by value",

@@ -1,0 +1,24 @@
+"""The global batch of a training step as shapes and dtypes: all sources and texts, not one number."""
+
+import jax
+from jax.sharding import Mesh
+
+from aef_jax.data.loading.pipeline import stack
+from aef_jax.data.sampling.absent import absent_example
+from aef_jax.sharding.mesh import SEQ, batch_shardings
+from aef_jax.sharding.placement import fill_frames
+from configs.batch import Batch
+from configs.config import Config
+
+
+def abstract_batch(config: Config, mesh: Mesh) -> Batch:
+    """What the pipeline would put on the devices of `mesh`, if the data held every source of the config and all texts.
+
+    Every leaf is a jax.ShapeDtypeStruct with its sharding.
+    """
+    example, sequences = fill_frames(stack([absent_example(config)]), mesh.shape[SEQ]), config.training.batch
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct((sequences, *x.shape[1:]), x.dtype, sharding=sharding),
+        example,
+        batch_shardings(example, mesh),
+    )

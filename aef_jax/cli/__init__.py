@@ -1,0 +1,1 @@
+"""The command `aef`, one module per group of subcommands."""

@@ -1,0 +1,1 @@
+"""Text for people: tables, dates and numbers as commands print them."""

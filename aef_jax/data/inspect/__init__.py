@@ -1,0 +1,1 @@
+"""What a training set holds, what is wrong with it, and pictures of its examples."""

@@ -1,0 +1,187 @@
+"""`aef data info`: what a training set holds, as a table and as a picture of its values."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from aef_jax.data.store.dataset import SPLITS, Dataset, Split, Stored
+from aef_jax.data.store.normalization import CLIP_SIGMA, Normalisation
+from aef_jax.data.store.site import Site
+from aef_jax.files.atomic import replacing
+from configs.source import Source
+from configs.sources import SOURCES
+
+SAMPLED_RECORDS = 32
+"""Of the training split, that the picture is made of."""
+MOST_BANDS = 16
+"""Of a source with more, some bands speak for all."""
+MOST_CURVES = 8
+BIN_EDGES = np.linspace(-CLIP_SIGMA, CLIP_SIGMA, 97)
+
+_COLUMNS = ("source", "bands", "dtype", "frames", "first", "last", "valid")
+_PANEL = (4.4, 3.0)
+
+
+def describe(folder: Path) -> str:
+    """What `dataset.json` says of a data set. Raises ValueError, naming the file, where it is none."""
+    dataset = Dataset.open(folder)
+    shards = [shard for split in SPLITS for shard in dataset.shards[split]]
+    mebibytes = sum(shard.bytes for shard in shards) / 2**20
+    lines = [
+        f"{folder}: {mebibytes:,.1f} MiB on disk in {_plural(len(shards), 'shard')}",
+        "",
+        *_aligned([("split", "records", "shards"), *(_split_row(dataset, split) for split in SPLITS)]),
+        "",
+        *_aligned([_COLUMNS, *(_source_row(name, stored) for name, stored in dataset.sources.items())]),
+        "",
+        "after scaling, over the valid pixels of the training split:",
+        *_aligned([("source", "band", "mean", "deviation"), *_statistics(dataset)]),
+        "",
+        _text(dataset),
+    ]
+    return "\n".join(lines)
+
+
+def write_histograms_png(folder: Path, output: Path) -> None:
+    """Draws, for each source, how its scaled and z-scored values are distributed: one curve for each band.
+
+    They are of up to `SAMPLED_RECORDS` training records, spread over all. Sources that this project does not know, or
+    that show no pixel, are left out. Raises ValueError where a record cannot be read.
+    """
+    dataset = Dataset.open(folder)
+    records = dataset.records("training")
+    chosen = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
+    drawn = [source for source in known_sources(dataset) if _has_numbers(source, dataset.normalisation)]
+    bar = tqdm(chosen.tolist(), "reading records", unit="record")
+    counts = count_values((records[index] for index in bar), drawn, dataset.normalisation)
+    drawn = [source for source in drawn if counts[source.name].any()]
+    if not drawn:
+        raise ValueError(f"{folder}: no source shows a valid pixel in {len(chosen)} records, so nothing to draw")
+    columns = min(3, len(drawn))
+    lines = -(-len(drawn) // columns)
+    figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    for panel, source in zip(panels, drawn, strict=False):
+        (_draw_classes if source.kind == "classes" else _draw_bands)(panel, source, counts[source.name])
+    for panel in panels[len(drawn) :]:
+        panel.remove()
+    with replacing(output) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+
+
+def known_sources(dataset: Dataset) -> list[Source]:
+    """The sources of this project that a data set holds, band for band."""
+    return [
+        source
+        for source in SOURCES
+        if source.name in dataset.sources
+        and dataset.sources[source.name].bands == tuple(band.name for band in source.bands)
+    ]
+
+
+def count_values(
+    sites: Iterable[Site], sources: list[Source], normalisation: Normalisation
+) -> dict[str, Int64[np.ndarray, "C bins"]]:
+    """How often each band's valid z-scores fall between `BIN_EDGES`; of a source of classes, how often each class is
+    seen."""
+    shapes = {s.name: (1, s.classes) if s.kind == "classes" else (s.channels, len(BIN_EDGES) - 1) for s in sources}
+    counts = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+    for site in sites:
+        for source in sources:
+            if source.name not in site.series:
+                continue
+            scored = normalisation.z_score(site.series[source.name], source)
+            valid = np.broadcast_to(scored.valid, scored.pixels.shape)
+            for band in range(source.channels):
+                values = scored.pixels[..., band][valid[..., band]]
+                if source.kind == "classes":
+                    counts[source.name][band] += np.bincount(values.astype(np.int64), minlength=source.classes)
+                else:
+                    counts[source.name][band] += np.histogram(values, BIN_EDGES)[0]
+    return counts
+
+
+def _has_numbers(source: Source, normalisation: Normalisation) -> bool:
+    return source.kind == "classes" or source.name in normalisation.mean
+
+
+def _split_row(dataset: Dataset, split: Split) -> tuple[str, ...]:
+    shards = dataset.shards[split]
+    return split, f"{sum(shard.records for shard in shards):,}", f"{len(shards):,}"
+
+
+def _source_row(name: str, stored: Stored) -> tuple[str, ...]:
+    seen = stored.frames > 0
+    dates = (_date(stored.first_ms), _date(stored.last_ms)) if seen else ("-", "-")
+    valid = f"{stored.valid_pixels / stored.pixels:.1%}" if stored.pixels else "-"
+    bands = " ".join(stored.bands) if len(stored.bands) <= 5 else f"{len(stored.bands)}: {stored.bands[0]} ..."
+    return name, bands, stored.dtype, f"{stored.frames:,}", *dates, valid
+
+
+def _statistics(dataset: Dataset) -> Iterable[tuple[str, ...]]:
+    normalisation = dataset.normalisation
+    for name, stored in dataset.sources.items():
+        if name not in normalisation.mean:
+            yield name, "-", "-", "-"
+            continue
+        for band in _shown_bands(len(stored.bands)):
+            numbers = normalisation.mean[name][band], normalisation.deviation[name][band]
+            shown = ("never seen", "-") if np.isnan(numbers[0]) else [f"{number:.5g}" for number in numbers]
+            yield name, stored.bands[band], *shown
+
+
+def _shown_bands(number: int) -> list[int]:
+    return list(range(number)) if number <= MOST_BANDS else np.linspace(0, number - 1, 5).astype(int).tolist()
+
+
+def _text(dataset: Dataset) -> str:
+    if not dataset.text_points:
+        return "no text"
+    by = f", by {dataset.text_model}" if dataset.text_model else ""
+    return f"{_plural(dataset.text_points, 'text point')}: sentence embeddings of {dataset.text_width} numbers{by}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _plural(number: int, unit: str) -> str:
+    return f"{number:,} {unit}" + ("s" if number != 1 else "")
+
+
+def _date(time_ms: int) -> str:
+    return str(np.datetime64(time_ms, "ms").astype("datetime64[D]"))
+
+
+def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]) -> None:
+    """A curve for each of a few bands, beside that of a normal distribution, dotted; a row of shades each for many."""
+    middle, width = (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2, BIN_EDGES[1] - BIN_EDGES[0]
+    density = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) / width
+    panel.set_title(source.name, fontsize=11)
+    panel.set_xlabel("standard deviations from the mean", fontsize=9)
+    panel.set_xlim(-CLIP_SIGMA, CLIP_SIGMA)
+    if source.channels > MOST_CURVES:
+        shades = density / np.maximum(density.max(axis=1, keepdims=True), 1e-9)
+        panel.pcolormesh(BIN_EDGES, np.arange(source.channels + 1), shades, cmap="Greys", rasterized=True)
+        shown = _shown_bands(source.channels)
+        panel.set_yticks([band + 0.5 for band in shown], [source.bands[band].name for band in shown], fontsize=7)
+        panel.invert_yaxis()
+        return
+    panel.plot(middle, np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi), ":", color="0.6", linewidth=1)
+    for band in np.flatnonzero(counts.any(axis=1)):
+        panel.plot(middle, density[band], label=source.bands[band].name, linewidth=1.2, drawstyle="steps-mid")
+    panel.set_yticks([])
+    panel.legend(frameon=False, fontsize=7, loc="upper right")
+
+
+def _draw_classes(panel: Axes, source: Source, counts: Int64[np.ndarray, "1 K"]) -> None:
+    seen = np.flatnonzero(counts[0])
+    panel.bar([str(index) for index in seen], counts[0][seen] / counts[0].sum(), color="0.4")
+    panel.set_title(f"{source.name}: share of each class", fontsize=11)
+    panel.tick_params(labelsize=7, labelrotation=90 if len(seen) > 12 else 0)

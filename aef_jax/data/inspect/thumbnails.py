@@ -1,0 +1,162 @@
+"""Small pictures of one drawn example: the targets with their masks, and some of the frames that are given."""
+
+from collections.abc import Sequence
+from colorsys import hsv_to_rgb
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, Num
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import SubFigure
+
+from aef_jax.data.inspect.timeline import STUDENT, date
+from aef_jax.data.sampling.examples import Choices, within
+from aef_jax.data.store.normalization import Normalisation
+from aef_jax.visualize.pictures import GAMMA, TRUE_COLOUR, has_true_colour, stretch, true_colour
+from configs.batch import Batch
+from configs.source import Source
+
+ABSENT = "#e7298a"
+"""Pink: no data, or not valid."""
+FRAMES = 8
+"""Of each input source, spread over the year."""
+_TARGETS_PER_ROW = 5
+
+
+def targets_height(targets: int) -> float:
+    """Inches that `draw_targets` asks for."""
+    return 0.4 + 2.75 * -(-targets // _TARGETS_PER_ROW)
+
+
+def draw_targets(
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, choices: Choices, normalisation: Normalisation
+) -> None:
+    """Draws the target of each source; a cross marks the text's pixel on the first."""
+    grid = figure.subplots(-(-len(sources) // _TARGETS_PER_ROW), _TARGETS_PER_ROW, squeeze=False).ravel()
+    figure.suptitle("targets; pink: not valid, where no error counts", fontsize=10, x=0.01, ha="left")
+    for axis, source in zip(grid, sources, strict=False):
+        target, chosen = batch.targets[source.name], choices.targets.get(source.name)
+        axis.set(xticks=[], yticks=[])
+        series = within(source, choices.tile, choices.place.support)
+        if chosen is None or series is None:
+            axis.set_facecolor("0.93")
+            axis.set_box_aspect(1)
+            axis.text(
+                0.5, 0.5, "nothing to\nreconstruct", transform=axis.transAxes, ha="center", va="center", color="0.4"
+            )
+            axis.set_title(f"{source.name}\n", fontsize=9, loc="left")
+            continue
+        valid = target.valid.reshape(*target.valid.shape[:2], -1)
+        picture, shown = coloured(source, target.pixels[None], valid[None], normalisation)
+        axis.imshow(picture[0], interpolation="nearest")
+        _paint_absent(axis, ~valid.any(axis=-1), 0.7)
+        when = date(int(series.time_ms[chosen])) if source.timed else "static"
+        axis.set_title(f"{source.name}, {when}, {_percent(valid)} valid\n{shown}", fontsize=9, loc="left")
+    for axis in grid[len(sources) :]:
+        axis.set_axis_off()
+    if batch.text is not None and batch.text.present:
+        row, column = batch.text.pixel
+        grid[0].plot(column, row, "+", color="black", markersize=15, markeredgewidth=3.5)
+        grid[0].plot(column, row, "+", color="yellow", markersize=14, markeredgewidth=1.5)
+
+
+def inputs_height(sources: int) -> float:
+    """Inches that `draw_inputs` asks for."""
+    return 0.4 + 1.95 * sources
+
+
+def draw_inputs(
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, choices: Choices, normalisation: Normalisation
+) -> None:
+    """Draws some of the teacher's frames of each input source, as the encoder is given them."""
+    figure.suptitle(
+        f"some inputs, as the encoder is given them; S: {STUDENT.name}, T: teacher only; pink: no data, or a line gap",
+        fontsize=10,
+        x=0.01,
+        ha="left",
+    )
+    grid = figure.subplots(len(sources), FRAMES, squeeze=False)
+    for axes, source in zip(grid, sources, strict=True):
+        present = np.flatnonzero(batch.frames[source.name].present)
+        for axis in axes[min(FRAMES, len(present)) :]:
+            axis.set_axis_off()
+        if not len(present):
+            axes[0].text(0, 0.5, f"{source.name}: no frame", transform=axes[0].transAxes, fontsize=9)
+            continue
+        axes[0].set_ylabel(source.name, fontsize=9)
+        _draw_frames(axes, source, present, batch, choices, normalisation)
+
+
+def _draw_frames(
+    axes: Sequence[Axes],
+    source: Source,
+    present: Int64[np.ndarray, "n"],
+    batch: Batch,
+    choices: Choices,
+    normalisation: Normalisation,
+) -> None:
+    """Some of one source's frames, all under one stretch, so that cloud is white and shadow dark."""
+    series, drawn = within(source, choices.tile, choices.place.support), choices.inputs[source.name]
+    assert series is not None
+    pixels = batch.frames[source.name].pixels[present]
+    data = pixels != 0  # what is no data is exactly 0
+    valid = series.valid[drawn.taken[present]] & data
+    pictures, shown = coloured(source, pixels, valid if valid.any() else data, normalisation)
+    student = batch.student[source.name]
+    chosen = np.unique(np.linspace(0, len(present) - 1, min(FRAMES, len(present))).astype(int))
+    for axis, index in zip(axes, chosen, strict=False):
+        axis.imshow(pictures[index], interpolation="nearest")
+        _paint_absent(axis, ~data[index].any(axis=-1), 1)
+        axis.set(xticks=[], yticks=[])
+        seen = "S" if present[index] in student.index[student.present] else "T"
+        axis.set_title(f"{date(int(drawn.times[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
+
+
+def coloured(
+    source: Source,
+    pixels: Num[np.ndarray, "N H W *C"],
+    valid: Bool[np.ndarray, "N H W V"],
+    normalisation: Normalisation,
+) -> tuple[Float[np.ndarray, "N H W 3"], str]:
+    """Pictures of frames that are scaled and z-scored, stretched over all `valid` pixels; and what they show.
+
+    True colour where there is such; otherwise the first band that shows anything, or a colour for each class.
+    """
+    if source.kind == "classes":
+        count = len(np.unique(pixels[valid[..., 0]]))
+        return _class_colours(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
+    whole = np.broadcast_to(valid, pixels.shape)
+    optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOUR]
+    if has_true_colour(source) and np.isfinite(normalisation.mean[source.name][optical]).all():
+        values, shown, gamma = true_colour(pixels, source, normalisation), "true colour", GAMMA
+        counted = whole[..., optical].all(axis=-1)
+    else:
+        band = int(whole.any(axis=(0, 1, 2)).argmax())
+        values, shown, gamma = pixels[..., band : band + 1].repeat(3, axis=-1), source.bands[band].name, 1
+        counted = whole[..., band]
+    known = values[counted] if counted.any() else values.reshape(-1, 3)
+    low, high = np.percentile(known, [2, 98], axis=0)
+    if (low == high).all():
+        return np.full(values.shape, 0.6), f"{shown}, flat"  # a month's weather: one number for all of the tile
+    return stretch(values, low, high) ** gamma, shown
+
+
+def _percent(valid: Bool[np.ndarray, "H W V"]) -> str:
+    """Rounded towards the middle: 100% are all pixels, and 0% none."""
+    percent = 100 * valid.mean()
+    return "<1%" if 0 < percent < 1 else f"{int(percent)}%"
+
+
+def _paint_absent(axis: Axes, absent: Bool[np.ndarray, "H W"], opacity: float) -> None:
+    layer = np.zeros((*absent.shape, 4))
+    layer[..., :3] = to_rgb(ABSENT)
+    layer[..., 3] = opacity * absent
+    axis.imshow(layer, interpolation="nearest")
+
+
+def _class_colours(classes: int) -> Float[np.ndarray, "K 3"]:
+    """By class index: neighbours are far apart in hue, and none is pink."""
+    # 0.618 is the golden ratio, whose multiples fall evenly into any range
+    return np.array(
+        [hsv_to_rgb(0.8 * (0.618 * i % 1), 0.4 + 0.25 * (i % 3), 0.95 - 0.2 * (i % 2)) for i in range(classes)]
+    )

@@ -1,0 +1,218 @@
+"""One record of a training set: a site and its support period as one safetensors blob, read without copying.
+
+Tensors are named `sentinel2/pixels`, `.../valid`, `.../time_ms`, `.../metadata` for each source, and `text/row`,
+`.../column`, `.../period_ms`, `.../sentence`, and `labels/map` where there are labels; the blob's own metadata say the
+rest as JSON. What is the same all over a site (a month's weather) is stored as one pixel.
+"""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+
+from aef_jax.data.store.site import Series, Site, TextPoints
+
+DTYPES = {
+    "BOOL": np.bool_,
+    "U8": np.uint8,
+    "I8": np.int8,
+    "U16": np.uint16,
+    "I16": np.int16,
+    "U32": np.uint32,
+    "I32": np.int32,
+    "I64": np.int64,
+    "F16": np.float16,
+    "F32": np.float32,
+    "F64": np.float64,
+}
+"""Number types by their names in safetensors: those of imagery."""
+
+FACT_DTYPES = (np.float32, np.float64)
+MOST_PIXELS = 2**15
+"""Of a site's side: what a blob says of its size, where a pixel stands for all, is bounded by nothing else."""
+MOST_NUMBERS = 2**31
+"""Of a source at one site, likewise: reading them all takes gigabytes."""
+LATEST_MS = 253_402_300_800_000
+"""The year 10000, of which numbers that are no time fall short seldom."""
+
+TEXT = "text"
+LABELS = "labels/map"
+SERIES_FIELDS = ("pixels", "valid", "time_ms", "metadata")
+TEXT_FIELDS = ("row", "column", "period_ms", "sentence")
+
+
+def encode(site: Site) -> bytes:
+    """The record of a site. Raises ValueError, naming site and source, where it is none that `decode` would accept."""
+    check(site)
+    tensors = {}
+    for name, series in site.series.items():
+        tensors |= {f"{name}/{field}": _stored(getattr(series, field)) for field in SERIES_FIELDS}
+    if len(site.text):
+        tensors |= {f"{TEXT}/{field}": getattr(site.text, field) for field in TEXT_FIELDS}
+    if site.labels is not None:
+        tensors[LABELS] = site.labels
+    about = {
+        "name": site.name,
+        "crs": site.crs,
+        "transform": site.transform,
+        "support": site.support,
+        "shape": site.shape,
+        "no_data": {name: s.no_data for name, s in site.series.items() if s.no_data is not None},
+        "words": site.text.words,
+    }
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    return save(tensors, metadata={"site": json.dumps(about)})
+
+
+def decode(blob: bytes, where: str) -> Site:
+    """The site of a record; its arrays are views of `blob`. `where` names the record in errors.
+
+    Raises ValueError where it is no such record: nothing that the blob says of itself is trusted.
+    """
+    try:
+        tensors, about = _views(blob)
+        site = _site(tensors, about)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {_sentence(error)})") from None
+    try:
+        check(site)
+    except ValueError as error:
+        raise ValueError(f"{where}: {_sentence(error)}") from None
+    return site
+
+
+def check(site: Site) -> None:
+    """Raises ValueError, naming site and source, where arrays do not belong together or times are not in order."""
+    where = f"site {site.name}"
+    if not site.series:
+        raise ValueError(f"{where}: it has no source, expected at least one")
+    if len(site.shape) != 2 or not all(1 <= side <= MOST_PIXELS for side in site.shape):
+        raise ValueError(f"{where}: its grid is {site.shape}, expected 1 to {MOST_PIXELS} rows and columns")
+    if not np.isfinite(site.transform).all():
+        raise ValueError(f"{where}: its transform is {site.transform}, expected six numbers")
+    if site.support and site.support[0] >= site.support[1]:
+        raise ValueError(f"{where}: its support period {site.support} ends before it begins")
+    for name, series in site.series.items():
+        _check_arrays(f"{where}, source {name}", series, site.shape)
+        _check_frames(f"{where}, source {name}", series)
+    if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype != np.uint8):
+        raise ValueError(
+            f"{where}: its labels are {site.labels.dtype} {site.labels.shape}, expected uint8 of {site.shape}"
+        )
+    _check_text(f"{where}, source {TEXT}", site.text, site.shape)
+
+
+def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
+    frames = len(series.time_ms)
+    if series.pixels.dtype.newbyteorder("=") not in DTYPES.values():
+        raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
+    if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
+        raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
+    if series.pixels.size > MOST_NUMBERS:
+        raise ValueError(f"{where}: pixels of shape {series.pixels.shape} are more than {MOST_NUMBERS} numbers")
+    if series.valid.dtype != bool or series.valid.shape not in (series.pixels.shape, (frames, *grid, 1)):
+        raise ValueError(
+            f"{where}: the valid-pixel mask is {series.valid.dtype} {series.valid.shape}, expected bool of"
+            f" {(frames, *grid, 1)} or one for each band"
+        )
+    if series.metadata.ndim != 2 or len(series.metadata) != frames:
+        raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'facts')}")
+    if series.time_ms.shape != (frames,) or series.time_ms.dtype != np.int64:
+        raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected int64 epoch milliseconds")
+
+
+def _check_frames(where: str, series: Series) -> None:
+    backwards = np.flatnonzero(series.time_ms[1:] < series.time_ms[:-1])
+    if len(backwards):
+        raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
+    if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
+        raise ValueError(f"{where}: frames have times that are no epoch milliseconds of this age")
+    if series.metadata.dtype not in FACT_DTYPES or not np.isfinite(series.metadata).all():
+        raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers")
+    if series.no_data is not None and (isinstance(series.no_data, bool) or not isinstance(series.no_data, int | float)):
+        raise ValueError(f"{where}: no data is {series.no_data!r}, expected a number")
+
+
+def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
+    expected = {"row": (len(text),), "column": (len(text),), "period_ms": (len(text), 2)}
+    for field, shape in expected.items():
+        numbers: np.ndarray = getattr(text, field)
+        if numbers.shape != shape or numbers.dtype != np.int64:
+            raise ValueError(f"{where}: {field} is {numbers.dtype} {numbers.shape}, expected int64 of {shape}")
+    if text.sentence.ndim != 2 or len(text.sentence) != len(text) or text.sentence.dtype != np.float32:
+        raise ValueError(
+            f"{where}: sentence is {text.sentence.dtype} {text.sentence.shape}, expected float32 of"
+            f" {(len(text), 'numbers')}"
+        )
+    if len(text.words) not in (0, len(text)):
+        raise ValueError(f"{where}: words are of {len(text.words)} points, expected {len(text)} or none")
+    if not np.isfinite(text.sentence).all():
+        raise ValueError(f"{where}: a sentence embedding holds what is no number")
+    if not ((text.row >= 0) & (text.row < grid[0]) & (text.column >= 0) & (text.column < grid[1])).all():
+        raise ValueError(f"{where}: a point lies outside of the site's {grid[0]} x {grid[1]} pixels")
+    if not (text.period_ms[:, 0] < text.period_ms[:, 1]).all():
+        raise ValueError(f"{where}: a point's period ends before it begins")
+    if len(text) and not -LATEST_MS < text.period_ms.min() <= text.period_ms.max() < LATEST_MS:
+        raise ValueError(f"{where}: a point's period is not one in epoch milliseconds of this age")
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says, in which a hostile blob may have a say."""
+    return " ".join(str(error).split())[:400]
+
+
+def _stored(array: np.ndarray) -> np.ndarray:
+    """One pixel of what was broadcast over the site."""
+    return array[:, :1, :1] if array.ndim == 4 and array.strides[1:3] == (0, 0) else array
+
+
+def _site(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Site:
+    height, width = (_whole(length) for length in about["shape"])
+    a, b, c, d, e, f = (float(number) for number in about["transform"])
+    series = {}
+    for name in sorted({key.rsplit("/", 1)[0] for key in tensors if key != LABELS} - {TEXT}):
+        fields = {field: tensors[f"{name}/{field}"] for field in SERIES_FIELDS}
+        for field in ("pixels", "valid"):
+            frames, *_, last = fields[field].shape
+            fields[field] = np.broadcast_to(fields[field], (frames, height, width, last))
+        series[name] = Series(**fields, no_data=about["no_data"].get(name))
+    support = about["support"] and (_whole(about["support"][0]), _whole(about["support"][1]))
+    transform = (a, b, c, d, e, f)
+    site = Site(str(about["name"]), series, str(about["crs"]), transform, support or None, labels=tensors.get(LABELS))
+    if f"{TEXT}/row" in tensors:
+        fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
+        site = replace(site, text=TextPoints(**fields, words=tuple(str(words) for words in about.get("words", ()))))
+    return site
+
+
+def _whole(number: Any) -> int:
+    """Of what JSON gave. Raises TypeError where it is no whole number."""
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{number!r} is not a whole number")
+    return number
+
+
+def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The blob's tensors as views of it, and what it says of the site; the format is safetensors' own.
+
+    The library copies all tensors; a record is tens of megabytes, of which a step needs a few.
+    """
+    length = int.from_bytes(blob[:8], "little")
+    start = 8 + length
+    if not 8 < start <= len(blob):
+        raise ValueError(f"its header would be {length} bytes long, of {len(blob)} in all")
+    header = json.loads(blob[8:start])
+    about = json.loads(header.pop("__metadata__")["site"])
+    tensors = {}
+    for name, entry in header.items():
+        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(_whole(axis) for axis in entry["shape"])
+        begin, end = (start + _whole(offset) for offset in entry["data_offsets"])
+        if not start <= begin <= end <= len(blob) or min(shape, default=0) < 0:
+            raise ValueError(f"tensor {name} would lie beyond its end")
+        if math.prod(shape) * dtype.itemsize != end - begin:
+            raise ValueError(f"tensor {name} of shape {shape} has {end - begin} bytes")
+        tensors[name] = np.frombuffer(blob, dtype, math.prod(shape), begin).reshape(shape)
+    return tensors, about

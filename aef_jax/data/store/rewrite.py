@@ -1,0 +1,86 @@
+"""A training set with other records in the place of its own, which is there, whole, at every instant."""
+
+import itertools
+import json
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.record import encode
+from aef_jax.data.store.site import Site
+from aef_jax.data.store.writer import OpenShards
+from aef_jax.files.atomic import replacing
+
+
+def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_width: int, text_model: str) -> Dataset:
+    """Puts `change` of each record (its split, index and site) in its place; no change may touch a series.
+
+    So splits, order, statistics and all that `dataset.json` says of sources stay. Memory holds one record. New shards
+    are written beside the old ones, under other names: the data set is the new one from the instant in which
+    `dataset.json` is replaced. Other files of the folder are let be. No run may be reading the old shards, which go.
+    """
+    _remove_strays(dataset)
+    temporary = dataset.path / f".rewritten.{secrets.token_hex(4)}.tmp"
+    shards, points = OpenShards(temporary), 0
+    try:
+        temporary.mkdir()
+        with tqdm(total=sum(len(dataset.records(split)) for split in SPLITS), desc="records", unit="record") as bar:
+            for split in SPLITS:
+                records = dataset.records(split)
+                for index in range(len(records)):
+                    site = change(split, index, records[index])
+                    points += len(site.text)
+                    shards.write(split, encode(site))
+                    bar.update()
+        shards.close()
+        written = replace(
+            dataset,
+            shards=shards.described(),
+            text_points=points,
+            text_width=text_width if points else 0,
+            text_model=text_model,
+        )
+        return _take_place(dataset, written, temporary)
+    finally:
+        shards.close()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_strays(dataset: Dataset) -> None:
+    """What a rewriting that was killed has left: shards that `dataset.json` does not name."""
+    named = {shard.file for split in SPLITS for shard in dataset.shards[split]}
+    for path in dataset.path.glob("*.array_record"):
+        if path.name not in named:
+            path.unlink()
+    for path in dataset.path.glob(".rewritten.*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:
+    """Moves the shards of `new` out of their temporary folder, names them in `dataset.json`, and removes the old."""
+    folder = old.path
+    revision = next(n for n in itertools.count(1) if not any(folder.glob(f"*.r{n}.array_record")))
+    moved: list[Path] = []
+    splits = {}
+    try:
+        for split, shards in new.shards.items():
+            splits[split] = tuple(
+                replace(s, file=f"{split}-{i:05d}.r{revision}.array_record") for i, s in enumerate(shards)
+            )
+            for shard, renamed in zip(shards, splits[split], strict=True):
+                moved.append((temporary / shard.file).rename(folder / renamed.file))
+        new = replace(new, shards=splits)
+        with replacing(folder / "dataset.json") as file:
+            file.write_text(json.dumps(new.as_table(), indent=2))
+    except BaseException:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        raise
+    for shard in (shard for split in SPLITS for shard in old.shards[split]):
+        (folder / shard.file).unlink(missing_ok=True)
+    return new

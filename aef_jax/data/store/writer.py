@@ -1,0 +1,146 @@
+"""Writing a training set, record by record: memory holds one record, and the folder appears whole or not at all."""
+
+import json
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from aef_jax.data.store.dataset import SPLITS, Dataset, Shard, Split, Stored
+from aef_jax.data.store.record import encode
+from aef_jax.data.store.site import Series, Site
+from aef_jax.data.store.statistics import Statistics
+from configs.source import Source
+
+SHARD_BYTES = 2**29
+"""A shard ends when it has taken in so much, before compression."""
+OPTIONS = "group_size:1,zstd:1"
+"""Every record is compressed by itself: they are read in random order."""
+
+
+class DatasetWriter:
+    """Use as a context: `with DatasetWriter(path, SOURCES) as writer: writer.add(site)`.
+
+    Everything goes into a temporary folder beside `path`, which takes its name at the end; after an exception it is
+    removed. Statistics are taken on the way, of training records only.
+    """
+
+    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES, text_model: str = ""):
+        """Raises ValueError where `path` exists: nothing is overwritten."""
+        if path.exists():
+            raise ValueError(f"{path} exists: give a new folder for the data set")
+        self.path, self.text_model = path, text_model
+        self.sources = {source.name: source for source in sources}
+        self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self.statistics = Statistics(sources)
+        self.stored: dict[str, Stored] = {}
+        self.shards = OpenShards(self.temporary, shard_bytes)
+        self.text_points = self.text_width = 0
+
+    def __enter__(self) -> "DatasetWriter":
+        self.temporary.mkdir(parents=True)
+        return self
+
+    def add(self, site: Site, split: Split = "training") -> None:
+        """Raises ValueError, naming site and source, where the site cannot be a record beside those before."""
+        blob = encode(site)
+        stored = {name: self._taken_in(site, name, series) for name, series in site.series.items()}
+        width = site.text.sentence.shape[1] if len(site.text) else self.text_width
+        if self.text_width not in (0, width):
+            raise ValueError(
+                f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
+            )
+        # whatever is wrong has been told by now: a site that is refused has left no trace
+        self.shards.write(split, blob)
+        if split == "training":
+            self.statistics.add(site)
+        self.stored |= stored
+        self.text_points, self.text_width = self.text_points + len(site.text), width
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.shards.close()
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _finish(self) -> None:
+        shards = self.shards.described()
+        if not shards["training"]:
+            raise ValueError(f"{self.path}: no training record was written, expected at least one")
+        dataset = Dataset(
+            self.path,
+            self.stored,
+            self.statistics.normalisation(),
+            shards,
+            self.text_points,
+            self.text_width,
+            self.text_model,
+        )
+        (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
+        self.temporary.rename(self.path)
+
+    def _taken_in(self, site: Site, name: str, series: Series) -> Stored:
+        if name not in self.sources:
+            raise ValueError(f"site {site.name}: it has a source {name!r}, expected some of {list(self.sources)}")
+        source, before = self.sources[name], self.stored.get(name)
+        if series.pixels.shape[-1] != source.channels or series.metadata.shape[-1] != len(source.metadata):
+            raise ValueError(
+                f"site {site.name}, source {name}: {series.pixels.shape[-1]} bands and {series.metadata.shape[-1]}"
+                f" facts, expected {[band.name for band in source.bands]} and {[f.name for f in source.metadata]}"
+            )
+        if before and before.dtype != series.pixels.dtype.name:
+            raise ValueError(
+                f"site {site.name}, source {name}: pixels are {series.pixels.dtype.name}, expected {before.dtype} as"
+                " in the records before"
+            )
+        bands = tuple(band.name for band in source.bands)
+        return (before or Stored.nothing(bands, series.pixels.dtype.name)).and_also(series)
+
+
+class OpenShards:
+    """The shards of both splits while they are written into a folder."""
+
+    def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES):
+        self.folder, self.shard_bytes = folder, shard_bytes
+        self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
+
+    def write(self, split: Split, blob: bytes) -> None:
+        shards = self.shards[split]
+        if not shards or shards[-1].size >= self.shard_bytes:
+            if shards:
+                shards[-1].close()
+            shards.append(_OpenShard(self.folder / f"{split}-{len(shards):05d}.array_record"))
+        shards[-1].write(blob)
+
+    def close(self) -> None:
+        for shard in (shard for split in SPLITS for shard in self.shards[split]):
+            shard.close()
+
+    def described(self) -> dict[Split, tuple[Shard, ...]]:
+        """Of closed ones."""
+        return {split: tuple(shard.described() for shard in self.shards[split]) for split in SPLITS}
+
+
+class _OpenShard:
+    """A shard while it is written."""
+
+    def __init__(self, file: Path):
+        self.file, self.records, self.size = file, 0, 0
+        self.writer: ArrayRecordWriter | None = ArrayRecordWriter(str(file), OPTIONS)
+
+    def write(self, blob: bytes) -> None:
+        assert self.writer is not None
+        self.writer.write(blob)
+        self.records, self.size = self.records + 1, self.size + len(blob)
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def described(self) -> Shard:
+        return Shard(self.file.name, self.records, self.file.stat().st_size)

@@ -1,0 +1,1 @@
+"""How each sensor or product records the procedural planet."""

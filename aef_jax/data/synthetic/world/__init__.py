@@ -1,0 +1,1 @@
+"""The procedural planet's ground, climate and weather."""

@@ -1,0 +1,63 @@
+"""Hills and the water between them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from aef_jax.data.synthetic.world.noise import fractal
+
+PIXEL_M = 10.0
+
+Map = Float32[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True)
+class Terrain:
+    elevation: Map
+    """Metres above the sea."""
+    slope: Map
+    """Radians."""
+    aspect: Map
+    """Where the slope faces, in radians clockwise from north."""
+    above_water: Map
+    """Metres above the nearest river or lake, or above the lowest ground where there is none."""
+    water: Bool[np.ndarray, "H W"]
+    """Where it stands or flows all year."""
+
+    def facing(self, azimuth: float, zenith: float) -> Map:
+        """Cosine of the angle between the ground's normal and a direction, both in radians."""
+        tilted = np.sin(self.slope) * np.cos(azimuth - self.aspect)
+        return np.cos(zenith) * np.cos(self.slope) + np.sin(zenith) * tilted
+
+
+def draw_terrain(rng: np.random.Generator, shape: tuple[int, int], mean: float, relief: float) -> Terrain:
+    """`mean` and `relief` in metres. A valley is carved along its river, so rivers lie in valleys."""
+    hills = relief * rng.lognormal(0, 0.35) * 0.5 * fractal(rng, shape, wavelength=110, slope=5.5)
+    river = _winding_line(rng, shape) if rng.random() < 0.5 else np.full(shape, np.inf, np.float32)
+    width = rng.uniform(0.8, 4)  # half of it, in pixels
+    valley = 25 * rng.lognormal(0, 0.3)
+    low = 0.35 * relief + 4
+    ground = hills - low * np.exp(-((river / valley) ** 2)) + 0.01 * relief * fractal(rng, shape, 20, slope=4)
+    lakes = ground < np.quantile(ground, rng.uniform(0.02, 0.14)) if rng.random() < 0.3 else np.zeros(shape, bool)
+    water = (river < width) | lakes
+    ground = np.where(lakes, ground[lakes].max() if lakes.any() else 0, ground)
+    surface = ground[water].mean() if water.any() else ground.min()
+    elevation = (mean + ground - ground.mean()).clip(1).astype(np.float32)
+    south, east = np.gradient(elevation, PIXEL_M)
+    return Terrain(
+        elevation,
+        np.arctan(np.hypot(south, east)).astype(np.float32),
+        np.arctan2(-east, south).astype(np.float32),
+        (ground - surface).clip(0).astype(np.float32),
+        water,
+    )
+
+
+def _winding_line(rng: np.random.Generator, shape: tuple[int, int]) -> Map:
+    """Pixels from a line that crosses the site: a contour of a tilted smooth field."""
+    angle, tilt = rng.uniform(0, 2 * np.pi), 0.035
+    rows, columns = np.indices(shape, np.float32)
+    rows, columns = rows - rng.uniform(0.25, 0.75) * shape[0], columns - rng.uniform(0.25, 0.75) * shape[1]
+    field = tilt * (rows * np.cos(angle) + columns * np.sin(angle)) + 0.6 * fractal(rng, shape, 70, slope=4.5)
+    return (np.abs(field) / np.hypot(*np.gradient(field)).clip(tilt / 3)).astype(np.float32)

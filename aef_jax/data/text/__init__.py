@@ -1,0 +1,1 @@
+"""Texts about places: tables of them, and their sentence embeddings."""

@@ -1,0 +1,1 @@
+"""Embedding fields on disk, one module per file format."""

@@ -1,0 +1,1 @@
+"""The model in Flax NNX (mirror: aef_torch/model)."""

@@ -1,0 +1,61 @@
+"""Attention with masks and positions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from einops import rearrange
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from aef_jax.model.layers import Linear, at_least_float32
+
+
+class Attention(nnx.Module):
+    """Multi-head self-attention over axis -2. No key bias: its gradient is exactly zero.
+
+    `key_mask` says which elements may be attended to; `angles` turns queries and keys by their positions.
+    """
+
+    def __init__(self, width: int, heads: int, *, rngs: nnx.Rngs):
+        self.heads = heads
+        self.query = Linear(width, width, rngs=rngs)
+        self.key = Linear(width, width, bias=False, rngs=rngs)
+        self.value = Linear(width, width, rngs=rngs)
+        self.out = Linear(width, width, rngs=rngs)
+
+    def __call__(
+        self,
+        x: Float[Array, "*B N C"],
+        key_mask: Bool[Array, "*B N"] | None = None,
+        angles: Float[np.ndarray, "N A"] | None = None,
+    ) -> Float[Array, "*B N C"]:
+        q, k, v = (
+            rearrange(p(x), "... n (h d) -> ... h n d", h=self.heads) for p in (self.query, self.key, self.value)
+        )
+        if angles is not None:
+            q, k = rotate(q, angles), rotate(k, angles)
+        mask = None if key_mask is None else key_mask[..., None, None, :]
+        weights = masked_softmax(q @ k.mT * q.shape[-1] ** -0.5, mask)
+        return self.out(rearrange(weights @ v, "... h n d -> ... n (h d)"))
+
+
+def masked_softmax(logits: Float[Array, "*B N"], mask: Bool[Array, "*B N"] | None) -> Float[Array, "*B N"]:
+    """Softmax over the last axis where `mask` holds, in at least float32; all zeros where it holds nowhere.
+
+    The largest weight is exactly 1 before normalising, so a sum below 1 means that nothing was there.
+    """
+    dtype, logits = logits.dtype, at_least_float32(logits)
+    if mask is not None:
+        logits = jnp.where(mask, logits, jnp.finfo(logits.dtype).min)
+    weights = jnp.exp(logits - jax.lax.stop_gradient(logits.max(-1, keepdims=True)))
+    if mask is not None:
+        weights = jnp.where(mask, weights, 0)
+    total = weights.sum(-1, keepdims=True)
+    return (weights / jnp.where(total < 1, 1, total)).astype(dtype)  # not maximum: at a tie it halves the gradient
+
+
+def rotate(x: Float[Array, "*B N E"], angles: Float[np.ndarray, "N A"]) -> Float[Array, "*B N E"]:
+    """Turns channel pair (a, a + A) of element n by `angles[n, a]`: products of two turned vectors see distances."""
+    cosine, sine = jnp.asarray(np.cos(angles), x.dtype), jnp.asarray(np.sin(angles), x.dtype)
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)

@@ -1,0 +1,40 @@
+"""The bottleneck: in training, decoders see a von Mises-Fisher sample around mu."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from aef_jax.model.layers import unit
+from configs.batch import BottleneckNoise
+from configs.encodings.vmf_quantile import MOST_SIGMA, radial_coefficients
+
+
+def sample_noise(key: Array, shape: tuple[int, ...], dimension: int, kappa: float) -> BottleneckNoise:
+    """Draws the noise of `shape` independent samples of vMF(., kappa) on the sphere in R^dimension, in float32.
+
+    The radial part w has density ~ exp(kappa w) (1 - w^2)^((dimension - 3) / 2), and 1 - w is its quantile at a normal
+    number, up to the rounding of float32: nothing is drawn twice. (Ours; the paper says only that the sample is vMF.)
+    """
+    radial_key, direction_key = jax.random.split(key)
+    return BottleneckNoise(
+        radial=radial_quantile(jax.random.normal(radial_key, shape, jnp.float32), dimension, kappa),
+        direction=jax.random.normal(direction_key, (*shape, dimension), jnp.float32),
+    )
+
+
+def von_mises_fisher(mean: Float[Array, "*B D"], noise: BottleneckNoise) -> Float[Array, "*B D"]:
+    """The sample that `noise` makes around the unit vector `mean`, in the dtype of it; gradients reach `mean`."""
+    noise = BottleneckNoise(*(x.astype(mean.dtype) for x in noise))
+    tangent = unit(noise.direction - jnp.sum(noise.direction * mean, axis=-1, keepdims=True) * mean)
+    along, across = 1 - noise.radial, jnp.sqrt(noise.radial * (2 - noise.radial))
+    return along[..., None] * mean + across[..., None] * tangent
+
+
+def radial_quantile(z: Float[Array, "*N"], dimension: int, kappa: float) -> Float[Array, "*N"]:
+    """1 - w of the samples that are no farther from the mean than a share ndtr(z) of all."""
+    first, *others = radial_coefficients(dimension, kappa)
+    u = jnp.clip(z / MOST_SIGMA, -1, 1)
+    total, before = jnp.zeros_like(u), jnp.zeros_like(u)
+    for coefficient in reversed(others):  # Clenshaw's recurrence
+        total, before = coefficient + 2 * u * total - before, total
+    return jnp.minimum(jnp.exp(first + u * total - before), 2)

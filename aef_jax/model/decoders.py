@@ -1,0 +1,58 @@
+"""What reads an embedding: a decoder per target source, and the text head."""
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from aef_jax.model.layers import Linear, gelu, unit
+from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH
+from configs.model import ModelConfig
+from configs.source import Source
+
+
+class Decoder(nnx.Module):
+    """An MLP of two hidden layers at each pixel of [sample, time within the period, metadata] (paper, S2).
+
+    The first layer's weights for the embedding and for the conditions stand apart: the conditions are the same at each
+    pixel, so they are multiplied once per tile.
+    """
+
+    def __init__(self, source: Source, config: ModelConfig, *, rngs: nnx.Rngs):
+        width = config.decoder_width
+        conditions = condition_width(source)
+        # a unit vector's numbers are small; without this a decoder hears little but the time, and learns slowly (ours)
+        self.scale = config.embedding**0.5
+        self.embedding = Linear(config.embedding, width, rngs=rngs)
+        self.conditions = Linear(conditions, width, bias=False, rngs=rngs) if conditions else None
+        self.hidden = Linear(width, width, rngs=rngs)
+        self.out = Linear(width, source.decoder_outputs, rngs=rngs)
+
+    def __call__(
+        self,
+        sample: Float[Array, "B H W D"],
+        when: Float[Array, "B R"],
+        metadata: Float[Array, "B M"],
+    ) -> Float[Array, "B H W O"]:
+        x = self.embedding(sample * self.scale)
+        if self.conditions is not None:
+            x = x + self.conditions(jnp.concatenate([when, metadata], axis=-1))[:, None, None]
+        return self.out(gelu(self.hidden(gelu(x))))
+
+
+def condition_width(source: Source) -> int:
+    """Numbers that a decoder is given beside the embedding: R, unless the source is static, and M."""
+    return RELATIVE_TIMECODE_WIDTH * source.timed + source.metadata_width
+
+
+class TextHead(nnx.Module):
+    """An MLP from a frozen sentence embedding and its summary period to the sphere of embeddings."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        width = config.decoder_width
+        self.first = Linear(config.text_width + PERIOD_CODE_WIDTH, width, rngs=rngs)
+        self.hidden = Linear(width, width, rngs=rngs)
+        self.out = Linear(width, config.embedding, rngs=rngs)
+
+    def __call__(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
+        x = gelu(self.first(jnp.concatenate([sentence, period], axis=-1)))
+        return unit(self.out(gelu(self.hidden(x))))

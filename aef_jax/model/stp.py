@@ -1,0 +1,119 @@
+"""The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2).
+
+Only the time operator looks across frames. Everything else treats each frame by itself, so frames can lie on different
+devices until it is its turn. Mirror: aef_torch/model/stp.py.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from aef_jax.model.layers import Conv, Down, gelu
+from aef_jax.model.operators import PrecisionOperator, SpaceOperator, TimeOperator
+from aef_jax.model.pyramid import Analysis, Exchange, Synthesis
+from aef_jax.sharding.mesh import constrain
+from configs.encodings.timecode import TIMECODE_WIDTH
+from configs.model import ModelConfig
+
+
+class SourceEncoder(nnx.Module):
+    """Brings the frames of one source to L/2 and the precision width, whatever its bands (paper: input projector)."""
+
+    def __init__(self, channels: int, width: int, *, rngs: nnx.Rngs):
+        self.project = Down(channels, width, rngs=rngs)
+        self.refine = Conv(width, width, rngs=rngs)
+
+    def __call__(
+        self, pixels: Float[Array, "B N H W C"], present: Bool[Array, "B N"]
+    ) -> Float[Array, "B N H/2 W/2 CP"]:
+        # an absent frame may hold anything, and NaN times a weight of zero is NaN
+        pixels = jnp.where(present[:, :, None, None, None], pixels, 0)
+        return constrain(self.refine(gelu(self.project(pixels))), "sequence", "frame")
+
+
+class STPBlock(nnx.Module):
+    """The three operators side by side, each at its own resolution, then the exchange."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.precision = PrecisionOperator(config.d_precision, rngs=rngs)
+        self.time = TimeOperator(config.d_time, config.heads_time, config.mlp_ratio, TIMECODE_WIDTH, rngs=rngs)
+        self.space = SpaceOperator(config.d_space, config.heads_space, config.mlp_ratio, rngs=rngs)
+        self.exchange = Exchange(config, rngs=rngs)
+
+    def __call__(
+        self,
+        precision: Float[Array, "B T H W CP"],
+        time: Float[Array, "B T H/4 W/4 CT"],
+        space: Float[Array, "B T H/8 W/8 CS"],
+        timecodes: Float[Array, "B T K"],
+        present: Bool[Array, "B T"],
+    ) -> tuple[Float[Array, "B T H W CP"], Float[Array, "B T H/4 W/4 CT"], Float[Array, "B T H/8 W/8 CS"]]:
+        # the names of configs/flops.py, by which a profile and `aef compile` tell what each costs
+        with jax.named_scope("precision"):
+            precision = self.precision(precision)
+        with jax.named_scope("time"):
+            time = self.time(time, timecodes, present)
+        with jax.named_scope("space"):
+            space = self.space(space)
+        with jax.named_scope("exchange"):
+            return self.exchange(precision, time, space)
+
+
+class STPEncoder(nnx.Module):
+    """All blocks, between the pyramid that starts the three states and the one that brings them together at L/2."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.analysis = Analysis(config, rngs=rngs)
+        self.blocks = _stacked_blocks(config, rngs.split(config.blocks))
+        self.synthesis = Synthesis(config, rngs=rngs)
+        self.loop = config.block_loop
+        self.remat = config.remat
+
+    def __call__(
+        self,
+        precision: Float[Array, "B T H W CP"],
+        timecodes: Float[Array, "B T K"],
+        present: Bool[Array, "B T"],
+    ) -> Float[Array, "B T H W CP"]:
+        precision = constrain(precision, "sequence", "frame")
+        with jax.named_scope("pyramid"):
+            state = precision, *self.analysis(precision)
+        precision, time, space = self._run_blocks(state, timecodes, present)
+        with jax.named_scope("pyramid"):
+            return constrain(self.synthesis(precision, None, time, space)[0], "sequence", "frame")
+
+    def _run_blocks(self, state, timecodes, present):
+        """One body for every block, over parameters stacked on a leading axis: scanned, or unrolled."""
+        graph, stacked = nnx.split(self.blocks)
+
+        def body(state: tuple[Array, Array, Array], parameters: nnx.State):
+            state = jax.tree.map(lambda x: constrain(x, "sequence", "frame"), state)
+            return nnx.merge(graph, parameters)(*state, timecodes, present), None
+
+        body = _rematerialised(body, self.remat)
+        if self.loop == "scan":
+            return jax.lax.scan(body, state, stacked)[0]
+        # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies, one per block
+        leaves, tree = jax.tree.flatten(stacked)
+        for leaves_of_block in zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True):
+            # else XLA's CPU backend adds up the gradients of all later blocks anew wherever it reads their sum
+            state, _ = body(jax.lax.optimization_barrier(state), jax.tree.unflatten(tree, leaves_of_block))
+        return state
+
+
+@nnx.vmap(in_axes=(None, 0), out_axes=0)
+def _stacked_blocks(config: ModelConfig, rngs: nnx.Rngs) -> STPBlock:
+    return STPBlock(config, rngs=rngs)
+
+
+def _rematerialised(body, remat: str):
+    if remat == "none":
+        return body
+    return jax.checkpoint(body, policy=_is_product if remat == "dots" else None, prevent_cse=False)
+
+
+def _is_product(primitive, *arguments, **parameters) -> bool:
+    """What is kept: convolutions and dense layers. Attention's own products are cheap, and its weights are large."""
+    dense = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    return primitive is jax.lax.conv_general_dilated_p or dense(primitive, *arguments, **parameters)

@@ -1,0 +1,1 @@
+"""The device mesh and its rules, placement of batches, compiler options, and multi-process setup."""

@@ -1,0 +1,247 @@
+"""The mesh, and every rule of what lies where on it. Model code names the axes of its arrays, and no more.
+
+Sequences are split over `data` and `fsdp`, parameters and Adam's moments over `fsdp`, and over `seq` what belongs to
+one sequence: its frames, and after the summary, where there are none, the rows of its pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import mesh_utils
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
+
+from configs.batch import Batch, Frames, Student, Target, Text
+from configs.config import Config
+from configs.model import PIXELS_PER_TIME_CELL
+from configs.training import MeshConfig
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DATA, FSDP, SEQ = "data", "fsdp", "seq"
+AXES = (DATA, FSDP, SEQ)
+
+LOGICAL = {"sequence": (DATA, FSDP), "frame": SEQ, "row": SEQ}
+"""Axes of arrays, by the names that model code gives them, and the axes of the mesh that they are split over."""
+
+SMALLEST_SPLIT = 2**14
+"""Tensors with fewer elements are replicated: gathering them would cost more than they take."""
+
+
+def training_mesh(config: Config, devices: Sequence[Any] | None = None) -> Mesh:
+    """What a config trains on: all devices of all hosts, or these.
+
+    Where `mesh.data` is open and there are more devices than sequences, as on the paper's machine, `seq` grows to the
+    least that gives each device its share. Raises ValueError where the sizes do not fill the devices, or do not split
+    the batch.
+    """
+    devices = jax.devices() if devices is None else devices
+    mesh = make_mesh(_grown(config, len(devices)), devices)
+    check_batch(config.training.batch, mesh, config.training.accumulate)
+    return mesh
+
+
+def _grown(config: Config, devices: int) -> MeshConfig:
+    mesh, rows = config.mesh, config.data.tile_side // PIXELS_PER_TIME_CELL
+    sequences = config.training.batch // config.training.accumulate
+    for seq in range(mesh.seq, rows + 1) if mesh.data == -1 else ():
+        if rows % seq == 0 and devices % (mesh.fsdp * seq) == 0 and sequences % (devices // seq) == 0:
+            return replace(mesh, seq=seq)
+    return mesh
+
+
+def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
+    """All devices of all hosts, or these, as (data, fsdp, seq).
+
+    On TPUs the axes are laid along the wires of the torus, `seq` among nearest neighbours. Raises ValueError where the
+    sizes do not fill the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    shape = mesh_shape(config, len(devices))
+    if devices[0].platform == "tpu":
+        return Mesh(mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True), AXES)
+    # host by host, so that what talks most does so within one
+    ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(ordered).reshape(shape), AXES)
+
+
+def mesh_shape(config: MeshConfig, devices: int) -> tuple[int, int, int]:
+    """The mesh of so many devices. Raises ValueError where the sizes do not fill them."""
+    within = config.fsdp * config.seq
+    data = devices // within if config.data == -1 else config.data
+    if data * within != devices or not data:
+        asked = f"data={'the rest' if config.data == -1 else data} times fsdp={config.fsdp} times seq={config.seq}"
+        raise ValueError(f"mesh: {asked} does not make the {devices} devices there are")
+    return data, config.fsdp, config.seq
+
+
+def one_device() -> Mesh:
+    """The mesh of the first device of this host alone."""
+    return make_mesh(MeshConfig(), jax.local_devices()[:1])
+
+
+def compiler_options(mesh: Mesh, gradients: bool = False) -> dict[str, str]:
+    """Of `jax.jit`, for what is computed on this mesh, with gradients or without.
+
+    In the order that XLA chooses for CPUs its few threads may all wait, each in a collective that other devices have
+    not come to, and it ends the process: with JAX 0.12, four devices on two cores, in four runs of five within a
+    hundred steps. In this order, which is for the least memory, all came through, and a step of `tiny` took no longer.
+    And where cores are busy elsewhere, a device may come later to a collective than the 40 s after which XLA would end
+    the process.
+
+    On TPUs it would compute nothing while frames are sent for rows; so asked, it computes the other operators.
+    """
+    match mesh.devices.flat[0].platform:
+        case "cpu":
+            return {
+                "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
+                "xla_cpu_collective_call_terminate_timeout_seconds": "600",
+                **(_cpu_libraries(gradients) if mesh.size == 1 else {}),
+            }
+        case "tpu":
+            return {"xla_tpu_enable_async_all_to_all": "true"}
+        case "gpu":
+            return _gpu_kernels(gradients)
+        case _:
+            return {}
+
+
+def _gpu_kernels(gradients: bool) -> dict[str, str]:
+    """Which kernels XLA looks for: what it finds must be worth the search.
+
+    With all, tilings of a Triton kernel for each norm and softmax, and dozens of kernels for each product, `small`'s
+    step was not compiled for an H200 after four minutes; with neither it was after two. Without gradients Triton's
+    products pay: 6 % of an embedding's time, for 38 s in place of 29; its norms do not: 1.5 %, for twice the search.
+    """
+    without_norms = {"xla_disable_hlo_passes": "triton-softmax-rewriter"}
+    return without_norms | {"xla_gpu_enable_triton_gemm": "False"} if gradients else without_norms
+
+
+def _cpu_libraries(gradients: bool) -> dict[str, str]:
+    """Which library computes what, where a CPU is one device.
+
+    Convolutions: oneDNN, which XLA has from JAX 0.11 on, or Eigen, and never YNNPACK, whose 3x3 ones take up to 1.7
+    times as long. Products: oneDNN by its graphs (by custom calls it gets a sum with a transposed product wrong), or
+    YNNPACK, each product by itself. Sums over rows, of which gradients have many: YNNPACK, as XLA's own would make a
+    step 1.7 times as long; but a norm's would take the convolution that follows into YNNPACK with it.
+    """
+    ynnpack = ["LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", *(["LIBRARY_FUSION_TYPE_REDUCE"] if gradients else [])]
+    options = {"xla_cpu_experimental_ynn_fusion_type": ",".join(ynnpack)}
+    if jax.__version_info__ < (0, 11):
+        return options
+    return options | {
+        "xla_cpu_use_onednn": "True",
+        "xla_cpu_experimental_onednn_custom_call": "True",
+        "xla_cpu_experimental_onednn_fusion_type": "LIBRARY_FUSION_TYPE_DOT",
+    }
+
+
+def sequence_parts(mesh: Mesh | AbstractMesh) -> int:
+    """Into how many parts the sequences of a batch are split."""
+    return mesh.size // mesh.shape[SEQ]
+
+
+def check_batch(batch: int, mesh: Mesh | AbstractMesh, accumulate: int = 1) -> None:
+    """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
+    split = sequence_parts(mesh)
+    if batch % (split * accumulate):
+        parts = f" times accumulate ({accumulate})" if accumulate > 1 else ""
+        raise ValueError(f"training: batch is {batch}, expected a multiple of data times fsdp ({split}){parts}")
+
+
+def under(mesh: Mesh, function: Callable[P, R]) -> Callable[P, R]:
+    """The function, traced with `mesh` in force: what `constrain` and `join_frames` go by."""
+
+    @wraps(function)
+    def traced(*arguments: P.args, **keywords: P.kwargs) -> R:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*arguments, **keywords)
+
+    return traced
+
+
+def constrain(x: Shaped[Array, "..."], *axes: str | None) -> Shaped[Array, "..."]:
+    """Says of the leading axes of x what they are, and so how they are split, where a mesh is in force.
+
+    `axes` are names of LOGICAL; None, as what is not named, is whole on every device. Without a mesh nothing is done.
+    """
+    if _parts() == (1, 1):
+        return x
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
+
+
+def join_frames(parts: Sequence[Shaped[Array, "B _ ..."]]) -> Shaped[Array, "B T ..."]:
+    """Concatenates along the axis of frames, each device those that it has: nothing moves, their order alone differs.
+
+    To the model it has no meaning: each frame has its timecode beside it.
+    """
+    split = _parts()[1]
+    local = [x.reshape(x.shape[0], split, x.shape[1] // split, *x.shape[2:]) for x in parts]
+    joined = jax.numpy.concatenate(local, axis=2)
+    return joined.reshape(joined.shape[0], -1, *joined.shape[3:])
+
+
+def merge_frames(x: Shaped[Array, "B T ..."]) -> Shaped[Array, "BT ..."]:
+    """Sequences and frames on one axis, in an order in which each device has those that it had: nothing moves."""
+    sequences, frames = _parts()
+    parts = x.reshape(sequences, x.shape[0] // sequences, frames, x.shape[1] // frames, *x.shape[2:])
+    merged = parts.swapaxes(1, 2).reshape(-1, *x.shape[2:])
+    return merged if sequences * frames == 1 else jax.lax.with_sharding_constraint(merged, PartitionSpec(AXES))
+
+
+def split_frames(x: Shaped[Array, "BT ..."], batch: int) -> Shaped[Array, "B T ..."]:
+    """The inverse, for so many sequences."""
+    sequences, frames = _parts()
+    parts = x.reshape(sequences, frames, batch // sequences, -1, *x.shape[1:])
+    return constrain(parts.swapaxes(1, 2).reshape(batch, -1, *x.shape[1:]), "sequence", "frame")
+
+
+def unsplit() -> bool:
+    """Whether the mesh in force is of one device, or there is none: then axes of any names may be merged."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.empty or mesh.size == 1
+
+
+def _parts() -> tuple[int, int]:
+    """Into how many parts the mesh in force splits sequences, and frames."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return (1, 1) if mesh.empty else (sequence_parts(mesh), mesh.shape[SEQ])
+
+
+def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:
+    """Of an array whose leading axes have these names (see LOGICAL)."""
+    return NamedSharding(mesh, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    return sharding(mesh)
+
+
+def batch_shardings(batch: Batch, mesh: Mesh) -> Batch:
+    """Of every array of a batch: frames are split over `seq`, targets by their rows, and what is small is not."""
+    whole, frames, rows = (sharding(mesh, "sequence", *more) for more in ((), ("frame",), ("row",)))
+    return Batch(
+        frames={name: Frames(frames, frames, frames) for name in batch.frames},
+        student={name: Student(whole, whole) for name in batch.student},
+        targets={name: Target(rows, rows, whole, whole, whole, whole) for name in batch.targets},
+        shared_period=whole,
+        text=None if batch.text is None else Text(whole, whole, whole, whole),
+    )
+
+
+def state_shardings(abstract_state: Any, mesh: Mesh | AbstractMesh) -> Any:
+    """Parameters and optimiser moments: the largest axis that `fsdp` divides is split over it (size rule)."""
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, _by_size(leaf.shape, mesh.shape[FSDP])), abstract_state)
+
+
+def _by_size(shape: tuple[int, ...], parts: int) -> PartitionSpec:
+    divisible = [axis for axis, length in enumerate(shape) if length % parts == 0]
+    if parts == 1 or np.prod(shape) < SMALLEST_SPLIT or not divisible:
+        return PartitionSpec()
+    largest = max(divisible, key=lambda axis: shape[axis])
+    return PartitionSpec(*(FSDP if axis == largest else None for axis in range(len(shape))))

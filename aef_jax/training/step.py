@@ -1,0 +1,150 @@
+"""The training step: one compiled function of (state, batch), and how its state begins."""
+
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.sharding import Mesh
+from jaxtyping import Array, Int, Shaped
+
+from aef_jax.model.alphaearth import AlphaEarth
+from aef_jax.model.bottleneck import sample_noise
+from aef_jax.sharding.mesh import compiler_options, constrain, replicated, state_shardings, under
+from aef_jax.training.objective import objective
+from aef_jax.training.optimizer import learning_rate, make_optimizer
+from configs.batch import Batch, BottleneckNoise
+from configs.config import Config
+
+Terms = dict[str, Shaped[Array, ""]]
+Draw = Callable[[Batch, Int[Array, ""] | int], BottleneckNoise]
+"""Gives the noise of one part of a step's batch, of which it is told the sequences and the number."""
+
+
+class TrainState(NamedTuple):
+    """All that a step changes."""
+
+    params: nnx.State
+    optimizer: optax.OptState
+    step: Int[Array, ""]
+
+
+def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
+    """The model's structure and the shapes of its parameters, without a single number."""
+    return nnx.split(nnx.eval_shape(lambda: AlphaEarth(config, rngs=nnx.Rngs(0))))
+
+
+def abstract_state(config: Config, mesh: Mesh) -> TrainState:
+    """Shapes, dtypes and shardings of the state: what a checkpoint is restored onto."""
+    shapes = jax.eval_shape(_initialiser(config))
+    shardings = state_shardings(shapes, mesh)
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
+
+
+def init_state(config: Config, mesh: Mesh) -> TrainState:
+    """A fresh state, made where it lies: no device ever holds what is not its own."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
+    # hundreds of small draws that run once: optimising their code would take longer than all else before training
+    options = {"xla_backend_optimization_level": 0}
+    return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
+
+
+def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
+    """The step, (state, batch) -> (state, terms), compiled once; it consumes the state that it is given (donated)."""
+    advance = make_advance(config, mesh)
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
+        return advance(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
+
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
+    return jax.jit(
+        step,
+        in_shardings=(shardings, None),  # a batch lies as it was put there
+        out_shardings=(shardings, replicated(mesh)),
+        donate_argnums=0,
+        compiler_options=compiler_options(mesh, gradients=True),
+    )
+
+
+def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:
+    """All of a step but where its noise comes from: a pure function of (state, batch, noise), in the state's dtype.
+
+    Who compiles it may draw the noise, or give what was drawn before: the same seed gives the same noise in any
+    program, but for the last bit of a few numbers, which XLA rounds as it happens to compile them.
+    """
+    graph, _ = abstract_model(config)
+    optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
+
+    def advance(state: TrainState, batch: Batch, draw: Draw) -> tuple[TrainState, Terms]:
+        gradients, terms = _gradients(graph, config, state.params, batch, draw)
+        norm = optax.tree.norm(gradients)
+        # a loss that is not finite may have gradients that are, and these a norm that is not
+        finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
+        before = cast(optax.ApplyIfFiniteState, state.optimizer)
+        terms["gradient_norm"] = norm
+        terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
+        with jax.named_scope("optimizer"):
+            updates, after = optimizer.update(gradients, state.optimizer, state.params, finite=finite)
+            params = cast(nnx.State, optax.apply_updates(state.params, updates))
+        skipped = cast(optax.ApplyIfFiniteState, after)
+        terms["skipped"] = jnp.asarray(skipped.total_notfinite)
+        terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)
+        return TrainState(params, after, state.step + 1), terms
+
+    return under(mesh, advance)
+
+
+def _gradients(
+    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, draw: Draw
+) -> tuple[nnx.State, Terms]:
+    """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
+
+    def of(batch: Batch, part: Int[Array, ""] | int) -> tuple[nnx.State, Terms]:
+        noise = draw(batch, part)
+        loss = lambda params: objective(nnx.merge(graph, params), batch, noise, config)  # noqa: E731
+        return jax.grad(loss, has_aux=True)(params)
+
+    number = config.training.accumulate
+    if number == 1:
+        return of(batch, 0)
+    parts = split(batch, number), jnp.arange(number)
+
+    def add(total: tuple[nnx.State, Terms], part) -> tuple[tuple[nnx.State, Terms], None]:
+        return jax.tree.map(jnp.add, total, of(*part)), None
+
+    shapes = jax.eval_shape(of, *jax.tree.map(lambda x: x[0], parts))
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    unroll = number if config.model.block_loop == "unroll" else 1  # over several CPU devices a loop costs dear
+    total, _ = jax.lax.scan(add, nothing, parts, unroll=unroll)
+    return jax.tree.map(lambda x: x / number, total)
+
+
+def split(batch, number: int):
+    """The parts of a batch, or of what else has its sequences on the leading axis, on a new leading axis.
+
+    Each part takes every n-th sequence, and so some of each device's.
+    """
+    return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), batch)
+
+
+def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Array, ""] | int = 0) -> BottleneckNoise:
+    """The bottleneck's noise of one step, for one part of its batch: the same for the same seed, on any mesh."""
+    sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.training.seed), step), part)
+    shape = (sequences, len(batch.targets), height, width)
+    noise = sample_noise(key, shape, config.model.embedding, config.model.kappa)
+    return jax.tree.map(lambda x: constrain(x, "sequence", None, "row"), noise)
+
+
+def _tile(batch: Batch) -> tuple[int, int]:
+    return next(iter(batch.frames.values())).pixels.shape[2:4]
+
+
+def _initialiser(config: Config) -> Callable[[], TrainState]:
+    def init() -> TrainState:
+        params = nnx.state(AlphaEarth(config, rngs=nnx.Rngs(config.training.seed)))
+        return TrainState(params, make_optimizer(config.training).init(params), jnp.zeros((), jnp.int32))
+
+    return init

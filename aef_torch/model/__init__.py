@@ -1,0 +1,1 @@
+"""The model in PyTorch (mirror: aef_jax/model)."""

@@ -1,0 +1,89 @@
+"""The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2).
+
+Only the time operator looks across frames. Everything else treats each frame by itself, so frames can lie on different
+devices until it is its turn. Mirror: aef_jax/model/stp.py.
+"""
+
+from functools import partial
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from aef_torch.model.layers import Conv, Down, gelu
+from aef_torch.model.operators import PrecisionOperator, SpaceOperator, TimeOperator
+from aef_torch.model.pyramid import Analysis, Exchange, Synthesis
+from configs.encodings.timecode import TIMECODE_WIDTH
+from configs.model import ModelConfig
+
+
+class SourceEncoder(nn.Module):
+    """Brings the frames of one source to L/2 and the precision width, whatever its bands (paper: input projector)."""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        self.project = Down(channels, width)
+        self.refine = Conv(width, width)
+
+    def forward(
+        self, pixels: Float[Tensor, "B N H W C"], present: Bool[Tensor, "B N"]
+    ) -> Float[Tensor, "B N H/2 W/2 CP"]:
+        # an absent frame may hold anything, and NaN times a weight of zero is NaN
+        pixels = torch.where(present[:, :, None, None, None], pixels, 0)
+        return self.refine(gelu(self.project(pixels)))
+
+
+class STPBlock(nn.Module):
+    """The three operators side by side, each at its own resolution, then the exchange."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.precision = PrecisionOperator(config.d_precision)
+        self.time = TimeOperator(config.d_time, config.heads_time, config.mlp_ratio, TIMECODE_WIDTH)
+        self.space = SpaceOperator(config.d_space, config.heads_space, config.mlp_ratio)
+        self.exchange = Exchange(config)
+
+    def forward(
+        self,
+        precision: Float[Tensor, "B T H W CP"],
+        time: Float[Tensor, "B T H/4 W/4 CT"],
+        space: Float[Tensor, "B T H/8 W/8 CS"],
+        timecodes: Float[Tensor, "B T K"],
+        present: Bool[Tensor, "B T"],
+    ) -> tuple[Float[Tensor, "B T H W CP"], Float[Tensor, "B T H/4 W/4 CT"], Float[Tensor, "B T H/8 W/8 CS"]]:
+        return self.exchange(self.precision(precision), self.time(time, timecodes, present), self.space(space))
+
+
+class STPEncoder(nn.Module):
+    """All blocks, between the pyramid that starts the three states and the one that brings them together at L/2."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.analysis = Analysis(config)
+        self.blocks = nn.ModuleList(STPBlock(config) for _ in range(config.blocks))
+        self.synthesis = Synthesis(config)
+        # config.block_loop says how XLA is given the loop; here the blocks simply run one after another
+        self.remat = config.remat
+
+    def forward(
+        self,
+        precision: Float[Tensor, "B T H W CP"],
+        timecodes: Float[Tensor, "B T K"],
+        present: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, "B T H W CP"]:
+        state = precision, *self.analysis(precision)
+        precision, time, space = self._run_blocks(state, timecodes, present)
+        return self.synthesis(precision, None, time, space)[0]
+
+    def _run_blocks(self, state, timecodes, present):
+        for block in self.blocks:
+            state = _rematerialised(block, self.remat)(*state, timecodes, present)
+        return state
+
+
+def _rematerialised(block, remat: str):
+    if remat == "none":
+        return block
+    # whole blocks for "dots" too: what is kept changes memory and time, never a number
+    return partial(checkpoint, block, use_reentrant=False, preserve_rng_state=False)

@@ -1,0 +1,1 @@
+"""Losses, optimizer and training step in PyTorch (mirror: aef_jax/training)."""

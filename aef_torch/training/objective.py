@@ -1,0 +1,101 @@
+"""One step's loss: teacher and student under the same parameters (paper, S4)."""
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from aef_torch.model.alphaearth import AlphaEarth
+from aef_torch.model.bottleneck import von_mises_fisher
+from aef_torch.training import losses
+from configs.batch import Batch, BottleneckNoise, Frames, Text
+from configs.config import Config
+from configs.source import Source
+
+Terms = dict[str, Float[Tensor, ""]]
+
+
+def objective(
+    model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config
+) -> tuple[Float[Tensor, ""], Terms]:
+    """The loss and its terms, a pure function of (parameters, batch, noise); a term of weight 0 is not among them.
+
+    `noise` has shape (B, P, H, W), P the targets in the order of the config's sources. One teacher pass gives a field
+    for each target's own period, one for the period that teacher and student share, and one for the text's.
+
+    Raises ValueError where the batch holds nothing to learn from.
+    """
+    weights, terms = config.objective, {}
+    sources = targeted_sources(batch, config)
+    text = _without_absent(batch.text) if batch.text is not None and config.has_text and weights.text else None
+    periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
+    teacher = model(batch.frames, torch.stack(periods if text is None else [*periods, text.period], dim=1))
+    fields, shared = teacher[:, : len(sources)], teacher[:, len(sources)]
+
+    if weights.reconstruction:
+        samples = von_mises_fisher(fields, noise) if weights.noise else fields
+        _, terms = reconstruct(model, batch, samples, sources)
+        terms["reconstruction"] = _weighted_mean(terms, sources)
+    if weights.uniformity:
+        terms["uniformity"] = losses.uniformity(teacher[:, : len(periods)])
+    if weights.consistency:
+        student = model(_student_frames(batch), batch.shared_period[:, None])
+        terms["consistency"] = losses.consistency(shared, student[:, 0])
+    if text is not None:
+        mu = _of_each(teacher[:, -1], text.pixel[:, 0], text.pixel[:, 1])
+        terms["text"] = losses.clip(mu, model.embed_text(text.sentence, text.period), text.present, weights.temperature)
+    names = [name for name in ("reconstruction", "uniformity", "consistency", "text") if name in terms]
+    if not names:
+        raise ValueError("objective: only text has a weight, and the batch holds none")
+    terms["loss"] = sum((getattr(weights, name) * terms[name] for name in names), start=torch.zeros(()))
+    return terms["loss"], terms
+
+
+def targeted_sources(batch: Batch, config: Config) -> list[Source]:
+    """Those of which the batch holds a target, in the order of P."""
+    return [source for source in config.decoded_sources if source.name in batch.targets]
+
+
+def reconstruct(
+    model: AlphaEarth, batch: Batch, samples: Float[Tensor, "B P H W D"], sources: list[Source]
+) -> tuple[dict[str, Float[Tensor, "B H W O"]], Terms]:
+    """What each of P sources would have observed, by its name, and the mean errors `reconstruction/{name}`."""
+    predictions, terms = {}, {}
+    for source, sample in zip(sources, samples.unbind(1), strict=False):
+        target = batch.targets[source.name]
+        prediction = model.decode(source.name, sample, target.when, target.metadata)
+        predictions[source.name] = prediction
+        terms[f"reconstruction/{source.name}"] = losses.reconstruction_error(
+            source, prediction, target.pixels, target.valid, target.grid_offset
+        )
+    return predictions, terms
+
+
+def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Tensor, ""]:
+    """mean_i(w_i f_i), the weights normalised over the sources in use."""
+    total = sum(source.weight for source in sources)
+    if not total:
+        names = [source.name for source in sources]
+        raise ValueError(f"objective: no target of the batch has a source of a weight above 0, but only {names}")
+    shares = (source.weight / total * terms[f"reconstruction/{source.name}"] for source in sources)
+    return sum(shares, start=torch.zeros(()))
+
+
+def _student_frames(batch: Batch) -> dict[str, Frames]:
+    """Those of the teacher's that the student sees; an absent slot may point anywhere."""
+    frames = {}
+    for name, (pixels, timecodes, _) in batch.frames.items():
+        index, present = batch.student[name]
+        index = torch.where(present, index, 0)
+        frames[name] = Frames(_of_each(pixels, index), _of_each(timecodes, index), present)
+    return frames
+
+
+def _without_absent(text: Text) -> Text:
+    """The absent ones as zeros: else what they hold, be it NaN, would reach the gradients of what is shared."""
+    return Text(*(torch.where(text.present[:, None], x, 0) for x in text[:-1]), present=text.present)
+
+
+def _of_each(x: Shaped[Tensor, "B ..."], *index: Int[Tensor, "B *S"]) -> Shaped[Tensor, "B ..."]:
+    """x[b, index[b], ...] of each sequence b."""
+    sequence = torch.arange(len(x), device=x.device).reshape(-1, *[1] * (index[0].ndim - 1))
+    return x[(sequence, *index)]

@@ -1,0 +1,96 @@
+"""The training step: batch and noise in, parameters and moments changed (paper, S4)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from aef_torch.model.alphaearth import AlphaEarth
+from aef_torch.training.objective import objective
+from aef_torch.training.optimizer import AdamW, clip_by_global_norm, learning_rate, make_optimizer
+from configs.batch import Batch, BottleneckNoise
+from configs.config import Config
+
+Terms = dict[str, Shaped[Tensor, ""]]
+Objective = Callable[[AlphaEarth, Batch, BottleneckNoise, Config], tuple[Shaped[Tensor, ""], Terms]]
+
+
+@dataclass
+class TrainState:
+    """All that a step changes; the model and the optimiser are changed where they are."""
+
+    model: AlphaEarth
+    optimizer: AdamW
+    step: int
+    skipped: int
+    """Steps that were not finite, of all `step`: they changed nothing, neither moments nor the learning rate."""
+    skipped_in_a_row: int
+
+
+def init_state(model: AlphaEarth, config: Config) -> TrainState:
+    """Before the first step of training `model`, whatever its parameters and their dtype."""
+    return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, skipped_in_a_row=0)
+
+
+def train_step(
+    state: TrainState, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective = objective
+) -> Terms:
+    """One step of training, whose randomness all lies in `batch` and `noise` of shape (B, P, H, W).
+
+    `objective` is the objective, or that under `torch.compile`.
+
+    A step whose loss or gradient is not finite changes nothing, and is counted. Returns the objective's terms, and
+    `gradient_norm` (before clipping), `learning_rate`, `skipped` and `skipped_in_a_row` (with this step).
+    """
+    gradients, terms = _gradients(state.model, batch, noise, config, objective)
+    norm = torch.nn.utils.get_total_norm(gradients)
+    rate = learning_rate(config.training)(state.step - state.skipped)
+    if torch.isfinite(terms["loss"]) and torch.isfinite(norm):
+        _apply(state, clip_by_global_norm(gradients, norm, config.training.clip_norm), rate)
+        state.skipped_in_a_row = 0
+    else:
+        state.skipped += 1
+        state.skipped_in_a_row += 1
+    state.step += 1
+    terms["gradient_norm"], terms["learning_rate"] = norm, norm.new_tensor(rate)
+    terms["skipped"], terms["skipped_in_a_row"] = torch.tensor(state.skipped), torch.tensor(state.skipped_in_a_row)
+    return terms
+
+
+def _apply(state: TrainState, gradients: list[Tensor], rate: float) -> None:
+    for parameter, gradient in zip(state.model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    state.optimizer.zero_grad()
+
+
+def _gradients(
+    model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective
+) -> tuple[list[Float[Tensor, "..."]], Terms]:
+    """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
+    number, parameters = config.training.accumulate, list(model.parameters())
+    gradients, terms = [torch.zeros_like(p) for p in parameters], {}
+    for part in range(number):
+        # each part takes every n-th sequence, as in JAX, where it is some of each device's
+        loss, found = objective(model, _part(batch, part, number), _part(noise, part, number), config)
+        # zeros where a parameter has no part in the loss: its moments decay all the same
+        of_part = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        gradients = [total + gradient for total, gradient in zip(gradients, of_part, strict=True)]
+        terms = {name: terms.get(name, 0) + term.detach() for name, term in found.items()}
+    return [gradient / number for gradient in gradients], {name: term / number for name, term in terms.items()}
+
+
+def _part(tree: Any, part: int, number: int) -> Any:
+    """Every `number`-th sequence from `part` on, of all tensors of a batch."""
+    if tree is None:
+        return None
+    if isinstance(tree, Tensor):
+        return tree[part::number]
+    if isinstance(tree, dict):
+        return {name: _part(branch, part, number) for name, branch in tree.items()}
+    return type(tree)(*(_part(branch, part, number) for branch in tree))

@@ -1,0 +1,1 @@
+"""Fixed numeric encodings that both frameworks share, computed on the host in float64."""

@@ -1,0 +1,93 @@
+"""Random numbers in the place of a step's data, for any config: to compare frameworks, and to time them."""
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from configs.batch import Batch, BottleneckNoise, Frames, Student, Target, Text
+from configs.config import Config
+from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
+from configs.source import Source
+
+SEQUENCES = 2
+FRAMES = 3
+"""Of each input source."""
+SEEN = 2
+"""Of them, so many slots of the student."""
+
+
+def random_batch(
+    config: Config,
+    side: int = 32,
+    seed: int = 0,
+    sequences: int = SEQUENCES,
+    full: bool = False,
+) -> tuple[Batch, BottleneckNoise]:
+    """A step's data on tiles of `side` pixels, with a target of every decoded source; and the bottleneck's noise.
+
+    `full`: as many frames as the budgets have, for teacher and student, in place of a few. The last of three sequences
+    or more has no text. The same for the same arguments.
+    """
+    generator = np.random.default_rng(seed)
+    frames = random_frames(config, side, seed, sequences, full)
+    student = {
+        source.name: _student(frames[source.name].present, source.student_budget if full else SEEN, generator)
+        for source in config.input_sources
+    }
+    targets = {source.name: _target(source, (sequences, side, side), generator) for source in config.decoded_sources}
+    shape = sequences, len(targets), side, side
+    radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
+    noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
+    text = _text(config, side, sequences, generator)
+    return Batch(frames, student, targets, random_periods(1, seed, sequences)[:, 0], text), noise
+
+
+def random_frames(
+    config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES, full: bool = False
+) -> dict[str, Frames]:
+    """Frames of each input source, a few or `full` budgets; some are absent, and no sequence is without any."""
+    generator = np.random.default_rng(seed)
+    frames = {}
+    for source in config.input_sources:
+        number = source.frame_budget if full else FRAMES
+        present = generator.random((sequences, number)) < 0.6
+        present[:, number // 2] = True
+        frames[source.name] = Frames(
+            generator.standard_normal((sequences, number, side, side, source.channels), np.float32),
+            generator.uniform(-1, 1, (sequences, number, TIMECODE_WIDTH)).astype(np.float32),
+            present,
+        )
+    return frames
+
+
+def random_periods(number: int = 2, seed: int = 0, sequences: int = SEQUENCES) -> Float32[np.ndarray, "B P 2K"]:
+    """Codes of valid periods."""
+    return np.random.default_rng(seed).uniform(-1, 1, (sequences, number, PERIOD_CODE_WIDTH)).astype(np.float32)
+
+
+def _student(present: Bool[np.ndarray, "B N"], seen: int, generator: np.random.Generator) -> Student:
+    """Some of the frames that there are, in any order; of a source, it may be none."""
+    index = np.argsort(generator.random(present.shape), axis=1)[:, :seen].astype(np.int32)
+    return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
+
+
+def _text(config: Config, side: int, sequences: int, generator: np.random.Generator) -> Text:
+    return Text(
+        generator.standard_normal((sequences, config.model.text_width), np.float32),
+        generator.integers(side, size=(sequences, 2), dtype=np.int32),
+        generator.uniform(-1, 1, (sequences, PERIOD_CODE_WIDTH)).astype(np.float32),
+        np.arange(sequences) < max(2, sequences - 1),
+    )
+
+
+def _target(source: Source, grid: tuple[int, int, int], generator: np.random.Generator) -> Target:
+    classes = source.kind == "classes"
+    shape = grid if classes else (*grid, source.channels)
+    pixels = generator.standard_normal(shape, np.float32)
+    return Target(
+        generator.integers(source.classes, size=shape, dtype=np.int32) if classes else pixels,
+        generator.random(shape) < 0.7,
+        generator.uniform(-1, 1, (grid[0], PERIOD_CODE_WIDTH)).astype(np.float32),
+        generator.uniform(-1, 1, (grid[0], RELATIVE_TIMECODE_WIDTH * source.timed)).astype(np.float32),
+        generator.uniform(-1, 1, (grid[0], source.metadata_width)).astype(np.float32),
+        generator.integers(max(1, round(source.regrid_m / 10)), size=(grid[0], 2), dtype=np.int32),
+    )

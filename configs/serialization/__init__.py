@@ -1,0 +1,1 @@
+"""Configs as JSON, and overrides of their fields by dotted name."""

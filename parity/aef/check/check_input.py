@@ -1,0 +1,95 @@
+"""What is checked: a preset with random weights, or the same model as it was saved in both frameworks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from configs.config import Config
+from configs.fake_batch import random_batch
+from configs.presets import PRESETS
+from parity.aef.conversion.checkpoints import open_checkpoint
+from parity.aef.conversion.jax_checkpoint import JaxCheckpoint
+from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
+from parity.aef.pair import aef_pair
+from parity.aef.random_weights import random_weights
+from parity.capture.calls import Call
+from parity.capture.trees import Arrays, cast
+from parity.compare.pair import Pair
+
+SMALL = {
+    "d_precision": 8,
+    "d_exchange": 12,
+    "d_time": 16,
+    "d_space": 16,
+    "blocks": 2,
+    "heads_time": 2,
+    "heads_space": 2,
+    "heads_summary": 2,
+    "mlp_ratio": 2,
+    "embedding": 8,
+    "decoder_width": 16,
+    "text_width": 12,
+}
+"""What a preset is shrunk to: nothing that a sub-module does depends on its width."""
+SIDE = 48
+"""Pixels of the random batch's tiles. On tiles of up to 32 XLA's CPU backend sums a whole batch one number after the
+other: the gradient of a bias then has 50 times PyTorch's error, on larger ones less than PyTorch's."""
+LARGEST = 64
+"""A preset of a larger `d_space` is shrunk: the float64 oracle of the real one would take days."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Weights are by PyTorch's names, of float32."""
+
+    title: str
+    config: Config
+    torch: Arrays = field(repr=False)
+    jax: Arrays = field(repr=False)
+    notes: tuple[str, ...] = ()
+    """Sentences on what it is."""
+
+    @cached_property
+    def pair(self) -> Pair:
+        """Its objective, in both frameworks, each with its own weights."""
+        return aef_pair(self.config, self.torch, jax_weights=self.jax)
+
+    def call(self, seed: int) -> Call:
+        """Of the objective, on a random batch."""
+        return self.pair.call(random_batch(self.config, SIDE, seed), seed=seed)
+
+
+def read_subject(names: Sequence[str]) -> Subject:
+    """The preset of one name; or of two paths, PyTorch's weights and the folder of a JAX run.
+
+    Raises ValueError where it is neither, or the two are not of one model.
+    """
+    if len(names) == 1:
+        if names[0] not in PRESETS:
+            raise ValueError(f"{names[0]!r} is none of the presets {', '.join(PRESETS)}; or give two paths, TORCH JAX")
+        return of_preset(names[0])
+    return _of_paths(Path(names[0]), Path(names[1]))
+
+
+def of_preset(name: str) -> Subject:
+    """Of random weights."""
+    config, notes = PRESETS[name], ["The weights and the batch are random."]
+    if config.model.d_space > LARGEST:
+        config = replace(config, model=replace(config.model, **SMALL))
+        sizes = ", ".join(f"{field} {size}" for field, size in SMALL.items())
+        notes.append(f"{name} was shrunk, with all its sources and its whole objective: {sizes}.")
+    weights = cast(random_weights(config), "float32")
+    return Subject(f"preset {name}", config, weights, weights, tuple(notes))
+
+
+def _of_paths(torch: Path, jax: Path) -> Subject:
+    theirs, ours = open_checkpoint(torch), open_checkpoint(jax)
+    if not isinstance(theirs, TorchCheckpoint) or not isinstance(ours, JaxCheckpoint):
+        raise ValueError(f"expected PyTorch's weights and then the folder of a JAX run, got {torch} and {jax}")
+    theirs.check("float32")
+    if (theirs.config.model, theirs.config.sources) != (ours.config.model, ours.config.sources):
+        raise ValueError(f"{torch} is of another model or other sources than {jax}: compare a run with its own")
+    weights = [cast({name: one.tensor(name) for name in one.params}, "float32") for one in (theirs, ours)]
+    note = f"Weights are those of {torch} and of {jax}; the batch is random."
+    return Subject(f"{torch} and {jax}", ours.config, weights[0], weights[1], (note,))

@@ -1,0 +1,1 @@
+"""Checkpoints of AEF from one framework to the other."""

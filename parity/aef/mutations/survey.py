@@ -1,0 +1,120 @@
+"""Runs the comparison against faults: each must be caught, and the bisection must name its module."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from configs.batch import Batch, BottleneckNoise, Frames
+from configs.config import Config
+from configs.fake_batch import random_batch
+from configs.model import ModelConfig
+from configs.presets import TINY
+from configs.sources import LANDSAT, NLCD, SENTINEL1, TEXT
+from parity.aef.pair import aef_pair
+from parity.aef.random_weights import random_weights
+from parity.aef.training.optimizer_parity import optimizer_distance
+from parity.capture.calls import WHOLE, Call
+from parity.capture.trees import cast, map_arrays
+from parity.compare.bisection import Culprit, bisect
+from parity.compare.mutation import Mutation, mutated
+from parity.compare.pair import Pair
+from parity.compare.tolerances import TOLERANCES
+
+CONFIG = replace(
+    TINY,
+    model=ModelConfig(
+        d_precision=8, d_exchange=12, d_time=16, d_space=16, blocks=2, heads_time=2, heads_space=2, heads_summary=2,
+        mlp_ratio=2, embedding=8, decoder_width=16, text_width=12, block_loop="unroll", remat="none",
+    ),
+    sources=(SENTINEL1, LANDSAT, NLCD, TEXT),
+)  # fmt: skip
+"""Small, with an error of each kind: shift-invariant, on a coarser grid, of classes; metadata and text."""
+
+OBJECTIVE, OPTIMIZER = "objective", "optimizer"
+"""What a bisection names that is neither a module nor a function."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one mutation."""
+
+    mutation: Mutation
+    caught: bool
+    named: str
+    """What the bisection named: a class of modules, the label of a function, `objective` or `optimizer`; or nothing."""
+    seconds: float
+
+    @property
+    def localised(self) -> bool:
+        return self.named == self.mutation.culprit
+
+    @property
+    def as_expected(self) -> bool:
+        """Caught and found; or, of what changes nothing, not caught."""
+        return not self.caught if self.mutation.equivalent else self.caught and self.localised
+
+
+class Suite:
+    """The comparison in float64: of the objective, forward and backward, and of the optimiser."""
+
+    def __init__(self, config: Config = CONFIG):
+        self.config, self.weights = config, random_weights(config)
+        self.torch = aef_pair(config, self.weights).torch
+        self.first = self.call(seed=0)
+
+    def call(self, seed: int) -> Call:
+        """Of the objective, on a random batch."""
+        return self._pair().call(hardened(*random_batch(self.config, seed=seed, sequences=3)), seed=seed)
+
+    def in_objective(self, call: Call) -> str:
+        """What the first difference is named, or nothing where there is none."""
+        pair = self._pair()
+        culprit = next(bisect(pair, call), None)
+        return _name(pair, culprit) if culprit else ""
+
+    def in_optimizer(self) -> str:
+        """`optimizer` where it differs, or nothing."""
+        bound = TOLERANCES["float64"].relative_l2
+        return OPTIMIZER if max(optimizer_distance(self.config, self.weights)) > bound else ""
+
+    def _pair(self) -> Pair:
+        """With a JAX model that is built anew: its code may have changed."""
+        return Pair(self.torch, aef_pair(self.config, self.weights, compiled=False).jax)
+
+
+def survey(suite: Suite, mutations: Iterable[Mutation]) -> Iterator[Outcome]:
+    """Puts in one fault after the other."""
+    for mutation in mutations:
+        begun = time.perf_counter()
+        with mutated(mutation):
+            named = suite.in_optimizer() if mutation.culprit == OPTIMIZER else suite.in_objective(suite.first)
+        yield Outcome(mutation, bool(named), named, time.perf_counter() - begun)
+
+
+def false_alarms(suite: Suite, seeds: Iterable[int]) -> Iterator[str]:
+    """What is named, for each seed, though there is no fault: nothing, as a rule."""
+    for seed in seeds:
+        yield suite.in_objective(suite.call(seed)) or suite.in_optimizer()
+
+
+def hardened(batch: Batch, noise: BottleneckNoise) -> tuple[Batch, BottleneckNoise]:
+    """A batch whose numbers float32 has not, and whose absent frames are NaN: so that less can hide."""
+    batch, noise = map_arrays(
+        lambda x: x * (1 + 2.0**-40) if x.dtype == np.float64 else x, cast((batch, noise), "float64")
+    )
+    frames = {}
+    for name, (pixels, timecodes, present) in batch.frames.items():
+        here = present[..., None]
+        frames[name] = Frames(
+            np.where(here[..., None, None], pixels, np.nan), np.where(here, timecodes, np.nan), present
+        )
+    return batch._replace(frames=frames), noise
+
+
+def _name(pair: Pair, culprit: Culprit) -> str:
+    label = culprit.call.label
+    if label == WHOLE:
+        return OBJECTIVE
+    return label if label in pair.torch.functions else type(pair.torch.modules[label]).__name__

@@ -1,0 +1,1 @@
+"""Training AEF in both frameworks, step by step."""

@@ -1,0 +1,72 @@
+"""The optimiser by itself in both frameworks: the same gradients in, parameters out, step by step."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import cast as cast_type
+
+import jax
+import numpy as np
+import optax
+import torch
+from flax import nnx
+
+from aef_jax.training.optimizer import make_optimizer
+from aef_torch.model.alphaearth import AlphaEarth
+from aef_torch.training.optimizer import clip_by_global_norm, learning_rate
+from aef_torch.training.optimizer import make_optimizer as make_torch_optimizer
+from configs.config import Config
+from configs.training import TrainingConfig
+from parity.aef.model import abstract_jax
+from parity.capture.quick_compile import QUICK
+from parity.capture.tensors import load_torch, torch_arrays
+from parity.capture.trees import Arrays, cast
+from parity.compare.metrics import Distance
+from parity.mapping.weights import to_jax, to_torch
+
+STEPS = 6
+COURSE = TrainingConfig(steps=STEPS + 2, warmup_steps=3, learning_rate=1e-3, weight_decay=0.1, clip_norm=1.0, batch=1)
+"""Short, with warm-up, a peak and a way down; some gradients are clipped and others not."""
+
+
+def optimizer_distance(config: Config, weights: Arrays, dtype: str = "float64") -> list[float]:
+    """Relative L2 of all that `STEPS` steps changed in the parameters, JAX from PyTorch, after each step."""
+    apart = []
+    for one, other in zip(_by_jax(config, weights, dtype), _by_torch(config, weights, dtype), strict=True):
+        ours, theirs = (np.concatenate([(p[n] - weights[n]).ravel() for n in weights]) for p in (one, other))
+        apart.append(Distance.between(ours, theirs, dtype).relative_l2)
+    return apart
+
+
+def _gradients(weights: Arrays, dtype: str) -> Iterator[Arrays]:
+    for step in range(STEPS):
+        generator, size = np.random.default_rng(step), 10.0 ** (step % 3 - 4)
+        yield cast({name: size * generator.standard_normal(array.shape) for name, array in weights.items()}, dtype)
+
+
+def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
+    with jax.enable_x64(dtype == "float64"):
+        graph, state = nnx.split(abstract_jax(config))
+        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), state)
+        structure = nnx.merge(graph, shapes)
+        params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(COURSE)
+        moments = optimizer.init(params)
+        update = jax.jit(partial(optimizer.update, finite=np.True_), compiler_options=QUICK)
+        for gradients in _gradients(weights, dtype):
+            updates, moments = update(to_jax(structure, gradients), moments, params)
+            params = cast_type(nnx.State, optax.apply_updates(params, updates))
+            yield to_torch(structure, params)
+
+
+def _by_torch(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
+    model = AlphaEarth(config).to(getattr(torch, dtype))
+    load_torch(model, cast(weights, dtype))
+    optimizer, rate = make_torch_optimizer(model, COURSE), learning_rate(COURSE)
+    for step, gradients in enumerate(_gradients(weights, dtype)):
+        tensors = [torch.from_numpy(gradients[name]) for name, _ in model.named_parameters()]
+        clipped = clip_by_global_norm(tensors, torch.nn.utils.get_total_norm(tensors), COURSE.clip_norm)
+        for parameter, gradient in zip(model.parameters(), clipped, strict=True):
+            parameter.grad = gradient
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        optimizer.step()
+        yield {name: array.copy() for name, array in torch_arrays(model).items()}

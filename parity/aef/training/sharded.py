@@ -1,0 +1,57 @@
+"""Whether training on many devices computes what it computes on one: in float64 the same, in float32 no worse."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from statistics import mean
+
+import torch
+from jax.sharding import Mesh
+
+from aef_jax.sharding.mesh import one_device
+from aef_torch.training.snapshot import Snapshot
+from configs.batch import Batch
+from configs.config import Config
+from parity.aef.training.steps import jax_steps
+from parity.aef.training.trajectory import KINDS, Apart, Trajectory, apart, distances
+
+
+class OneDevice:
+    """A step for each batch on one device, which any mesh is compared with: JAX's first, or that of `mesh`."""
+
+    def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch], mesh: Mesh | None = None):
+        self.config, self.start, self.batches = config, start.to(torch.float32), batches
+        self.mesh = mesh or one_device()
+
+    @cached_property
+    def truth(self) -> Trajectory:
+        """In float64."""
+        return self._steps("float64", self.mesh)
+
+    @cached_property
+    def single(self) -> dict[str, float]:
+        """Its error in float32, of parameters and of each moment."""
+        return errors(self._steps("float32", self.mesh), self.truth)
+
+    def double(self, mesh: Mesh) -> Apart:
+        """How far a mesh is from the truth in float64."""
+        return apart(self._steps("float64", mesh), self.truth)
+
+    def ratio(self, mesh: Mesh) -> float:
+        """A mesh's error in float32 as a multiple of one device's: the worst of parameters and moments."""
+        meshed = errors(self._steps("float32", mesh), self.truth)
+        return max(error / self.single[kind] for kind, error in meshed.items())
+
+    def _steps(self, dtype: str, on: Mesh) -> Trajectory:
+        config = replace(self.config, model=replace(self.config.model, compute_dtype=dtype))
+        return jax_steps(config, self.start, self.batches, on)
+
+
+def errors(found: Trajectory, truth: Trajectory) -> dict[str, float]:
+    """Of parameters and of each moment: the root mean square of the tensors' relative L2, after the first step and at
+    the end. (Of all numbers at once a few large squared gradients would decide: by chance, by a third up or down.)"""
+    pairs = (found.first, truth.first), (found.last, truth.last)
+    return {
+        kind: mean(e**2 for f, t in pairs for e in distances(getattr(f, kind), getattr(t, kind)).values()) ** 0.5
+        for kind in KINDS
+    }

@@ -1,0 +1,116 @@
+"""The same steps of training in both frameworks: from one start, on the same batches, under the same noise.
+
+The noise is drawn once, as JAX's step draws it, and given to both: to the last bit the same. Both are computed in
+`config.model.compute_dtype`, parameters too: float32, or float64 for the truth.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import cache
+from itertools import islice
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from jax.sharding import Mesh
+
+import aef_jax.training.step
+from aef_jax.sharding.mesh import compiler_options, one_device, replicated, sharding
+from aef_jax.sharding.placement import put, to_devices
+from aef_torch.training.snapshot import Snapshot, restored, snapshot
+from aef_torch.training.step import TrainState, train_step
+from configs.batch import Batch, BottleneckNoise
+from configs.config import Config
+from parity.aef.conversion.jax_state import from_jax, to_jax
+from parity.aef.training.trajectory import Trajectory
+from parity.capture.quick_compile import QUICK
+from parity.capture.tensors import to_tensor
+
+
+def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: Mesh | None = None) -> Trajectory:
+    """By `aef_jax`, on one device or on a mesh. `batches` are at least one, of NumPy arrays."""
+    draw, mesh = noise_of(config), mesh or one_device()
+    with precision(config):
+        step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
+        terms, first = [], None
+        for batch in batches:
+            noise = draw(batch, int(state.step))
+            on = jax.tree.map(lambda _: sharding(mesh, "sequence", None, "row"), noise)
+            state, found = step(state, to_devices(batch, mesh), put(noise, on))
+            terms.append({name: float(term) for name, term in found.items()})
+            first = first or from_jax(state, config)
+        assert first, "there is a batch"
+        return Trajectory(terms, first, from_jax(state, config))
+
+
+def torch_steps(config: Config, start: Snapshot, batches: Iterable[Batch]) -> Trajectory:
+    """By `aef_torch`, on the CPU. `batches` are at least one, of NumPy arrays."""
+    terms, first, state = [], None, None
+    for state, found in in_torch(config, start, batches):
+        terms.append(found)
+        first = first or snapshot(state)
+    assert state, "there is a batch"
+    return Trajectory(terms, first or snapshot(state), snapshot(state))
+
+
+def continue_in_torch(
+    config: Config, saved: Snapshot, batches: Iterable[Batch], to_step: int
+) -> Iterator[tuple[TrainState, dict[str, float]]]:
+    """Goes on in PyTorch with a run of JAX: the state, the same object each time, and the terms after each step.
+
+    `batches` begin with that of step `saved.step`, counted from 0, as
+    `training_batches(examples, steps_done=saved.step)` gives them. Raises ValueError where `to_step` is not ahead of
+    `saved`, or beyond the end of the learning rate's course.
+    """
+    if not saved.step < to_step <= config.training.steps:
+        raise ValueError(f"to_step is {to_step}, expected more than {saved.step} and at most {config.training.steps}")
+    return in_torch(config, saved, islice(batches, to_step - saved.step))
+
+
+def in_torch(
+    config: Config, start: Snapshot, batches: Iterable[Batch]
+) -> Iterator[tuple[TrainState, dict[str, float]]]:
+    """Takes a step for each batch, and gives the state, the same object each time, and the step's terms."""
+    draw, state = noise_of(config), restored(start.to(getattr(torch, config.model.compute_dtype)), config)
+    for batch in batches:
+        batch, noise = jax.tree.map(to_tensor, (batch, draw(batch, state.step)))
+        terms = train_step(state, batch, noise, config)
+        yield state, {name: float(term) for name, term in terms.items()}
+
+
+@cache
+def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
+    """What draws, for a batch and the number of steps done, the noise of JAX's next step, of all parts of the batch."""
+    number = config.training.accumulate
+
+    def draw(batch: Batch, step: jax.Array) -> BottleneckNoise:
+        parts = [jax.tree.map(lambda x, part=part: x[part::number], batch) for part in range(number)]
+        drawn = [aef_jax.training.step.step_noise(config, of_part, step, part) for part, of_part in enumerate(parts)]
+        # sequence i of part p is number i * parts + p of the batch
+        return jax.tree.map(lambda *x: jnp.stack(x, axis=1).reshape(-1, *x[0].shape[1:]), *drawn)
+
+    compiled = jax.jit(draw)
+    return lambda batch, step: jax.tree.map(np.asarray, compiled(batch, jnp.asarray(step, jnp.int32)))
+
+
+@cache
+def _jax_step(config: Config, mesh: Mesh):
+    """The step that trains, but that its noise is given beside the batch; compiled once for all that call it."""
+    advance, number = aef_jax.training.step.make_advance(config, mesh), config.training.accumulate
+
+    def step(state: aef_jax.training.step.TrainState, batch: Batch, noise: BottleneckNoise):
+        parts = aef_jax.training.step.split(noise, number)
+        return advance(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
+
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, aef_jax.training.step.abstract_state(config, mesh))
+    options = compiler_options(mesh, gradients=True) | (QUICK if config.model.compute_dtype == "float64" else {})
+    return jax.jit(step, out_shardings=(shardings, replicated(mesh)), donate_argnums=0, compiler_options=options)
+
+
+def precision(config: Config) -> AbstractContextManager:
+    """Within it JAX computes in float64 where the config says so, and never in less than float32."""
+    stack = ExitStack()
+    stack.enter_context(jax.enable_x64(config.model.compute_dtype == "float64"))
+    stack.enter_context(jax.default_matmul_precision("highest"))
+    return stack

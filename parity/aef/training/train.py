@@ -1,0 +1,106 @@
+"""A run of JAX that goes on in PyTorch: on the data that it would have seen, under the noise that it would have drawn.
+
+For comparisons, on the CPU: PyTorch's is the reference, not a trainer.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from aef_jax.data.loading.pipeline import HostExamples, training_batches
+from aef_jax.data.loading.training_data import open_data
+from aef_jax.data.store.normalization import Normalisation
+from aef_jax.files.atomic import replacing
+from aef_torch.training.snapshot import Snapshot, Tensors, snapshot
+from configs.batch import Batch
+from configs.config import Config
+from parity.aef.conversion.metadata import Saved, Training
+from parity.aef.conversion.optimizer_state import MOMENTS
+from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, check_torch_target, write_torch
+from parity.aef.training.steps import continue_in_torch
+from parity.capture.tensors import to_numpy, to_tensor
+from parity.files.replacing_folder import check_file
+from parity.files.weights_file import SUFFIX
+from parity.mapping.spec import Spec
+
+
+def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> str:
+    """Goes on with a converted run until `to_step` steps are done, and writes it as another folder of PyTorch's.
+
+    Every step's terms go to `{target}.jsonl`. Returns a sentence on what was written.
+
+    Raises ValueError, before the first step, where `source` holds no moments, `target` is a file's name, it or
+    `{target}.jsonl` is there already and is not to be overwritten, the data are not those that the run was trained on,
+    or there is no such step to go to.
+    """
+    terms_path = target.with_name(f"{target.name}.jsonl")
+    if target.suffix == SUFFIX:
+        raise ValueError(f"{target} would hold parameters alone: give the name of a folder, which carries moments")
+    check_torch_target(target, overwrite)
+    check_file(terms_path, overwrite)
+    checkpoint = TorchCheckpoint(source)
+    if not checkpoint.moments:
+        raise ValueError(f"{source} holds parameters alone: convert a run to a folder, which carries its moments")
+    checkpoint.check()
+    config, saved = checkpoint.config, checkpoint.saved
+    steps = continue_in_torch(config, read_snapshot(checkpoint), _batches(config, saved, source), to_step)
+    state, lines = None, []
+    for state, terms in (bar := tqdm(steps, unit="step", total=to_step - saved.step, desc="PyTorch")):
+        lines.append(json.dumps({"step": state.step, **terms}))
+        bar.set_postfix_str(f"loss {terms['loss']:.4f}", refresh=False)
+    assert state is not None, "there is at least one step to go"
+    write_snapshot(target, saved, snapshot(state), config, overwrite)
+    with replacing(terms_path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    return f"wrote {target}, of step {state.step}; the terms of {len(lines)} steps are in {terms_path}"
+
+
+def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:
+    """The training state that a folder with moments holds. Raises ValueError where a checksum is wrong."""
+
+    def read(prefix: str) -> Tensors:
+        return {name: to_tensor(checkpoint.tensor(prefix + name)) for name in checkpoint.params}
+
+    counters = _training(checkpoint.saved).counters
+    skipped, in_a_row = (int(counters[f"ApplyIfFiniteState.{name}"]) for name in ("total_notfinite", "notfinite_count"))
+    exp_avg, exp_avg_sq = (read(f"{moment}.") for moment in MOMENTS)
+    return Snapshot(read(""), exp_avg, exp_avg_sq, checkpoint.saved.step, skipped, in_a_row)
+
+
+def write_snapshot(target: Path, saved: Saved, state: Snapshot, config: Config, overwrite: bool = False) -> None:
+    """Writes a training state as a folder that JAX and PyTorch go on with; `saved` is what it began from."""
+    applied = state.step - state.skipped
+    counters = {
+        "ApplyIfFiniteState.notfinite_count": state.skipped_in_a_row,
+        "ApplyIfFiniteState.last_finite": state.skipped_in_a_row == 0,
+        "ApplyIfFiniteState.total_notfinite": state.skipped,
+        "ScaleByAdamState.count": applied,
+        "ScaleByScheduleState.count": applied,
+    }
+    position = {"next_example": state.step * config.training.batch}
+    training = Training(counters, position, _training(saved).data, scores={})
+    arrays = {name: to_numpy(tensor) for name, tensor in state.params.items()}
+    moments = {f"{kind}.{name}": to_numpy(tensor) for kind in MOMENTS for name, tensor in getattr(state, kind).items()}
+    params, others = ({name: Spec.of(array) for name, array in some.items()} for some in (arrays, moments))
+    saved = replace(saved, step=state.step, training=training)
+    write_torch(target, saved, params, others, (arrays | moments).__getitem__, overwrite=overwrite)
+
+
+def _training(saved: Saved) -> Training:
+    assert saved.training is not None, "TorchCheckpoint sees to it where there are moments"
+    return saved.training
+
+
+def _batches(config: Config, saved: Saved, source: Path) -> Iterator[Batch]:
+    """Those that the run would have seen next."""
+    try:
+        normalisation = Normalisation.from_table(json.loads(saved.normalisation or "null"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{source}: its metadata do not say how its data were scaled ({error})") from None
+    data = open_data(config, normalisation)
+    if data.about != _training(saved).data:
+        raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.about}")
+    return training_batches(HostExamples(data.training, data.held, config), saved.step)

@@ -1,0 +1,1 @@
+"""Running both models, and recording what their sub-modules are given and return."""

@@ -1,0 +1,174 @@
+"""A Flax NNX model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from parity.capture.calls import WHOLE, Call, Computed, Seen, not_by_itself
+from parity.capture.jax_program import Given, Program, Runs, prepare, watch
+from parity.capture.resolve import looked_up
+from parity.capture.trees import Arrays
+from parity.mapping.model_map import ModelMap, Path, dotted
+from parity.mapping.nnx_modules import child, modules
+from parity.mapping.sequentials import with_sequentials
+from parity.mapping.weights import Twin, twins
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sub-module is: at `path`, at `index` of the stacks on the way."""
+
+    path: Path
+    index: tuple[int, ...]
+
+    @property
+    def depth(self) -> int:
+        """The length of the path that has the index of a block behind each stack."""
+        return len(self.path) + len(self.index)
+
+
+class JaxSide:
+    """The one of a pair that is judged. Arguments and results are NumPy's arrays."""
+
+    def __init__(
+        self,
+        at: Callable[[str], nnx.Module],
+        mapping: ModelMap,
+        whole: Callable[..., Any] | None,
+        root: str,
+        compiled: bool = True,
+    ):
+        """`at` gives the model that computes in a dtype, its weights NumPy's arrays or JAX's; `whole` is called with it
+        and the arguments: by default, the model is called, as `mapping` says. `root` is the label of the model itself.
+        What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
+        self.at, self.mapping, self.root = cache(at), mapping, root
+        self.whole, self.runs = whole, Runs(compiled)
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """The model and its sub-modules by label; of several that have one, as what PyTorch splits, the outermost."""
+        found: dict[str, Place] = {}
+        for path, _ in sorted(modules(self.at("float64")), key=lambda one: len(one[0])):
+            where = [depth for depth in range(1, len(path) + 1) if path[:depth] in self.stacks]
+            lengths = [self.stacks[path[:depth]] for depth in where]
+            for index in np.ndindex(*lengths):
+                found.setdefault(self.label(_inserted(path, where, index)), Place(path, index))
+        return found
+
+    @cached_property
+    def stacks(self) -> dict[Path, int]:
+        """The lengths of stacks by their paths."""
+        lengths = {}
+        for twin in self.twins:
+            parts = range(len(twin.path))
+            where = [
+                i + 1 for i in parts if twin.path[i] in self.mapping.stacks and not isinstance(twin.path[i + 1], int)
+            ]
+            for depth, index in zip(where, twin.index, strict=False):
+                lengths[twin.path[:depth]] = max(lengths.get(twin.path[:depth], 0), index + 1)
+        return lengths
+
+    @cached_property
+    def twins(self) -> list[Twin]:
+        """Of the parameters."""
+        return twins(self.at("float64"), self.mapping, nnx.Param)
+
+    @cached_property
+    def names(self) -> ModelMap:
+        """What gives PyTorch's paths of this model's."""
+        return with_sequentials(self.mapping, self.at("float64"))
+
+    @property
+    def code(self) -> Any:
+        """What the code of the whole is: a function, or the type of the model."""
+        return self.whole or type(self.at("float64"))
+
+    def label(self, path: Path) -> str:
+        """Of a module at a path that has the index of a block behind each stack."""
+        return dotted(self.names.torch_path(path)) or self.root
+
+    def compute(self, call: Call, dtype: str) -> Computed:
+        """One sub-module, function or the whole on the call's arguments, and its gradients for its cotangents.
+
+        Raises ValueError where it returns other arrays than in PyTorch, or, but for the whole, cannot be called with
+        these arguments.
+        """
+        try:
+            with jax.enable_x64(dtype == "float64"):
+                outputs, parameters, inputs = self.runs.compute(*self._prepared(call, dtype), call, dtype)
+        except Exception as error:  # called as it is nowhere else, anything may be raised in it
+            if call.label == WHOLE:
+                raise
+            raise ValueError(not_by_itself(call, error)) from error
+        return Computed(outputs, self._parameters(call.label, parameters), inputs)
+
+    def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Seen]]:
+        """The whole, and what each call within it of what is in `labels` returns, in the order in which they end."""
+
+        def label_of(path: Path) -> str | None:
+            label = self.label(path)
+            return label if label in labels and len(path) == self.places[label].depth else None
+
+        functions = {label: label for label in self.mapping.functions if label in labels}
+        with jax.enable_x64(dtype == "float64"):
+            program, given = self._prepared(call, dtype)
+            watching = {"label_of": label_of, "stacks": self.stacks, "functions": functions}
+            (outputs, parameters, inputs), seen = watch(program, given, call, dtype, **watching)
+        return Computed(outputs, self._parameters(call.label, parameters), inputs), seen
+
+    def _prepared(self, call: Call, dtype: str) -> tuple[Program, Given]:
+        if call.label in self.mapping.functions:
+            return prepare(None, looked_up(call.label), call, dtype)
+        function = self.mapping.caller(call.label) or _call
+        if call.label == WHOLE:
+            return prepare(self.at(dtype), self.whole or function, call, dtype)
+        return prepare(self.submodule(call.label, dtype), function, call, dtype)
+
+    def submodule(self, label: str, dtype: str) -> nnx.Module:
+        """With its own weights; of a stack, the one block."""
+        place, index = self.places[label], 0
+        module: Any = self.at(dtype)
+        for depth, part in enumerate(place.path, start=1):
+            module = child(module, part)
+            if place.path[:depth] in self.stacks:
+                graph, state = nnx.split(module)
+                module = nnx.merge(graph, jax.tree.map(lambda a, i=place.index[index]: a[i], state))
+                index += 1
+        return module
+
+    def is_callable(self, label: str) -> bool:
+        """Whether it is more than a container."""
+        return callable(self.submodule(label, "float64"))
+
+    def _parameters(self, label: str, gradients: Mapping[Path, np.ndarray]) -> Arrays:
+        """By PyTorch's names and in its layout."""
+        if label in self.mapping.functions:
+            return {}
+        place, found = self.places[self.root if label == WHOLE else label], {}
+        for twin in self.twins:
+            inside, deeper = twin.path[: len(place.path)] == place.path, twin.index[: len(place.index)] == place.index
+            if not (inside and deeper):
+                continue
+            array = gradients[twin.path[len(place.path) :]][(*twin.index[len(place.index) :], ...)]
+            array = twin.layout.to_torch(array)
+            if twin.layout.torch_part:
+                whole = found.setdefault(twin.name, np.full(twin.spec.shape, np.nan, array.dtype))
+                twin.layout.torch_part.taken(whole)[...] = array
+            else:
+                found[twin.name] = array
+        return found
+
+
+def _call(module: Any, *arguments: Any, **keywords: Any) -> Any:
+    return module(*arguments, **keywords)
+
+
+def _inserted(path: Path, where: list[int], index: tuple[int, ...]) -> Path:
+    at = dict(zip(where, index, strict=True))
+    return tuple(x for depth, part in enumerate(path, start=1) for x in ((part, at[depth]) if depth in at else (part,)))

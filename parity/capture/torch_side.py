@@ -1,0 +1,188 @@
+"""A PyTorch model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from functools import cache, partial
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from parity.capture.calls import WHOLE, Call, Computed, not_by_itself
+from parity.capture.resolve import looked_up
+from parity.capture.tensors import to_numpy, to_tensor
+from parity.capture.torch_watch import Open, watched
+from parity.capture.trees import (
+    Arrays,
+    Constant,
+    cast,
+    copied,
+    is_real,
+    map_arrays,
+    moved,
+    named_arrays,
+    opened,
+    random_like,
+    unwrapped,
+)
+from parity.mapping.model_map import ModelMap
+
+
+class TorchSide:
+    """The reference of a pair. Arguments and results are NumPy's arrays, their axes as JAX has them."""
+
+    def __init__(self, at: Callable[[str], nn.Module], mapping: ModelMap, whole: Callable[..., Any] | None = None):
+        """`at` gives the model that computes in a dtype; `whole` is called with it and the arguments: by default, it is
+        the model that is called."""
+        self.at, self.mapping = cache(at), mapping
+        self.root = type(at("float64")).__name__ if whole else WHOLE
+        """The label of the model itself."""
+        self.whole = whole or _call
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """The model and its sub-modules by label."""
+        return {path or self.root: module for path, module in self.at("float64").named_modules()}
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Of the model; a tied one has several names."""
+        return self._parameters(WHOLE, self.at("float64"))
+
+    def compute(self, call: Call, dtype: str) -> Computed:
+        """One sub-module, function or the whole on given arguments; the gradients are of its outputs times the call's
+        cotangents, random ones where it has none.
+
+        Raises ValueError where what is not the whole cannot be called by itself.
+        """
+        try:
+            return self._compute(call, dtype)
+        except Exception as error:  # as in JAX: a cache that it was given may be full by now
+            if call.label == WHOLE:
+                raise
+            raise ValueError(not_by_itself(call, error)) from error
+
+    def _compute(self, call: Call, dtype: str) -> Computed:
+        module, function = self._function(call.label, dtype)
+        given = self._given((call.arguments, call.keywords), call.label, dtype)
+        with _default(dtype):
+            outputs = _outputs(function, given)
+        parameters = {} if module is None else self._parameters(call.label, module)
+        return self._computed(call, outputs, parameters, given)[0]
+
+    def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Call]]:
+        """The whole, and every call within it of what is in `labels`, in the order in which the calls end."""
+        module, given = self.at(dtype), self._given((call.arguments, call.keywords), WHOLE, dtype)
+        modules = {
+            label: module.get_submodule("" if label == self.root else label) for label in labels - self.functions
+        }
+        functions = {label: self.mapping.functions[label] for label in labels & self.functions}
+        with watched(modules, functions) as calls, _default(dtype):
+            outputs = _outputs(partial(self.whole, module), given)
+        inner = {(number, name): x for number, c in enumerate(calls) for name, x in c.outputs.items() if is_real(x)}
+        computed, gradients = self._computed(call, outputs, self._parameters(WHOLE, module), given, inner)
+        return computed, [self._closed(number, open, gradients) for number, open in enumerate(calls)]
+
+    @property
+    def code(self) -> Any:
+        """What the code of the whole is: a function, or the type of the model."""
+        return type(self.at("float64")) if self.whole is _call else self.whole
+
+    @property
+    def functions(self) -> set[str]:
+        """The labels of those that are compared as modules are."""
+        return set(self.mapping.functions)
+
+    def _function(self, label: str, dtype: str) -> tuple[nn.Module | None, Callable[..., Any]]:
+        if label == WHOLE:
+            module = self.at(dtype)
+            return module, partial(self.whole, module)
+        if label in self.functions:
+            return None, looked_up(self.mapping.functions[label])
+        module = self.at(dtype).get_submodule("" if label == self.root else label)
+        return module, module
+
+    def _parameters(self, label: str, module: nn.Module) -> dict[str, Tensor]:
+        prefix = "" if label in (WHOLE, self.root) else f"{label}."
+        # a tied one by all its names: JAX may have it by any
+        return {prefix + name: parameter for name, parameter in module.named_parameters(remove_duplicate=False)}
+
+    def _given(self, tree: Any, label: str, dtype: str) -> Any:
+        def tensor(array: np.ndarray) -> Tensor:
+            return to_tensor(array).requires_grad_(is_real(array))
+
+        tensors = map_arrays(tensor, moved(cast(tree, dtype), self.mapping.channel_rank(label), -1, 1))
+        return jax.tree.map(unwrapped, tensors)
+
+    def _numpy(self, tree: Any, label: str) -> Any:
+        arrays = map_arrays(lambda x: to_numpy(x) if isinstance(x, Tensor) else Constant(np.asarray(x)), tree)
+        return moved(arrays, self.mapping.channel_rank(label), 1, -1)
+
+    def _named(self, tensors: Mapping[str, Tensor], label: str) -> Arrays:
+        """In their order, which a dictionary as a tree would lose, as JAX sorts its keys."""
+        return {name: self._numpy(tensor, label) for name, tensor in tensors.items()}
+
+    def _computed(
+        self,
+        call: Call,
+        outputs: dict[str, Tensor],
+        parameters: dict[str, Tensor],
+        given: Any,
+        inner: Mapping[tuple, Tensor] = MappingProxyType({}),
+    ) -> tuple[Computed, dict[tuple, Tensor]]:
+        """And all gradients by their keys, those of `inner` among them, which lie between inputs and outputs."""
+        results = self._named(outputs, call.label)
+        chosen = self._given(call.cotangents or random_like(results), call.label, "float64")
+        heads = {name: x for name, x in outputs.items() if x.requires_grad and name in chosen}  # complex ones have none
+        inputs = {name: x for name, x in named_arrays(given).items() if isinstance(x, Tensor) and is_real(x)}
+        wanted = {("parameter", n): x for n, x in parameters.items()} | {("input", n): x for n, x in inputs.items()}
+        wanted |= inner
+        cotangents = [chosen[name].to(x.dtype) for name, x in heads.items()]
+        found = dict(zip(wanted, _gradients(list(heads.values()), cotangents, list(wanted.values())), strict=True))
+        of_parameters = {name: to_numpy(found["parameter", name]) for name in parameters}
+        of_inputs = self._named({name: found["input", name] for name in inputs}, call.label)
+        return Computed(results, of_parameters, of_inputs), found
+
+    def _closed(self, number: int, open: Open, gradients: Mapping[tuple, Tensor]) -> Call:
+        cotangents = {name: gradients[number, name] for name in open.outputs if (number, name) in gradients}
+        arguments, keywords = self._numpy((open.arguments, open.keywords), open.label)
+        results = (self._named(part, open.label) for part in (open.outputs, cotangents))
+        return Call(open.label, open.count, open.parents, open.begun, arguments, keywords, *results)
+
+
+@contextmanager
+def _default(dtype: str) -> Iterator[None]:
+    """What is made without a dtype, as a table of angles, is float64 in an oracle, as it is in JAX then."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if dtype == "float64" else before)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+    return module(*arguments, **keywords)
+
+
+def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
+    """By name. What is called may change its arguments in place, which autograd forbids of leaves: it gets copies."""
+    arguments, keywords = copied(given)
+    return named_arrays(opened(function(*arguments, **keywords)))
+
+
+def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> Sequence[Tensor]:
+    if not heads or not wanted:
+        return [torch.zeros_like(x) for x in wanted]
+    return torch.autograd.grad(heads, wanted, cotangents, materialize_grads=True)
+
+
+def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn.Module]:
+    """What gives copies of a module in other dtypes: on the CPU, in evaluation or training mode, all parameters with
+    gradients."""
+    return lambda dtype: copy.deepcopy(module).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))

@@ -1,0 +1,80 @@
+"""What the sub-modules of a PyTorch model are called with and return, by hooks: model code knows nothing of it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from parity.capture.resolve import wrapped
+from parity.capture.trees import copied, is_real, map_arrays, named_arrays, opened
+
+
+@dataclass
+class Open:
+    """A call that has begun; its tensors are still those of the graph."""
+
+    label: str
+    count: int
+    parents: tuple[int, ...]
+    begun: int
+    arguments: tuple
+    keywords: dict[str, Any]
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+
+
+@contextmanager
+def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> Iterator[list[Open]]:
+    """Within, every call is recorded; the list is in the order in which they end."""
+    watch = _Watch()
+    handles = []
+    for label, module in modules.items():
+        handles.append(module.register_forward_pre_hook(watch.before(label), with_kwargs=True))
+        handles.append(module.register_forward_hook(watch.after))
+    try:
+        with wrapped(functions, watch.function):
+            yield watch.ended
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Watch:
+    def __init__(self):
+        self.open: list[Open] = []
+        self.ended: list[Open] = []
+        self.begun = 0
+        self.counts = Counter()
+
+    def begin(self, label: str, arguments: tuple, keywords: dict[str, Any]) -> None:
+        parents = tuple(call.begun for call in self.open)
+        kept = copied((arguments, keywords))
+        self.open.append(Open(label, self.counts[label], parents, self.begun, *kept))
+        self.counts[label] += 1
+        self.begun += 1
+
+    def end(self, outputs: Any) -> Any:
+        """What the caller is given: a copy of what is kept, and that a copy of what came, which may be the input.
+
+        All that is kept has a gradient, a table of angles too.
+        """
+        kept = map_arrays(lambda x: x.requires_grad_() if isinstance(x, Tensor) and is_real(x) else x, copied(outputs))
+        call = self.open.pop()
+        call.outputs = {name: x for name, x in named_arrays(opened(kept)).items() if isinstance(x, Tensor)}
+        self.ended.append(call)
+        return copied(kept)
+
+    def before(self, label: str) -> Callable[..., None]:
+        return lambda module, arguments, keywords: self.begin(label, arguments, keywords)
+
+    def after(self, module: nn.Module, arguments: tuple, outputs: Any) -> Any:
+        return self.end(outputs)
+
+    def function(self, label: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments, **keywords):
+            self.begin(label, arguments, keywords)
+            return self.end(function(*arguments, **keywords))
+
+        return call

@@ -1,0 +1,1 @@
+"""Comparing what both models computed, and finding where they part."""

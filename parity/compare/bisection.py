@@ -1,0 +1,98 @@
+"""Where two models part: the first sub-module that differs when it is fed the other framework's input.
+
+pair = Pair.of(torch_module, nnx_module)
+for culprit in bisect(pair, pair.call(inputs)):
+    print(told(culprit))  # of parity.report.describe_culprit
+"""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from parity.capture.calls import WHOLE, Call
+from parity.capture.resolve import looked_up
+from parity.compare.groups import grouped
+from parity.compare.pair import Measured, Pair
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """A call that leaves the bounds on PyTorch's inputs, though all calls within it keep to them."""
+
+    call: Call
+    failed: list[Measured]
+    torch_code: str
+    jax_code: str
+
+    @property
+    def forward(self) -> bool:
+        """Whether its outputs differ, or its gradients alone."""
+        return any(measured.kind == "output" for measured in self.failed)
+
+    @property
+    def worst(self) -> Measured:
+        """The tensor that is furthest from PyTorch's; an output, if any of them differs."""
+        return max(self.failed, key=lambda m: (m.kind == "output", m.verdict.apart.relative_l2))
+
+
+def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
+    """The culprits in the order of execution, each looked for when it is asked for: none where the whole keeps to the
+    bounds.
+
+    Each call is given what PyTorch gave it, arguments and gradients of its outputs; so an early difference hides no
+    later one. Within what passes, nothing is looked for.
+    """
+    failed = _failed(pair, call, dtype)
+    if failed:
+        _, calls = pair.torch.watch(call, pair.labels, "float64")
+        calls.sort(key=lambda one: one.begun)
+        yield from _within(pair, call, failed, calls, dtype)
+
+
+def _within(pair: Pair, call: Call, failed: list[Measured], calls: list[Call], dtype: str) -> Iterator[Culprit]:
+    """Of a call that failed: those among the calls that it made, or else itself."""
+    parents = () if call.label == WHOLE else (*call.parents, call.begun)
+    found = False
+    for inner in (one for one in calls if one.parents == parents):
+        for culprit in _of(pair, inner, calls, dtype):
+            found = True
+            yield culprit
+    if not found and failed:
+        yield Culprit(call, failed, torch_code(pair, call.label), jax_code(pair, call.label))
+
+
+def _of(pair: Pair, call: Call, calls: list[Call], dtype: str) -> Iterator[Culprit]:
+    try:
+        failed = _failed(pair, call, dtype)
+    except ValueError:  # not to be called alone: what it calls may be
+        yield from _within(pair, call, [], calls, dtype)
+        return
+    if failed:
+        yield from _within(pair, call, failed, calls, dtype)
+
+
+def _failed(pair: Pair, call: Call, dtype: str) -> list[Measured]:
+    if pair.is_above(dtype, call.label):
+        return []
+    return [measured for group in grouped(pair.measure(call, [dtype])) for measured in group.failing]
+
+
+def torch_code(pair: Pair, label: str) -> str:
+    """Where the code of a module or function is: file:line."""
+    if label in pair.torch.functions:
+        return _location(looked_up(pair.torch.mapping.functions[label]))
+    return _location(pair.torch.code if label == WHOLE else type(pair.torch.modules[label]))
+
+
+def jax_code(pair: Pair, label: str) -> str:
+    """Where the code of its twin is."""
+    if label in pair.torch.functions:
+        return _location(looked_up(label))
+    return _location(pair.jax.code if label == WHOLE else type(pair.jax.submodule(label, "float64")))
+
+
+def _location(code) -> str:
+    try:
+        return f"{inspect.getsourcefile(code)}:{inspect.getsourcelines(code)[1]}"
+    except (TypeError, OSError):
+        return repr(code)

@@ -1,0 +1,102 @@
+"""What is judged of a sub-module: all tensors of one direction together, in one dtype."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from parity.compare.metrics import error_ratio, rounding
+from parity.compare.pair import Measured
+from parity.compare.tolerances import TOLERANCES
+
+FORWARD, BACKWARD = "forward", "backward"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Every tensor of a sub-module's outputs, or of its gradients, over all its calls.
+
+    The error of a small tensor, of four numbers, is above or below PyTorch's by chance; that of a sub-module is not, as
+    the root mean square over its tensors and calls, and as the median tensor. So a sub-module passes by its own ratio,
+    not by each tensor's; but each must be as near to PyTorch's as the dtype asks for.
+    """
+
+    label: str
+    dtype: str
+    direction: str
+    members: tuple[Measured, ...]
+
+    @property
+    def jax(self) -> float:
+        """Root mean square of the relative L2 errors; each tensor counts alike, large or small."""
+        return _rms(m.verdict.jax.relative_l2 for m in self.members)
+
+    @property
+    def torch(self) -> float:
+        """The same of PyTorch."""
+        return _rms(m.verdict.torch.relative_l2 for m in self.members)
+
+    @property
+    def ratio(self) -> float:
+        """JAX's error over PyTorch's, neither counted below what is mere rounding.
+
+        That of the median tensor where it is larger: beside one whose errors are large in both frameworks, those of all
+        others hardly count in the root mean square.
+        """
+        return max(error_ratio(self.jax, self.torch, rounding(self.dtype)), self.median)
+
+    @property
+    def median(self) -> float:
+        """Half of the tensors have at least this ratio."""
+        return float(np.median([m.verdict.ratio for m in self.members]))
+
+    @property
+    def worst(self) -> Measured:
+        """The tensor that is furthest from being as good as PyTorch's; of those that are not near enough, first."""
+        return max(self.members, key=lambda m: (not m.verdict.near, m.verdict.ratio, m.verdict.jax.relative_l2))
+
+    @property
+    def max_ulp(self) -> float:
+        return max(m.verdict.jax.max_ulp for m in self.members)
+
+    @property
+    def passed(self) -> bool:
+        return all(m.verdict.near for m in self.members) and self.ratio <= TOLERANCES[self.dtype].ratio
+
+    @property
+    def failing(self) -> list[Measured]:
+        """None where it passed; else at least one."""
+        return [] if self.passed else [m for m in self.members if not m.verdict.passed] or [self.worst]
+
+    @property
+    def failure(self) -> str:
+        """In one sentence, why it did not pass."""
+        apart = [m for m in self.members if not m.verdict.near]
+        if apart:
+            worst, others = self.worst, f", and so {len(apart) - 1} more" if len(apart) > 1 else ""
+            return (
+                f"{worst.title} lies {worst.verdict.apart.relative_l2:.1e} from PyTorch's,"
+                f" more than {TOLERANCES[self.dtype].relative_l2:.0e}{others}"
+            )
+        of = (
+            f" in half of the {len(self.members)} tensors"
+            if self.ratio == self.median and len(self.members) > 1
+            else ""
+        )
+        return (
+            f"JAX's error is {self.ratio:.2f} times PyTorch's{of}, more than {TOLERANCES[self.dtype].ratio:g}:"
+            f" {self.jax:.1e} and {self.torch:.1e} from the float64 oracle"
+        )
+
+
+def grouped(measured: Iterable[Measured]) -> list[Group]:
+    """In the order in which they are first met; forward before backward."""
+    members: dict[tuple[str, str, str], list[Measured]] = {}
+    for one in measured:
+        key = one.label, one.verdict.dtype, FORWARD if one.kind == "output" else BACKWARD
+        members.setdefault(key, []).append(one)
+    return [Group(*key, tuple(of_key)) for key, of_key in members.items()]
+
+
+def _rms(errors: Iterable[float]) -> float:
+    return float(np.sqrt(np.mean(np.square(list(errors)))))

@@ -1,0 +1,156 @@
+"""Two models that should compute the same, and any call of both measured against a float64 oracle."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from torch import nn
+
+from parity.capture.calls import WHOLE, Call, Computed
+from parity.capture.jax_side import JaxSide
+from parity.capture.tensors import torch_arrays
+from parity.capture.torch_side import TorchSide, cast_copies
+from parity.capture.trees import cast, is_real, random_like
+from parity.compare.metrics import Verdict, judge, rms
+from parity.compare.precision import matmul_precision
+from parity.mapping.model_map import AS_NAMED, ModelMap
+from parity.mapping.nnx_modules import modules
+from parity.mapping.weights import to_jax
+
+ORACLE = "float64"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One tensor of one call."""
+
+    call: str
+    label: str
+    kind: str
+    """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
+    verdict: Verdict
+
+    @property
+    def title(self) -> str:
+        """Which tensor it is, for a reader."""
+        of_call = f"{self.call}: " if self.call else ""
+        return f"{of_call}{self.kind} {self.verdict.name}".rstrip()
+
+
+class Pair:
+    """A PyTorch model and a Flax NNX model, in every precision, with the same weights."""
+
+    def __init__(self, torch: TorchSide, jax: JaxSide):
+        self.torch, self.jax = torch, jax
+
+    @classmethod
+    def of(
+        cls, torch_module: nn.Module, nnx_module: nnx.Module, mapping: ModelMap = AS_NAMED, training: bool = False
+    ) -> "Pair":
+        """Of two modules, which stay as they are: copies of both compute with PyTorch's weights, in evaluation mode or,
+        with `training`, in that.
+
+        Raises WeightsError where the tensors of one are not those of the other under `mapping`.
+        """
+        torch_side = TorchSide(cast_copies(torch_module, training), mapping)
+
+        def at(dtype: str) -> nnx.Module:
+            with jax.enable_x64(dtype == ORACLE):
+                module = _cast_copy(nnx_module, dtype, training)
+                nnx.update(module, to_jax(module, torch_arrays(torch_side.at(dtype)), mapping))
+            return module
+
+        jax_side = JaxSide(at, mapping, None, WHOLE)
+        jax_side.at(ORACLE)
+        return cls(torch_side, jax_side)
+
+    @cached_property
+    def labels(self) -> frozenset[str]:
+        """Of the sub-modules and functions that both have."""
+        modules = self.torch.modules.keys() & self.jax.places.keys()
+        return frozenset(modules - {WHOLE}) | self.torch.functions
+
+    @cached_property
+    def lonely(self) -> frozenset[str]:
+        """Of the sub-modules that only one of the two has, those that can be called."""
+        theirs, ours = self.torch.modules, self.jax.places
+        of_torch = {one for one in theirs.keys() - ours.keys() if type(theirs[one]).forward is not nn.Module.forward}
+        return frozenset(of_torch | {one for one in ours.keys() - theirs.keys() if self.jax.is_callable(one)})
+
+    @cached_property
+    def lonely_parameters(self) -> frozenset[str]:
+        """PyTorch's names of those that have a gradient in one of the two alone, as what is a buffer in the other."""
+        by_tensor: dict[int, set[str]] = {}
+        for name, parameter in self.torch.parameters.items():
+            by_tensor.setdefault(id(parameter), set()).add(name)
+        ours = {twin.name for twin in self.jax.twins}
+        of_torch = {min(names) for names in by_tensor.values() if not names & ours}
+        return frozenset(of_torch | (ours - self.torch.parameters.keys()))
+
+    def is_above(self, dtype: str, label: str) -> bool:
+        """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
+        return dtype == "bfloat16" and label in self.torch.mapping.float32
+
+    def call(self, arguments: tuple, keywords: Mapping[str, Any] = MappingProxyType({}), seed: int = 0) -> Call:
+        """The call of the whole, with random cotangents of its outputs.
+
+        Raises ValueError where PyTorch returns a tensor without one finite number, which nothing is equal to.
+        """
+        call = Call(WHOLE, 0, (), -1, arguments, keywords, {}, {})
+        outputs = self.torch.compute(call, ORACLE).outputs
+        for name, output in outputs.items():
+            if is_real(output) and output.size and not np.isfinite(output).any():
+                raise ValueError(
+                    f"PyTorch's output{' ' + name if name else ''} holds no finite number, only NaN or inf"
+                )
+        return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
+
+    def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measured]:
+        """Every tensor of one call in each dtype: outputs, and gradients for the call's cotangents.
+
+        Raises ValueError where the JAX side cannot be called as PyTorch's was.
+        """
+        measured = []
+        with matmul_precision():
+            for dtype in dtypes:
+                given = rounded(call, dtype)
+                oracle = self.torch.compute(given, ORACLE)
+                by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
+                measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
+        return measured
+
+
+def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
+    """In its evaluation or training mode. Layers that were told a dtype, or noted that of their parameters, compute in
+    this one."""
+    copy = nnx.clone(module)
+    (copy.train if training else copy.eval)()
+    nnx.update(copy, cast(nnx.state(copy), dtype))
+    for _, layer in modules(copy):
+        if getattr(layer, "dtype", None) is not None:
+            vars(layer)["dtype"] = jnp.dtype(dtype)
+    return copy
+
+
+def rounded(call: Call, dtype: str) -> Call:
+    """The call with numbers that `dtype` has, so that every precision is given the same."""
+    arguments, keywords, cotangents = cast(cast((call.arguments, dict(call.keywords), call.cotangents), dtype), ORACLE)
+    return replace(call, arguments=arguments, keywords=keywords, cotangents=cotangents)
+
+
+def judged(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measured]:
+    """Every tensor of one call in one dtype."""
+    measured = []
+    for kind, truths in oracle.kinds.items():
+        ours, theirs = jax.kinds[kind], torch.kinds[kind]
+        scale = rms(truths.values())
+        for name in truths.keys() & ours.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
+            verdict = judge(name, dtype, ours[name], theirs[name], truths[name], scale)
+            measured.append(Measured(call.name, call.label, kind, verdict))
+    return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.verdict.name))

@@ -1,0 +1,1 @@
+"""Weight files of either framework, read and written tensor by tensor."""

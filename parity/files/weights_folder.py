@@ -1,0 +1,164 @@
+"""Weights in one safetensors file or in several with an index, as Hugging Face's libraries write and read them.
+
+One shard is `model.safetensors`; N are `model-00001-of-0000N.safetensors` and so on, and `model.safetensors.index.json`
+says which tensor is in which. https://huggingface.co/docs/huggingface_hub/package_reference/serialization
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from parity.files.strict_json import loads
+from parity.files.weights_file import SUFFIX, WeightsFile
+from parity.files.weights_writer import WeightsWriter
+from parity.mapping.spec import LONGEST_NAME, Spec, shown
+
+INDEX = ".index.json"
+LARGEST_INDEX = 100_000_000
+"""Bytes; as large as safetensors allows a header to be."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tensors of one file, or of all shards of an index."""
+
+    path: Path
+    """Of the file, or of the index."""
+    metadata: dict[str, str]
+    """What every shard says, without the checksums."""
+    files: dict[str, WeightsFile]
+    """The file of each tensor."""
+
+    @classmethod
+    def open(cls, path: Path, name: str = "model") -> "Weights":
+        """Of a file, or of a folder that holds weights called `name`. Reads headers alone.
+
+        Raises ValueError where there are none, or both a file and an index, a file is damaged or outside of the folder,
+        the index and the shards do not hold the same tensors, or the shards were not written together.
+        """
+        if not path.is_dir():
+            return cls._of(path, [WeightsFile.open(path)])
+        single, index = path / f"{name}{SUFFIX}", path / f"{name}{SUFFIX}{INDEX}"
+        if not index.exists():
+            _check_inside(path, single)
+            return cls._of(single, [WeightsFile.open(single)])
+        if single.exists():
+            raise ValueError(f"{path} holds both {single.name} and {index.name}: remove one of them")
+        _check_inside(path, index)
+        where = _read_index(index)
+        shards = {shard: _open_shard(index, shard) for shard in sorted(set(where.values()))}
+        for tensor, shard in where.items():
+            if tensor not in shards[shard].specs:
+                raise ValueError(f"{index}: it says that {shard} holds {shown(tensor)}, which it does not")
+        for shard, file in shards.items():
+            more = [tensor for tensor in file.specs if where.get(tensor) != shard]
+            if more:
+                raise ValueError(f"{file.path}: it holds {shown(more[0])}, which {index.name} does not say")
+        return cls._of(index, list(shards.values()))
+
+    @classmethod
+    def _of(cls, path: Path, files: list[WeightsFile]) -> "Weights":
+        for file in files[1:]:
+            if file.metadata != files[0].metadata:
+                raise ValueError(f"{file.path} and {files[0].path} are of different checkpoints by their metadata")
+        return cls(path, files[0].metadata, {name: file for file in files for name in file.specs})
+
+    @property
+    def specs(self) -> dict[str, Spec]:
+        return {name: file.specs[name] for name, file in self.files.items()}
+
+    def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
+        """One tensor. Raises ValueError where its checksum is wrong."""
+        return self.files[name].tensor(name)
+
+    def digest(self, name: str) -> str | None:
+        """The checksum that the tensor was written with, where there is one."""
+        digests = self.files[name].digests
+        return None if digests is None else digests[name]
+
+
+def has_weights(folder: Path, name: str = "model") -> bool:
+    """Whether a folder holds weights called `name`."""
+    return any((folder / f"{name}{SUFFIX}{end}").exists() for end in ("", INDEX))
+
+
+class ShardsWriter:
+    """Writes tensors into `folder`, in any order, with at most `shard_size` bytes in a shard that holds several.
+
+    Use as a context, which ends with every tensor written. There is an index where there is more than one shard.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, specs: Mapping[str, Spec], metadata: Mapping[str, str], shard_size: int
+    ):
+        shards = _shards(specs, shard_size)
+        several = len(shards) > 1
+        names = [
+            f"{name}-{number:05d}-of-{len(shards):05d}{SUFFIX}" if several else f"{name}{SUFFIX}"
+            for number in range(1, len(shards) + 1)
+        ]
+        self.writers = {
+            file: WeightsWriter(folder / file, shard, metadata) for file, shard in zip(names, shards, strict=True)
+        }
+        self.where = {tensor: file for file, shard in zip(names, shards, strict=True) for tensor in shard}
+        if several:
+            total = sum(spec.nbytes for spec in specs.values())
+            index = {"metadata": {"total_size": total}, "weight_map": self.where}
+            text = json.dumps(index, indent=2, sort_keys=True) + "\n"
+            (folder / f"{name}{SUFFIX}{INDEX}").write_text(text, encoding="utf-8")
+
+    def __enter__(self) -> "ShardsWriter":
+        return self
+
+    def write(self, name: str, array: Shaped[np.ndarray, "..."], digest: str | None = None) -> None:
+        """As a WeightsWriter's."""
+        self.writers[self.where[name]].write(name, array, digest)
+
+    def __exit__(self, *exception: Any) -> None:
+        for writer in self.writers.values():
+            writer.__exit__(*exception)
+
+
+def _shards(specs: Mapping[str, Spec], shard_size: int) -> list[dict[str, Spec]]:
+    shards: list[dict[str, Spec]] = [{}]
+    size = 0
+    for name, spec in specs.items():
+        if shards[-1] and size + spec.nbytes > shard_size:
+            shards.append({})
+            size = 0
+        shards[-1][name] = spec
+        size += spec.nbytes
+    return shards
+
+
+def _read_index(index: Path) -> dict[str, str]:
+    """The shard of each tensor."""
+    if index.stat().st_size > LARGEST_INDEX:
+        raise ValueError(f"{index} has {index.stat().st_size} bytes, expected at most {LARGEST_INDEX}")
+    tree = loads(index, index.read_bytes())
+    where = tree.get("weight_map") if isinstance(tree, dict) else None
+    if not isinstance(where, dict) or not where or not all(isinstance(shard, str) for shard in where.values()):
+        raise ValueError(f"{index}: its weight_map does not say for each tensor in which file it is")
+    return where
+
+
+def _open_shard(index: Path, shard: str) -> WeightsFile:
+    if not shard.isprintable() or Path(shard).name != shard or not shard.endswith(SUFFIX):
+        name = shard[:LONGEST_NAME]
+        raise ValueError(f"{index}: a shard is called {name!r}, expected the name of a {SUFFIX} file beside it")
+    path = index.parent / shard
+    _check_inside(index.parent, path)
+    if not path.is_file():
+        raise ValueError(f"{index}: its shard {shard} is missing")
+    return WeightsFile.open(path)
+
+
+def _check_inside(folder: Path, path: Path) -> None:
+    """Raises ValueError where a file of a folder is a link to somewhere else."""
+    if path.resolve().parent != folder.resolve():
+        raise ValueError(f"{path} is a link to {path.resolve()}, outside of the folder")

@@ -1,0 +1,1 @@
+"""Which parameter of one model is which of the other, and how its array is laid out."""

@@ -1,0 +1,34 @@
+"""The batch that a step is compiled for has the shapes, dtypes and places of the pipeline's own."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+
+from aef_jax.aot.abstract_batch import abstract_batch
+from aef_jax.sharding.mesh import make_mesh
+from aef_jax.sharding.placement import to_devices
+from configs.training import MeshConfig
+from tests.support.data.small_site import CONFIG, small_stream
+
+SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=1, warmup_steps=0, batch=2))
+
+
+def described(batch):
+    return jax.tree.map(lambda x: (x.shape, x.dtype, x.sharding), batch)
+
+
+@pytest.mark.parametrize("objective", [CONFIG.objective, replace(CONFIG.objective, text=0.0)])
+def test_it_is_as_the_pipeline_makes_it(objective):
+    config, mesh = replace(SMALL, objective=objective), make_mesh(MeshConfig(), jax.devices()[:1])
+    real = next(small_stream(config))
+    if not objective.text:
+        real = real._replace(text=None)
+    assert described(abstract_batch(config, mesh)) == described(to_devices(real, mesh))
+
+
+def test_frames_are_filled_up_to_what_the_axis_of_frames_divides():
+    mesh = jax.sharding.AbstractMesh((1, 1, 4), ("data", "fsdp", "seq"))
+    batch = abstract_batch(SMALL, mesh)
+    assert batch.frames["sentinel1"].pixels.shape[1] == 12  # of 10
+    assert batch.student["sentinel2"].index.shape[1] % 4 == 0

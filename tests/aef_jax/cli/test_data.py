@@ -1,0 +1,148 @@
+"""`aef data info`; and data that cannot be opened, or trained on, are told in one sentence, with exit code 2."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from aef_jax.cli import main as cli
+from aef_jax.data.inspect.info import BIN_EDGES, count_values
+from aef_jax.data.store.dataset import Dataset
+from configs.sources import ERA5_LAND, NLCD, SENTINEL2, SOURCES
+from tests.support.data.small_dataset import (
+    HELDOUT,
+    TRAINING,
+    change_description,
+    small_sites,
+    write,
+)
+
+SITE = small_sites(1)[0]
+
+
+# --- info ---
+
+
+def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
+    assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "values.png")]) == 0
+    said = capsys.readouterr().out
+    dataset = Dataset.open(small_dataset)
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert f"training {TRAINING} 1" in lines
+    assert f"heldout {HELDOUT} 1" in lines
+    frames = dataset.sources["sentinel2"].frames
+    (row,) = (line for line in lines if line.startswith("sentinel2 B2 B3"))
+    assert row.startswith(f"sentinel2 B2 B3 B4 B8 B11 uint16 {frames} 2016-01-0")
+    share = dataset.sources["sentinel2"].valid_pixels / dataset.sources["sentinel2"].pixels
+    assert row.endswith(f" {share:.1%}")
+    mean, deviation = (table["sentinel2"][1] for table in (dataset.normalisation.mean, dataset.normalisation.deviation))
+    assert f"sentinel2 B3 {mean:.5g} {deviation:.5g}" in lines
+    assert f"{dataset.text_points} text points: sentence embeddings of 8 numbers, by a model" in lines
+    megabytes = sum(file.stat().st_size for file in small_dataset.glob("*.array_record")) / 2**20
+    assert f"{small_dataset}: {megabytes:.1f} MiB on disk in 2 shards" in lines
+    assert lines[-1] == f"wrote {tmp_path / 'values.png'}"
+
+
+def test_the_picture_lies_in_the_folder_unless_another_place_is_named(own_dataset, capsys):
+    assert cli.main(["data", "info", str(own_dataset)]) == 0
+    height, width, _ = image.imread(own_dataset / "info.png").shape
+    assert height > 300
+    assert width > 1_000
+    assert "reading records" in capsys.readouterr().err, "a progress bar"
+    assert not list(own_dataset.glob(".*"))
+    assert len(Dataset.open(own_dataset).records("training")) == TRAINING
+
+
+def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_frame_are_drawn_or_left_out(
+    tmp_path, capsys
+):
+    shape = (3, 16, 16, 12)
+    weather = replace(
+        SITE.series["landsat"].chosen(slice(0, 3)),
+        pixels=np.random.default_rng(0).normal(280, 5, shape).astype(np.float32),
+        valid=np.broadcast_to(np.arange(12) > 0, shape),
+    )
+    nothing = SITE.series["landsat"].chosen(slice(0, 0))
+    site = replace(SITE, series={**SITE.series, "era5_land": weather, "landsat": nothing})
+    path = write(tmp_path / "odd", [site], sources=SOURCES)
+    assert cli.main(["data", "info", str(path)]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "era5_land total_precipitation_sum never seen -" in lines
+    assert "landsat 7: B2 ... float32 0 - - -" in lines
+    assert "landsat - - -" in lines
+    assert (path / "info.png").stat().st_size > 10_000
+    assert ERA5_LAND.channels == 12
+
+
+def test_the_picture_is_of_valid_scores(small_dataset):
+    dataset = Dataset.open(small_dataset)
+    sites = small_sites(TRAINING)
+    counts = count_values(sites, [SENTINEL2, NLCD], dataset.normalisation)
+    for band in range(5):
+        values = np.concatenate(
+            [
+                np.log1p(s.series["sentinel2"].pixels[..., band][s.series["sentinel2"].valid[..., 0]].astype(float))
+                for s in sites
+            ]
+        )
+        scores = (values - values.mean()) / values.std()
+        expected, _ = np.histogram(scores.clip(-6, 6), BIN_EDGES)
+        assert np.abs(counts["sentinel2"][band] - expected).sum() < 0.001 * len(values), "rounding at an edge"
+    classes = np.concatenate([s.series["nlcd"].pixels[s.series["nlcd"].valid] for s in sites])
+    np.testing.assert_array_equal(counts["nlcd"][0], np.bincount(classes, minlength=16))
+
+
+# --- What cannot be opened ---
+
+
+@pytest.mark.parametrize("command", ["info", "check"])
+def test_what_is_no_data_set_is_told(command, tmp_path, mistake):
+    assert f"{tmp_path} is not a data set: it has no dataset.json" in mistake("data", command, tmp_path)
+    (tmp_path / "dataset.json").write_text("{")
+    assert "dataset.json: not the description of a data set" in mistake("data", command, tmp_path)
+
+
+def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "file" / "info.png")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("aef: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda table: table.update(version=2), "format version 2, expected 1"),
+        (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file of the folder"),
+        (lambda table: table["splits"]["training"][0].update(bytes=70_000), "it was cut short or overwritten"),
+        (lambda table: table["splits"].update(training=[]), "it has no training record, expected at least one"),
+        (
+            lambda table: (
+                table["sources"]["sentinel2"].update(bands=["B2", "B3", "B4", "B8"]),
+                table["normalisation"]["sentinel2"].update(mean=[0] * 4, deviation=[1] * 4),
+            ),
+            "source sentinel2: its bands are ['B2', 'B3', 'B4', 'B8'], expected ['B2', 'B3', 'B4', 'B8', 'B11']",
+        ),
+    ],
+)
+def test_data_that_a_run_cannot_train_on_are_told_before_it_begins(own_dataset, tmp_path, mistake, change, sentence):
+    change_description(own_dataset, change)
+    text = "--model.text_width", "8"
+    assert sentence in mistake("train", "tiny", "--data", own_dataset, "--run", tmp_path / "run", *text)
+    assert not (tmp_path / "run").exists()
+
+
+def test_text_of_another_width_than_the_models_is_told_with_the_setting_that_helps(small_dataset, tmp_path, mistake):
+    sentence = mistake("train", "tiny", "--data", small_dataset, "--run", tmp_path / "run")
+    assert "its sentence embeddings have 8 numbers, the model's text head takes 384" in sentence
+    assert sentence.endswith("set --model.text_width 8")
+
+
+def test_data_without_an_input_or_with_none_that_shows_a_pixel_are_told(tmp_path, mistake):
+    maps = replace(SITE, series={name: SITE.series[name] for name in ("glo30", "nlcd")})
+    inputs = "expected some of the inputs ['sentinel2', 'landsat', 'sentinel1']"
+    path = write(tmp_path / "maps", [maps])
+    assert f"it shows pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
+    blind = replace(SITE.series["landsat"], valid=np.zeros_like(SITE.series["landsat"].valid))
+    path = write(tmp_path / "blind", [replace(maps, series={**maps.series, "landsat": blind})])
+    assert f"it shows pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)

@@ -1,0 +1,193 @@
+"""The command `aef`: it shows how it is used, and answers a mistake in one sentence."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from aef_jax.cli import main as cli
+from configs.presets import PRESETS, TINY
+from configs.serialization.config_json import from_json, to_json
+from tests.aef_jax.conftest import BRIEF
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
+PERIOD = ["--start", "2020-09-03", "--end", "2021-01-01"]
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["embed"], ["config"]])
+def test_help_shows_examples_of_the_command(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command, "--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert f"aef {command[0] if command else 'train'} " in said.partition("examples:")[2]
+
+
+def test_no_command_is_told_with_the_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 2
+    assert "usage: aef" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_config_prints_a_preset_that_can_be_read_back(name, capsys):
+    assert cli.main(["config", name]) == 0
+    assert from_json(capsys.readouterr().out) == PRESETS[name]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["config", "tiny", "--training.steps", "900"],
+        ["config", "tiny", "--training.steps=900"],
+        ["config", "--training.steps", "900", "tiny"],
+        ["--training.steps", "900", "config", "tiny"],
+    ],
+)
+def test_settings_may_stand_anywhere(arguments, capsys):
+    assert cli.main(arguments) == 0
+    assert from_json(capsys.readouterr().out).training.steps == 900
+
+
+def test_a_config_file_and_a_runs_folder_can_be_named_like_a_preset(tmp_path, capsys):
+    config_file = tmp_path / "config.json"
+    config_file.write_text(to_json(BRIEF))
+    for what in (config_file, tmp_path):
+        assert cli.main(["config", str(what)]) == 0
+        assert from_json(capsys.readouterr().out) == BRIEF
+
+
+@pytest.mark.parametrize("command", ["train", "config"])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["tinny"], "'tinny' is no preset, config file or run's folder; did you mean tiny?"),
+        (["runs/none"], "'runs/none' is no preset, config file or run's folder"),
+        (["tiny", "--training.stepz", "3"], "there is no setting 'training.stepz'; did you mean training.steps?"),
+        (["tiny", "--steps", "3"], "there is no setting 'steps'; did you mean training.steps?"),
+        (["tiny", "--training.steps", "many"], "training.steps is 'many', expected a value of type int"),
+        (["tiny", "--training.steps"], "--training.steps has no value"),
+        (["tiny", "--data.tile_side", "40"], "data: tile_side is 40, expected a positive multiple of 16"),
+        (["tiny", "small"], "'small' is no option"),
+    ],
+)
+def test_what_cannot_be_resolved_is_told(command, arguments, sentence, mistake):
+    assert sentence in mistake(command, *arguments)
+
+
+def test_a_file_or_a_folder_that_holds_no_config_is_told_by_name(tmp_path, mistake):
+    (tmp_path / "broken.json").write_text('{"sources": 3')
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    assert "broken.json: not JSON" in mistake("config", str(tmp_path / "broken.json"))
+    assert "binary.json: " in mistake("config", str(tmp_path / "binary.json"))
+    assert f"{tmp_path} is not the folder of a run" in mistake("train", str(tmp_path))
+
+
+def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake):
+    (tmp_path / "file").write_text("")
+    assert "file is a file, expected the folder of a run" in mistake("train", "tiny", "--run", str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize(
+    "command", ["train tiny --run", "train tiny --data", "train tiny --data.path", "data make-planet", "probe"]
+)
+def test_an_address_is_not_taken_for_a_folder(command, mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sentence = mistake(*command.split(), "gs://bucket/x")
+    assert "'gs://bucket/x' is an address, expected a file or folder: mount it first (gcsfuse, Filestore)" in sentence
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_of_several_tasks_of_slurm_does_not_begin_a_run_of_its_own(tmp_path, mistake, monkeypatch):
+    step = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
+    for name, value in step.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("aef_jax.data.loading.training_data.open_data", lambda *_: pytest.fail("began"))
+    sentence = mistake("train", "tiny", "--run", str(tmp_path / "run"))
+    assert "this is one of 4 tasks of SLURM: give --distributed" in sentence
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")  # a batch script, which has SLURM_NTASKS too, runs once
+    with pytest.raises(pytest.fail.Exception, match="began"):
+        cli.main(["train", "tiny", "--run", str(tmp_path / "run")])
+
+
+def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "nrt" else find(name, *rest))
+    assert "install aef[sample]" in mistake("train", "tiny", "--run", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["--start", "2018", "--end", "2019-01-01"],
+            "date '2018' is not a date in ISO 8601, expected as in 2018-01-01",
+        ),
+        (["--start", "yesterday", "--end", "2019-01-01"], "date 'yesterday' is not a date"),
+        (["--start", "2019-01-01", "--end", "2018-01-01"], "the valid period 2019-01-01..2018-01-01 is empty"),
+        ([*PERIOD, "--support-start", "2018-01-01"], "one end of the support period is missing"),
+        ([*PERIOD, "--bogus", "3"], "there is no option '--bogus'; aef embed --help lists them"),
+        ([*PERIOD, "--model.kappa", "3"], "there is no option '--model.kappa'"),
+        (PERIOD, "is not the folder of a run: it has no config.json"),
+    ],
+)
+def test_an_embedding_that_cannot_be_made_is_told_before_any_work(arguments, sentence, tmp_path, mistake):
+    output = tmp_path / "field.tif"
+    assert sentence in mistake("embed", str(tmp_path / "none"), *arguments, "-o", str(output))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
+    for output in (tmp_path / "field.png", tmp_path):
+        assert f"{output} is no place for a GeoTIFF" in mistake(
+            "embed", str(training.run.path), *PERIOD, "-o", str(output)
+        )
+
+
+def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path, mistake, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    monkeypatch.setattr("aef_jax.inference.embed.find_site", lambda *_: pytest.fail("worked in vain"))
+    output = tmp_path / "field.tif"
+    assert "install aef[geo]" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
+
+
+def test_a_period_without_frames_is_told_with_the_years_there_are(training, tmp_path, mistake):
+    arguments = ["--start", "1999-01-01", "--end", "2000-01-01", "-o", str(tmp_path / "field.tif")]
+    sentence = mistake("embed", str(training.run.path), *arguments)
+    assert "no frame of the input sources ['sentinel2'] in the support period 1999-01-01..2000-01-01" in sentence
+    assert "2015-08-01..2021-01-01" in sentence
+
+
+def test_embed_writes_64_georeferenced_bands_and_a_picture_beside_them(training, tmp_path, capsys):
+    rasterio = pytest.importorskip("rasterio", reason="reads the GeoTIFF")
+    output = tmp_path / "new" / "field.tif"
+    assert cli.main(["embed", str(training.run.path), *PERIOD, "-o", str(output)]) == 0
+    assert f"wrote {output} and {output.with_suffix('.png')}" in capsys.readouterr().out
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    with rasterio.open(output) as field:
+        assert (field.count, field.height, field.width, field.dtypes[0]) == (64, 100, 100, "int8")
+        assert field.crs.to_epsg() == 3035
+        assert field.res == (10, 10)
+        assert field.descriptions[0] == "A00"
+        assert field.tags()["AEF_VALID_START"] == "2020-09-03T00:00:00.000Z"
+        stored = field.read().astype(np.float64)
+    vectors = np.sign(stored) * (np.abs(stored) / 127.5) ** 2
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, atol=0.02)
+
+
+def test_ctrl_c_before_training_begins_is_told_without_a_traceback(monkeypatch, tmp_path, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aef_jax.data.loading.training_data.load_sample", interrupted)
+    assert cli.main(["train", "tiny", "--run", str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err == "aef: interrupted\n"
+
+
+def test_the_tiny_preset_is_one_that_the_sample_can_feed():
+    assert "sentinel2" in {source.name for source in TINY.input_sources}
+    assert TINY.data.tile_side <= 32, "held-out ground is 32 columns wide"

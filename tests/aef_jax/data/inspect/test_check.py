@@ -1,0 +1,205 @@
+"""`aef data check` reads all of a data set, and tells each thing that is wrong in one line."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aef_jax.cli import main as cli
+from aef_jax.data.store.site import Site
+from configs.encodings.timecode import DAY_MS
+from tests.support.data.small_dataset import (
+    HELDOUT,
+    TRAINING,
+    change_description,
+    only_shard,
+    overwrite_shard,
+    small_sites,
+    write,
+)
+from tests.support.data.small_site import START_MS
+
+SITE = small_sites(1)[0]
+
+
+@pytest.fixture
+def checked(capsys):
+    """Checks a data set, and gives the lines that are said of it."""
+
+    def run(folder: Path) -> list[str]:
+        code = cli.main(["data", "check", str(folder)])
+        lines = capsys.readouterr().out.splitlines()
+        assert code == (0 if lines == [f"{folder}: nothing wrong"] else 2)
+        return lines
+
+    return run
+
+
+def _with(site: Site, name: str, **changes) -> Site:
+    return replace(site, series={**site.series, name: replace(site.series[name], **changes)})
+
+
+def test_a_whole_data_set_has_nothing_wrong(own_dataset, checked, capsys):
+    assert cli.main(["data", "check", str(own_dataset)]) == 0
+    assert f"{TRAINING + HELDOUT}/{TRAINING + HELDOUT}" in capsys.readouterr().err, "a progress bar"
+    assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
+
+
+def test_names_that_are_there_twice_are_told(tmp_path, checked):
+    first, second = small_sites(2)
+    path = write(tmp_path / "twice", [first, second, replace(second, name=first.name)], [second])
+    assert checked(path) == [
+        "training record 2, site site0: it has the name of another: training record 0",
+        "heldout record 0, site site1: it is in both splits: it is also training record 1",
+        f"{path}: 2 problems",
+    ]
+
+
+def test_frames_outside_of_the_support_period_are_told_and_a_static_map_has_no_date(tmp_path, checked):
+    times = SITE.series["landsat"].time_ms
+    year = replace(SITE, support=(START_MS, START_MS + 365 * DAY_MS))
+    path = write(
+        tmp_path / "late",
+        [
+            replace(
+                year,
+                series={
+                    **SITE.between(*year.support).series,
+                    "landsat": SITE.series["landsat"],
+                    "glo30": SITE.series["glo30"],
+                },
+            )
+        ],
+    )
+    late = int((times >= START_MS + 365 * DAY_MS).sum())
+    (said, _) = checked(path)
+    assert said == (
+        f"training record 0, site site0, source landsat: {late} of {len(times)} frames lie outside of the support"
+        " period 2016-01-01..2016-12-31"
+    )
+
+
+def test_the_first_and_the_last_millisecond_of_a_year_lie_inside_and_the_next_does_not(tmp_path, checked):
+    start = int(np.datetime64("2017-01-01", "ms").astype(np.int64))
+    end = int(np.datetime64("2018-01-01", "ms").astype(np.int64))
+    series = SITE.series["landsat"].chosen(slice(0, 3))
+    for last, outside in ((end - 1, 0), (end, 1)):
+        frames = replace(series, time_ms=np.array([start, start, last]))
+        site = replace(SITE, support=(start, end), series={"landsat": frames})
+        said = checked(write(tmp_path / f"year{outside}", [site]))
+        assert len(said) == 1 + outside
+        assert outside == 0 or "1 of 3 frames lie outside" in said[0]
+
+
+def test_an_input_without_a_valid_pixel_is_told(tmp_path, checked):
+    cloudy = _with(SITE, "sentinel2", valid=np.zeros_like(SITE.series["sentinel2"].valid))
+    said = checked(write(tmp_path / "cloudy", [*small_sites(1, 5), cloudy]))
+    frames = len(SITE.series["sentinel2"].time_ms)
+    assert said[0] == f"training record 1, site site0, source sentinel2: none of its {frames} frames has a valid pixel"
+    assert len(said) == 2
+
+
+def test_no_data_that_is_marked_valid_is_told(tmp_path, checked):
+    landsat, optical = SITE.series["landsat"], SITE.series["sentinel2"]
+    with_nan, with_zero = landsat.pixels.copy(), optical.pixels.copy()
+    with_nan[2, 0, 0, 3] = np.nan
+    with_zero[:, 0, 0] = 0
+    valid = landsat.valid.copy()
+    valid[2, 0, 0, 3] = True
+    marked = int(optical.valid[:, 0, 0].sum())
+    site = _with(_with(SITE, "landsat", pixels=with_nan, valid=valid), "sentinel2", pixels=with_zero)
+    said = checked(write(tmp_path / "nan", [site]))
+    where = "training record 0, site site0, source"
+    assert f"{where} landsat: 1 of {valid.sum()} values that are marked valid hold no data" in said
+    assert f"{where} sentinel2: {marked} of {optical.valid.sum()} values that are marked valid hold no data" in said
+    assert len(said) == 3
+
+
+def test_a_radar_scene_of_one_mask_need_not_have_all_polarisations(tmp_path, checked):
+    radar = SITE.series["sentinel1"]
+    pixels = radar.pixels.copy()
+    pixels[..., 2:4] = np.nan
+    site = _with(SITE, "sentinel1", pixels=pixels, valid=radar.valid[..., :1])
+    assert len(checked(write(tmp_path / "radar", [site]))) == 1
+
+
+def test_values_out_of_range_are_told_by_their_share_from_one_in_a_hundred(tmp_path, checked):
+    radar, classes = SITE.series["sentinel1"], SITE.series["nlcd"]
+    for rows, told in ((1, True), (0, False)):
+        pixels = radar.pixels.copy()
+        pixels[:, :rows, :, 0] = -31
+        pixels[(*np.argwhere(radar.valid[..., 0])[-1], 0)] = 11  # one alone is no matter
+        odd = np.where(np.arange(16)[:, None] < 8 * rows, np.uint8(16), classes.pixels[..., 0])[..., None]
+        site = _with(_with(SITE, "sentinel1", pixels=pixels), "nlcd", pixels=odd)
+        said = checked(write(tmp_path / f"range{rows}", [site, *small_sites(1, 1)]))
+        if not told:
+            assert len(said) == 1
+            continue
+        assert len(said) == 3
+        valid = np.concatenate([radar.valid[..., 0], small_sites(1, 1)[0].series["sentinel1"].valid[..., 0]])
+        share = (radar.valid[:, 0, :, 0].sum() + 1) / valid.sum()
+        assert said[1] == (
+            f"source sentinel1, band VV: {share:.3%} of the values that are marked valid, in 1 records, are none:"
+            " expected -30 to 10, after the scaling 'none'"
+        )
+        assert said[0].startswith("source nlcd, band landcover: ")
+        assert said[0].endswith("expected a class from 0 to 15")
+
+
+def _statistics(**values):
+    return lambda table: table["normalisation"]["landsat"].update(values)
+
+
+def _source(**values):
+    return lambda table: table["sources"]["landsat"].update(values)
+
+
+def _moved(number: str, by: float):
+    def change(table) -> None:
+        row = table["normalisation"]["landsat"]
+        row[number][0] += by * row["deviation"][0]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_moved("mean", 2e-6), "source landsat, band B2: its mean in dataset.json is"),
+        (_moved("deviation", -2e-6), "source landsat, band B2: its deviation in dataset.json is"),
+        (
+            _statistics(mean=[None] * 7, deviation=[None] * 7),
+            "source landsat, band B2: its mean in dataset.json is nan",
+        ),
+        (lambda table: table["normalisation"].pop("landsat"), "source landsat: dataset.json has no statistics of it"),
+        (_source(frames=7), "source landsat: frames: dataset.json says 7, the records hold"),
+        (_source(valid_pixels=7), "source landsat: valid_pixels: dataset.json says 7, the records hold"),
+        (_source(last_ms=7), "source landsat: last_ms: dataset.json says 7, the records hold"),
+        (lambda table: table["text"].update(points=70), "text points: dataset.json says 70, the records hold"),
+        (lambda table: table["text"].update(width=9), "sentence embeddings of 8 numbers, dataset.json says 9"),
+        (_source(dtype="float64"), "source landsat: 7 bands of float32, dataset.json says 7 of float64"),
+        (
+            lambda table: table["sources"].update(gedi=table["sources"]["landsat"]),
+            "source gedi: dataset.json lists it, no record holds it",
+        ),
+    ],
+)
+def test_a_description_that_does_not_match_the_records_is_told(own_dataset, checked, change, sentence):
+    change_description(own_dataset, change)
+    assert any(sentence in line for line in checked(own_dataset))
+
+
+def test_statistics_may_differ_by_rounding(own_dataset, checked):
+    change_description(own_dataset, _moved("mean", 5e-7))
+    assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
+
+
+def test_a_record_that_cannot_be_read_is_told_and_the_rest_is_read(own_dataset, checked):
+    shard = bytearray(only_shard(own_dataset).read_bytes())
+    shard[len(shard) // 4] ^= 1
+    overwrite_shard(own_dataset, bytes(shard))
+    said = checked(own_dataset)
+    assert len(said) == 3
+    assert f"{own_dataset}: training record 0: cannot be read" in said[0]
+    assert said[1] == "1 of 5 records cannot be read: counts and statistics were not compared"

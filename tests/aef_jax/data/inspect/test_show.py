@@ -1,0 +1,237 @@
+"""The picture of a training example: its marks and periods are those of the batch, and it is drawn whole."""
+
+import importlib.util
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from aef_jax.data.inspect.show import write_example_png
+from aef_jax.data.inspect.thumbnails import coloured
+from aef_jax.data.inspect.timeline import (
+    DROPPED,
+    EMPTY,
+    OVER_BUDGET,
+    STUDENT,
+    TARGET,
+    TEACHER,
+    draw_timeline,
+    marks,
+    span,
+)
+from aef_jax.data.loading.pipeline import HostExamples
+from aef_jax.data.loading.training_data import open_examples
+from aef_jax.data.sampling.examples import within
+from aef_jax.data.sampling.targets import code_of, summary_codes
+from aef_jax.data.store.site import Site
+from aef_jax.data.store.writer import DatasetWriter
+from configs.config import Config
+from configs.encodings.timecode import DAY_MS, timecode
+from configs.sources import NLCD, SENTINEL1, SENTINEL2
+from tests.support.data.small_site import CONFIG, TEXT_POINTS, held_by, small_site
+from tests.support.refusals import told
+
+JITTER: Config = replace(CONFIG, data=replace(CONFIG.data, time_jitter_days=30))
+DROPOUT: Config = replace(JITTER, data=replace(JITTER.data, teacher_frame_dropout=True))
+NUMBER = 24
+
+
+def examples_of(config: Config, site: Site | None = None) -> HostExamples:
+    site = site or small_site()
+    return HostExamples([site], held_by(config, site), config)
+
+
+def drawn(config: Config, site: Site | None = None):
+    """Source by source of some examples: its batch, choices and marks."""
+    examples = examples_of(config, site)
+    for index in range(NUMBER):
+        batch, choices = examples.with_choices(index)
+        for source in examples.held.input_sources:
+            yield source, batch, choices, marks(source, batch, choices)
+
+
+def write_dataset(folder: Path) -> Config:
+    """Three sites, of which the last has no Landsat; and the config of a run on them."""
+    last = small_site()
+    words = tuple(f"It costs $\\frac{{{number}$: " + "a wood of oaks " * 50 for number in range(TEXT_POINTS))
+    sites = [replace(small_site(seed), name=f"site{seed}") for seed in range(2)]
+    sites = [replace(site, text=replace(site.text, words=words)) for site in sites]
+    without = {name: series for name, series in last.series.items() if name != "landsat"}
+    with DatasetWriter(folder, CONFIG.sources) as writer:
+        for site in [*sites, replace(last, name="no landsat", series=without)]:
+            writer.add(site)
+    return replace(JITTER, data=replace(JITTER.data, path=str(folder)))
+
+
+@pytest.mark.parametrize("config", [JITTER, DROPOUT], ids=["all", "teacher's dropout"])
+def test_marks_are_the_batchs_frames(config):
+    for source, batch, _, found in drawn(config):
+        frames, student = batch.frames[source.name], batch.student[source.name]
+        teachers = [mark.time_ms for mark in found if mark.fate in (STUDENT, TEACHER)]
+        students = [mark.time_ms for mark in found if mark.fate is STUDENT]
+        assert len(students) == student.present.sum()
+        assert len(teachers) == frames.present.sum()
+        # times are exact: their codes are the batch's, bit for bit
+        codes = timecode(np.array(teachers, np.int64)).astype(np.float32)
+        np.testing.assert_array_equal(codes, frames.timecodes[frames.present])
+        codes = timecode(np.array(students, np.int64)).astype(np.float32)
+        np.testing.assert_array_equal(codes, frames.timecodes[student.index[student.present]])
+
+
+def test_every_frame_of_the_support_period_has_one_mark():
+    for source, _, choices, found in drawn(DROPOUT):
+        series = choices.tile.series[source.name].between(*choices.place.support)
+        assert [mark.time_ms for mark in found] == series.time_ms.tolist()
+        np.testing.assert_allclose([mark.share for mark in found], series.valid.any(axis=-1).mean(axis=(1, 2)))
+        assert [mark.fate for mark in found].count(TARGET) == (source.name in choices.targets)
+
+
+def test_a_frame_that_is_not_given_is_told_why():
+    plain, dropout = (
+        Counter((source.name, mark.fate) for source, _, _, found in drawn(config) for mark in found)
+        for config in (JITTER, DROPOUT)
+    )
+    assert plain["sentinel2", OVER_BUDGET] > NUMBER  # 40 frames a year for a budget of 12
+    assert plain["landsat", OVER_BUDGET] == 0  # 23, for one of 30
+    assert not any(plain[source.name, DROPPED] for source in JITTER.input_sources)
+    assert dropout["landsat", DROPPED] > NUMBER
+    assert dropout["landsat", OVER_BUDGET] == 0
+
+
+def test_a_frame_without_data_is_told_apart_from_one_beyond_the_budget():
+    site = small_site()
+    series = site.series["landsat"]
+    pixels, valid = series.pixels.copy(), series.valid.copy()
+    pixels[::2], valid[::2] = np.nan, False
+    empty = replace(site, series=site.series | {"landsat": replace(series, pixels=pixels, valid=valid)})
+    for source, _, choices, found in drawn(JITTER, empty):
+        if source.name == "landsat":
+            frames = within(source, choices.tile, choices.place.support)
+            expected = np.isnan(frames.pixels).all(axis=(1, 2, 3))
+            assert [mark.fate is EMPTY for mark in found] == expected.tolist()
+            assert expected.any()
+
+
+def test_periods_are_the_batchs():
+    site = small_site()
+    site = replace(site, text=site.text.chosen(np.arange(TEXT_POINTS) < 2))
+    examples, texts = examples_of(JITTER, site), 0
+    for index in range(NUMBER):
+        batch, choices = examples.with_choices(index)
+        np.testing.assert_array_equal(code_of(choices.shared), batch.shared_period)
+        for source in examples.held.sources:
+            target, period = batch.targets[source.name], choices.periods[source.name]
+            np.testing.assert_array_equal(code_of(period), target.period)
+            if source.is_input:
+                series = within(source, choices.tile, choices.place.support)
+                time_ms = int(series.time_ms[choices.targets[source.name]])
+                np.testing.assert_array_equal(summary_codes(source, period, time_ms)[1], target.when)
+        if choices.text is not None:
+            text, texts = choices.tile.text, texts + 1
+            np.testing.assert_array_equal(code_of(tuple(text.period_ms[choices.text])), batch.text.period)
+            np.testing.assert_array_equal(text.sentence[choices.text], batch.text.sentence)
+        assert (choices.text is not None) == batch.text.present
+    assert 0 < texts < NUMBER
+
+
+def test_the_student_has_no_mark_in_the_half_that_it_does_not_see():
+    halves = set()
+    for _, _, choices, found in drawn(JITTER):
+        if choices.kept:
+            halves.add(choices.kept[0] == choices.place.support[0])
+            seen = [mark.time_ms for mark in found if mark.fate is STUDENT]
+            assert all(choices.kept[0] <= time_ms < choices.kept[1] for time_ms in seen)
+    assert halves == {True, False}
+
+
+def test_bars_are_drawn_at_their_times_in_their_colours():
+    examples = examples_of(DROPOUT)
+    batch, choices = examples.with_choices(2)
+    sources = examples.held.sources
+    inputs = {source.name: marks(source, batch, choices) for source in examples.held.input_sources}
+    figure = Figure(figsize=(14, 8), layout="constrained")
+    draw_timeline(figure.subfigures(1, 1), inputs, sources, choices)
+
+    *rows, periods = figure.axes
+    for axis, (name, found) in zip(rows, inputs.items(), strict=True):
+        (bars,) = axis.containers
+        assert [bar.get_facecolor()[:3] for bar in bars] == [to_rgb(mark.fate.colour) for mark in found]
+        middles = [bar.get_x() + bar.get_width() / 2 for bar in bars]
+        np.testing.assert_allclose(middles, [mark.time_ms / DAY_MS for mark in found], atol=1e-6)
+        assert axis.get_ylabel().startswith(name)
+    bars = [(bar.patches[0].get_x(), bar.patches[0].get_width()) for bar in periods.containers]
+    text = [tuple(choices.tile.text.period_ms[choices.text].tolist())] if choices.text is not None else []
+    expected = [choices.shared, *(choices.periods[source.name] for source in sources), *text]
+    np.testing.assert_allclose(bars, [(start / DAY_MS, (end - start) / DAY_MS) for start, end in expected], atol=1e-6)
+
+
+def test_the_picture_is_drawn_whole_and_told(tmp_path):
+    config = write_dataset(tmp_path / "data")
+    sites = set()
+    for index in range(3):
+        output = tmp_path / "pictures" / f"{index}.png"
+        description = write_example_png(config, index, output)
+        sites |= {name for name in ("site0", "site1", "no landsat") if f"site {name}," in description}
+        picture = imread(output)
+        assert min(picture.shape[:2]) > 1000
+        assert len(np.unique(picture[::5, ::5].reshape(-1, picture.shape[-1]), axis=0)) > 500
+    assert sites == {"site0", "site1", "no landsat"}
+    assert len(list((tmp_path / "pictures").iterdir())) == 3  # and nothing temporary
+
+
+def test_the_description_is_the_examples(tmp_path):
+    config = write_dataset(tmp_path / "data")
+    with_text = 0
+    for index in range(3):
+        description = write_example_png(config, index, tmp_path / "made.png")
+        batch, choices = open_examples(config).with_choices(index)
+        assert f"support period {span(choices.place.support)}" in description
+        assert f"compared over {span(choices.shared)}" in description
+        for name, student in batch.student.items():
+            (line,) = (line for line in description.splitlines() if line.startswith(f"{name}: "))
+            assert (f"{student.present.sum()} teacher and student" in line) == bool(student.present.any())
+        if batch.text.present:
+            with_text += 1
+            row, column = batch.text.pixel
+            assert f"text at row {row}, column {column}" in description
+    assert with_text
+
+
+def test_an_example_that_there_is_not_is_told(tmp_path):
+    config = write_dataset(tmp_path / "data")
+    last = config.training.steps * config.training.batch - 1
+    for index in (-1, last + 1):
+        message = told(write_example_png, config, index, tmp_path / "made.png")
+        assert f"example {index}" in message
+        assert f"from 0 to {last}" in message
+    write_example_png(config, last, tmp_path / "made.png")
+
+
+def test_the_sample_can_be_shown(tmp_path):
+    if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
+        pytest.skip("the sample cube is not installed: pip install aef[sample]")
+    config = replace(CONFIG, sources=(replace(SENTINEL2, frame_budget=12),))
+    assert "site romania" in write_example_png(config, 1, tmp_path / "sample.png")
+    assert imread(tmp_path / "sample.png").std() > 0.1
+
+
+def test_a_thumbnail_shows_the_first_band_that_has_data_classes_or_one_grey():
+    held = held_by()
+    radar = np.random.default_rng(0).standard_normal((2, 8, 8, 5)).astype(np.float32)
+    shown = np.zeros(radar.shape, bool)
+    shown[..., [1, 4]] = True
+    picture, told_of = coloured(SENTINEL1, radar, shown, held.normalisation)
+    assert told_of == "VH"
+    assert np.corrcoef(picture[..., 0].ravel(), radar[..., 1].ravel())[0, 1] > 0.95
+    flat, told_of = coloured(SENTINEL1, np.ones_like(radar), np.ones_like(shown), held.normalisation)
+    assert told_of == "VV, flat"
+    assert (flat == 0.6).all()
+    classes = np.arange(64).reshape(1, 8, 8) % 3
+    picture, told_of = coloured(NLCD, classes, np.ones((1, 8, 8, 1), bool), held.normalisation)
+    assert told_of == "3 classes"
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 3

@@ -1,0 +1,133 @@
+"""The stream of batches: the same for any number of hosts and threads, and exact to resume."""
+
+import time
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from aef_jax.data.loading import pipeline
+from aef_jax.data.loading.pipeline import HostExamples, stack, training_batches
+from configs.encodings.timecode import DAY_MS, timecode
+from tests.support.data.small_site import CONFIG, held_by, small_site, small_stream
+
+SITE = small_site()
+HELD = held_by()
+SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=6, warmup_steps=1, batch=4))
+
+
+def rows_of(host: int, hosts: int, config) -> range:
+    share = config.training.batch // hosts
+    return range(host * share, (host + 1) * share)
+
+
+def _same(one, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
+
+
+@pytest.fixture(scope="module")
+def batches():
+    return list(small_stream(SMALL))
+
+
+def test_there_are_as_many_batches_as_steps_and_all_have_one_shape(batches):
+    assert len(batches) == 6
+    assert len({str(jax.tree.map(np.shape, batch)) for batch in batches}) == 1
+    assert batches[0].shared_period.shape[0] == 4
+
+
+def test_examples_that_are_jittered_show_no_date_of_the_site(batches):
+    jittered = list(small_stream(replace(SMALL, data=replace(SMALL.data, time_jitter_days=8))))
+    known = timecode(np.concatenate([SITE.series[source].time_ms for source in ("sentinel2", "sentinel1")]))
+    known = {code.tobytes() for code in known.astype(np.float32)}
+
+    def dates(batch) -> list[bytes]:
+        frames = (batch.frames[source] for source in ("sentinel2", "sentinel1"))
+        return [code.tobytes() for f in frames for code in f.timecodes[f.present]]
+
+    assert known.issuperset(dates(batches[0]))
+    assert known.isdisjoint(dates(jittered[0]))
+
+
+def test_no_two_examples_are_alike(batches):
+    codes = {code.tobytes() for batch in batches for code in batch.shared_period}
+    assert len(codes) == 24
+
+
+def test_the_same_seed_gives_the_same_batches_whatever_the_threads_and_another_seed_others(batches):
+    threaded = replace(SMALL, data=replace(SMALL.data, threads=5))
+    assert _same(batches, list(small_stream(threaded)))
+    other = replace(SMALL, training=replace(SMALL.training, seed=1))
+    assert not _same(batches[0], next(small_stream(other)))
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4])
+def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
+    readers = [HostExamples([SITE], HELD, SMALL, rows_of(host, hosts, SMALL)) for host in range(hosts)]
+    share = 4 // hosts
+    assert {len(reader) for reader in readers} == {6 * share}
+    for step, batch in enumerate(batches):
+        examples = [reader[step * share + within] for reader in readers for within in range(share)]
+        assert _same(stack(examples), batch)
+
+
+@pytest.mark.parametrize(("done", "hosts"), [(0, 1), (1, 2), (3, 4), (5, 1), (6, 2)])
+def test_a_stream_goes_on_after_any_step_with_other_hosts_and_threads(batches, done, hosts):
+    config = replace(SMALL, data=replace(SMALL.data, threads=3))
+    streams = [
+        training_batches(HostExamples([SITE], HELD, config, rows_of(host, hosts, config)), steps_done=done)
+        for host in range(hosts)
+    ]
+    resumed = [jax.tree.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*streams, strict=True)]
+    assert _same(resumed, batches[done:])
+
+
+def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:
+    training = replace(SMALL.training, steps=steps, batch=batch)
+    examples = HostExamples(sites, HELD, replace(SMALL, training=training))
+    return [examples.records(step) for step in range(1, steps + 1)]
+
+
+@pytest.mark.parametrize(("bytes_ahead", "expected"), [(1, range(4, 8)), (2**30, range(20, 25))])
+def test_what_waits_for_the_device_is_bounded_in_bytes_too(bytes_ahead, expected, monkeypatch):
+    read = []
+
+    class Counted(HostExamples):
+        def __getitem__(self, index):
+            read.append(index)
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(pipeline, "READ_AHEAD_BYTES", bytes_ahead)
+    training, data = replace(SMALL.training, steps=100), replace(SMALL.data, threads=1)
+    examples = Counted([SITE], HELD, replace(SMALL, training=training, data=data))
+    batches = training_batches(examples)
+    next(batches)
+    before = -1
+    while len(read) > before:  # until it stands still
+        before = len(read)
+        time.sleep(0.5)
+    assert len(read) in expected
+
+
+def test_each_site_comes_once_in_an_epoch_and_epochs_have_orders_of_their_own():
+    drawn = np.array(_drawn_from([SITE] * 10, steps=8, batch=5)).reshape(4, 10)
+    for epoch in drawn:
+        assert sorted(epoch) == list(range(10))
+    assert len({tuple(epoch) for epoch in drawn}) == 4
+
+
+def test_epochs_that_do_not_fill_their_last_batch_go_over_into_the_next():
+    drawn = np.concatenate(_drawn_from([SITE] * 7, steps=7, batch=4))
+    for epoch in drawn.reshape(4, 7):
+        assert sorted(epoch) == list(range(7))
+
+
+def test_the_sites_that_a_step_is_said_to_be_drawn_from_are_those_it_is_drawn_from():
+    sites = [SITE.delayed(number * 1_000 * DAY_MS) for number in range(5)]
+    examples = HostExamples(sites, HELD, SMALL)
+    for step in (1, 2, 6):
+        for within, record in enumerate(examples.records(step)):
+            frames = examples[(step - 1) * 4 + within].frames["sentinel2"]
+            known = {code.tobytes() for code in timecode(sites[record].series["sentinel2"].time_ms).astype(np.float32)}
+            assert known.issuperset(code.tobytes() for code in frames.timecodes[frames.present])

@@ -1,0 +1,339 @@
+"""One training example: what may be drawn, how often, and that it is the same for the same generator."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from aef_jax.data.sampling.examples import Place, draw_example, draw_place
+from aef_jax.data.sampling.targets import draw_period
+from aef_jax.data.store.site import Site, TextPoints
+from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
+from tests.support.data.small_site import CONFIG, DAYS, START_MS, TEXT_WIDTH, held_by, small_site
+from tests.support.refusals import told
+
+SITE = small_site()
+HELD = held_by()
+SCORED = HELD.normalisation.apply(SITE, HELD.sources)
+SUPPORT = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
+PLACE = Place(3, 5, SUPPORT)
+MIDDLE = (SUPPORT[0] + SUPPORT[1]) // 2
+BY_NAME = {source.name: source for source in CONFIG.decoded_sources}
+INPUTS = tuple(source.name for source in CONFIG.input_sources)
+
+
+def _examples(number: int, config=CONFIG, site: Site = SITE, place: Place = PLACE):
+    held = replace(HELD, sources=tuple(source for source in config.sources if source.name in BY_NAME))
+    return [draw_example(site, held, config, place, np.random.default_rng([7, seed])) for seed in range(number)]
+
+
+EXAMPLES = _examples(400)
+
+
+def _tile(name: str):
+    """Scaled and z-scored, as examples are."""
+    return SCORED.window(slice(3, 19), slice(5, 21)).series[name]
+
+
+def _times(frames) -> list[int]:
+    """The acquisition times of the frames that are present, found again by their codes."""
+    known = {timecode(time).astype(np.float32).tobytes(): int(time) for name in INPUTS for time in _tile(name).time_ms}
+    return [known[code.tobytes()] for code in frames.timecodes[frames.present]]
+
+
+def _target_time(name: str, target) -> int | None:
+    """When the target was acquired, found again by its pixels; None where there is no target."""
+    series = _tile(name)
+    same = [np.array_equal(pixels.reshape(target.pixels.shape), target.pixels) for pixels in series.pixels]
+    return int(series.time_ms[same.index(True)]) if any(same) else None
+
+
+def _ends(code: np.ndarray) -> np.ndarray:
+    """A valid period's two ends in days since the site's start, from the slowest wave of its code, of 80 years."""
+    sine, cosine = code.reshape(2, 2, -1)[:, :, 11].T.astype(np.float64)
+    period = 80 * 365.2425
+    days = np.arctan2(sine, cosine) / (2 * np.pi) * period
+    return (days - START_MS / DAY_MS) % period
+
+
+def test_a_place_lies_within_the_site_and_within_the_years_of_the_inputs():
+    places = [draw_place(SITE, CONFIG, np.random.default_rng(seed)) for seed in range(300)]
+    assert {place.row for place in places} == {place.column for place in places} == set(range(9))
+    starts = np.array([place.support[0] for place in places])
+    # the elevation's date, long before all images, must not count
+    assert starts.min() >= START_MS
+    assert starts.max() <= START_MS + (DAYS - 365) * DAY_MS
+    assert np.ptp(starts) > 600 * DAY_MS
+    assert {place.support[1] - place.support[0] for place in places} == {365 * DAY_MS}
+
+
+def test_a_site_that_is_too_small_or_has_no_input_is_told():
+    rng = np.random.default_rng(0)
+    too_large = replace(CONFIG, data=replace(CONFIG.data, tile_side=32))
+    assert "24 x 24 pixels, expected at least one tile of 32 x 32" in told(draw_place, SITE, too_large, rng)
+    only_map = replace(SITE, series={"nlcd": SITE.series["nlcd"]})
+    assert "no frame of an input source" in told(draw_place, only_map, CONFIG, rng)
+
+
+def test_the_same_generator_draws_the_same_example_bit_for_bit_and_another_one_another():
+    first, again, other = (draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    same = jax.tree.map(np.array_equal, first, again)
+    assert all(jax.tree.leaves(same))
+    assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, first, other)))
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_target_is_never_among_the_inputs(name):
+    for example in EXAMPLES:
+        time = _target_time(name, example.targets[name])
+        assert time is not None
+        assert time not in _times(example.frames[name])
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_are_frames_of_the_support_period_in_order_and_fill_the_budget_where_there_are_enough(name):
+    available = int(np.sum((_tile(name).time_ms >= SUPPORT[0]) & (_tile(name).time_ms < SUPPORT[1])))
+    budget = BY_NAME[name].frame_budget
+    for example in EXAMPLES[:50]:
+        frames, times = example.frames[name], _times(example.frames[name])
+        assert frames.pixels.shape == (budget, 16, 16, BY_NAME[name].channels)
+        assert times == sorted(set(times))
+        assert SUPPORT[0] <= times[0]
+        assert times[-1] < SUPPORT[1]
+        assert frames.present.sum() == min(budget, available - 1)
+
+
+def test_each_frame_carries_its_own_pixels():
+    frames, series = EXAMPLES[0].frames["landsat"], _tile("landsat")
+    for pixels, time in zip(frames.pixels[frames.present], _times(frames), strict=True):
+        np.testing.assert_array_equal(pixels, series.pixels[series.time_ms == time][0])
+    assert not frames.pixels[~frames.present].any()
+
+
+def test_all_frames_but_the_target_take_their_turn_under_a_small_budget():
+    seen = {time for example in EXAMPLES for time in _times(example.frames["sentinel2"])}
+    assert len(seen) == np.sum((_tile("sentinel2").time_ms >= SUPPORT[0]) & (_tile("sentinel2").time_ms < SUPPORT[1]))
+
+
+def test_targets_show_some_ground_and_all_that_do_take_their_turn():
+    series = _tile("sentinel2")
+    shown = series.valid.mean(axis=(1, 2, 3)) >= 0.1
+    inside = (series.time_ms >= SUPPORT[0]) & (series.time_ms < SUPPORT[1])
+    drawn = {_target_time("sentinel2", example.targets["sentinel2"]) for example in EXAMPLES}
+    assert drawn == set(series.time_ms[shown & inside].tolist())
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_each_target_has_its_own_period_that_contains_it_and_is_longer_than_four_days(name):
+    for example in EXAMPLES[:100]:
+        target = example.targets[name]
+        start, end = _ends(target.period)
+        assert end - start > 4
+        assert start >= 300 - 0.01
+        assert end <= 665 + 0.01
+        if BY_NAME[name].timed:
+            day = (_target_time(name, target) - START_MS) / DAY_MS
+            assert start - 0.01 <= day < end + 0.01
+            expected = relative_timecode(np.asarray((day - start) / (end - start)))
+            np.testing.assert_allclose(target.when, expected, atol=0.05)
+        else:
+            assert target.when.shape == (0,)
+    assert len({example.targets[name].period.tobytes() for example in EXAMPLES}) == len(EXAMPLES)
+    assert len({target.period.tobytes() for target in EXAMPLES[0].targets.values()}) == len(BY_NAME)
+
+
+def test_a_static_map_is_a_target_whatever_its_date_and_a_dated_one_only_within_the_support_period():
+    early = Place(3, 5, (START_MS, START_MS + 365 * DAY_MS))
+    example = _examples(1, place=early)[0]
+    assert example.targets["glo30"].valid.any()
+    assert not example.targets["nlcd"].valid.any()
+    assert EXAMPLES[0].targets["nlcd"].valid.any()
+
+
+def test_class_targets_are_indices_without_a_band_axis():
+    target = EXAMPLES[0].targets["nlcd"]
+    assert target.pixels.shape == target.valid.shape == (16, 16)
+    assert target.pixels.dtype == np.int32
+
+
+def test_metadata_and_grid_offsets_are_the_targets_own():
+    series = _tile("sentinel1")
+    for example in EXAMPLES[:20]:
+        time = _target_time("sentinel1", example.targets["sentinel1"])
+        heading, inclination = np.deg2rad(series.metadata[series.time_ms == time][0])
+        code = [np.sin(heading), np.cos(heading), np.sin(inclination), np.cos(inclination)]
+        np.testing.assert_allclose(example.targets["sentinel1"].metadata, code, atol=1e-6)
+    offsets = np.array([example.targets["landsat"].grid_offset for example in EXAMPLES])
+    assert {tuple(offset) for offset in offsets} == {(row, column) for row in range(3) for column in range(3)}
+    assert not np.any([example.targets["sentinel2"].grid_offset for example in EXAMPLES])
+
+
+def _kept(example, name: str) -> np.ndarray:
+    """Which of the teacher's frames the student sees."""
+    index, present = example.student[name]
+    kept = np.zeros(len(example.frames[name].present), bool)
+    kept[index[present]] = True
+    return kept
+
+
+def test_the_student_sees_a_subset_of_what_the_teacher_sees_each_frame_once_and_in_order():
+    for example in EXAMPLES:
+        for name in INPUTS:
+            index, present = example.student[name]
+            assert len(index) == len(present) == BY_NAME[name].student_budget
+            assert not np.any(_kept(example, name) & ~example.frames[name].present)
+            assert (np.diff(index[present]) > 0).all()
+            assert not present[np.argmin(present) :].any() or present.all(), "the absent slots come last"
+
+
+def _before_middle(frames) -> np.ndarray:
+    before = np.zeros(len(frames.present), bool)
+    before[: frames.present.sum()] = np.array(_times(frames)) < MIDDLE
+    return before
+
+
+def _halves(examples):
+    """Each example's shared period in relation to the support period's middle: 0 random, 1 forecast, -1 backcast."""
+    middle = (MIDDLE - START_MS) / DAY_MS
+    ends = np.array([_ends(example.shared_period) for example in examples])
+    return np.where(ends[:, 0] >= middle - 0.01, 1, np.where(ends[:, 1] <= middle + 0.01, -1, 0))
+
+
+WHOLE = replace(
+    CONFIG,
+    sources=tuple(replace(s, frame_drop=0, source_drop=0) if s.is_input else s for s in CONFIG.sources),
+)
+
+
+def _saw(example) -> set[str]:
+    """Which part of the year the student saw: one for all sources alike."""
+    saw = {"all", "former", "latter"}
+    for name in INPUTS:
+        frames = example.frames[name]
+        former = _before_middle(frames)
+        parts = {"all": former | True, "former": former, "latter": ~former}
+        saw &= {part for part, kept in parts.items() if np.array_equal(_kept(example, name), frames.present & kept)}
+    return saw
+
+
+def test_half_years_are_decided_by_the_middle_of_the_support_period_alone_and_each_kind_drawn_a_third_of_the_time():
+    """A forecast's student sees the former half, of which the shared period has nothing; a backcast's the latter."""
+    examples = _examples(400, WHOLE)
+    kinds = []
+    for example, half in zip(examples, _halves(examples), strict=True):
+        (part,) = _saw(example)
+        kinds.append((part, half))
+    assert set(kinds) <= {("former", 1), ("latter", -1), ("all", 0), ("all", 1), ("all", -1)}
+    for part in ("all", "former", "latter"):
+        assert np.mean([kind == part for kind, _ in kinds]) == pytest.approx(1 / 3, abs=0.08)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_sources_are_dropped_wholly_at_the_papers_rates(name):
+    kept = [example.student[name].present.any() for example in EXAMPLES]
+    assert 1 - np.mean(kept) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_frames_are_dropped_at_the_papers_rates_where_the_source_and_the_year_are_whole(name):
+    rates = []
+    for example in EXAMPLES:
+        frames, student = example.frames[name], _kept(example, name)
+        former = _before_middle(frames)
+        both = [student[frames.present & half].any() for half in (former, ~former)]
+        if all(both):
+            rates.append(1 - student.sum() / frames.present.sum())
+    assert np.mean(rates) == pytest.approx(BY_NAME[name].frame_drop, abs=0.06)
+
+
+def test_a_year_without_a_clear_frame_has_no_valid_target_and_still_its_inputs():
+    cloudy = replace(SITE.series["sentinel2"], valid=np.zeros_like(SITE.series["sentinel2"].valid))
+    site = replace(SITE, series={**SITE.series, "sentinel2": cloudy})
+    for example in _examples(20, site=site):
+        assert not example.targets["sentinel2"].valid.any()
+        assert np.isfinite(example.targets["sentinel2"].pixels).all()
+        assert example.frames["sentinel2"].present.all()
+        start, end = _ends(example.targets["sentinel2"].period)
+        assert end - start > 4
+
+
+def test_a_year_without_any_frame_of_a_source_has_only_absent_slots():
+    site = replace(SITE, series={**SITE.series, "landsat": SITE.series["landsat"].between(0, START_MS)})
+    example = _examples(1, site=site)[0]
+    assert not example.frames["landsat"].present.any()
+    assert not example.student["landsat"].present.any()
+    assert not example.targets["landsat"].valid.any()
+    assert example.frames["sentinel2"].present.any()
+
+
+def test_a_sparse_source_that_is_only_a_target_is_drawn_however_little_it_shows():
+    valid = np.zeros_like(SITE.series["glo30"].valid)
+    valid[:, 10, 10] = True
+    site = replace(SITE, series={**SITE.series, "glo30": replace(SITE.series["glo30"], valid=valid)})
+    assert _examples(1, site=site)[0].targets["glo30"].valid.sum() == 4
+
+
+def test_a_site_that_lacks_a_source_of_the_data_has_examples_of_the_same_shape():
+    site = replace(SITE, series={"sentinel2": SITE.series["sentinel2"]})
+    example = _examples(1, site=site)[0]
+    assert jax.tree.map(np.shape, example) == jax.tree.map(np.shape, EXAMPLES[0])
+    assert jax.tree.map(lambda leaf: leaf.dtype, example) == jax.tree.map(lambda leaf: leaf.dtype, EXAMPLES[0])
+    for name in set(INPUTS) - {"sentinel2"}:
+        assert not example.frames[name].present.any()
+        assert not example.student[name].present.any()
+    for name in set(BY_NAME) - {"sentinel2"}:
+        assert not example.targets[name].valid.any()
+
+
+def test_a_fixed_target_is_the_one_that_is_drawn():
+    time = int(_tile("sentinel2").time_ms[50])
+    example = draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(0), target_ms={"sentinel2": time})
+    assert _target_time("sentinel2", example.targets["sentinel2"]) == time
+
+
+@pytest.mark.parametrize("days", [10, 365, 1000])
+def test_a_period_keeps_its_bounds_and_both_days_and_whole_years_are_asked_for(days):
+    """Half of the lengths are uniform, half are log-uniform: what lies between two lengths is the mean of both laws."""
+    config = replace(CONFIG, data=replace(CONFIG.data, support_days=days))
+    bounds, rng = (START_MS, START_MS + days * DAY_MS), np.random.default_rng(0)
+    contained = rng.integers(*bounds, size=4000)
+    contained[:2] = bounds[0], bounds[1] - 1
+    lengths = []
+    for time in contained.tolist():
+        start, end = draw_period(bounds, config, rng, containing=time)
+        assert bounds[0] <= start <= time < end <= bounds[1]
+        lengths.append((end - start) / DAY_MS)
+    assert min(lengths) > 4
+    for share in (0.05, 0.3, 0.7):
+        length = 5 + share * (days - 5)
+        expected = (share + np.log(length / 5) / np.log(days / 5)) / 2
+        assert np.mean(np.array(lengths) < length) == pytest.approx(expected, abs=0.03)
+
+
+def test_the_shared_period_is_a_whole_code():
+    assert EXAMPLES[0].shared_period.shape == period_code(np.int64(0), np.int64(1)).shape
+    assert EXAMPLES[0].shared_period.dtype == np.float32
+
+
+def test_texts_are_of_the_tile_and_of_the_support_period_and_all_such_take_their_turn():
+    inside = SITE.text.window(slice(3, 19), slice(5, 21))
+    true_then = (inside.period_ms[:, 0] < SUPPORT[1]) & (inside.period_ms[:, 1] > SUPPORT[0])
+    assert 0 < true_then.sum() < len(inside) < len(SITE.text)
+    known = {sentence.tobytes(): point for point, sentence in enumerate(inside.sentence)}
+    drawn = set()
+    for example in EXAMPLES:
+        text = example.text
+        point = known[text.sentence.tobytes()]
+        drawn.add(point)
+        assert text.pixel.tolist() == [inside.row[point], inside.column[point]]
+        np.testing.assert_array_equal(text.period, period_code(*inside.period_ms[point]).astype(np.float32))
+    assert drawn == set(np.flatnonzero(true_then).tolist())
+
+
+def test_a_tile_without_a_text_has_an_absent_one_and_data_without_text_have_none():
+    silent = _examples(1, site=replace(SITE, text=TextPoints.none()))[0].text
+    assert silent.sentence.shape == (TEXT_WIDTH,)
+    assert not silent.present
+    no_text = draw_example(SITE, replace(HELD, text_width=0), CONFIG, PLACE, np.random.default_rng(0))
+    assert no_text.text is None

@@ -1,0 +1,173 @@
+"""A data set that is broken, or lies, is told in one sentence that names the file or the record."""
+
+import numpy as np
+import pytest
+
+from aef_jax.data.store.dataset import Dataset
+from tests.support.data.small_dataset import (
+    TRAINING,
+    assert_same,
+    change_description,
+    only_shard,
+    overwrite_shard,
+    small_sites,
+    write,
+    write_small,
+)
+from tests.support.refusals import told
+
+
+def test_a_folder_that_is_no_data_set_is_told(tmp_path):
+    assert f"{tmp_path} is not a data set: it has no dataset.json" in told(Dataset.open, tmp_path)
+    assert "is not a data set" in told(Dataset.open, tmp_path / "missing")
+    (tmp_path / "dataset.json").mkdir()
+    assert "is not a data set" in told(Dataset.open, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '"aef-dataset"', "{}", '{"format": "other"}', "[" * 10**5, '{"format": ["aef"]}'],
+)
+def test_a_description_that_is_none_is_told_by_its_file(own_dataset, text):
+    (own_dataset / "dataset.json").write_text(text)
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
+
+
+def test_a_description_that_is_no_text_is_told(own_dataset):
+    (own_dataset / "dataset.json").write_bytes(b"\xff\xfe\x00")
+    assert "dataset.json: not the description of a data set" in told(Dataset.open, own_dataset)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_version_is_refused(own_dataset, version):
+    change_description(own_dataset, lambda table: table.update(version=version))
+    assert f"format version {version}, expected 1" in told(Dataset.open, own_dataset)
+
+
+def _shard(**values):
+    return lambda table: table["splits"]["training"][0].update(values)
+
+
+def _source(**values):
+    return lambda table: table["sources"]["landsat"].update(values)
+
+
+HOSTILE = {
+    "no sources": lambda table: table.pop("sources"),
+    "sources in a list": lambda table: table.update(sources=[1]),
+    "a source in a list": lambda table: table["sources"].update(landsat=[1]),
+    "an unknown field": _source(colour="red"),
+    "bands of numbers": _source(bands=[1, 2]),
+    "no bands": _source(bands=[]),
+    "a number type of no imagery": _source(dtype="object"),
+    "frames of text": _source(frames="69"),
+    "frames below 0": _source(frames=-1),
+    "a time with a fraction": _source(first_ms=0.5),
+    "no splits": lambda table: table.pop("splits"),
+    "a split too few": lambda table: table["splits"].pop("heldout"),
+    "a split that is a number": lambda table: table["splits"].update(training=3),
+    "a shard without a name": lambda table: table["splits"]["training"][0].pop("file"),
+    "a shard in another folder": _shard(file="../other/training-00000.array_record"),
+    "a shard of an absolute path": _shard(file="/etc/passwd"),
+    "a shard in a folder below": _shard(file="deep/shard"),
+    "a shard of no name": _shard(file=7),
+    "records of text": _shard(records="3"),
+    "records below 0": _shard(records=-3),
+    "records of truth": _shard(records=True),
+    "bytes of a fraction": _shard(bytes=0.5),
+    "no text": lambda table: table.pop("text"),
+    "text points of text": lambda table: table["text"].update(points="many"),
+    "a width of infinity": lambda table: table["text"].update(width=float("inf")),
+    "no statistics": lambda table: table.pop("normalisation"),
+    "statistics in a list": lambda table: table.update(normalisation=[1]),
+    "statistics of text": lambda table: table["normalisation"]["landsat"].update(mean=["x"] * 7),
+    "statistics of too few bands": lambda table: table["normalisation"]["landsat"].update(mean=[0], deviation=[1]),
+    "a mean without end": lambda table: table["normalisation"]["landsat"].update(mean=[float("inf")] * 7),
+    "a deviation of 0": lambda table: table["normalisation"]["landsat"].update(deviation=[0] * 7),
+    "statistics of no source": lambda table: table["normalisation"].update(other={"mean": [0], "deviation": [1]}),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_description_that_lies_is_told_by_its_file(own_dataset, what):
+    change_description(own_dataset, HOSTILE[what])
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
+
+
+@pytest.mark.parametrize("name", ["..", ".", ""])
+def test_a_folder_is_no_shard(own_dataset, name):
+    change_description(own_dataset, _shard(file=name))
+    said = told(Dataset.open, own_dataset)
+    assert "a shard of the data set is missing" in said or "is not the name of a file" in said
+
+
+def test_a_shard_that_is_missing_or_cut_short_is_told_by_its_name(own_dataset):
+    shard = only_shard(own_dataset)
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1])
+    assert f"{shard}: {len(whole) - 1} bytes, expected {len(whole)}: it was cut short or overwritten" in told(
+        Dataset.open, own_dataset
+    )
+    shard.unlink()
+    assert f"{shard}: a shard of the data set is missing" in told(Dataset.open, own_dataset)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[: -(2**16)],
+        lambda whole: bytes(len(whole)),
+        lambda whole: b"no shard",
+    ],
+    ids=["half of it", "without its index", "zeros", "a short text"],
+)
+def test_a_shard_that_is_none_is_told_by_its_name(own_dataset, damage):
+    overwrite_shard(own_dataset, damage(only_shard(own_dataset).read_bytes()))
+    said = told(Dataset.open(own_dataset).records, "training")
+    assert f"{only_shard(own_dataset)}: not a shard that can be read" in said
+
+
+def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
+    path = write(tmp_path / "many", small_sites(3), shard_bytes=1)
+    second = path / "training-00001.array_record"
+    second.write_bytes(bytes(second.stat().st_size))
+    assert str(second) in told(Dataset.open(path).records, "training")
+
+
+def test_shards_that_hold_another_number_of_records_are_told(own_dataset):
+    change_description(own_dataset, _shard(records=9))
+    assert f"the training shards hold {TRAINING} records, expected 9" in told(
+        Dataset.open(own_dataset).records, "training"
+    )
+
+
+def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(own_dataset):
+    shard, sites = only_shard(own_dataset), small_sites(TRAINING)
+    whole = shard.read_bytes()
+    rng, told_of = np.random.default_rng(0), set()
+    inside = np.flatnonzero(np.frombuffer(whole, np.uint8))  # not the zeros that fill up the shard's end
+    for position in [*inside[:20], *inside[-20:], *rng.choice(inside, 60)]:
+        changed = bytearray(whole)
+        changed[position] ^= 1 << int(rng.integers(8))
+        shard.write_bytes(changed)
+        try:
+            records = Dataset.open(own_dataset).records("training")
+        except ValueError:
+            told_of.add("shard")
+            continue
+        for index, site in enumerate(sites):
+            try:
+                read = records[index]
+            except ValueError:
+                assert f"{own_dataset}: training record {index}: cannot be read" in told(records.__getitem__, index)
+                told_of.add(index)
+            else:
+                assert_same(read, site)
+    assert told_of == {"shard", *range(TRAINING)}
+
+
+def test_a_record_of_another_format_is_told_by_its_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
+    records = Dataset.open(write_small(tmp_path / "odd")).records("heldout")
+    assert "heldout record 1: not a record of a site" in told(records.__getitem__, 1)

@@ -1,0 +1,53 @@
+"""The table of texts: what is read of it, and what is told of its mistakes."""
+
+import pytest
+
+from aef_jax.data.store.site import to_ms
+from aef_jax.data.text.table import read_table
+from tests.support.data.small_texts import HEADER, write_table
+from tests.support.refusals import told
+
+GOOD = ("3.0", "50.5", "2016-01-01", "2016-02-01", "a wood")
+MISTAKES = {
+    "no number": (("x3", *GOOD[1:]), "row 3: lon is 'x3'"),
+    "not finite": (("nan", *GOOD[1:]), "row 3: lon is 'nan'"),
+    "too far east": (("180.5", *GOOD[1:]), "row 3: lon is '180.5', expected degrees from -180 to 180"),
+    "too far south": (("3", "-90.1", *GOOD[2:]), "row 3: lat is '-90.1'"),
+    "no date": ((*GOOD[:2], "June", *GOOD[3:]), "row 3: date 'June'"),
+    "end before start": ((*GOOD[:2], "2016-02-02", *GOOD[3:]), "row 3: it ends (2016-02-01) no later than it starts"),
+    "of no length": ((*GOOD[:3], "2016-01-01", "a wood"), "row 3: it ends (2016-01-01) no later than it starts"),
+    "empty text": ((*GOOD[:4], "  "), "row 3: its text is empty"),
+    "too few": (GOOD[:4], "row 3: 4 values, expected 5"),
+    "too many": ((*GOOD, "and a lake"), "row 3: 6 values, expected 5"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_with_its_row(tmp_path, mistake):
+    row, expected = MISTAKES[mistake]
+    table = write_table(tmp_path / "wrong.csv", [GOOD, row, GOOD])
+    assert f"wrong.csv, {expected}" in told(read_table, table)
+
+
+def test_a_file_that_is_no_such_table_is_told(tmp_path):
+    file = tmp_path / "wrong.csv"
+    write_table(file, [GOOD[:4]], HEADER[:4])
+    assert "there is no column 'text'" in told(read_table, file)
+    write_table(file, [])
+    assert "no text in it" in told(read_table, file)
+    file.write_bytes(b"")
+    assert "there is no column 'lon'" in told(read_table, file)
+    file.write_bytes("lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,Hütte\n".encode("latin-1"))
+    assert "wrong.csv, line 2: not UTF-8" in told(read_table, file)
+    file.write_text('lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,"a wood\n')
+    assert "row 2: not CSV" in told(read_table, file)
+
+
+def test_a_table_may_be_a_spreadsheets(tmp_path):
+    file = tmp_path / "sheet.csv"
+    rows = ' 3.5 ,2016-01-01,"Hütte,\r\nam See",7,50,2016-06-01\r\n\r\n'
+    file.write_bytes(("lon,start,text,id,lat,end\r\n" + rows).encode("utf-8-sig"))
+    table = read_table(file)
+    assert table.text == ("Hütte,\r\nam See",)
+    assert (table.lon.tolist(), table.lat.tolist()) == ([3.5], [50])
+    assert table.period_ms.tolist() == [[to_ms("2016-01-01"), to_ms("2016-06-01")]]

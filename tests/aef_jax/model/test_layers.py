@@ -1,0 +1,40 @@
+"""Layers whose gradients are computed otherwise than JAX would."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from aef_jax.model.layers import Down
+
+
+def _gradients(x: np.ndarray, cells: np.ndarray):
+    """Of `Down`, to x and to the kernel; and of the same as Flax computes it."""
+    layer = Down(x.shape[-1], cells.shape[-1], rngs=nnx.Rngs(0))
+    nnx.update(layer, jax.tree.map(lambda parameter: parameter.astype(x.dtype), nnx.state(layer)))
+
+    def product(call):
+        return nnx.grad(lambda layer, x: jnp.vdot(call(layer, x), cells), argnums=(0, 1))(layer, x)
+
+    ours, flax = product(Down.__call__), product(nnx.Conv.__call__)
+    return [(to_x, to_layer["kernel"][...]) for to_layer, to_x in (ours, flax)]
+
+
+@pytest.mark.parametrize("side", [2, 4, 6])
+def test_the_gradients_of_a_step_down_are_those_of_the_convolution(side):
+    random = np.random.default_rng(0)
+    with jax.enable_x64(True):
+        x, cells = random.normal(size=(2, 3, side, 2 * side, 5)), random.normal(size=(2, 3, side // 2, side, 7))
+        for ours, flax in zip(*_gradients(x, cells), strict=True):
+            assert ours.dtype == np.float64
+            np.testing.assert_allclose(ours, flax, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize(("platform", "dilated"), [("cpu", False), ("cuda", True), ("tpu", True)])
+def test_only_a_cpu_is_spared_the_zeros_between_the_cells(platform, dilated):
+    layer, x = Down(3, 5, rngs=nnx.Rngs(0)), jnp.ones((1, 2, 4, 4, 3))
+    gradient = jax.jit(jax.grad(lambda x: layer(x).sum())).trace(x)
+    program = gradient.lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.convolution" in program
+    assert ("lhs_dilate = [2, 2]" in program) == dilated

@@ -1,0 +1,293 @@
+"""A run from its start to its end, over a crash and a stop, leaves what it promises."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aef_jax.cli import main as cli
+from aef_jax.data.loading.training_data import open_data
+from aef_jax.run.checkpoint import Checkpointer, restore_params, save_params
+from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.mesh import make_mesh
+from aef_jax.training.loop import train
+from aef_jax.training.profiler import Profile, parse_steps
+from aef_jax.training.step import abstract_state, init_state
+from configs.serialization.config_json import from_json
+from configs.sources import SENTINEL1
+from configs.training import MeshConfig
+from tests.aef_jax.conftest import BRIEF, STEPS
+from tests.support.refusals import told
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
+MIDWAY = STEPS // 2
+
+
+def _records(run: RunFolder) -> list[dict]:
+    return [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+
+
+def _params(run: RunFolder):
+    return jax.tree.map(np.asarray, restore_params(run.checkpoints, BRIEF))
+
+
+def _saved_steps(run: RunFolder) -> list[int]:
+    return sorted(int(path.name) for path in run.checkpoints.iterdir() if path.name.isdecimal())
+
+
+def _assert_same_params(run: RunFolder, other: RunFolder) -> None:
+    assert _saved_steps(run)[-1] == _saved_steps(other)[-1]
+    _assert_same_numbers(_params(run), _params(other))
+
+
+def _assert_same_numbers(ours, theirs) -> None:
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs)))
+
+
+def _assert_same_metrics(run: RunFolder, other: RunFolder) -> None:
+    """All that does not depend on the clock, to the bit."""
+    ours, theirs = ([r for r in _records(each) if r["kind"] != "speed"] for each in (run, other))
+    assert ours == theirs
+
+
+def test_a_runs_folder_holds_all_that_it_promises(training):
+    run = training.run
+    assert run.read_config() == BRIEF
+    assert set(run.read_normalisation().mean) == {"sentinel2"}
+    assert _saved_steps(run) == [MIDWAY, STEPS]
+    assert list(run.tensorboard.glob("events.out.tfevents.*"))
+    for name in ("field", "losses", "reconstructions"):
+        assert run.picture(name).read_bytes().startswith(b"\x89PNG")
+    assert not [path.name for path in run.path.rglob("*.tmp")]
+
+
+def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(training):
+    records = _records(training.run)
+    trained = [record for record in records if record["kind"] == "train"]
+    assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
+    terms = {"loss", "reconstruction", "reconstruction/sentinel2", "uniformity", "consistency"}
+    for record in trained:
+        assert terms | {"gradient_norm", "learning_rate", "skipped"} <= set(record)
+        assert np.isfinite([value for name, value in record.items() if name != "kind"]).all()
+    assert trained[0]["learning_rate"] == 0
+    assert trained[2]["learning_rate"] == pytest.approx(BRIEF.training.learning_rate)
+    speed = [record for record in records if record["kind"] == "speed"]
+    assert [record["step"] for record in speed] == list(range(1, STEPS + 1))
+    for record in speed:
+        assert record["frames_per_second"] > 0
+        assert record["sequences_per_second"] > 0
+        assert record["flops_per_second"] > 0
+        assert 0 <= record["waiting_for_data"] < 1
+        assert "mfu" not in record, "nobody knows the peak of a CPU"
+    heldout = [record for record in records if record["kind"].startswith("heldout")]
+    assert [(record["kind"], record["step"]) for record in heldout] == [("heldout", STEPS), ("heldout_dates", STEPS)]
+    for record in heldout:
+        assert record["l1/sentinel2"] > 0
+        assert record["reconstruction"] == record["reconstruction/sentinel2"] > 0
+        assert 0 < record["collapse"] <= 1
+        assert record["l1_mean/sentinel2"] > 0
+        assert record["l1_persistence/sentinel2"] > 0
+
+
+def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(training, tmp_path):
+    """The metrics of the lost steps are there already; they are written anew, not twice."""
+    run = training.copied(tmp_path / "killed", MIDWAY)
+    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
+    _assert_same_params(run, training.run)
+    _assert_same_metrics(run, training.run)
+
+
+@pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
+def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(
+    training, tmp_path, signal_number, workers
+):
+    """Each reaches all processes of the job, as a terminal sends one and a cluster the other."""
+    run = RunFolder(tmp_path / "run")
+    command = [sys.executable, "-m", "aef_jax.cli.main", "train"]
+    options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    settings = ["--training.steps", str(STEPS), "--data.workers", str(workers), "--run", str(run.path)]
+    words = [*command, str(training.config_file), *settings]
+    with subprocess.Popen(words, **options, start_new_session=True) as process:
+        deadline = time.monotonic() + 300
+        while not (run.metrics_path.exists() and run.metrics_path.read_text()):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal_number)
+        said, complained = process.communicate(timeout=300)
+    assert process.returncode == 0, complained
+    (done,) = _saved_steps(run)
+    assert 0 < done < STEPS
+    assert f"stopped after {done} of {STEPS} steps, all saved; go on with: aef train {run.path}" in said
+    assert "Traceback" not in complained
+
+    subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)
+    _assert_same_params(run, training.run)
+    _assert_same_metrics(run, training.run)
+
+
+def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, capsys):
+    run = training.copied(tmp_path / "done")
+    assert cli.main(["train", str(run.path)]) == 0
+    assert f"trained {STEPS} steps" in capsys.readouterr().out
+    assert _records(run) == _records(training.run)
+
+
+def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
+    training, tmp_path, capsys
+):
+    run = training.copied(tmp_path / "poisoned", MIDWAY)
+    checkpointer = Checkpointer(run, BRIEF, run.read_normalisation(), open_data(BRIEF).about)
+    state = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
+    spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
+    checkpointer.save(spoilt)
+    checkpointer.close()
+
+    assert cli.main(["train", str(run.path)]) == 2
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    last = MIDWAY + 1 + BRIEF.training.skipped_in_a_row
+    assert f"aef: step {last}: the loss is nan, and {BRIEF.training.skipped_in_a_row} steps in a row" in sentence
+    assert "the batch is of the training records [0]; the last checkpoint is kept" in sentence
+    assert _saved_steps(run) == [MIDWAY, MIDWAY + 1]
+    skipped = [r for r in _records(run) if r["kind"] == "train" and r["step"] > MIDWAY + 1]
+    assert [(r["loss"], r["skipped"]) for r in skipped] == [(None, n) for n in range(1, len(skipped) + 1)]
+
+
+def test_another_config_in_the_same_folder_is_refused_before_anything_is_computed(training, tmp_path):
+    other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
+    sentence = told(train, other, training.run, open_data(BRIEF))
+    assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
+
+
+def test_data_without_any_input_source_are_refused():
+    radar = replace(BRIEF, sources=(SENTINEL1,))
+    assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
+
+
+def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
+    mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
+    run = RunFolder(tmp_path / "run")
+    assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in told(train, mesh, run, open_data(BRIEF))
+
+
+def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
+    run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
+    run.check(moved)
+    run.start(moved, run.read_normalisation())
+    assert run.read_config() == moved
+
+
+def test_a_run_goes_on_where_other_devices_compute_the_same_in_another_way(training, tmp_path):
+    run = training.copied(tmp_path / "elsewhere", MIDWAY)
+    # these are not run: on two busy cores two of their collectives were seen to wait for each other for good
+    run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
+    settings = {"mesh.fsdp": 2, "data.workers": 1, "model.remat": "block"}
+    words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "aef_jax.cli.main", "train", str(run.path), *words]
+    environment = {**training.environment, "JAX_NUM_CPU_DEVICES": "2"}
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    config = run.read_config()
+    assert (config.mesh.fsdp, config.data.workers, config.model.remat) == tuple(settings.values())
+    assert _saved_steps(run) == [MIDWAY, STEPS]
+    for one, other in zip(*map(jax.tree.leaves, (_params(run), _params(training.run))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
+    run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
+    twice = replace(data, training=(*data.training, *data.training))
+    assert "was trained on {'records': 1, " in told(train, BRIEF, run, twice)
+
+
+def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
+    """Scores fall until step 4 and rise again; that step is not forgotten by a process that begins later."""
+    course = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
+    config = replace(BRIEF, training=course)
+    run = RunFolder(tmp_path / "run")
+    checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
+    state = init_state(config, make_mesh(config.mesh))
+    for step, score in enumerate([0.5, 0.4, None, 0.1, 0.3, 0.2, None, 0.25], start=1):
+        stepped = state._replace(
+            params=jax.tree.map(lambda x, to=step: x * 0 + to, state.params), step=jnp.asarray(step, jnp.int32)
+        )
+        checkpointer.save(stepped, score)
+        if step == 5:
+            checkpointer.close()
+            checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
+    checkpointer.close()
+    assert _saved_steps(run) == [3, 4, 6, 7, 8]
+    for which, step in (("best", 4), ("latest", 8)):
+        assert {float(x.min()) for x in jax.tree.leaves(restore_params(run.checkpoints, config, which=which))} == {step}
+    about = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
+    assert from_json(json.dumps(about["config"])) == config
+    assert set(about["normalisation"]) == {"sentinel2"}
+
+
+def test_steps_that_are_asked_for_are_profiled(training, tmp_path):
+    run = training.copied(tmp_path / "profiled", MIDWAY)
+    train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
+    assert list(run.profile.rglob("*.xplane.pb"))
+    _assert_same_params(run, training.run)
+
+
+def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, capsys):
+    run, data = training.copied(tmp_path / "run", MIDWAY), open_data(BRIEF)
+    blind = replace(data, pictured=replace(data.pictured, series={}))
+    assert train(BRIEF, run, blind) == STEPS
+    assert "the pictures could not be drawn" in capsys.readouterr().err
+    _assert_same_params(run, training.run)
+
+
+def test_a_device_without_memory_for_the_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
+    def without_memory(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
+
+    monkeypatch.setattr("aef_jax.training.reporter.write_field_png", without_memory)
+    run = training.copied(tmp_path / "run", MIDWAY)
+    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
+    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
+def test_a_range_of_steps_that_is_none_is_told(steps):
+    assert "steps" in told(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
+
+
+@pytest.mark.parametrize("steps", ["2:9", "17:20"])
+def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
+    run = training.copied(tmp_path / "profiled", MIDWAY)
+    sentence = told(train, BRIEF, run, open_data(BRIEF), parse_steps(steps))
+    assert sentence == f"profile: no step of {steps} will run: this run goes from step {MIDWAY + 1} to {STEPS}"
+
+
+def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(training):
+    wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
+    sentence = told(restore_params, training.run.checkpoints, wider)
+    assert f"{STEPS}/params does not fit the run's config in" in sentence
+    assert "decoders.sentinel2" in sentence
+
+
+def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, capsys):
+    run = RunFolder(tmp_path / "run")
+    run.start(BRIEF, training.run.read_normalisation())
+    save_params(run.checkpoints, restore_params(training.run.checkpoints, BRIEF), step=3)
+    _assert_same_numbers(_params(run), _params(training.run))
+    assert cli.main(["train", str(run.path)]) == 2
+    assert "3 holds parameters alone" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_checkpoint_is_told_and_left_as_it_is(tmp_path):
+    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "none", BRIEF)
+    (tmp_path / "empty").mkdir()
+    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "empty", BRIEF)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]

@@ -1,0 +1,158 @@
+"""Several `aef train` over a real socket train the run that one trains; and go on with it in another number."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from aef_jax.run.checkpoint import restore_params
+from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.distributed import join
+from aef_jax.sharding.mesh import AXES, FSDP, state_shardings
+from aef_jax.training.step import abstract_model
+from configs.serialization.config_json import to_json
+from configs.training import MeshConfig
+from tests.aef_jax.conftest import BRIEF
+from tests.support.refusals import told
+
+STEPS, DEVICES = 24, 4
+PATIENCE_S = 400
+CONFIG = replace(
+    BRIEF,
+    model=replace(BRIEF.model, d_precision=48),
+    mesh=MeshConfig(data=1, fsdp=2, seq=2),
+    training=replace(BRIEF.training, steps=STEPS, evaluate_every=STEPS, checkpoint_every=4),
+)
+"""Two sequences, each on two devices: of four processes, two have one sequence between them, and each half of the
+kernels that are large enough to be split."""
+SAME = 1e-5
+"""Sums over devices are those of another library between processes than within one, in another order: a few ULP, which
+Adam's first steps make larger."""
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("processes") / "config.json"
+    path.write_text(to_json(CONFIG))
+    return path
+
+
+@pytest.fixture(scope="module")
+def alone(training, config_file, tmp_path_factory) -> RunFolder:
+    """The run of one process that has all devices."""
+    run = RunFolder(tmp_path_factory.mktemp("alone") / "run")
+    with started(1, run, training, config_file) as processes:
+        ended_well(processes)
+    return run
+
+
+@pytest.mark.long
+def test_four_processes_of_which_one_is_killed_then_two_of_which_one_is_stopped_then_one_train_the_run_of_one(
+    training, alone, config_file, tmp_path
+):
+    """SIGKILL for one of four loses what was not saved; SIGTERM for one of two stops and saves both at one step."""
+    run = RunFolder(tmp_path / "run")
+    with started(4, run, training, config_file) as processes:
+        wait_for_steps(run, 6, processes)
+        processes[2].kill()
+    killed = max(saved_steps(run))
+    assert 4 <= killed < STEPS
+    with started(2, run, training, config_file) as processes:
+        wait_for_steps(run, len(losses(run)) + 1, processes)
+        processes[1].send_signal(signal.SIGTERM)
+        steps = ended_well(processes)
+    assert killed < steps[0] == steps[1] < STEPS
+    assert max(saved_steps(run)) == steps[0] == len(losses(run))
+    with started(1, run, training, config_file) as processes:
+        ended_well(processes)
+    assert_same(run, alone)
+
+
+def test_the_processes_have_parameters_between_them():
+    mesh = jax.sharding.AbstractMesh((CONFIG.mesh.data, CONFIG.mesh.fsdp, CONFIG.mesh.seq), AXES)
+    shardings = jax.tree.leaves(state_shardings(abstract_model(CONFIG)[1], mesh))
+    assert any(FSDP in sharding.spec for sharding in shardings)
+
+
+def test_what_says_only_half_of_where_the_others_are_is_refused():
+    assert "--processes is missing" in told(join, "127.0.0.1:1", None, 0)
+    assert "--process is 2, expected 0 to 1" in told(join, "127.0.0.1:1", 2, 2)
+
+
+@contextmanager
+def started(number: int, run: RunFolder, training, config_file: Path) -> Iterator[list[subprocess.Popen]]:
+    """So many processes of a run, which share its devices; none is left behind."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    command = [sys.executable, "-m", "aef_jax.cli.main", "train", config_file, "--run", run.path]
+    joined = ["--distributed", "--coordinator", address, "--processes", str(number), "--process"]
+    processes = [
+        subprocess.Popen(
+            [*command, *joined, str(process)] if number > 1 else command,
+            env={**training.environment, "JAX_NUM_CPU_DEVICES": str(DEVICES // number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for process in range(number)
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()  # one that lost another would wait for it
+            process.wait()
+
+
+def ended_well(processes: list[subprocess.Popen]) -> list[int]:
+    """The steps that each of them had done, as its last line says."""
+    steps = []
+    for process in processes:
+        out, complained = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, complained
+        steps.append(int(re.findall(r"^(?:trained|stopped after) (\d+)", out, re.MULTILINE)[-1]))
+    return steps
+
+
+def wait_for_steps(run: RunFolder, steps: int, processes: list[subprocess.Popen]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not (run.metrics_path.exists() and len(losses(run)) >= steps):
+        assert time.monotonic() < deadline
+        for process in processes:
+            assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+
+
+def losses(run: RunFolder) -> dict[int, float]:
+    """By step: each is there once, as the first process alone writes."""
+    records = [json.loads(line) for line in run.metrics_path.read_text().splitlines() if line.endswith("}")]
+    found = [(record["step"], record["loss"]) for record in records if record["kind"] == "train"]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+def saved_steps(run: RunFolder) -> list[int]:
+    return [int(name) for name in os.listdir(run.checkpoints) if name.isdigit()]
+
+
+def assert_same(run: RunFolder, expected: RunFolder) -> None:
+    """The same batches in the same order, and so the same losses and parameters, but for rounding."""
+    ours, theirs = losses(run), losses(expected)
+    assert list(ours) == list(theirs) == list(range(1, STEPS + 1))
+    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=SAME)
+    params = [restore_params(folder.checkpoints, CONFIG) for folder in (run, expected)]
+    for one, other in zip(*map(jax.tree.leaves, params), strict=True):
+        assert np.linalg.norm(one - other) <= SAME * np.linalg.norm(other) + SAME

@@ -1,0 +1,78 @@
+"""What a run reports of itself is true of the step that it is reported of, and never in the way of the run."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from aef_jax.data.loading.pipeline import HostExamples, stack
+from aef_jax.data.loading.training_data import TrainingData, open_data
+from aef_jax.run.checkpoint import Checkpointer
+from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.mesh import one_device
+from aef_jax.training.loop import train
+from aef_jax.training.reporter import Reporter
+from configs.batch import Batch
+from tests.aef_jax.conftest import BRIEF, STEPS
+from tests.support.data.small_site import CONFIG, held_by, small_site
+
+STALLED = 4
+
+
+def _stalling(batch: Batch) -> Iterator[Batch]:
+    for number in range(1, 7):
+        time.sleep(0.5 if number == STALLED else 0)
+        yield batch
+
+
+class _UnderWay(np.ndarray):
+    """What a device has yet to compute."""
+
+    def is_ready(self) -> bool:
+        return False
+
+
+class _Done(np.ndarray):
+    """What it has computed by the time that the step was asked for, as one CPU does."""
+
+    def is_ready(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("term", "slow"), [(_UnderWay, STALLED - 1), (_Done, STALLED)])
+def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(term, slow, tmp_path):
+    """While the successor of a step under way waits for its batch, the step is not reported yet: it is that one which
+    is slow. One that is done is reported at once."""
+    site, held = small_site(), held_by()
+    examples = HostExamples([site], held, CONFIG)
+    run = RunFolder(tmp_path)
+    terms = {name: np.zeros(()).view(term) for name in ("loss", "skipped", "skipped_in_a_row")}
+    batches = _stalling(stack([examples[0]]))
+    with Reporter(CONFIG, run, TrainingData([site], {}, held, site), examples, one_device(), resumed_at=0) as reporter:
+        for step in range(1, 7):
+            reporter.step(step, terms, reporter.wait_for(batches))
+        reporter.flush()
+    records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
+    waited = {record["step"]: record["waiting_for_data"] for record in records if record["kind"] == "speed"}
+    assert sorted(waited) == list(range(1, 7))
+    assert all(0 <= share < 1 for share in waited.values())
+    assert max(waited, key=lambda step: waited[step]) == slow
+    assert waited[slow] > 0.8
+
+
+def test_the_state_is_saved_before_its_pictures_are_drawn(training, quick_compiles, tmp_path, monkeypatch):
+    """The other hosts wait for a save, and a picture may take its time."""
+    saved, drawn, save = [], [], Checkpointer.save
+
+    def noted(checkpointer, state, score=None):
+        saved.append(int(state.step))
+        save(checkpointer, state, score)
+
+    monkeypatch.setattr(Checkpointer, "save", noted)
+    monkeypatch.setattr("aef_jax.training.reporter.write_field_png", lambda *_: drawn.append(list(saved)))
+    run = training.copied(tmp_path / "run", STEPS // 2)
+    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
+    assert drawn == [[STEPS]]
+    assert run.picture("reconstructions").is_file()

@@ -1,0 +1,140 @@
+"""The training step learns, compiles once, and follows the paper's course."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aef_jax.sharding.mesh import batch_shardings, make_mesh
+from aef_jax.sharding.placement import to_devices
+from aef_jax.training.optimizer import learning_rate, make_optimizer
+from aef_jax.training.step import init_state, make_train_step
+from configs.training import ObjectiveConfig, TrainingConfig
+from tests.aef_jax.conftest import BRIEF
+from tests.support.data.small_site import CONFIG, small_stream
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
+SILENT = ObjectiveConfig(noise=False)
+COURSE = TrainingConfig(steps=100, warmup_steps=10, learning_rate=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 0), (1, 0.1), (5, 0.5), (10, 1), (55, 0.5), (99, 1 / 90), (100, 0), (1000, 0)]
+)
+def test_the_learning_rate_goes_from_0_to_its_peak_and_to_0_in_straight_lines(step, share):
+    assert learning_rate(COURSE)(step) == pytest.approx(share * 2e-3, abs=1e-9)
+
+
+def test_without_a_warm_up_the_course_begins_at_its_peak():
+    schedule = learning_rate(replace(COURSE, warmup_steps=0))
+    assert [float(schedule(step)) for step in (0, 50, 100)] == pytest.approx([2e-3, 1e-3, 0])
+
+
+@pytest.fixture(scope="module")
+def several():
+    """Several sources, two batches on the devices, and the step."""
+    config = replace(
+        BRIEF,
+        sources=CONFIG.sources,
+        model=replace(BRIEF.model, text_width=CONFIG.model.text_width),
+        data=CONFIG.data,
+        training=replace(BRIEF.training, steps=30, warmup_steps=1, learning_rate=3e-2, batch=4),
+    )
+    mesh = make_mesh(config.mesh)
+    batches = small_stream(config)
+    return config, mesh, [to_devices(next(batches), mesh) for _ in range(2)]
+
+
+def test_several_sources_are_learned_together_by_a_step_that_compiles_once(several):
+    """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
+    config, mesh, (first, second) = several
+    assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
+    assert jax.tree.map(lambda leaf: leaf.sharding, first) == batch_shardings(first, mesh)
+
+    step, state = make_train_step(config, mesh), init_state(config, mesh)
+    state, terms = step(state, second)
+    history = []
+    for _ in range(12):
+        state, terms = step(state, first)
+        history.append({name: float(value) for name, value in terms.items()})
+    assert step._cache_size() == 1
+    assert int(state.step) == 13
+    assert np.isfinite([list(terms.values()) for terms in history]).all()
+    assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    for source in ("sentinel2", "landsat", "sentinel1", "glo30", "nlcd"):
+        assert f"reconstruction/{source}" in history[0]
+        assert history[0][f"reconstruction/{source}"] > 0
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
+    """Neither parameters nor moments nor the course of the learning rate; the next step is as if it had not been."""
+    config, mesh, (first, second) = several
+    step = make_train_step(config, mesh)
+    poison = first.targets["sentinel2"]._replace(pixels=first.targets["sentinel2"].pixels * jnp.nan)
+    poisoned = first._replace(targets={**first.targets, "sentinel2": poison})
+
+    state, _ = step(init_state(config, mesh), second)
+    before = jax.device_get(state)
+    after, terms = step(state, poisoned)
+    assert not np.isfinite(terms["loss"])
+    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 1)
+    after_host = jax.device_get(after)
+    assert _same(after_host.params, before.params)
+    assert _same(after_host.optimizer.inner_state, before.optimizer.inner_state)
+    assert int(after.step) == int(before.step) + 1
+
+    _, terms = step(after, second)
+    assert np.isfinite(terms["loss"])
+    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 0)
+    assert float(terms["learning_rate"]) == pytest.approx(float(learning_rate(config.training)(1)))
+
+
+def test_a_step_is_skipped_number_by_number():
+    """By a conditional, every update would be written to memory before a parameter moves; and `finite` is known."""
+    optimizer, params = make_optimizer(COURSE), {"kernel": jnp.ones((8, 8))}
+    update = jax.make_jaxpr(lambda finite, state: optimizer.update(params, state, params, finite=finite))
+    done = {equation.primitive.name for equation in update(jnp.asarray(True), optimizer.init(params)).eqns}
+    assert "sqrt" in done
+    assert not done & {"cond", "is_finite"}
+
+
+def test_a_gradient_whose_norm_overflows_is_skipped_though_its_numbers_are_finite(several):
+    """Clipping would make all of it 0, and Adam would take a step for nothing."""
+    config, mesh, batch = alone(several)
+    steep = replace(config, objective=ObjectiveConfig(reconstruction=1e25))
+    _, terms = make_train_step(steep, mesh)(init_state(steep, mesh), batch)
+    assert np.isfinite(terms["loss"])
+    assert not np.isfinite(terms["gradient_norm"])
+    assert int(terms["skipped"]) == 1
+
+
+def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
+    """Of four sequences in two parts: the gradient is the mean of those of the first and third, second and fourth."""
+    config, mesh, batch = alone(several)
+    config = replace(config, training=replace(config.training, clip_norm=1e9), objective=SILENT)
+    in_parts = replace(config, training=replace(config.training, accumulate=2))
+    of_two = replace(config, training=replace(config.training, batch=2))
+    step, start = make_train_step(of_two, mesh), init_state(config, mesh)
+    halves = [jax.tree.map(lambda x, k=k: x[k::2], batch) for k in range(2)]
+
+    parts = [step(jax.tree.map(jnp.copy, start), half)[1] for half in halves]
+    _, together = make_train_step(in_parts, mesh)(start, batch)
+    for name in ("loss", "reconstruction/sentinel2", "consistency", "uniformity"):
+        assert float(together[name]) == pytest.approx(np.mean([float(terms[name]) for terms in parts]), rel=1e-5)
+    norms = [float(terms["gradient_norm"]) for terms in parts]
+    assert max(norms) / 2 < float(together["gradient_norm"]) <= np.mean(norms) * (1 + 1e-5)
+
+
+def alone(several):
+    """The same of a single source, which compiles in less time: config, mesh and batch."""
+    config, mesh, (batch, _) = several
+    config = replace(config, sources=tuple(source for source in config.sources if source.name == "sentinel2"))
+    parts = {name: {"sentinel2": getattr(batch, name)["sentinel2"]} for name in ("frames", "student", "targets")}
+    return config, mesh, batch._replace(**parts, text=None)
+
+
+def _same(one, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))

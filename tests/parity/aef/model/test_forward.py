@@ -1,0 +1,304 @@
+"""Every sub-module and the whole model compute the same in both frameworks, on the same weights and inputs.
+
+In float64 outputs and all gradients agree to the last digits: what is computed is the same. In float32 JAX's distance
+from that truth is at most twice PyTorch's: how it is computed is as good.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import aef_jax.model.alphaearth
+import aef_jax.model.bottleneck
+import aef_torch.model.alphaearth
+import aef_torch.model.bottleneck
+from configs.batch import BottleneckNoise, Frames
+from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDTH, TIMECODE_WIDTH
+from configs.presets import TINY
+from configs.sources import GLO30, LANDSAT, NLCD, PALSAR2, SENTINEL1, SENTINEL2, TEXT
+from parity.capture.quick_compile import QUICK
+from parity.capture.tensors import load_torch, to_tensor, torch_arrays
+from parity.mapping.weights import to_jax, to_torch
+
+CONFIG = replace(
+    TINY, model=replace(TINY.model, blocks=1), sources=(SENTINEL2, LANDSAT, SENTINEL1, PALSAR2, GLO30, NLCD, TEXT)
+)
+MODEL = CONFIG.model
+THREE_SCANNED_BLOCKS = replace(MODEL, blocks=3, block_loop="scan")
+FLOAT64_BOUND = 1e-13
+FLOAT32_RATIO_BOUND = 2.0
+FLOAT32_SEEDS = range(3)
+B, T, P = 2, 4, 2
+HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that axes cannot be mistaken for one another
+
+
+class Draw:
+    """Random inputs whose numbers are float32's, so that both precisions are given the same ones."""
+
+    def __init__(self, seed: int):
+        self.generator = np.random.default_rng(seed)
+
+    def __call__(self, *shape: int) -> np.ndarray:
+        return self.generator.standard_normal(shape, np.float32)
+
+    def present(self, *shape: int) -> np.ndarray:
+        """At least one element of the first sequence, exactly one of the second, none of a third."""
+        mask = self.generator.random(shape) < 0.6
+        mask[0, 0], mask[1], mask[2:] = True, np.arange(shape[1]) == 1, False
+        return mask
+
+    def elements(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Their timecodes, and which are present."""
+        return self(batch, T, TIMECODE_WIDTH), self.present(batch, T)
+
+    def states(self) -> tuple[np.ndarray, ...]:
+        """Of precision, time and space."""
+        grids = (1, MODEL.d_precision), (4, MODEL.d_time), (8, MODEL.d_space)
+        return tuple(self(B, T, HEIGHT // step, WIDTH // step, width) for step, width in grids)
+
+    def noise(self, *shape: int) -> BottleneckNoise:
+        return BottleneckNoise(self(*shape) ** 2 / 100, self(*shape, MODEL.embedding))
+
+    def conditions(self, source) -> tuple[np.ndarray, np.ndarray]:
+        """When, and metadata."""
+        return self(B, RELATIVE_TIMECODE_WIDTH * source.timed), self(B, source.metadata_width)
+
+    def frames(self) -> dict[str, Frames]:
+        pixels = {s.name: self(B, 2, 2 * HEIGHT, 2 * WIDTH, s.channels) for s in CONFIG.input_sources}
+        return {name: Frames(x, self(B, 2, TIMECODE_WIDTH), self.present(B, 2)) for name, x in pixels.items()}
+
+
+class Case(NamedTuple):
+    """What is compared; `framework` is the package aef_jax or aef_torch, and `rngs` is Flax's alone."""
+
+    inputs: Callable[[Draw], tuple[Any, ...]]
+    build: Callable[..., Any] = lambda framework, config, **rngs: nnx.Dict() if rngs else torch.nn.ModuleDict()
+    """(framework, config, **rngs) -> module."""
+    apply: Callable[..., Any] = lambda _, module, *inputs: module(*inputs)
+    """(framework, module, *inputs) -> outputs."""
+
+
+def _model_inputs(draw: Draw):
+    periods = draw(B, P, PERIOD_CODE_WIDTH)
+    conditions = {source.name: draw.conditions(source) for source in CONFIG.decoded_sources}
+    noise = draw.noise(B, 2 * HEIGHT, 2 * WIDTH)
+    return draw.frames(), periods, noise, conditions, draw(B, MODEL.text_width), draw(B, PERIOD_CODE_WIDTH)
+
+
+def _apply_model(framework, model, frames, periods, noise, conditions, sentence, text_period):
+    fields = model(frames, periods)
+    sample = framework.bottleneck.von_mises_fisher(fields[:, 0], noise)
+    decoded = {name: model.decode(name, sample, *given) for name, given in conditions.items()}
+    return fields, decoded, model.embed_text(sentence, text_period)
+
+
+def _decoder(source) -> Case:
+    return Case(
+        build=lambda framework, config, **rngs: framework.decoders.Decoder(source, config.model, **rngs),
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding), *draw.conditions(source)),
+    )
+
+
+CASES = {
+    "unit": Case(
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding),),
+        apply=lambda framework, _, x: framework.layers.unit(x),
+    ),
+    "masked_softmax": Case(
+        inputs=lambda draw: (3 * draw(3, HEIGHT, T, T), draw.present(3, T)[:, None, None]),
+        apply=lambda framework, _, logits, mask: framework.attention.masked_softmax(logits, mask),
+    ),
+    "von_mises_fisher": Case(
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding), draw.noise(B, HEIGHT, WIDTH)),
+        apply=lambda framework, _, x, noise: framework.bottleneck.von_mises_fisher(framework.layers.unit(x), noise),
+    ),
+    "SourceEncoder": Case(
+        build=lambda framework, config, **rngs: framework.stp.SourceEncoder(5, config.model.d_precision, **rngs),
+        inputs=lambda draw: (draw(B, T, 2 * HEIGHT, 2 * WIDTH, 5), draw.present(B, T)),
+    ),
+    "SpaceOperator": Case(
+        build=lambda framework, config, **rngs: framework.operators.SpaceOperator(64, 4, 4, **rngs),
+        inputs=lambda draw: (draw(B, T, 4, 6, 64),),
+    ),
+    "TimeOperator": Case(
+        build=lambda framework, config, **rngs: framework.operators.TimeOperator(48, 4, 4, TIMECODE_WIDTH, **rngs),
+        inputs=lambda draw: (draw(3, T, 4, 6, 48), *draw.elements(3)),
+    ),
+    "PrecisionOperator": Case(
+        build=lambda framework, config, **rngs: framework.operators.PrecisionOperator(24, **rngs),
+        inputs=lambda draw: (30 + draw(B, T, HEIGHT, WIDTH, 24),),  # a variance must stand a large mean
+    ),
+    "Analysis": Case(
+        build=lambda framework, config, **rngs: framework.pyramid.Analysis(config.model, **rngs),
+        inputs=lambda draw: draw.states()[:1],
+    ),
+    "Exchange": Case(
+        build=lambda framework, config, **rngs: framework.pyramid.Exchange(config.model, **rngs),
+        inputs=Draw.states,
+    ),
+    "Synthesis": Case(
+        build=lambda framework, config, **rngs: framework.pyramid.Synthesis(config.model, **rngs),
+        inputs=Draw.states,
+        apply=lambda _, module, precision, time, space: module(precision, None, time, space),
+    ),
+    "STPBlock": Case(
+        build=lambda framework, config, **rngs: framework.stp.STPBlock(config.model, **rngs),
+        inputs=lambda draw: (*draw.states(), *draw.elements(B)),
+    ),
+    "STPEncoder": Case(
+        build=lambda framework, config, **rngs: framework.stp.STPEncoder(THREE_SCANNED_BLOCKS, **rngs),
+        inputs=lambda draw: (draw.states()[0], *draw.elements(B)),
+    ),
+    "TemporalSummary": Case(
+        build=lambda framework, config, **rngs: framework.summary.TemporalSummary(config.model, **rngs),
+        inputs=lambda draw: (
+            draw(3, T, HEIGHT, WIDTH, MODEL.d_precision),
+            *draw.elements(3),
+            draw(3, P, PERIOD_CODE_WIDTH),
+        ),
+    ),
+    "Decoder with angles": _decoder(SENTINEL1),
+    "Decoder with binary facts": _decoder(PALSAR2),
+    "Decoder without metadata": _decoder(LANDSAT),
+    "Decoder of a static map": _decoder(GLO30),
+    "Decoder of classes": _decoder(NLCD),
+    "TextHead": Case(
+        build=lambda framework, config, **rngs: framework.decoders.TextHead(config.model, **rngs),
+        inputs=lambda draw: (draw(B, MODEL.text_width), draw(B, PERIOD_CODE_WIDTH)),
+    ),
+    "AlphaEarth": Case(
+        build=lambda framework, config, **rngs: framework.model.AlphaEarth(config, **rngs),
+        inputs=_model_inputs,
+        apply=_apply_model,
+    ),
+}
+
+
+class Result(NamedTuple):
+    """All that one framework computes, by name; gradients are of the outputs' product with fixed random numbers."""
+
+    outputs: dict[str, np.ndarray]
+    parameter_gradients: dict[str, np.ndarray]
+    input_gradients: dict[str, np.ndarray]
+
+
+def _named(tree) -> dict[str, Any]:
+    return {jax.tree_util.keystr(path) or "it": leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _cast(tree, dtype: str):
+    return jax.tree.map(lambda leaf: leaf if leaf.dtype == bool else leaf.astype(dtype), tree)
+
+
+def _config(dtype: str):
+    return replace(CONFIG, model=replace(MODEL, compute_dtype=dtype))
+
+
+def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
+    return Draw(2**32)(*shape)
+
+
+@cache
+def _given(name: str, seed: int) -> tuple[dict[str, np.ndarray], Any]:
+    """Weights, by PyTorch's names, and inputs. No bias stays 0, no scale 1: a test would not see them."""
+    draw = Draw(seed)
+    torch.manual_seed(seed)
+    initial = torch_arrays(CASES[name].build(aef_torch, CONFIG))
+    return {key: array + draw(*array.shape) / 10 for key, array in initial.items()}, CASES[name].inputs(draw)
+
+
+@cache
+def _by_torch(name: str, dtype: str, seed: int) -> Result:
+    weights, inputs = _cast(_given(name, seed), dtype)
+    module = CASES[name].build(aef_torch, _config(dtype)).to(getattr(torch, dtype))
+    load_torch(module, weights)
+    given = jax.tree.map(lambda leaf: to_tensor(leaf).requires_grad_(leaf.dtype != bool), inputs)
+    parameters = dict(module.named_parameters())
+    leaves = {key: leaf for key, leaf in _named(given).items() if leaf.requires_grad}
+    outputs = _named(CASES[name].apply(aef_torch, module, *given))
+    product = sum(torch.sum(out * to_tensor(_cotangent(out.shape))) for out in outputs.values())
+    gradients = [
+        torch.autograd.grad(product, list(named.values()), retain_graph=True, materialize_grads=True) if named else ()
+        for named in (parameters, leaves)
+    ]
+    groups = (outputs, dict(zip(parameters, gradients[0], strict=True)), dict(zip(leaves, gradients[1], strict=True)))
+    return Result(*({key: tensor.detach().numpy() for key, tensor in group.items()} for group in groups))
+
+
+@cache
+def _jax_function(name: str, dtype: str):
+    """The structure of the module, and what maps its state and the inputs to outputs and gradients."""
+    case = CASES[name]
+    graph, state = nnx.split(nnx.eval_shape(lambda: case.build(aef_jax, _config(dtype), rngs=nnx.Rngs(0))))
+    structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), state))
+
+    # float64 tests what is computed, not how well it is compiled, and compiles in half the time
+    options = QUICK if dtype == "float64" else None
+
+    @partial(jax.jit, compiler_options=options)
+    def outputs_and_gradients(state, inputs):
+        def outputs(state, floats):
+            given = jax.tree.map(lambda x, leaf: leaf if x is None else x, floats, inputs, is_leaf=lambda x: x is None)
+            return _named(case.apply(aef_jax, nnx.merge(graph, state), *given))
+
+        floats = jax.tree.map(lambda leaf: None if leaf.dtype == bool else leaf, inputs)
+        results, pull_back = jax.vjp(outputs, state, floats)
+        return results, *pull_back({key: jnp.asarray(_cotangent(out.shape), out.dtype) for key, out in results.items()})
+
+    return structure, outputs_and_gradients
+
+
+@cache
+def _by_jax(name: str, dtype: str, seed: int) -> Result:
+    weights, inputs = _cast(_given(name, seed), dtype)
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        structure, outputs_and_gradients = _jax_function(name, dtype)
+        outputs, gradients, inputs = outputs_and_gradients(to_jax(structure, weights), inputs)
+        return Result(*(jax.tree.map(np.asarray, d) for d in (outputs, to_torch(structure, gradients), _named(inputs))))
+
+
+def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+    """Relative L2; of what is zero, only zero is not infinitely far."""
+    size, error = np.linalg.norm(truth), np.linalg.norm(found.astype(truth.dtype) - truth)
+    return error / size if size else np.inf * error if error else 0.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.erf(torch.ones(64, dtype=torch.float64))  # a process's first one has been seen to be off by 3e-11
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float64_agrees_to_the_last_digits(name):
+    found, truth = _by_jax(name, "float64", 0), _by_torch(name, "float64", 0)
+    for kind in Result._fields:
+        distances = {k: _distance(getattr(found, kind)[k], array) for k, array in getattr(truth, kind).items()}
+        assert distances.keys() == getattr(found, kind).keys()
+        assert {k: d for k, d in distances.items() if not d <= FLOAT64_BOUND} == {}, kind
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_float32_is_as_exact_as_pytorchs(name):
+    """The root mean square, over tensors and draws, of their relative L2: each tensor counts alike, large or small."""
+    for kind in ("outputs", "parameter_gradients"):
+        errors = {}
+        for compute in (_by_jax, _by_torch):
+            distances = [
+                _distance(getattr(compute(name, "float32", seed), kind)[key], truth)
+                for seed in FLOAT32_SEEDS
+                for key, truth in getattr(_by_torch(name, "float64", seed), kind).items()
+            ]
+            errors[compute] = np.sqrt(np.mean(np.square(distances))) if distances else 0
+        assert errors[_by_jax] <= FLOAT32_RATIO_BOUND * errors[_by_torch], kind

@@ -1,0 +1,32 @@
+"""Both frameworks make the same noise of the same normal numbers."""
+
+import jax
+import numpy as np
+import pytest
+import torch
+
+import aef_jax.model.bottleneck
+import aef_torch.model.bottleneck
+from tests.support.contracts.von_mises_fisher import CASES
+
+
+@pytest.mark.parametrize(("dimension", "kappa"), CASES)
+def test_the_radial_part_is_the_same(dimension, kappa):
+    z = np.linspace(-7, 7, 10_001, dtype=np.float32)
+    ours = np.asarray(aef_jax.model.bottleneck.radial_quantile(z, dimension, kappa))
+    theirs = aef_torch.model.bottleneck.radial_quantile(torch.from_numpy(z), dimension, kappa).numpy()
+    assert ours.dtype == theirs.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs, rtol=5e-6)
+    assert ours.min() > 0
+    assert ours.max() <= 2
+    assert (np.diff(theirs) >= -1e-6 * theirs[1:]).all()
+    assert theirs[0] == theirs[700] < theirs[-1]  # beyond six sigma all is one
+
+
+def test_no_device_waits_for_another_while_noise_is_drawn():
+    """A loop until all numbers are accepted would ask all of them in each round."""
+    drawn = jax.make_jaxpr(aef_jax.model.bottleneck.sample_noise, static_argnums=(1, 2, 3))(
+        jax.random.key(0), (2, 3), 64, 8e3
+    )
+    assert "random_bits" in str(drawn)
+    assert "while" not in str(drawn)

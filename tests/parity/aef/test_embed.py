@@ -1,0 +1,87 @@
+"""`aef-parity embed` finds both fields the same where the weights are, and says so where they are not."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from aef_jax.data.store.site import Series, Site, to_ms
+from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.inference.writers.geotiff import read_field
+from aef_jax.run.checkpoint import save_params
+from configs.model import ModelConfig
+from configs.presets import TINY
+from configs.serialization.config_json import to_json
+from configs.sources import SENTINEL2
+from parity.aef.conversion.metadata import CONFIG
+from parity.aef.model import abstract_jax, abstract_torch
+from parity.capture.tensors import torch_specs
+from parity.cli import main
+from parity.mapping.weights import to_jax
+
+SMALLEST = replace(
+    TINY,
+    sources=(SENTINEL2,),
+    model=ModelConfig(
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=1, heads_time=2, heads_space=2, heads_summary=2
+    ),
+)
+
+
+def sample_site() -> Site:
+    generator = np.random.default_rng(0)
+    pixels = generator.uniform(100, 3000, (3, 24, 36, 5)).astype(np.float32)
+    days = np.array([to_ms(day) for day in ("2018-02-03", "2018-06-01", "2018-09-09")])
+    series = Series(pixels, np.ones(pixels.shape, bool), days, np.zeros((3, 0), np.float32))
+    return Site("somewhere", {"sentinel2": series}, "EPSG:32635", (10, 0, 5e5, 0, -10, 5e6))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    """A run, and its weights beside it."""
+    monkeypatch.setattr("parity.aef.embed.load_sample", sample_site)
+    generator = np.random.default_rng(1)
+    specs = torch_specs(abstract_torch(SMALLEST))
+    tensors = {name: generator.normal(0, 0.3, spec.shape).astype(spec.dtype) for name, spec in specs.items()}
+    save_file(tensors, tmp_path / "same.safetensors", metadata={CONFIG: to_json(SMALLEST)})
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(to_json(SMALLEST))
+    normalisation_of([sample_site()], SMALLEST.sources).save(run / "normalisation.json")
+    save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), tensors))
+    return run
+
+
+def embed(run: Path, weights: Path) -> int:
+    dates = ["--start", "2018-01-01", "--end", "2019-01-01"]
+    return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif"))])
+
+
+def test_the_same_weights_make_the_same_field(run, capsys):
+    assert embed(run, run.with_name("same.safetensors")) == 0
+    told = capsys.readouterr().out
+    assert float(re.search(r"differ by at most (\S+), within 1e-05", told)[1]) < 2e-6
+    field, crs, _ = read_field(run.with_name("field.tif"))
+    assert field.shape == (24, 36, 64)
+    assert crs == "EPSG:32635"
+    assert field.std(axis=(0, 1)).max() > 0.01  # not one vector everywhere
+
+
+def test_other_weights_are_noticed(run, capsys):
+    tensors = load_file(run.with_name("same.safetensors"))
+    tensors["summary.value.bias"][0] += 0.1
+    save_file(tensors, run.with_name("other.safetensors"), metadata={CONFIG: to_json(SMALLEST)})
+    assert embed(run, run.with_name("other.safetensors")) == 1
+    assert "more than 1e-05" in capsys.readouterr().out
+
+
+def test_weights_of_another_model_are_told(run, capsys):
+    other = replace(SMALLEST, model=replace(SMALLEST.model, kappa=1.0))
+    tensors = load_file(run.with_name("same.safetensors"))
+    save_file(tensors, run.with_name("other.safetensors"), metadata={CONFIG: to_json(other)})
+    assert embed(run, run.with_name("other.safetensors")) == 2
+    assert "is of another model or other sources than" in capsys.readouterr().err
+    assert not run.with_name("field.tif").exists()

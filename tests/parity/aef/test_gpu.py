@@ -1,0 +1,45 @@
+"""What a GPU trains, beside the CPU of the same machine. Skipped where there is none."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+
+from aef_jax.sharding.mesh import make_mesh
+from configs.training import MeshConfig
+from parity.aef.check.training_setup import COURSE
+from parity.aef.training.sharded import OneDevice
+from parity.compare.tolerances import TOLERANCES
+from tests.support.training_start import ALONE, batches, start_of
+
+STEPS = 20
+CONFIG = replace(ALONE, training=replace(COURSE, warmup_steps=1))
+
+
+def _mesh_of(platform: str) -> jax.sharding.Mesh:
+    return make_mesh(MeshConfig(), jax.devices(platform)[:1])
+
+
+@pytest.fixture(scope="module")
+def gpu() -> jax.sharding.Mesh:
+    try:
+        return _mesh_of("gpu")
+    except RuntimeError:
+        pytest.skip("there is no GPU that JAX can use")
+
+
+@pytest.fixture(scope="module")
+def on_cpu(gpu) -> OneDevice:
+    few = batches(CONFIG, 4)
+    return OneDevice(CONFIG, start_of(CONFIG), [few[step % len(few)] for step in range(STEPS)], _mesh_of("cpu"))
+
+
+def test_in_float64_a_gpu_trains_what_a_cpu_does(gpu, on_cpu):
+    far = on_cpu.double(gpu)
+    assert max(far.terms["loss"]) < 1e-12
+    assert max(far.first.values()) < 1e-12  # after one step the first moment is a tenth of the gradient
+    assert max(far.last.values()) < 1e-12
+
+
+def test_in_float32_a_gpus_error_is_no_larger_than_a_cpus(gpu, on_cpu):
+    assert on_cpu.ratio(gpu) < TOLERANCES["float32"].ratio

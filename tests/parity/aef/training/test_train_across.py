@@ -1,0 +1,155 @@
+"""A run that moves between the frameworks is the run that never moved: real data, real files, the real commands."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aef_jax.training.loop
+from aef_jax.data.loading.training_data import open_data
+from aef_jax.run.checkpoint import Checkpointer
+from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.mesh import make_mesh
+from aef_jax.training.preemption import StopRequest
+from aef_jax.training.step import init_state
+from configs.config import Config
+from configs.training import DataConfig
+from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
+from parity.cli import main
+from tests.support.converting import SMALLEST
+from tests.support.data.small_dataset import write_small
+from tests.support.data.small_site import CONFIG
+
+STEPS = 60
+LOSS_BOUND, PARAMETER_BOUND = 1e-6, 5e-7
+"""Relative, in float32."""
+
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Config:
+    """Of a low learning rate: on so few pixels, where the error of one of them is 0 but for rounding, its sign is 1e-3
+    of L1's gradient, and Adam's first steps would make a difference of it that no moved state has made."""
+    path = write_small(tmp_path_factory.mktemp("data") / "small")
+    training = replace(
+        SMALLEST.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
+        checkpoint_every=STEPS, heldout_sites=1,
+    )  # fmt: skip
+    model = replace(SMALLEST.model, blocks=1, block_loop="unroll", remat="none", text_width=CONFIG.model.text_width)
+    data = DataConfig(path=str(path), tile_side=16, support_days=CONFIG.data.support_days)
+    # an input of each kind, a map of classes and texts: every term there is
+    sources = tuple(source for source in CONFIG.sources if source.name not in ("landsat", "glo30"))
+    return replace(CONFIG, sources=sources, model=model, training=training, data=data)
+
+
+@pytest.fixture(scope="module")
+def stayed(config, tmp_path_factory) -> RunFolder:
+    """All steps in JAX."""
+    run = RunFolder(tmp_path_factory.mktemp("stayed") / "run")
+    assert aef_jax.training.loop.train(config, run, open_data(config)) == STEPS
+    return run
+
+
+def _at_the_start(config: Config, folder: Path) -> RunFolder:
+    """A run whose one checkpoint is of no step."""
+    run, data = RunFolder(folder), open_data(config)
+    run.start(config, data.held.normalisation)
+    checkpointer = Checkpointer(run, config, data.held.normalisation, data.about)
+    checkpointer.save(init_state(config, make_mesh(config.mesh)))
+    checkpointer.close()
+    return run
+
+
+def _train_in_jax(config: Config, run: RunFolder, to_step: int, monkeypatch) -> None:
+    """As if a signal had come after that step."""
+    monkeypatch.setattr(StopRequest, "agreed", lambda self, done: done >= to_step)
+    assert aef_jax.training.loop.train(config, run, open_data(config)) == to_step
+
+
+def _losses(path: Path) -> dict[int, float]:
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    return {record["step"]: record["loss"] for record in records if "loss" in record}
+
+
+def test_twenty_steps_here_twenty_there_and_twenty_here_are_sixty(config, stayed, tmp_path, monkeypatch):
+    def parity(*arguments) -> None:
+        assert main([str(argument) for argument in arguments]) == 0
+
+    begun, first, moved, second, last = (tmp_path / name for name in ("begun", "first", "moved", "second", "last"))
+    parity("convert", _at_the_start(config, begun).path, tmp_path / "torch")
+    parity("train", tmp_path / "torch", first, "--to-step", 20)
+    parity("convert", first, moved)
+    _train_in_jax(config, RunFolder(moved), 40, monkeypatch)
+    parity("convert", moved, second)
+    parity("train", second, last, "--to-step", STEPS)
+
+    found, expected = {}, _losses(stayed.metrics_path)
+    for path in (tmp_path / "first.jsonl", moved / "metrics.jsonl", tmp_path / "last.jsonl"):
+        found |= _losses(path)
+    assert found.keys() == expected.keys() == set(range(1, STEPS + 1))
+    apart = {step: abs(found[step] / expected[step] - 1) for step in expected}
+    assert max(apart.values()) <= LOSS_BOUND
+
+    parity("convert", stayed.path, tmp_path / "stayed")
+    one, other = (TorchCheckpoint(folder) for folder in (last, tmp_path / "stayed"))
+    error, size = (
+        np.linalg.norm([np.linalg.norm(of(name)) for name in other.params])
+        for of in (lambda name: one.tensor(name) - other.tensor(name), other.tensor)
+    )
+    assert error / size <= PARAMETER_BOUND
+    assert one.saved.training.counters == other.saved.training.counters
+    assert one.saved.training.position == other.saved.training.position == {"next_example": 2 * STEPS}
+
+
+@pytest.fixture(scope="module")
+def begun(config, tmp_path_factory) -> Path:
+    """A run of no step, on the side of PyTorch."""
+    folder = tmp_path_factory.mktemp("begun")
+    assert main(["convert", str(_at_the_start(config, folder / "run").path), str(folder / "torch")]) == 0
+    return folder / "torch"
+
+
+def _refused(capsys, *arguments) -> str:
+    """What `train` tells before its first step; asserts that it leaves no trace."""
+    capsys.readouterr()
+    folder = Path(arguments[1]).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(["train", *map(str, arguments), "--to-step", "1"]) == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    told = capsys.readouterr().err
+    assert "PyTorch:" not in told, "no bar: no step was begun"
+    return told.rstrip("\n")
+
+
+def test_a_file_that_could_not_hold_the_moments_is_refused_at_the_start(begun, tmp_path, capsys):
+    told = _refused(capsys, begun, tmp_path / "on.safetensors")
+    assert told.endswith("on.safetensors would hold parameters alone: give the name of a folder, which carries moments")
+
+
+def test_what_is_not_overwritten_is_told_at_the_start(begun, tmp_path, capsys):
+    (tmp_path / "on").mkdir()
+    (tmp_path / "on/notes.txt").write_text("")
+    told = _refused(capsys, begun, tmp_path / "on", "--overwrite")
+    assert "on holds more than converted weights (notes.txt): it is not overwritten" in told
+    (tmp_path / "new.jsonl").write_text("mine")
+    told = _refused(capsys, begun, tmp_path / "new")
+    assert told.endswith("new.jsonl exists already: give another name, or --overwrite")
+    (tmp_path / "terms.jsonl").mkdir()
+    told = _refused(capsys, begun, tmp_path / "terms", "--overwrite")
+    assert told.endswith("terms.jsonl is a folder, expected the name of a file")
+
+
+def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):
+    assert main(["convert", str(stayed.path), str(tmp_path / "alone.safetensors")]) == 0
+    assert main(["train", str(tmp_path / "alone.safetensors"), str(tmp_path / "on"), "--to-step", "61"]) == 2
+    assert "holds parameters alone: convert a run to a folder" in capsys.readouterr().err
+
+
+def test_a_step_that_is_behind_or_beyond_the_end_is_told(stayed, tmp_path, capsys):
+    assert main(["convert", str(stayed.path), str(tmp_path / "torch")]) == 0
+    assert main(["train", str(tmp_path / "torch"), str(tmp_path / "on"), "--to-step", "61"]) == 2
+    assert "to_step is 61, expected more than 60 and at most 60" in capsys.readouterr().err
+    assert not (tmp_path / "on").exists()

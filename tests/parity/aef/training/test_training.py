@@ -1,0 +1,114 @@
+"""Training from one start, on the same batches and noise, is the same training in both frameworks."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from aef_torch.training.snapshot import restored, snapshot
+from configs.sources import NLCD
+from parity.aef.check.training_setup import COURSE, one_ulp_up
+from parity.aef.conversion.jax_state import from_jax, to_jax
+from parity.aef.training.steps import continue_in_torch, in_torch, jax_steps, one_device, torch_steps
+from parity.aef.training.trajectory import Trajectory, apart, distances
+from parity.compare.tolerances import CHAOS_RATIO
+from tests.support.training_start import SMALL, batches, doubled, start_of
+
+STEPS = 40
+KINDS = {"params", "exp_avg", "exp_avg_sq"}
+
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """The same few batches, again and again."""
+    few = batches()
+    return [few[step % len(few)] for step in range(STEPS)]
+
+
+@pytest.fixture(scope="module")
+def double(stream) -> tuple[Trajectory, Trajectory]:
+    config = doubled(SMALL)
+    return jax_steps(config, start_of(), stream), torch_steps(config, start_of(), stream)
+
+
+@pytest.fixture(scope="module")
+def single(stream) -> tuple[Trajectory, Trajectory]:
+    return jax_steps(SMALL, start_of(), stream), torch_steps(SMALL, start_of(), stream)
+
+
+def test_some_steps_are_clipped_and_none_is_skipped(double):
+    norms = [terms["gradient_norm"] for terms in double[1].terms]
+    assert min(norms) < 0.99 * COURSE.clip_norm < 1.01 * COURSE.clip_norm < max(norms)
+    assert {terms["skipped"] for terms in double[1].terms} == {0}
+
+
+def test_in_float64_every_term_of_every_step_and_the_whole_state_agree(double):
+    far = apart(*double)
+    assert max(max(steps) for steps in far.terms.values()) < 1e-12
+    assert far.first.keys() == far.last.keys() == KINDS
+    assert max(far.first.values()) < 1e-13
+    assert max(far.last.values()) < 1e-12
+    one_by_one = distances(double[0].last.params, double[1].last.params)
+    assert max(one_by_one.values()) < 1e-12
+
+
+def test_in_float32_losses_and_parameters_agree(single):
+    far = apart(*single)
+    assert max(far.terms["loss"]) < 1e-6
+    assert far.first["params"] == 0  # the course begins with a learning rate of 0
+    assert far.last["params"] < 5e-7
+
+
+def test_in_float32_the_states_are_no_further_apart_than_rounding_takes_one_framework(single, stream):
+    nudged = apart(torch_steps(SMALL, one_ulp_up(start_of()), stream), single[1]).last
+    far = apart(*single).last
+    assert {kind for kind in KINDS if not far[kind] < CHAOS_RATIO * nudged[kind]} == set()
+
+
+def test_in_float32_both_are_equally_far_from_the_truth(single, double):
+    ours, theirs = (apart(found, double[1]).last for found in single)
+    assert {kind for kind in KINDS if not ours[kind] < 1.2 * theirs[kind]} == set()
+
+
+def test_a_state_goes_to_jax_and_back_to_the_last_bit(single):
+    saved = replace(single[1].last, step=7, skipped=2, skipped_in_a_row=1)
+    for there in (from_jax(to_jax(saved, SMALL, one_device()), SMALL), snapshot(restored(saved, SMALL))):
+        assert (there.step, there.skipped, there.skipped_in_a_row) == (7, 2, 1)
+        for kind in KINDS:
+            assert max(distances(getattr(there, kind), getattr(saved, kind)).values()) == 0
+
+
+def test_training_goes_on_in_pytorch_where_jax_left_it(double, stream):
+    config = doubled(SMALL)
+    half = jax_steps(config, start_of(), stream[:2]).last
+    assert apart(jax_steps(config, half, stream[2:4]), torch_steps(config, half, stream[2:4])).last["params"] < 1e-13
+    for state, terms in continue_in_torch(config, half, stream[2:], to_step=4):
+        found = double[0].terms[state.step - 1]
+        assert {name for name in terms if abs(terms[name] - found[name]) > 1e-12 * abs(found[name])} == set()
+    with pytest.raises(ValueError, match="to_step is 2, expected more than 2 and at most 1000"):
+        continue_in_torch(config, half, stream, to_step=2)
+
+
+def test_a_step_that_is_not_finite_changes_nothing_in_either(stream):
+    """Nor does the course of the learning rate go on."""
+    config, nan = doubled(SMALL), stream[1].targets["sentinel1"]
+    targets = {**stream[1].targets, "sentinel1": nan._replace(pixels=nan.pixels * torch.nan)}
+    poisoned = stream[1]._replace(targets=targets)
+    course = [stream[0], poisoned, stream[2]]
+    found, truth = jax_steps(config, start_of(), course), torch_steps(config, start_of(), course)
+    assert [(terms["skipped"], terms["skipped_in_a_row"]) for terms in truth.terms] == [(0, 0), (1, 1), (1, 0)]
+    assert [terms["learning_rate"] for terms in truth.terms] == pytest.approx([0, 1e-4 / 20, 1e-4 / 20])
+    assert not abs(truth.terms[1]["loss"]) < float("inf")
+    assert max(apart(found, truth).last.values()) < 1e-12
+    for name, steps in apart(found, truth).terms.items():
+        assert max(steps[0], steps[2]) < 1e-12, name
+
+
+def test_a_source_without_a_target_has_its_moments_decay(stream):
+    config = doubled(SMALL)
+    without = stream[1]._replace(targets={name: t for name, t in stream[1].targets.items() if name != NLCD.name})
+    states = [snapshot(state) for state, _ in in_torch(config, start_of(), [stream[0], without])]
+    name = "decoders.nlcd.out.weight"
+    assert torch.equal(states[1].exp_avg[name], states[0].exp_avg[name] * 0.9)

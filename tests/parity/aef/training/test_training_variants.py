@@ -1,0 +1,64 @@
+"""How a step is computed - in parts, in a loop, recomputed, on many devices - does not change what is trained."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from configs.config import Config
+from parity.aef.check.training_setup import COURSE
+from parity.aef.training.steps import jax_steps, torch_steps
+from parity.aef.training.trajectory import Trajectory, apart, distances
+from parity.compare.tolerances import SHARDED_RATIO
+from tests.support.paths import PROGRAMS, REPOSITORY
+from tests.support.training_start import ALONE, batches, doubled, start_of
+
+ON_MESHES = PROGRAMS / "run_on_meshes.py"
+TINY = doubled(replace(ALONE, model=replace(ALONE.model, blocks=2)))
+
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
+
+
+@cache
+def _by_torch(config: Config = TINY) -> Trajectory:
+    return torch_steps(config, start_of(config), batches(config, 2))
+
+
+def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
+    config = doubled(replace(ALONE, training=replace(COURSE, batch=4, accumulate=2)))
+    far = apart(jax_steps(config, start_of(config), batches(config, 2)), _by_torch(config))
+    assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
+
+
+@pytest.mark.parametrize(("block_loop", "remat"), [("unroll", "dots"), ("scan", "block")])
+def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_loop, remat):
+    config = replace(TINY, model=replace(TINY.model, block_loop=block_loop, remat=remat))
+    found = jax_steps(config, start_of(config), batches(config, 2))
+    # after one step the first moment is a tenth of the gradient
+    assert max(distances(found.first.exp_avg, _by_torch().first.exp_avg).values()) < 1e-13
+    assert max(apart(found, _by_torch()).last.values()) < 1e-13
+
+
+@pytest.mark.long
+def test_every_mesh_of_eight_devices_computes_what_one_device_does_and_fsdp_splits_parameters():
+    *double, single = _on_meshes()
+    assert [found["mesh"] for found in double] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
+    assert [found["split"] > 0 for found in double] == [False, False, True, True]
+    for found in double:
+        assert found["loss"] < 1e-12, found
+        assert found["gradient"] < 1e-12, found
+        assert max(found["double"].values()) < 1e-12, found
+    assert single["mesh"] == [2, 2, 2]
+    assert single["ratio"] <= SHARDED_RATIO
+
+
+def _on_meshes() -> list[dict]:
+    path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, ON_MESHES], env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,0 +1,233 @@
+"""What modules may do when they are called: keywords, None among their outputs, work in place, state, exceptions."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from torch import nn
+
+from parity import ModelMap, Pair, compare
+from parity.mapping.spec import WeightsError
+
+X = np.random.default_rng(0).standard_normal((3, 4), np.float32)
+
+
+def torch_scaled(x, by):
+    return x * by
+
+
+def jax_scaled(x, by):
+    return x * by
+
+
+class TorchGate(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x, *, mask, scale=2.0):
+        return torch_scaled(self.linear(x) * mask, scale), None, mask
+
+
+class TorchTable(nn.Module):
+    def forward(self, length):
+        return torch.arange(float(length))
+
+
+class TorchNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate, self.same, self.drop = TorchGate(), nn.Identity(), nn.Dropout(0.5)
+        self.table = TorchTable()
+
+    def forward(self, x):
+        y, _, mask = self.gate(x, mask=x > 0)
+        z, _, _ = self.gate(self.same(y), mask=mask, scale=3.0)
+        return self.drop(z) + y + self.table(4)
+
+
+class Gate(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, x, *, mask, scale=2.0):
+        return jax_scaled(self.linear(x) * mask, scale), None, mask
+
+
+class Same(nnx.Module):
+    def __call__(self, x):
+        return x
+
+
+class Table(nnx.Module):
+    def __call__(self, length):
+        return jnp.arange(float(length))
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.gate, self.same, self.drop = Gate(rngs), Same(), nnx.Dropout(0.5, rngs=rngs)
+        self.table = Table()
+
+    def __call__(self, x):
+        y, _, mask = self.gate(x, mask=x > 0)
+        z, _, _ = self.gate(self.same(y), mask=mask, scale=3.0)
+        return self.drop(z) + y + self.table(4)
+
+
+FUNCTIONS = {f"{__name__}.jax_scaled": f"{__name__}.torch_scaled"}
+"""Looked up in this module when they are called, and so found there by the comparison."""
+
+
+def test_keywords_none_reuse_identities_and_functions():
+    found = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), ModelMap(functions=FUNCTIONS))
+    assert found.passed, found.failed
+    assert not found.not_alone
+    assert not found.unseen
+    first = ["gate.linear", f"{__name__}.jax_scaled", "gate"]
+    calls = [*first, "same", *(f"{call} (call 2)" for call in first), "drop", "table"]
+    float64 = [m for m in found.running if m.verdict.dtype == "float64"]
+    assert [m.call for m in float64 if m.kind == "output" and m.verdict.name != "[2]"] == calls, "the mask aside"
+    assert all(m.verdict.passed for m in float64), "with the same gradients"
+    gradients = {m.call for m in float64 if m.kind == "gradient of output"}
+    assert gradients == set(calls)
+
+
+def test_the_gradient_of_what_passes_its_input_on_is_its_own():
+    pair = Pair.of(TorchNet(), Net(nnx.Rngs(0)))
+    call = pair.call((X,))
+    by_torch = {(c.label, c.count): c for c in pair.torch.watch(call, pair.labels, "float64")[1]}
+    by_jax = {(c.label, c.count): c for c in pair.jax.watch(call, pair.labels, "float64")[1]}
+    assert list(by_torch) == list(by_jax), "in the same order"
+    gate, same = by_torch["gate", 0].cotangents["[0]"], by_torch["same", 0].cotangents[""]
+    assert np.abs(gate - same).max() > 0.1, "y goes on beside it"
+    for key, one in by_torch.items():
+        assert one.cotangents.keys() == by_jax[key].cotangents.keys()
+        for name, cotangent in one.cotangents.items():
+            np.testing.assert_allclose(by_jax[key].cotangents[name], cotangent, rtol=1e-13, atol=1e-14)
+
+
+class OddGate(Gate):
+    def __call__(self, x, positive, factor=2.0):
+        return super().__call__(x, mask=positive, scale=factor)
+
+
+class OddNet(Net):
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.gate = OddGate(rngs)
+
+    def __call__(self, x):
+        y, _, positive = self.gate(x, x > 0)
+        z, _, _ = self.gate(self.same(y), positive, 3.0)
+        return self.drop(z) + y + self.table(4)
+
+
+def test_what_cannot_be_called_alone_is_told_and_what_it_calls_is_compared():
+    found = compare(TorchNet(), OddNet(nnx.Rngs(0)), (X,))
+    assert found.passed, found.failed
+    assert found.not_alone.keys() == {"gate"}
+    assert "TypeError" in found.not_alone["gate"]
+    assert "unexpected keyword argument 'mask'" in found.not_alone["gate"]
+    assert {m.label for m in found.alone} == {"gate.linear", "same", "drop", "table"}
+
+
+class Chatty(Same):
+    def __call__(self, x):
+        return x, x.sum()
+
+
+class ChattyNet(Net):
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.same = Chatty()
+
+    def __call__(self, x):
+        y, _, mask = self.gate(x, mask=x > 0)
+        z, _, _ = self.gate(self.same(y)[0], mask=mask, scale=3.0)
+        return self.drop(z) + y + self.table(4)
+
+
+def test_what_returns_other_arrays_is_told():
+    found = compare(TorchNet(), ChattyNet(nnx.Rngs(0)), (X,), dtypes=("float64",))
+    assert found.passed, found.failed
+    assert found.not_alone.keys() == {"same"}
+    assert "same" not in {m.label for m in found.running}
+
+
+class Deep(nnx.Module):
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, x):
+        return jnp.tanh(self.linear(x))
+
+
+class DeepGate(Gate):
+    def __init__(self, rngs):
+        self.deep = Deep(rngs)
+
+    def linear(self, x):
+        return jnp.arctanh(self.deep(x))
+
+
+class DeepNet(Net):
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.gate = DeepGate(rngs)
+
+
+def test_of_modules_that_are_one_in_pytorch_the_outermost_is_compared():
+    mapping = ModelMap(renames={"gate.deep": "gate"})
+    found = compare(TorchNet(), DeepNet(nnx.Rngs(0)), (X,), mapping, dtypes=("float64",))
+    assert found.passed, found.failed
+    assert {m.label for m in found.alone} == {"gate", "gate.linear", "same", "drop", "table"}
+    assert not found.unseen
+    assert [m.call for m in found.running if m.label == "gate" and m.verdict.name == "[0]"].count("gate") == 2
+
+
+class Fails(Same):
+    def __call__(self, x):
+        raise RuntimeError("of the twin")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_modules_stay_as_they_are(fails):
+    theirs, ours = TorchNet().train(), Net(nnx.Rngs(0))
+    theirs.gate.register_forward_hook(lambda *_: None)
+    if fails:
+        ours.same = Fails()
+    graph, kernel = nnx.graphdef(ours), ours.gate.linear.kernel[...]
+    tensors = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in theirs.modules()]
+    calls = {kind: kind.__dict__.get("__call__") for kind in (Net, Gate, Same, Fails, nnx.Linear, nnx.Dropout)}
+    functions = torch_scaled, jax_scaled
+    if fails:
+        with pytest.raises(RuntimeError, match="of the twin"):
+            compare(theirs, ours, (X,), ModelMap(functions=FUNCTIONS))
+    else:
+        compare(theirs, ours, (X,), ModelMap(functions=FUNCTIONS), dtypes=("float64",))
+    assert [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in theirs.modules()] == hooks
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in theirs.state_dict().items())
+    assert calls == {kind: kind.__dict__.get("__call__") for kind in calls}
+    assert functions == (torch_scaled, jax_scaled)
+    assert nnx.graphdef(ours) == graph
+    assert ours.gate.linear.kernel[...] is kernel
+
+
+def test_a_sub_module_that_one_of_the_two_lacks_is_told():
+    theirs, ours = TorchNet(), Net(nnx.Rngs(0))
+    theirs.extra, ours.other = nn.Tanh(), Same()
+    found = compare(theirs, ours, (X,), dtypes=("float64",))
+    assert found.passed
+    assert found.unseen == ["extra", "other"]
+
+
+def test_weights_that_do_not_fit_are_refused_at_once():
+    theirs = TorchNet()
+    theirs.gate.linear = nn.Linear(4, 5)
+    with pytest.raises(
+        WeightsError, match=r"wrong shape: gate.linear.weight, expected float64 \(4, 4\), found .*\(5, 4\)"
+    ):
+        Pair.of(theirs, Net(nnx.Rngs(0)))

@@ -1,0 +1,438 @@
+"""Pairs that users have: state under Flax's transforms, scalars, complex numbers, keywords; and what must not pass."""
+
+from collections import OrderedDict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+from torch import nn
+
+from parity import ModelMap, assert_parity, compare
+from parity.mapping.layout import RULES, same
+
+X = np.random.default_rng(0).standard_normal((3, 4), np.float32)
+ONCE = {"dtypes": ("float64",)}
+
+
+class TorchDrop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.drop, self.norm = nn.Linear(4, 4), nn.Dropout(0.5), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.drop(self.linear(x)))
+
+
+class Drop(nnx.Module):
+    def __init__(self, rngs):
+        self.linear, self.drop = nnx.Linear(4, 4, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
+        self.norm = nnx.BatchNorm(4, epsilon=1e-5, rngs=rngs)
+        self.calls = nnx.Variable(jnp.zeros((), jnp.int32))
+
+    def body(self, x):
+        self.calls[...] += 1
+        return self.norm(self.drop(self.linear(x)))
+
+    def __call__(self, x):
+        return self.body(x)
+
+
+class Remat(Drop):
+    def __call__(self, x):
+        return nnx.remat(Drop.body)(self, x)
+
+
+class Jitted(Drop):
+    def __call__(self, x):
+        return nnx.jit(Drop.body)(self, x)
+
+
+@pytest.mark.parametrize("kind", [Drop, Remat, Jitted])
+def test_state_under_flax_transforms(kind):
+    found = compare(TorchDrop(), kind(nnx.Rngs(0)), (X,), **ONCE)
+    assert found.passed, found.failed
+
+
+class Biased(Drop):
+    def body(self, x):
+        linear = self.linear(x)
+        if not self.norm.use_running_average:
+            linear = linear + 0.1 * linear**2
+        return self.norm(linear)
+
+
+@pytest.mark.parametrize("kind", [Drop, Remat])
+def test_norms_in_training_mode(kind):
+    theirs = TorchDrop()
+    theirs.drop.p = 0.0
+    ours = kind(nnx.Rngs(0))
+    ours.drop.rate = 0.0
+    found = compare(theirs, ours, (X,), training=True, **ONCE)
+    assert found.passed, found.failed
+    assert theirs.norm.running_mean.abs().max() == 0, "the modules stay as they are"
+
+
+def test_a_difference_in_training_mode_alone_is_found():
+    theirs = TorchDrop()
+    theirs.drop.p = 0.0
+    assert compare(theirs, Biased(nnx.Rngs(0)), (X,), **ONCE).passed
+    assert not compare(theirs, Biased(nnx.Rngs(0)), (X,), training=True, **ONCE).passed
+
+
+class TorchScale(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.5))
+
+    def forward(self, x, *, by=1.0):
+        return x * self.scale * by
+
+
+class Scale(nnx.Module):
+    def __init__(self):
+        self.scale = nnx.Param(jnp.asarray(1.5))
+
+    def __call__(self, x, *, by=1.0):
+        return x * self.scale * by
+
+
+SCALAR = ModelMap(rules=RULES | {Scale: lambda layer: {"scale": same("scale", rank=0)}})
+
+
+def test_a_scalar_parameter_and_keywords():
+    found = compare(TorchScale(), Scale(), (X,), SCALAR, keywords={"by": torch.tensor(3.0)})
+    assert found.passed, found.failed
+    assert {m.kind for m in found.whole} == {"output", "gradient of parameter", "gradient of input"}
+    gradient = next(m for m in found.whole if m.kind == "gradient of parameter")
+    assert gradient.verdict.shape == ()
+
+
+class Told(Scale):
+    def __call__(self, x, *, train, by=1.0):
+        assert not train
+        return super().__call__(x, by=by)
+
+
+def test_the_whole_may_be_called_in_another_way():
+    calls = {"": lambda module, x, **keywords: module(x, train=False, **keywords)}
+    mapping = ModelMap(rules=RULES | {Told: lambda layer: {"scale": same("scale", rank=0)}}, calls=calls)
+    assert compare(TorchScale(), Told(), (X,), mapping, **ONCE).passed
+
+
+class TorchSpectrum(nn.Module):
+    def forward(self, x):
+        return torch.fft.rfft(x)
+
+
+class TorchWave(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.spectrum = TorchSpectrum()
+
+    def forward(self, x):
+        return self.spectrum(x).abs()
+
+
+class Spectrum(nnx.Module):
+    def __call__(self, x):
+        return jnp.fft.rfft(x)
+
+
+class Conjugate(nnx.Module):
+    def __call__(self, x):
+        return jnp.fft.rfft(x).conj()
+
+
+class Wave(nnx.Module):
+    def __init__(self, spectrum):
+        self.spectrum = spectrum
+
+    def __call__(self, x):
+        return jnp.abs(self.spectrum(x))
+
+
+def test_complex_numbers_differ_in_their_imaginary_parts_too():
+    assert compare(TorchWave(), Wave(Spectrum()), (X,), **ONCE).passed
+    found = compare(TorchWave(), Wave(Conjugate()), (X,), **ONCE)
+    assert [group.label for group in found.failed] == ["spectrum"]
+
+
+class TorchTwo(nn.Module):
+    def forward(self, x):
+        return OrderedDict(second=2 * x, first=x)
+
+
+def two(**names):
+    class Two(nnx.Module):
+        def __call__(self, x):
+            return {name: x * by for name, by in names.items()}
+
+    return Two()
+
+
+def test_outputs_go_by_their_names():
+    assert compare(TorchTwo(), two(first=1, second=2), (X,), **ONCE).passed
+    with pytest.raises(ValueError, match=r"it returns \['first'\], \['other'\] in JAX and \['second'\], \['first'\]"):
+        compare(TorchTwo(), two(first=1, other=2), (X,), **ONCE)
+
+
+def test_a_mask_of_another_type_is_told():
+    class TorchMask(nn.Module):
+        def forward(self, x):
+            return (x > 0).to(x.dtype)
+
+    class TorchMasked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mask = TorchMask()
+
+        def forward(self, x):
+            return x * self.mask(x)
+
+    class Mask(nnx.Module):
+        def __call__(self, x):
+            return x > 0
+
+    class Masked(nnx.Module):
+        def __init__(self):
+            self.mask = Mask()
+
+        def __call__(self, x):
+            return x * self.mask(x)
+
+    found = compare(TorchMasked(), Masked(), (X,), **ONCE)
+    assert found.passed, found.failed
+    assert found.not_alone.keys() == {"mask"}
+
+
+def test_code_that_has_changed_since_is_compared_anew(monkeypatch):
+    theirs, ours = TorchScale(), Scale()
+    assert compare(theirs, ours, (X,), SCALAR, **ONCE).passed
+    monkeypatch.setattr(Scale, "__call__", lambda self, x, by=1.0: 2 * x * self.scale)
+    assert not compare(theirs, ours, (X,), SCALAR, **ONCE).passed
+
+
+class TorchPosition(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("position", torch.ones(4))
+
+    def forward(self, x):
+        return x + self.position
+
+
+class Position(nnx.Module):
+    def __init__(self):
+        self.position = nnx.Param(jnp.ones(4))
+
+    def __call__(self, x):
+        return x + self.position
+
+
+def test_what_is_a_parameter_in_one_alone_is_told():
+    mapping = ModelMap(rules=RULES | {Position: lambda layer: {"position": same("position", rank=1)}})
+    assert compare(TorchPosition(), Position(), (X,), mapping, **ONCE).unseen == ["position"]
+
+
+class TorchTied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head, self.embed = nn.Linear(4, 6, bias=False), nn.Embedding(6, 4)
+        self.head.weight = self.embed.weight
+
+    def forward(self, tokens):
+        return self.head(self.embed(tokens))
+
+
+class Tied(nnx.Module):
+    def __init__(self, stops=False):
+        self.embed, self.stops = nnx.Embed(6, 4, rngs=nnx.Rngs(0)), stops
+
+    def __call__(self, tokens):
+        table = self.embed.embedding[...]
+        return self.embed(tokens) @ (jax.lax.stop_gradient(table) if self.stops else table).T
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_tied_parameter_has_its_gradient_compared(stops):
+    tokens = np.arange(6).reshape(2, 3)
+    mapping = ModelMap(ignored=("head.weight",))
+    assert compare(TorchTied(), Tied(stops), (tokens,), mapping, **ONCE).passed is not stops
+
+
+class TorchNothing(nn.Module):
+    def forward(self, x):
+        return None
+
+
+class Nothing(nnx.Module):
+    def __call__(self, x):
+        return None
+
+
+def test_where_nothing_was_compared_nothing_is_equal():
+    with pytest.raises(AssertionError, match="nothing was compared"):
+        assert_parity(TorchNothing(), Nothing(), (X.astype(int),))
+
+
+def test_what_is_nan_in_both_is_not_equal():
+    theirs = TorchScale()
+    theirs.scale.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="PyTorch's output holds no finite number"):
+        compare(theirs, Scale(), (X,), SCALAR)
+
+
+def test_the_precision_asked_for_is_in_force_and_nothing_is_left_of_it():
+    before = torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"]
+    found = compare(TorchScale(), Scale(), (X,), SCALAR, precision="high")
+    assert found.passed, found.failed
+    assert found.environment["PyTorch float32 matmul precision"] == "high"
+    assert found.environment["JAX matmul precision"] == "high"
+    assert before == (torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"])
+    highest = compare(TorchScale(), Scale(), (X,), SCALAR).environment
+    assert highest["PyTorch float32 matmul precision"] == highest["JAX matmul precision"] == "highest"
+    with pytest.raises(ValueError, match="precision is 'low', expected one of highest, high, medium"):
+        compare(TorchScale(), Scale(), (X,), SCALAR, precision="low")
+
+
+@pytest.mark.parametrize("inputs", [(jnp.asarray(X),), (torch.from_numpy(X),)])
+def test_inputs_of_either_framework(inputs):
+    assert compare(TorchScale(), Scale(), inputs, SCALAR, **ONCE).passed
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dtypes", "sentence"),
+    [
+        (X, ("float64",), "inputs is of ndarray, expected a tuple"),
+        ((X,), ("float16",), "dtypes is .*float16.*, expected some of float64, float32, bfloat16"),
+        ((X,), "float32", "dtypes is 'float32'"),
+        ((X,), (), r"dtypes is \(\)"),
+    ],
+)
+def test_what_it_is_asked_of_is_checked(inputs, dtypes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        compare(TorchScale(), Scale(), inputs, SCALAR, dtypes=dtypes)
+
+
+class TorchCache(nn.Module):
+    def forward(self, x, seen):
+        if seen:
+            raise RuntimeError("the cache is full")
+        seen.append(x)
+        return 2 * x
+
+
+class TorchCached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = TorchCache()
+
+    def forward(self, x):
+        return self.layer(x, Cache())
+
+
+class Cache(list):
+    """No tree to JAX: it is handed on as it is."""
+
+
+class Layer(nnx.Module):
+    def __call__(self, x, seen):
+        return 2 * x
+
+
+class Cached(nnx.Module):
+    def __init__(self):
+        self.layer = Layer()
+
+    def __call__(self, x):
+        return self.layer(x, None)
+
+
+def test_what_pytorch_cannot_call_twice_is_told():
+    found = compare(TorchCached(), Cached(), (X,), **ONCE)
+    assert found.passed, found.failed
+    assert "the cache is full" in found.not_alone["layer"]
+
+
+def test_sequentials_within_sequentials_and_in_stacks():
+    class TorchNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            within = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.Tanh())
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), within)
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3))
+
+        def forward(self, x):
+            x = self.net(x)
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    class Tanh(nnx.Module):
+        def __call__(self, x):
+            return jnp.tanh(x)
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            within = nnx.Sequential(nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs), nnx.Linear(4, 4, rngs=rngs), Tanh())
+            self.net = nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh(), within)
+
+            @nnx.vmap(in_axes=0)
+            def block(rngs):
+                return nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh())
+
+            self.blocks = block(rngs.split(3))
+
+        def __call__(self, x):
+            graph, state = nnx.split(self.blocks)
+            x = self.net(x)
+            for number in range(3):
+                x = nnx.merge(graph, jax.tree.map(lambda leaf, i=number: leaf[i], state))(x)
+            return x
+
+    found = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), **ONCE)
+    assert found.passed, found.failed
+    assert not found.unseen
+    assert {"net.0", "net.2.1", "net.2", "blocks.1.0", "blocks.2"} <= {m.label for m in found.alone}
+
+
+def test_a_rename_of_ones_own_counts_before_that_of_a_sequential():
+    class TorchNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.net = nnx.Sequential(*(nnx.Linear(4, 4, rngs=rngs) for _ in range(2)))
+
+        def __call__(self, x):
+            return self.net(x)
+
+    mapping = ModelMap(renames={"net.layers.0": "first", "net.layers.1": "second"})
+    assert compare(TorchNet(), Net(nnx.Rngs(0)), (X,), mapping, **ONCE).passed
+
+
+def test_modules_named_blocks_that_are_not_stacked():
+    class TorchBlocks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.blocks(x)
+
+    class Blocks(nnx.Module):
+        def __init__(self):
+            self.blocks = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+
+        def __call__(self, x):
+            return self.blocks(x)
+
+    assert compare(TorchBlocks(), Blocks(), (X,), **ONCE).passed

@@ -1,0 +1,43 @@
+"""A sub-module passes by all of its tensors: neither chance in a small one decides, nor one that hides the others."""
+
+import numpy as np
+import pytest
+
+from parity.compare.groups import grouped
+from parity.compare.metrics import judge
+from parity.compare.pair import Measured
+
+TRUTH = np.random.default_rng(0).standard_normal(1000)
+
+
+def group(ours, theirs):
+    """Of tensors of these relative errors in JAX and in PyTorch."""
+    error = np.random.default_rng(1).standard_normal(1000)
+    error *= np.linalg.norm(TRUTH) / np.linalg.norm(error)
+    verdicts = [
+        judge(str(number), "float32", TRUTH + one * error, TRUTH + other * error, TRUTH)
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=True))
+    ]
+    (found,) = grouped(Measured("", "layer", "output", verdict) for verdict in verdicts)
+    return found
+
+
+def test_one_tensor_that_is_worse_by_chance_does_not_fail():
+    found = group([3e-5, *[1e-5] * 20], [1e-5] * 21)
+    assert found.passed
+    assert found.ratio == pytest.approx(np.sqrt(29 / 21))
+
+
+def test_one_tensor_with_large_errors_in_both_does_not_hide_the_others():
+    found = group([1e-3, *[1e-5] * 20], [1e-3, *[1e-6] * 20])
+    assert not found.passed
+    assert found.ratio == pytest.approx(10)
+    assert len(found.failing) == 20
+    assert "10.00 times PyTorch's in half of the 21 tensors, more than 2" in found.failure
+
+
+def test_large_errors_in_few_tensors_fail():
+    found = group([1e-3, *[1e-5] * 20], [1e-4, *[1e-5] * 20])
+    assert not found.passed
+    assert found.ratio == pytest.approx(9.1, abs=0.1)
+    assert "tensors" not in found.failure

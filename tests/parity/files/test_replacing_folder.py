@@ -1,0 +1,28 @@
+"""Folders take another's place whole, or leave it where it is."""
+
+import shutil
+
+import pytest
+
+from parity.files.replacing_folder import replacing_folder
+
+
+def test_the_old_folder_stays_where_the_new_one_cannot_take_its_place(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/weights").write_text("old")
+    with (
+        pytest.raises(FileNotFoundError),
+        replacing_folder(tmp_path / "run", overwrite=True, is_ours=lambda name: True) as temporary,
+    ):
+        shutil.rmtree(temporary)  # so its rename fails, after the old folder's
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (tmp_path / "run/weights").read_text() == "old"
+
+
+def test_a_link_to_nowhere_is_told_before_the_work(tmp_path):
+    (tmp_path / "run").symlink_to(tmp_path / "gone")
+    with (
+        pytest.raises(ValueError, match=r"holds more than converted weights \(run\)"),
+        replacing_folder(tmp_path / "run", overwrite=True, is_ours=lambda name: True),
+    ):
+        pytest.fail("the work has begun")

@@ -1,0 +1,69 @@
+"""What the tests of `aef-parity convert` share."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from configs.model import ModelConfig
+from configs.presets import TINY
+from configs.serialization.config_json import to_json
+from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
+from parity.aef.conversion.metadata import CONFIG, NORMALISATION, STEP
+from parity.aef.model import abstract_torch
+from parity.capture.tensors import torch_specs
+from parity.cli import main
+from parity.files.weights_writer import WeightsWriter
+from parity.mapping.spec import Spec
+
+SMALLEST = replace(
+    TINY,
+    sources=(SENTINEL2, LANDSAT, NLCD, TEXT),
+    model=ModelConfig(
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=2, heads_time=2, heads_space=2, heads_summary=2
+    ),
+)
+NORMALISATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
+
+
+def random_tensors() -> dict[str, np.ndarray]:
+    """Of the smallest model, in PyTorch's names and layout."""
+    rng = np.random.default_rng(0)
+    specs = torch_specs(abstract_torch(SMALLEST))
+    return {name: rng.normal(size=spec.shape).astype(spec.dtype) for name, spec in specs.items()}
+
+
+def write(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> Path:
+    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    texts = {CONFIG: to_json(SMALLEST), NORMALISATION: NORMALISATION_TEXT, STEP: "20"} | metadata
+    save_file(contiguous, path, metadata={key: text for key, text in texts.items() if text})
+    return path
+
+
+def mistake(capsys, *arguments) -> str:
+    """What is told of a mistake; asserts that it leaves no trace among the files."""
+    capsys.readouterr()
+    folder = Path(arguments[1]).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert main(["convert", *map(str, arguments)]) == 2
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("aef-parity: ")
+    return told.err.removeprefix("aef-parity: ").rstrip("\n")
+
+
+def assert_same_tensors(found, expected):
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].tobytes() == array.tobytes(), name
+
+
+def write_weights(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """A weights file with checksums that are right."""
+    specs = {name: Spec.of(array) for name, array in tensors.items()}
+    with WeightsWriter(path, specs, metadata) as writer:
+        for name, array in tensors.items():
+            writer.write(name, array)

@@ -1,0 +1,1 @@
+"""Small sites, data sets and batches."""

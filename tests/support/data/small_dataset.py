@@ -1,0 +1,69 @@
+"""A small data set on disk: a few small sites, some of them held out."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aef_jax.data.store.site import Site
+from aef_jax.data.store.writer import DatasetWriter
+from configs.source import Source
+from tests.support.data.small_site import CONFIG, small_site
+
+TRAINING, HELDOUT = 3, 2
+
+
+def small_sites(number: int, first_seed: int = 0) -> list[Site]:
+    """One tile each."""
+    seeds = range(first_seed, first_seed + number)
+    return [small_site(seed, f"site{seed}").window(slice(0, 16), slice(0, 16)) for seed in seeds]
+
+
+def write(
+    path: Path,
+    training: Sequence[Site],
+    heldout: Sequence[Site] = (),
+    sources: tuple[Source, ...] | None = None,
+    **options: Any,
+) -> Path:
+    with DatasetWriter(path, sources or CONFIG.decoded_sources, **options) as writer:
+        for site in training:
+            writer.add(site)
+        for site in heldout:
+            writer.add(site, "heldout")
+    return path
+
+
+def write_small(path: Path, **options: Any) -> Path:
+    return write(path, small_sites(TRAINING), small_sites(HELDOUT, first_seed=10), **options)
+
+
+def change_description(path: Path, change: Callable[[dict], Any]) -> None:
+    """Lets a function change what `dataset.json` says."""
+    file = path / "dataset.json"
+    table = json.loads(file.read_text())
+    change(table)
+    file.write_text(json.dumps(table))
+
+
+def only_shard(path: Path, split: str = "training") -> Path:
+    (shard,) = path.glob(f"{split}-*")
+    return shard
+
+
+def overwrite_shard(path: Path, content: bytes) -> None:
+    """With the description to match: what then is wrong lies in the shard itself."""
+    shard = only_shard(path)
+    shard.write_bytes(content)
+    change_description(path, lambda table: table["splits"]["training"][0].update(bytes=len(content)))
+
+
+def assert_same(one: Site, other: Site) -> None:
+    assert (one.name, one.crs, one.transform, one.support) == (other.name, other.crs, other.transform, other.support)
+    for name, series in one.series.items():
+        np.testing.assert_array_equal(series.pixels, other.series[name].pixels, strict=True)
+        np.testing.assert_array_equal(series.valid, other.series[name].valid, strict=True)
+        np.testing.assert_array_equal(series.time_ms, other.series[name].time_ms, strict=True)
+    np.testing.assert_array_equal(one.text.sentence, other.text.sentence, strict=True)

@@ -1,0 +1,32 @@
+"""A program: what a training step of scanned, recomputed blocks sends between eight devices, as JSON."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import jax
+
+from aef_jax.aot.abstract_batch import abstract_batch
+from aef_jax.aot.hlo.collectives import collectives
+from aef_jax.sharding.mesh import make_mesh
+from aef_jax.training.step import abstract_state, make_train_step
+from configs.sources import SENTINEL2
+from configs.training import MeshConfig
+from tests.support.data.sample_batch import SHRUNK
+
+BLOCKS = 3
+jax.config.update("jax_disable_most_optimizations", True)
+config = replace(
+    SHRUNK,
+    model=replace(SHRUNK.model, blocks=BLOCKS, block_loop="scan", remat="block"),
+    sources=(replace(SENTINEL2, frame_budget=6, shift_invariant_m=0),),
+    training=replace(SHRUNK.training, batch=8),
+)
+mesh = make_mesh(MeshConfig(data=4, seq=2))
+compiled = make_train_step(config, mesh).lower(abstract_state(config, mesh), abstract_batch(config, mesh)).compile()
+sent = collectives(compiled.as_text(), [(device.id,) for device in mesh.devices.flat])
+counts = Counter()
+for one in sent:
+    if one.in_loop_of(BLOCKS):
+        counts[one.kind] += one.times
+print(json.dumps(counts))

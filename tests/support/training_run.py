@@ -1,0 +1,51 @@
+"""A run of the smallest model with everything that training leaves behind, and no training."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from aef_jax.data.store.normalization import Normalisation
+from aef_jax.run.checkpoint import Checkpointer
+from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.mesh import make_mesh
+from aef_jax.training.step import TrainState, abstract_state
+from configs.config import Config
+from tests.support.converting import SMALLEST
+
+DATA = {"folder": "mine", "records": 4}
+STEP = 20
+
+
+def random_state(config: Config, scale: float = 1) -> TrainState:
+    """As if it had been trained for `STEP` steps, of which one was skipped; no two numbers are the same."""
+    rng = np.random.default_rng(0)
+
+    def random(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        number = {"float32": scale * rng.normal(size=leaf.shape), "int32": STEP - 1, "bool": False}[leaf.dtype.name]
+        return jax.device_put(np.asarray(number, leaf.dtype), leaf.sharding)
+
+    state = jax.tree.map(random, abstract_state(config, make_mesh(config.mesh)))
+    return state._replace(step=state.step + 1)
+
+
+def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1) -> Path:
+    """A run's folder with one checkpoint, and its held-out loss."""
+    run = RunFolder(folder)
+    bands = {source.name: np.ones(source.channels) for source in config.input_sources}
+    normalisation = Normalisation(bands, bands)
+    run.start(config, normalisation)
+    checkpointer = Checkpointer(run, config, normalisation, DATA)
+    checkpointer.save(random_state(config, scale), score=0.5)
+    checkpointer.close()
+    return folder
+
+
+def restore(folder: Path, config: Config = SMALLEST) -> TrainState:
+    """The state as `aef train` goes on with it."""
+    run = RunFolder(folder)
+    checkpointer = Checkpointer(run, config, run.read_normalisation(), DATA)
+    try:
+        return checkpointer.restore(abstract_state(config, make_mesh(config.mesh)))
+    finally:
+        checkpointer.close()

@@ -1,0 +1,38 @@
+"""A training run that is small enough to be taken step by step in both frameworks, with all that the objective has."""
+
+from dataclasses import replace
+
+from aef_torch.training.snapshot import Snapshot
+from configs.batch import Batch
+from configs.config import Config
+from configs.fake_batch import random_batch
+from configs.sources import NLCD, SENTINEL1, SENTINEL2, TEXT
+from parity.aef.check.training_setup import COURSE, SIDE
+from parity.capture.tensors import to_tensor
+from tests.support.contracts.both_objectives import weights
+from tests.support.data.sample_batch import SHRUNK
+
+SMALL = replace(
+    SHRUNK,
+    model=replace(SHRUNK.model, blocks=1),
+    sources=(SENTINEL2, SENTINEL1, NLCD, TEXT),
+    training=COURSE,
+)
+
+ALONE = replace(SMALL, sources=(replace(SENTINEL2, shift_invariant_m=0),))
+"""What compiles in seconds."""
+
+
+def doubled(config: Config) -> Config:
+    """The same, computed in float64."""
+    return replace(config, model=replace(config.model, compute_dtype="float64"))
+
+
+def start_of(config: Config = SMALL) -> Snapshot:
+    """In float32; the same in whatever dtype it is computed, and however."""
+    params = weights(replace(config, model=replace(SMALL.model, blocks=config.model.blocks), training=COURSE))
+    return Snapshot.beginning({name: to_tensor(array).float() for name, array in params.items()})
+
+
+def batches(config: Config = SMALL, number: int = 4) -> list[Batch]:
+    return [random_batch(config, SIDE, seed, config.training.batch)[0] for seed in range(number)]
