@@ -27,7 +27,7 @@ class Target(NamedTuple):
     pixels: Any  # Float "B H W C", scaled and z-scored; or the class index, Int "B H W"
     valid: Any  # Bool, the shape of `pixels`: where the error counts
     period: Any  # Float "B 2K": code of the source's own summary period, which contains the acquisition
-    when: Any  # Float "B R": code of the acquisition's fraction of that period; width 0 for a static source
+    time_code: Any  # Float "B R": code of the acquisition's fraction of that period; width 0 for a static source
     metadata: Any  # Float "B M"
     grid_offset: Any  # Int "B 2": pixels by which the grid of a regridded error is moved, rows and columns
 

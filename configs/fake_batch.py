@@ -35,8 +35,8 @@ def random_batch(
     }
     targets = {source.name: _target(source, (sequences, side, side), generator) for source in config.decoded_sources}
     shape = sequences, len(targets), side, side
-    radial = generator.gamma((config.model.embedding - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
-    noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embedding), np.float32))
+    radial = generator.gamma((config.model.embed_dim - 1) / 2, 1 / config.model.kappa, shape).astype(np.float32)
+    noise = BottleneckNoise(radial, generator.standard_normal((*shape, config.model.embed_dim), np.float32))
     text = _text(config, side, sequences, generator)
     return Batch(frames, student, targets, random_periods(1, seed, sequences)[:, 0], text), noise
 

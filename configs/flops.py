@@ -24,7 +24,7 @@ def forward_flops(config: Config, frames: Mapping[str, int], periods: int) -> Fl
         frames: number of elements by input source, absent ones included: they are computed and then masked.
     """
     model, side, total = config.model, config.data.tile_side, sum(frames.values())
-    blocks = {name: model.blocks * total * flops for name, flops in _block(model, side, total).items()}
+    blocks = {name: model.num_blocks * total * flops for name, flops in _block(model, side, total).items()}
     encoders = {source.name: _source_encoder(source.channels, model, side) for source in config.input_sources}
     return {
         "source encoders": sum(count * encoders[name] for name, count in frames.items()),
@@ -64,7 +64,7 @@ def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
     """One reconstruction of each target, at all pixels."""
     width, pixels = config.model.decoder_width, config.data.tile_side**2
     sources = [source for source in config.decoded_sources if source.name in targets]
-    per_pixel = sum(config.model.embedding * width + width**2 + width * source.decoder_outputs for source in sources)
+    per_pixel = sum(config.model.embed_dim * width + width**2 + width * source.decoder_outputs for source in sources)
     conditions = sum(source.metadata_width + RELATIVE_TIMECODE_WIDTH * source.timed for source in sources)
     return 2 * (pixels * per_pixel + conditions * width)
 
@@ -72,7 +72,7 @@ def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
 def text_flops(model: ModelConfig) -> int:
     """One text's direction; its product with the global batch's places is too small to count."""
     inputs, width = model.text_width + PERIOD_CODE_WIDTH, model.decoder_width
-    return 2 * (inputs * width + width**2 + width * model.embedding)
+    return 2 * (inputs * width + width**2 + width * model.embed_dim)
 
 
 def _source_encoder(channels: int, model: ModelConfig, side: int) -> int:
@@ -113,7 +113,7 @@ def _summary(model: ModelConfig, side: int, frames: int, periods: int) -> int:
     query = PERIOD_CODE_WIDTH * (1 + model.mlp_ratio) * width + model.mlp_ratio * width**2
     keys_values = frames * (cells * 2 * width**2 + TIMECODE_WIDTH * width)
     pooled = periods * cells * (2 * frames * width + (1 + 2 * model.mlp_ratio) * width**2)
-    upsampled = periods * cells * 4 * 4 * width * model.embedding
+    upsampled = periods * cells * 4 * 4 * width * model.embed_dim
     return 2 * (periods * query + keys_values + pooled + upsampled)
 
 

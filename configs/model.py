@@ -20,12 +20,12 @@ class ModelConfig:
     """Width at L/4, where the pyramid exchange passes through (ours: brings the whole to 480 M parameters)."""
     d_time: int = 512
     d_space: int = 1024
-    blocks: int = 15
+    num_blocks: int = 15
     heads_time: int = 8
     heads_space: int = 16
     heads_summary: int = 4
     mlp_ratio: int = 4
-    embedding: int = 64
+    embed_dim: int = 64
     """D: numbers per embedding."""
     kappa: float = 8000.0
     """Concentration of the bottleneck's von Mises-Fisher distribution; fixed, never learned."""
@@ -44,9 +44,9 @@ class ModelConfig:
     layers."""
 
     def __post_init__(self):
-        for field in ("d_precision", "d_exchange", "blocks", "mlp_ratio", "decoder_width", "text_width"):
+        for field in ("d_precision", "d_exchange", "num_blocks", "mlp_ratio", "decoder_width", "text_width"):
             require_at_least("model", field, getattr(self, field), 1)
-        require_at_least("model", "embedding", self.embedding, 3)  # on a circle the radial density has another form
+        require_at_least("model", "embed_dim", self.embed_dim, 3)  # on a circle the radial density has another form
         require_above("model", "kappa", self.kappa, 0)
         for width, heads in (("d_time", "heads_time"), ("d_precision", "heads_summary")):
             require_at_least("model", heads, getattr(self, heads), 1)

@@ -44,16 +44,16 @@ class TrainingConfig:
     paper names none)."""
     batch: int = 256
     """Sequences per step, over all devices."""
-    accumulate: int = 1
+    grad_accum_steps: int = 1
     """Parts in which the batch is computed, one after the other, where it does not fit into memory at once. Batch
     uniformity and CLIP then are of each part, and a source's error is the mean of the parts'. Each part sums its
     gradients over the devices."""
-    skipped_in_a_row: int = 10
+    max_consecutive_skips: int = 10
     """A step whose loss or gradient is not finite changes nothing; after so many in a row the run stops."""
     seed: int = 0
     evaluate_every: int = 2_000
     """Steps between held-out evaluations; each also draws the pictures."""
-    heldout_sites: int = 64
+    validation_sites: int = 64
     """Held-out sites of a data set that an evaluation uses, one example of each."""
     checkpoint_every: int = 1_000
     keep_last: int = 2
@@ -62,11 +62,11 @@ class TrainingConfig:
     """Checkpoints at multiples of so many steps, itself one of `checkpoint_every`, are kept for good; 0: none."""
 
     def __post_init__(self):
-        for field in ("steps", "batch", "accumulate", "skipped_in_a_row", "evaluate_every", "heldout_sites"):
+        for field in ("steps", "batch", "accumulate", "max_consecutive_skips", "evaluate_every", "validation_sites"):
             require_at_least("training", field, getattr(self, field), 1)
         for field in ("checkpoint_every", "keep_last"):
             require_at_least("training", field, getattr(self, field), 1)
-        require_multiple("training", "batch", self.batch, of=self.accumulate)
+        require_multiple("training", "batch", self.batch, of=self.grad_accum_steps)
         if self.keep_every:
             require_multiple("training", "keep_every", self.keep_every, of=self.checkpoint_every)
         for field in ("warmup_steps", "seed", "keep_every"):
@@ -91,9 +91,9 @@ class DataConfig:
     """L: side of the square ground tile."""
     support_days: int = 365
     """Length of the support period."""
-    least_period_days: int = 5
+    min_period_days: int = 5
     """Shortest valid period that is drawn; the paper asks for more than 4 days."""
-    least_target_fraction: float = 0.1
+    min_target_fraction: float = 0.1
     """A frame of an input source with a smaller share of valid pixels is not drawn as a target (ours)."""
     teacher_frame_dropout: bool = True
     """Whether the teacher's frames are dropped at the student's rates, too (paper, v2.1)."""
@@ -107,10 +107,10 @@ class DataConfig:
 
     def __post_init__(self):
         require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
-        require_at_least("data", "least_period_days", self.least_period_days, 5)
+        require_at_least("data", "min_period_days", self.min_period_days, 5)
         # a forecast's period lies in one half of the support period
-        require_at_least("data", "support_days", self.support_days, 2 * self.least_period_days)
-        require_fraction("data", "least_target_fraction", self.least_target_fraction)
+        require_at_least("data", "support_days", self.support_days, 2 * self.min_period_days)
+        require_fraction("data", "min_target_fraction", self.min_target_fraction)
         require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)
         require_at_least("data", "workers", self.workers, 0)
         require_at_least("data", "threads", self.threads, 1)

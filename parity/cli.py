@@ -239,9 +239,9 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from parity.aef.conversion.convert import How, convert, plan
+    from parity.aef.conversion.convert import ConvertOptions, convert, plan
 
-    how = How(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite)
+    how = ConvertOptions(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite)
     print((plan if options.dry_run else convert)(options.source, options.target, how))
     return 0
 

@@ -41,7 +41,7 @@ class Compiled:
     @property
     def in_blocks(self) -> list[Collective]:
         """The collectives in loops over the blocks, forward or backward."""
-        return [one for one in self.collectives if one.in_loop_of(self.config.model.blocks)]
+        return [one for one in self.collectives if one.in_loop_of(self.config.model.num_blocks)]
 
 
 QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}

@@ -104,11 +104,11 @@ def _proposals(
     if config.model.compute_dtype == "float32" and fixed + growing / 2 <= there:
         proposals.append("--model.compute_dtype bfloat16")
     # parts of a batch are added up in one more array of the gradients' size, which is there already if there are parts
-    parts, summed = config.training.accumulate, fixed + gradients
+    parts, summed = config.training.grad_accum_steps, fixed + gradients
     of_parts = growing if parts == 1 else max(needed - summed, 0)
     for more in _divisors(config.training.batch // (rows * parts)):
         if summed + of_parts / more <= there:
-            proposals.append(f"--training.accumulate {parts * more}")
+            proposals.append(f"--training.grad_accum_steps {parts * more}")
             break
     for more in _divisors(mesh["data"]):
         if fixed / more + growing <= there:

@@ -47,7 +47,7 @@ def shardings_table(config: Config) -> str:
     Raises ValueError where `config.mesh` leaves the number of devices open, or does not divide the batch.
     """
     mesh, batch = _abstract_mesh(config.mesh), config.training.batch
-    check_batch(batch, mesh, config.training.accumulate)
+    check_batch(batch, mesh, config.training.grad_accum_steps)
     rows = list(parameter_rows(config, mesh))
     params, whole = sum(row.bytes_per_device for row in rows), sum(row.bytes for row in rows)
     sides = " ".join(f"{axis}={size}" for axis, size in mesh.shape.items())

@@ -17,7 +17,7 @@ from aef_jax.aot.cost.roofline import Roofline, roofline
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
-from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, one_device
+from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, single_device_mesh
 from configs.config import Config
 from configs.serialization.config_json import to_json
 
@@ -67,7 +67,9 @@ def on_chips(config: Config, chip: str, chips: int) -> Roofline:
     """
     data, fsdp, seq = mesh_shape(config.mesh, chips)
     mesh = {str(DATA): data, str(FSDP): fsdp, str(SEQ): seq}
-    return roofline(config, abstract_batch(config, one_device()), operator_weights(config), mesh, CHIPS[chip], ())
+    return roofline(
+        config, abstract_batch(config, single_device_mesh()), operator_weights(config), mesh, CHIPS[chip], ()
+    )
 
 
 def table(chip: str, predicted: Mapping[str, Roofline], measured: Mapping[str, Measured]) -> str:

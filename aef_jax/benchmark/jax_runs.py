@@ -15,7 +15,7 @@ from aef_jax.sharding.mesh import (
     compiler_options,
     make_mesh,
     sharding,
-    under,
+    with_mesh,
 )
 from aef_jax.sharding.placement import fill_frames, put, to_devices
 from aef_jax.training.step import init_state, make_train_step
@@ -41,7 +41,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)
         periods = put(random_periods(1, sequences=sequences), sharding(mesh, "sequence"))
-        embed = jax.jit(under(mesh, embedder(config)), compiler_options=compiler_options(mesh))
+        embed = jax.jit(with_mesh(mesh, embedder(config)), compiler_options=compiler_options(mesh))
 
         def forward() -> None:
             jax.block_until_ready(embed(state.params, frames, periods))

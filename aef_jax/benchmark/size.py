@@ -39,5 +39,5 @@ def benchmarked(config: Config, side: int | None, frames: int | None, batch: int
             for source in config.sources
         ),
         data=replace(config.data, tile_side=side or config.data.tile_side),
-        training=replace(config.training, batch=batch, accumulate=1),
+        training=replace(config.training, batch=batch, grad_accum_steps=1),
     )

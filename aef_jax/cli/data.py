@@ -51,7 +51,7 @@ def add_data_commands(commands, documented) -> None:
 def _make_planet(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.synthetic.write import write_planet
 
-    write_planet(options.folder, options.sites, options.side, options.heldout, options.seed)
+    write_planet(options.folder, options.sites, options.side, options.validation, options.seed)
     print(
         f"wrote {options.folder}: a procedural planet, a test bench; its texts are in {options.folder / 'points.csv'}"
     )

@@ -116,7 +116,7 @@ def _documented(make, examples: str, **options) -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.loading.training_data import open_data
     from aef_jax.run.folder import RunFolder
-    from aef_jax.sharding.distributed import check_alone, join, say_what_there_is
+    from aef_jax.sharding.distributed import check_alone, join, print_topology
     from aef_jax.sharding.host_memory import keep_memory
     from aef_jax.training.loop import train
     from aef_jax.training.profiler import parse_steps
@@ -129,11 +129,11 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)
-        say_what_there_is()
+        print_topology()
     else:
         check_alone()
         keep_memory()
-    data = open_data(config, folder.read_normalisation() if folder.started else None)
+    data = open_data(config, folder.read_normalization() if folder.started else None)
     done = train(config, folder, data, profiled)
     if done < config.training.steps:
         print(f"stopped after {done} of {config.training.steps} steps, all saved; go on with: aef train {folder.path}")

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from tqdm import tqdm
 
 from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.inference.embed import embed_with, make_embedder
@@ -43,7 +43,7 @@ def probe_run(
     folder = data or (Path(config.data.path) if config.data.path else None)
     if folder is None:
         raise ValueError(f"{run.path} was trained on the sample, which has no labels: probe a run of a data set")
-    normalisation = run.read_normalisation()
+    normalization = run.read_normalization()
     records = Dataset.open(folder).records("heldout")
     embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
     embeddings, composites, labels = [], [], []
@@ -51,9 +51,9 @@ def probe_run(
         site = records[int(index)]
         if site.labels is None or site.support is None:
             continue
-        normalised = normalisation.apply(site, normalisation.known(config.input_sources))
-        embeddings.append(embed_with(embedder, params, normalised, config, site.support, site.support))
-        composites.append(composite(site, normalisation, config))
+        normalized = normalization.apply(site, normalization.known(config.input_sources))
+        embeddings.append(embed_with(embedder, params, normalized, config, site.support, site.support))
+        composites.append(composite(site, normalization, config))
         labels.append(site.labels)
     if len(labels) < 2:
         raise ValueError(f"{folder}: {len(labels)} of its held-out sites have labels, expected at least two")
@@ -64,15 +64,15 @@ def probe_run(
     ]
 
 
-def composite(site: Site, normalisation: Normalisation, config: Config) -> Float32[np.ndarray, "H W F"]:
+def composite(site: Site, normalization: Normalization, config: Config) -> Float32[np.ndarray, "H W F"]:
     """The median of optical, the mean of radar frames: of valid pixels, z-scored (paper, S6); 0 where there is none."""
     parts = []
     for source in config.input_sources:
         bands = COMPOSITE.get(source.name, source.channels)
-        if source.name not in site.series or source.name not in normalisation.mean:
+        if source.name not in site.series or source.name not in normalization.mean:
             parts.append(np.zeros((*site.shape, bands), np.float32))
             continue
-        series = normalisation.z_score(site.series[source.name], source)
+        series = normalization.z_score(site.series[source.name], source)
         seen = np.where(series.valid, series.pixels, np.nan)[..., :bands]
         middle = np.nanmean if source.name == "sentinel1" else np.nanmedian
         with warnings.catch_warnings():

@@ -11,10 +11,10 @@ from jax.sharding import Mesh
 from jaxtyping import Float32
 
 from aef_jax.data.loading.pipeline import stack
-from aef_jax.data.sampling.examples import Holdings
-from aef_jax.data.sampling.validation import HeldoutExample, evaluated_source
+from aef_jax.data.sampling.examples import DatasetSchema
+from aef_jax.data.sampling.validation import ValidationExample, evaluated_source
 from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.sharding.mesh import compiler_options, replicated, sequence_parts, under
+from aef_jax.sharding.mesh import compiler_options, replicated, sequence_parts, with_mesh
 from aef_jax.sharding.placement import host_rows, to_devices
 from aef_jax.training.objective import reconstruct, targeted_sources
 from aef_jax.training.step import abstract_model
@@ -23,10 +23,10 @@ from configs.config import Config
 
 
 @dataclass(frozen=True)
-class HeldoutReconstruction:
+class ValidationReconstruction:
     """One held-out example and what the model made of it; all z-scored."""
 
-    example: HeldoutExample
+    example: ValidationExample
     prediction: Float32[np.ndarray, "H W C"]
     """Of the source that is compared with forecasts."""
     embedding: Float32[np.ndarray, "H W D"]
@@ -37,7 +37,7 @@ class HeldoutReconstruction:
 class Evaluation:
     """What the held-out examples of one kind gave."""
 
-    reconstructions: list[HeldoutReconstruction]
+    reconstructions: list[ValidationReconstruction]
     errors: dict[str, float]
     """The mean error of each source that some example shows, by its own loss, from mu itself: without noise."""
 
@@ -54,14 +54,14 @@ class Evaluation:
 class Evaluator:
     """Reconstructs held-out examples."""
 
-    def __init__(self, held: Holdings, config: Config, mesh: Mesh, most: int):
+    def __init__(self, schema: DatasetSchema, config: Config, mesh: Mesh, most: int):
         """Of up to `most` examples at once, and no more than training computes at once."""
         self.config, self.mesh = config, mesh
-        at_once = min(config.training.batch // config.training.accumulate, most)
+        at_once = min(config.training.batch // config.training.grad_accum_steps, most)
         split = sequence_parts(mesh)
         self.batch = max(1, -(-at_once // split)) * split
         self.rows = host_rows(self.batch, mesh)
-        self.source = source = evaluated_source(held)
+        self.source = source = evaluated_source(schema)
         graph, _ = abstract_model(config)
 
         def evaluate(params: nnx.State, batch: Batch):
@@ -73,9 +73,9 @@ class Evaluator:
             return predictions[source.name], mu[:, -1], terms
 
         options = compiler_options(mesh)
-        self.evaluate = jax.jit(under(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
+        self.evaluate = jax.jit(with_mesh(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
 
-    def needed(self, examples: Iterable[HeldoutExample]) -> list[HeldoutExample]:
+    def needed(self, examples: Iterable[ValidationExample]) -> list[ValidationExample]:
         """All examples, to be kept for every evaluation: the frames of those alone that this host's devices compute.
 
         Of the others, scores and pictures need no frames; with all of a year's, one of `paper` has 50 to 100 MB.
@@ -86,14 +86,14 @@ class Evaluator:
             for place, example in enumerate(examples)
         ]
 
-    def __call__(self, params: nnx.State, examples: list[HeldoutExample]) -> Evaluation:
+    def __call__(self, params: nnx.State, examples: list[ValidationExample]) -> Evaluation:
         """Of what is `needed` of the examples, all of them and in their order."""
         reconstructions, sums, counts = [], {}, {}
         for start in range(0, len(examples), self.batch):
             chosen = examples[start : start + self.batch]
             predictions, embeddings, terms = jax.device_get(self.evaluate(params, self._to_devices(chosen)))
             made = zip(chosen, predictions, embeddings, strict=False)
-            reconstructions += [HeldoutReconstruction(*each) for each in made]
+            reconstructions += [ValidationReconstruction(*each) for each in made]
             for name, count in _valid(chosen).items():
                 sums[name] = sums.get(name, 0.0) + count * float(terms[f"reconstruction/{name}"])
                 counts[name] = counts.get(name, 0) + count
@@ -115,7 +115,7 @@ class Evaluator:
             scores["probe"] = probe_score(*zip(*probed, strict=True), seed=0)
         return scores
 
-    def _l1(self, reconstructions: list[HeldoutReconstruction]) -> dict[str, float]:
+    def _l1(self, reconstructions: list[ValidationReconstruction]) -> dict[str, float]:
         sums = np.zeros(4)
         for made in reconstructions:
             target = made.example.batch.targets[self.source.name]
@@ -125,7 +125,7 @@ class Evaluator:
         names = ("l1", "l1_mean", "l1_persistence")
         return {f"{name}/{self.source.name}": float(total / sums[3]) for name, total in zip(names, sums, strict=False)}
 
-    def _to_devices(self, examples: list[HeldoutExample]) -> Batch:
+    def _to_devices(self, examples: list[ValidationExample]) -> Batch:
         """A batch of one shape, so that nothing compiles twice; it is filled up with what is not valid, and may have
         no frames."""
         batches = [example.batch for example in examples]
@@ -134,7 +134,7 @@ class Evaluator:
         return to_devices(stack([batches[row] for row in self.rows]), self.mesh)
 
 
-def _valid(examples: list[HeldoutExample]) -> dict[str, int]:
+def _valid(examples: list[ValidationExample]) -> dict[str, int]:
     """Valid elements of each source."""
     names = examples[0].batch.targets
     return {name: sum(int(example.batch.targets[name].valid.sum()) for example in examples) for name in names}

@@ -15,7 +15,7 @@ from aef_jax.inference.tiling import check_period, default_support, embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.run.checkpoint import Which, restore_params
 from aef_jax.run.folder import RunFolder
-from aef_jax.sharding.mesh import compiler_options, one_device
+from aef_jax.sharding.mesh import compiler_options, single_device_mesh
 from aef_jax.training.step import abstract_model
 from aef_jax.visualize.pictures import write_field_png
 from configs.batch import Frames
@@ -30,7 +30,7 @@ def embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], 
 
 def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
     """The same, compiled once per shape."""
-    return jax.jit(embedder(config), compiler_options=compiler_options(one_device()))
+    return jax.jit(embedder(config), compiler_options=compiler_options(single_device_mesh()))
 
 
 def embed_with(
@@ -62,14 +62,14 @@ def embed_run(
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
     check_period("valid", *period)
-    config, normalisation = run.read_config(), run.read_normalisation()
+    config, normalization = run.read_config(), run.read_normalization()
     if data:
         config = replace(config, data=replace(config.data, path=str(data)))
     site = find_site(config, site_name)
     params = restore_params(run.checkpoints, config, which=which)
-    normalised = normalisation.apply(site, normalisation.known(config.input_sources))
+    normalized = normalization.apply(site, normalization.known(config.input_sources))
     support = support or site.support or default_support(period, config)
-    field = embed_with(make_embedder(config), params, normalised, config, period, support)
+    field = embed_with(make_embedder(config), params, normalized, config, period, support)
     write_field(
         output,
         field,

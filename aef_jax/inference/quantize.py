@@ -8,7 +8,7 @@ _SCALE = 127.5
 _LARGEST = 127
 
 
-def quantise(field: Float[np.ndarray, "*N"]) -> Int8[np.ndarray, "*N"]:
+def quantize(field: Float[np.ndarray, "*N"]) -> Int8[np.ndarray, "*N"]:
     """round(127.5 sign(x) |x|^(1/2)), at most 127 either way; NaN becomes -128, no data."""
     # float64 as the root is scaled: a float32 product could round a dequantised value to its neighbour
     root = np.sign(field) * np.sqrt(np.abs(field, dtype=np.float64)) * _SCALE
@@ -16,7 +16,7 @@ def quantise(field: Float[np.ndarray, "*N"]) -> Int8[np.ndarray, "*N"]:
     return np.where(np.isnan(codes), NO_DATA, codes).astype(np.int8)
 
 
-def dequantise(codes: Int8[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
+def dequantize(codes: Int8[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
     """sign(q) (|q| / 127.5)^2; -128 becomes NaN. Vectors come back with a length of about 1: within 1 % in practice.
 
     Raises TypeError where the codes are not int8.

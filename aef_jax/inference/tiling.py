@@ -112,7 +112,7 @@ def embed_site(
     starts, ends = np.array([period], np.int64).T
     codes = np.tile(period_code(starts, ends), (batch, 1, 1)).astype(np.float32)
 
-    field = np.zeros((height, width, config.model.embedding), np.float32)
+    field = np.zeros((height, width, config.model.embed_dim), np.float32)
     for first in tqdm(range(0, len(tiles), batch), f"embedding {site.name}", unit="batch", leave=False, disable=None):
         chosen = tiles[first : first + batch]
         padded = chosen + chosen[-1:] * (batch - len(chosen))

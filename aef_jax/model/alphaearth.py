@@ -70,12 +70,14 @@ class AlphaEarth(nnx.Module):
         self,
         source: str,
         sample: Float[Array, "B H W D"],
-        when: Float[Array, "B R"],
+        time_code: Float[Array, "B R"],
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
         """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
         with jax.named_scope("decoders"):
-            return at_least_float32(self.decoders[source](*(x.astype(self.dtype) for x in (sample, when, metadata))))
+            return at_least_float32(
+                self.decoders[source](*(x.astype(self.dtype) for x in (sample, time_code, metadata)))
+            )
 
     def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
         """The direction of a text that describes a place over a period.

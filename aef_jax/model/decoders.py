@@ -21,8 +21,8 @@ class Decoder(nnx.Module):
         width = config.decoder_width
         conditions = condition_width(source)
         # a unit vector's numbers are small; without this a decoder hears little but the time, and learns slowly (ours)
-        self.scale = config.embedding**0.5
-        self.embedding = Linear(config.embedding, width, rngs=rngs)
+        self.scale = config.embed_dim**0.5
+        self.embedding = Linear(config.embed_dim, width, rngs=rngs)
         self.conditions = Linear(conditions, width, bias=False, rngs=rngs) if conditions else None
         self.hidden = Linear(width, width, rngs=rngs)
         self.out = Linear(width, source.decoder_outputs, rngs=rngs)
@@ -30,12 +30,12 @@ class Decoder(nnx.Module):
     def __call__(
         self,
         sample: Float[Array, "B H W D"],
-        when: Float[Array, "B R"],
+        time_code: Float[Array, "B R"],
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
         x = self.embedding(sample * self.scale)
         if self.conditions is not None:
-            x = x + self.conditions(jnp.concatenate([when, metadata], axis=-1))[:, None, None]
+            x = x + self.conditions(jnp.concatenate([time_code, metadata], axis=-1))[:, None, None]
         return self.out(gelu(self.hidden(gelu(x))))
 
 
@@ -51,7 +51,7 @@ class TextHead(nnx.Module):
         width = config.decoder_width
         self.first = Linear(config.text_width + PERIOD_CODE_WIDTH, width, rngs=rngs)
         self.hidden = Linear(width, width, rngs=rngs)
-        self.out = Linear(width, config.embedding, rngs=rngs)
+        self.out = Linear(width, config.embed_dim, rngs=rngs)
 
     def __call__(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
         x = gelu(self.first(jnp.concatenate([sentence, period], axis=-1)))

@@ -16,7 +16,7 @@ from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float
 
-from aef_jax.sharding.mesh import merge_frames, split_frames, unsplit
+from aef_jax.sharding.mesh import is_single_device, merge_frames, split_frames
 
 _kernel_init = nnx.initializers.lecun_normal()
 
@@ -46,7 +46,7 @@ class Conv(nnx.Conv):
         super().__init__(inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H W O"]:
-        convolve = _convolve if unsplit() else _convolution
+        convolve = _convolve if is_single_device() else _convolution
         frames = convolve(merge_frames(x), self.kernel[...].astype(x.dtype), 1)
         return _plus_bias(split_frames(frames, len(x)), self.bias)
 
@@ -99,7 +99,7 @@ class SmoothUp(nnx.ConvTranspose):
 def _product(x: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Array, "*B O"]:
     """`x @ kernel`, of two matrices where no axis of x is split over devices. The kernel's gradient sums over all axes
     but the last, and over several XLA's CPU backend does so by a transposed copy of x, and of what x comes from."""
-    if not unsplit():
+    if not is_single_device():
         return x @ kernel
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return (rows @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
@@ -135,7 +135,7 @@ def _convolve_backward(stride: int, given: tuple[Array, Array], gradient: Float[
 
     choose = jax.lax.platform_dependent
     of_images = choose(gradient, kernel, cpu=_spread if stride == 2 else _turned, default=to_images)
-    if not unsplit():
+    if not is_single_device():
         return of_images, to_kernel(gradient, images)
     return of_images, choose(gradient, images, cpu=partial(_correlate, stride=stride), default=to_kernel)
 

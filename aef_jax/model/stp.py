@@ -65,7 +65,7 @@ class STPEncoder(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.analysis = Analysis(config, rngs=rngs)
-        self.blocks = _stacked_blocks(config, rngs.split(config.blocks))
+        self.blocks = _stacked_blocks(config, rngs.split(config.num_blocks))
         self.synthesis = Synthesis(config, rngs=rngs)
         self.loop = config.block_loop
         self.remat = config.remat

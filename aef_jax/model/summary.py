@@ -31,7 +31,7 @@ class TemporalSummary(nnx.Module):
         self.out = Linear(width, width, rngs=rngs)
         self.norm_mlp = LayerNorm(width, rngs=rngs)
         self.mlp = Mlp(width, config.mlp_ratio * width, width, rngs=rngs)
-        self.upsample = SmoothUp(width, config.embedding, rngs=rngs)
+        self.upsample = SmoothUp(width, config.embed_dim, rngs=rngs)
 
     def __call__(
         self,

@@ -14,7 +14,7 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import agreed_checkpoint
 from aef_jax.training.step import TrainState, abstract_model
@@ -33,7 +33,7 @@ class Checkpointer:
     Kept are the latest few, the best by held-out loss, and for good those at multiples of `training.keep_every`.
     """
 
-    def __init__(self, run: RunFolder, config: Config, normalisation: Normalisation, data: dict[str, Any]):
+    def __init__(self, run: RunFolder, config: Config, normalization: Normalization, data: dict[str, Any]):
         """`data` says what is trained on, which must be the same where a run goes on.
 
         Raises ValueError where the processes of a run cannot agree on its latest checkpoint.
@@ -55,7 +55,7 @@ class Checkpointer:
         # the manager knows what this host has listed, which may not be what the others have
         self.latest_step = agreed_checkpoint(run.checkpoints, self.manager.latest_step())
         self.batch = config.training.batch
-        self.about = {"config": json.loads(to_json(config)), "normalisation": normalisation.as_table(), "data": data}
+        self.about = {"config": json.loads(to_json(config)), "normalization": normalization.as_table(), "data": data}
 
     def save(self, state: TrainState, score: float | None = None) -> None:
         """Starts writing the state of `step` steps done; unless that step is there already.

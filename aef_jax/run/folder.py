@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replacing
 from configs.config import Config
 from configs.serialization.config_json import from_json, to_json
@@ -12,7 +12,7 @@ from configs.training import MeshConfig
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`config.json`, `normalisation.json`, `metrics.jsonl`, `checkpoints/`, `tensorboard/` and pictures."""
+    """`config.json`, `normalization.json`, `metrics.jsonl`, `checkpoints/`, `tensorboard/` and pictures."""
 
     path: Path
 
@@ -21,8 +21,8 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
-    def normalisation_path(self) -> Path:
-        return self.path / "normalisation.json"
+    def normalization_path(self) -> Path:
+        return self.path / "normalization.json"
 
     @property
     def metrics_path(self) -> Path:
@@ -55,10 +55,10 @@ class RunFolder:
         if self.started and _computed(self.read_config()) != _computed(config):
             raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
 
-    def start(self, config: Config, normalisation: Normalisation) -> None:
+    def start(self, config: Config, normalization: Normalization) -> None:
         """Makes the folder and writes what a run is started from; or, where that is there, how it goes on."""
         if not self.started:
-            normalisation.save(self.normalisation_path)
+            normalization.save(self.normalization_path)
         elif self.read_config() == config:
             return
         with replacing(self.config_path) as temporary:
@@ -73,8 +73,8 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{self.config_path}: {error}") from None
 
-    def read_normalisation(self) -> Normalisation:
-        return Normalisation.load(self.normalisation_path)
+    def read_normalization(self) -> Normalization:
+        return Normalization.load(self.normalization_path)
 
 
 def _computed(config: Config) -> Config:

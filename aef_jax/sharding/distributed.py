@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
-PATIENCE_S = 60
+VISIBILITY_TIMEOUT_S = 60
 """Until a host sees what another has written; NFS remembers for up to a minute that something was not there."""
 SHUTDOWN_S = 60
 """That a process which ends waits for the others: one that failed would keep them for JAX's five minutes."""
@@ -20,7 +20,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     """Makes this process one of several of a run; before anything else asks JAX for its devices.
 
     Without arguments JAX finds the others by what the machine says: on a TPU pod, under SLURM, Open MPI, Kubernetes
-    or GKE. A SIGTERM for one of them is then told to all (see `StopRequest`).
+    or GKE. A SIGTERM for one of them is then told to all (see `PreemptionGuard`).
 
     Raises ValueError where only some of the arguments are given, or the others cannot be found.
     """
@@ -58,7 +58,7 @@ def local_devices(environment: Mapping[str, str]) -> list[int] | None:
     return [] if alone or (seen and "," not in seen) else None
 
 
-def say_what_there_is() -> None:
+def print_topology() -> None:
     """Prints, on the first process, how many processes and devices the run has."""
     if jax.process_index() == 0:
         print(f"{jax.process_count()} processes, {jax.device_count()} devices: {jax.devices()[0].device_kind}")
@@ -132,7 +132,7 @@ def agreed_checkpoint(folder: Path, found: int | None) -> int | None:
     if blind := _blind(folder / str(newest)):
         raise ValueError(
             f"{folder / str(newest)} is a checkpoint that {blind} of {jax.process_count()} processes do not see after"
-            f" {PATIENCE_S} s: run the same command again once they do"
+            f" {VISIBILITY_TIMEOUT_S} s: run the same command again once they do"
         )
     return newest
 
@@ -144,7 +144,7 @@ def _blind(path: Path) -> list[int]:
 
 
 def _appears(file: Path) -> bool:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + VISIBILITY_TIMEOUT_S
     while not file.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     return file.exists()

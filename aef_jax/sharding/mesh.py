@@ -42,13 +42,13 @@ def training_mesh(config: Config, devices: Sequence[Any] | None = None) -> Mesh:
     """
     devices = jax.devices() if devices is None else devices
     mesh = make_mesh(_grown(config, len(devices)), devices)
-    check_batch(config.training.batch, mesh, config.training.accumulate)
+    check_batch(config.training.batch, mesh, config.training.grad_accum_steps)
     return mesh
 
 
 def _grown(config: Config, devices: int) -> MeshConfig:
     mesh, rows = config.mesh, config.data.tile_side // PIXELS_PER_TIME_CELL
-    sequences = config.training.batch // config.training.accumulate
+    sequences = config.training.batch // config.training.grad_accum_steps
     for seq in range(mesh.seq, rows + 1) if mesh.data == -1 else ():
         if rows % seq == 0 and devices % (mesh.fsdp * seq) == 0 and sequences % (devices // seq) == 0:
             return replace(mesh, seq=seq)
@@ -80,7 +80,7 @@ def mesh_shape(config: MeshConfig, devices: int) -> tuple[int, int, int]:
     return data, config.fsdp, config.seq
 
 
-def one_device() -> Mesh:
+def single_device_mesh() -> Mesh:
     """The mesh of the first device of this host alone."""
     return make_mesh(MeshConfig(), jax.local_devices()[:1])
 
@@ -146,15 +146,15 @@ def sequence_parts(mesh: Mesh | AbstractMesh) -> int:
     return mesh.size // mesh.shape[SEQ]
 
 
-def check_batch(batch: int, mesh: Mesh | AbstractMesh, accumulate: int = 1) -> None:
+def check_batch(batch: int, mesh: Mesh | AbstractMesh, grad_accum_steps: int = 1) -> None:
     """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
     split = sequence_parts(mesh)
-    if batch % (split * accumulate):
-        parts = f" times accumulate ({accumulate})" if accumulate > 1 else ""
+    if batch % (split * grad_accum_steps):
+        parts = f" times accumulate ({grad_accum_steps})" if grad_accum_steps > 1 else ""
         raise ValueError(f"training: batch is {batch}, expected a multiple of data times fsdp ({split}){parts}")
 
 
-def under(mesh: Mesh, function: Callable[P, R]) -> Callable[P, R]:
+def with_mesh(mesh: Mesh, function: Callable[P, R]) -> Callable[P, R]:
     """The function, traced with `mesh` in force: what `constrain` and `join_frames` go by."""
 
     @wraps(function)
@@ -201,7 +201,7 @@ def split_frames(x: Shaped[Array, "BT ..."], batch: int) -> Shaped[Array, "B T .
     return constrain(parts.swapaxes(1, 2).reshape(batch, -1, *x.shape[1:]), "sequence", "frame")
 
 
-def unsplit() -> bool:
+def is_single_device() -> bool:
     """Whether the mesh in force is of one device, or there is none: then axes of any names may be merged."""
     mesh = jax.sharding.get_abstract_mesh()
     return mesh.empty or mesh.size == 1

@@ -11,7 +11,7 @@ from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import host_rows, to_devices
-from aef_jax.training.preemption import StopRequest
+from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.profiler import Profile
 from aef_jax.training.reporter import Reporter
 from aef_jax.training.step import TrainState, abstract_state, init_state, make_train_step
@@ -34,9 +34,9 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
     # Data and state
     folder.check(config)
-    examples = HostExamples(data.training, data.held, config, host_rows(config.training.batch, mesh))
+    examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     _start(folder, config, data)
-    checkpointer = Checkpointer(folder, config, data.held.normalisation, data.about)
+    checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
@@ -48,8 +48,8 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     step = make_train_step(config, mesh)
     batches = training_batches(examples, steps_done=done)
     # whatever ends the loop, a checkpoint that is being written is finished
-    with StopRequest() as stop, closing(batches), closing(checkpointer), reporter, profile:
-        while done < config.training.steps and not stop.agreed(done):
+    with PreemptionGuard() as stop, closing(batches), closing(checkpointer), reporter, profile:
+        while done < config.training.steps and not stop.should_stop(done):
             batch = reporter.wait_for(batches)
             profile.before(done + 1)
             state, terms = step(state, to_devices(batch, mesh))
@@ -70,7 +70,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
 def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
     """One host writes; all must see it."""
-    on_first(lambda: folder.start(config, data.held.normalisation))
+    on_first(lambda: folder.start(config, data.schema.normalization))
     check_shared(folder.path)
 
 

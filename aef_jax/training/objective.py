@@ -64,7 +64,7 @@ def reconstruct(
     # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies
     for source, sample in zip(sources, jnp.unstack(samples, axis=1), strict=False):
         target = batch.targets[source.name]
-        prediction = model.decode(source.name, sample, target.when, target.metadata)
+        prediction = model.decode(source.name, sample, target.time_code, target.metadata)
         predictions[source.name] = prediction
         terms[f"reconstruction/{source.name}"] = losses.reconstruction_error(
             source, prediction, target.pixels, target.valid, target.grid_offset

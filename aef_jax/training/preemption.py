@@ -8,7 +8,7 @@ import jax
 from jax.experimental.multihost_utils import reached_preemption_sync_point
 
 
-class StopRequest:
+class PreemptionGuard:
     """While entered, the first signal asks to stop; a second Ctrl-C interrupts at once, as usual.
 
     Of several hosts, SIGTERM goes to JAX's own service, which tells all of them and names the step after which they
@@ -19,7 +19,7 @@ class StopRequest:
         self.made = False
         self.alone = jax.process_count() == 1
 
-    def __enter__(self) -> "StopRequest":
+    def __enter__(self) -> "PreemptionGuard":
         taken = (signal.SIGINT, signal.SIGTERM) if self.alone else (signal.SIGINT,)
         self._before = {number: signal.signal(number, self._receive) for number in taken}
         return self
@@ -28,7 +28,7 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def agreed(self, step: int) -> bool:
+    def should_stop(self, step: int) -> bool:
         """Whether to stop after `step`, all hosts alike; to be asked after every step."""
         return self.made if self.alone else reached_preemption_sync_point(step)
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from aef_jax.data.loading.pipeline import HostExamples
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
-from aef_jax.evaluation.validation import Evaluator, HeldoutReconstruction
+from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.inference.tiling import default_support
 from aef_jax.run.folder import RunFolder
@@ -61,13 +61,13 @@ class Reporter:
         resumed_at: int,
     ):
         self.config, self.folder, self.data, self.examples = config, folder, data, examples
-        self.evaluator = Evaluator(data.held, config, mesh, max(map(len, data.heldout.values()), default=0))
-        self.heldout = {kind: self.evaluator.needed(examples) for kind, examples in data.heldout.items()}
-        self.reconstructions: list[HeldoutReconstruction] = []
+        self.evaluator = Evaluator(data.schema, config, mesh, max(map(len, data.validation.values()), default=0))
+        self.validation = {kind: self.evaluator.needed(examples) for kind, examples in data.validation.items()}
+        self.reconstructions: list[ValidationReconstruction] = []
         self.writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at)
         self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
         self.bar.set_postfix_str("compiling the step")
-        self.throughput = Throughput(config, data.held)
+        self.throughput = Throughput(config, data.schema)
         if (unknown := without_peak(jax.devices()[0])) and jax.process_index() == 0:
             self.bar.write(f"aef: {unknown}", file=sys.stderr)
         self.embedder = make_embedder(config)
@@ -123,7 +123,7 @@ class Reporter:
     def evaluate(self, step: int, params: nnx.State) -> float | None:
         """Held-out scores. Returns the held-out loss; None where nothing is held out."""
         self.flush()
-        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.heldout.items()}
+        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.validation.items()}
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
         for kind, values in scores.items():
             self.writer.write(kind, step, values)
@@ -144,8 +144,8 @@ class Reporter:
         self.since = time.perf_counter()
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
-        skipped = int(values["skipped_in_a_row"])
-        if skipped >= self.config.training.skipped_in_a_row:
+        skipped = int(values["consecutive_skips"])
+        if skipped >= self.config.training.max_consecutive_skips:
             name = "loss" if not math.isfinite(values["loss"]) else "gradient's norm"
             value = values["loss"] if name == "loss" else values["gradient_norm"]
             raise FloatingPointError(
@@ -172,13 +172,13 @@ class Reporter:
                 for target in [r.example.batch.targets[source.name]]
             ]
             write_reconstructions_png(
-                self.folder.picture("reconstructions"), rows, source, self.data.held.normalisation
+                self.folder.picture("reconstructions"), rows, source, self.data.schema.normalization
             )
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
         period = site.support or _last_year(site, self.config)
-        normalised = self.data.held.normalisation.apply(site, self.data.held.input_sources)
+        normalized = self.data.schema.normalization.apply(site, self.data.schema.input_sources)
         support = site.support or default_support(period, self.config)
-        field = embed_with(self.embedder, params, normalised, self.config, period, support)
+        field = embed_with(self.embedder, params, normalized, self.config, period, support)
         title = f"Embedding field of {site.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 

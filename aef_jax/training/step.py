@@ -12,14 +12,14 @@ from jaxtyping import Array, Int, Shaped
 
 from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
-from aef_jax.sharding.mesh import compiler_options, constrain, replicated, state_shardings, under
+from aef_jax.sharding.mesh import compiler_options, constrain, replicated, state_shardings, with_mesh
 from aef_jax.training.objective import objective
 from aef_jax.training.optimizer import learning_rate, make_optimizer
 from configs.batch import Batch, BottleneckNoise
 from configs.config import Config
 
 Terms = dict[str, Shaped[Array, ""]]
-Draw = Callable[[Batch, Int[Array, ""] | int], BottleneckNoise]
+NoiseFn = Callable[[Batch, Int[Array, ""] | int], BottleneckNoise]
 """Gives the noise of one part of a step's batch, of which it is told the sequences and the number."""
 
 
@@ -53,10 +53,10 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
 
 def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
     """The step, (state, batch) -> (state, terms), compiled once; it consumes the state that it is given (donated)."""
-    advance = make_advance(config, mesh)
+    update = make_update_fn(config, mesh)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
-        return advance(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
+        return update(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     return jax.jit(
@@ -68,7 +68,7 @@ def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
     )
 
 
-def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Draw], tuple[TrainState, Terms]]:
+def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, NoiseFn], tuple[TrainState, Terms]]:
     """All of a step but where its noise comes from: a pure function of (state, batch, noise), in the state's dtype.
 
     Who compiles it may draw the noise, or give what was drawn before: the same seed gives the same noise in any
@@ -77,7 +77,7 @@ def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Dra
     graph, _ = abstract_model(config)
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
 
-    def advance(state: TrainState, batch: Batch, draw: Draw) -> tuple[TrainState, Terms]:
+    def update(state: TrainState, batch: Batch, draw: NoiseFn) -> tuple[TrainState, Terms]:
         gradients, terms = _gradients(graph, config, state.params, batch, draw)
         norm = optax.tree.norm(gradients)
         # a loss that is not finite may have gradients that are, and these a norm that is not
@@ -90,23 +90,23 @@ def make_advance(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, Dra
             params = cast(nnx.State, optax.apply_updates(state.params, updates))
         skipped = cast(optax.ApplyIfFiniteState, after)
         terms["skipped"] = jnp.asarray(skipped.total_notfinite)
-        terms["skipped_in_a_row"] = jnp.asarray(skipped.notfinite_count)
+        terms["consecutive_skips"] = jnp.asarray(skipped.notfinite_count)
         return TrainState(params, after, state.step + 1), terms
 
-    return under(mesh, advance)
+    return with_mesh(mesh, update)
 
 
 def _gradients(
-    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, draw: Draw
+    graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, draw: NoiseFn
 ) -> tuple[nnx.State, Terms]:
-    """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
+    """Of the loss; and its terms. With `training.grad_accum_steps`, means over the parts of the batch."""
 
     def of(batch: Batch, part: Int[Array, ""] | int) -> tuple[nnx.State, Terms]:
         noise = draw(batch, part)
         loss = lambda params: objective(nnx.merge(graph, params), batch, noise, config)  # noqa: E731
         return jax.grad(loss, has_aux=True)(params)
 
-    number = config.training.accumulate
+    number = config.training.grad_accum_steps
     if number == 1:
         return of(batch, 0)
     parts = split(batch, number), jnp.arange(number)
@@ -134,7 +134,7 @@ def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Arr
     sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.training.seed), step), part)
     shape = (sequences, len(batch.targets), height, width)
-    noise = sample_noise(key, shape, config.model.embedding, config.model.kappa)
+    noise = sample_noise(key, shape, config.model.embed_dim, config.model.kappa)
     return jax.tree.map(lambda x: constrain(x, "sequence", None, "row"), noise)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from aef_jax.data.sampling.examples import Holdings
+from aef_jax.data.sampling.examples import DatasetSchema
 from configs.batch import Batch
 from configs.config import Config
 from configs.flops import training_flops
@@ -52,13 +52,13 @@ def peak_bytes() -> int:
 class Throughput:
     """Rates of training steps; all over the whole mesh."""
 
-    def __init__(self, config: Config, held: Holdings):
-        frames = {source.name: source.frame_budget for source in held.input_sources}
-        student = {source.name: source.student_budget for source in held.input_sources}
-        targets = tuple(source.name for source in held.sources)
+    def __init__(self, config: Config, schema: DatasetSchema):
+        frames = {source.name: source.frame_budget for source in schema.input_sources}
+        student = {source.name: source.student_budget for source in schema.input_sources}
+        targets = tuple(source.name for source in schema.sources)
         # what is computed twice to save memory is no progress, and does not count (MFU's definition)
         once = replace(config, model=replace(config.model, remat="none"))
-        self.flops = sum(training_flops(once, frames, student, targets, held.text_width > 0).values())
+        self.flops = sum(training_flops(once, frames, student, targets, schema.text_width > 0).values())
         self.batch = config.training.batch
         peak = peak_flops(jax.devices()[0].device_kind)
         self.peak = peak and peak * jax.device_count()

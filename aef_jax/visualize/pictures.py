@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replacing
 from configs.source import Source
 
@@ -79,7 +79,7 @@ def has_true_colour(source: Source) -> bool:
 
 
 def true_colour(
-    pixels: Float32[np.ndarray, "H W C"], source: Source, normalisation: Normalisation
+    pixels: Float32[np.ndarray, "H W C"], source: Source, normalization: Normalization
 ) -> Float[np.ndarray, "H W 3"]:
     """Red, green and blue of scaled, z-scored frames, in the unit the bands are stored in.
 
@@ -89,12 +89,12 @@ def true_colour(
     if not has_true_colour(source):
         raise ValueError(f"source {source.name}: bands are {names}, expected the optical {list(TRUE_COLOUR)}")
     chosen = [names.index(name) for name in TRUE_COLOUR]
-    mean, deviation = (table[source.name][chosen] for table in (normalisation.mean, normalisation.deviation))
+    mean, deviation = (table[source.name][chosen] for table in (normalization.mean, normalization.deviation))
     return np.expm1(pixels[..., chosen] * deviation + mean)
 
 
 def write_reconstructions_png(
-    path: Path, rows: list[Reconstruction], source: Source, normalisation: Normalisation
+    path: Path, rows: list[Reconstruction], source: Source, normalization: Normalization
 ) -> None:
     """Draws target, reconstruction and error of an optical source, one example per row.
 
@@ -106,7 +106,7 @@ def write_reconstructions_png(
     errors = [_error(row) for row in rows]
     errors_norm = Normalize(0, np.nanpercentile(np.concatenate([error.ravel() for error in errors]), 98))
     for axes, row, error in zip(grid, rows, errors, strict=True):
-        target, made = (true_colour(pixels, source, normalisation) for pixels in (row.target, row.reconstruction))
+        target, made = (true_colour(pixels, source, normalization) for pixels in (row.target, row.reconstruction))
         clear = row.valid.all(axis=-1)
         limits = np.percentile(target[clear] if clear.any() else target.reshape(-1, 3), [2, 98], axis=0)
         for axis, picture in zip(axes, (target, made), strict=False):
@@ -151,10 +151,10 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     a restart, count once, the later. Raises ValueError where there is no training record.
     """
     records = list(records)
-    train, heldout = (_by_step(records, kind) for kind in ("train", "heldout"))
+    train, validation = (_by_step(records, kind) for kind in ("train", "heldout"))
     if not train:
         raise ValueError(f"{path}: there is no record of kind 'train', so nothing to draw")
-    decoded, compared = (_sources(rows, prefix) for rows, prefix in ((train, "reconstruction/"), (heldout, "l1/")))
+    decoded, compared = (_sources(rows, prefix) for rows, prefix in ((train, "reconstruction/"), (validation, "l1/")))
     count = 2 + len(compared)
     columns = min(3, count)
     lines = -(-count // columns)
@@ -165,7 +165,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     _draw_terms(panels[1], train, {name: name for name in ("uniformity", "consistency")})
     panels[1].set_title("training: terms on the embedding", fontsize=11)
     for panel, source in zip(panels[2:], compared, strict=False):
-        _draw_heldout(panel, heldout, source)
+        _draw_heldout(panel, validation, source)
     for panel in panels[:count]:
         panel.set_xlabel("step")
         panel.set_xlim(left=0)

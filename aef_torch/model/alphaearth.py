@@ -66,11 +66,11 @@ class AlphaEarth(nn.Module):
         self,
         source: str,
         sample: Float[Tensor, "B H W D"],
-        when: Float[Tensor, "B R"],
+        time_code: Float[Tensor, "B R"],
         metadata: Float[Tensor, "B M"],
     ) -> Float[Tensor, "B H W O"]:
         """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
-        return at_least_float32(self.decoders[source](*(x.to(self.dtype) for x in (sample, when, metadata))))
+        return at_least_float32(self.decoders[source](*(x.to(self.dtype) for x in (sample, time_code, metadata))))
 
     def embed_text(self, sentence: Float[Tensor, "B S"], period: Float[Tensor, "B 2K"]) -> Float[Tensor, "B D"]:
         """The direction of a text that describes a place over a period.

@@ -22,8 +22,8 @@ class Decoder(nn.Module):
         width = config.decoder_width
         conditions = condition_width(source)
         # a unit vector's numbers are small; without this a decoder hears little but the time, and learns slowly (ours)
-        self.scale = config.embedding**0.5
-        self.embedding = Linear(config.embedding, width)
+        self.scale = config.embed_dim**0.5
+        self.embedding = Linear(config.embed_dim, width)
         self.conditions = Linear(conditions, width, bias=False) if conditions else None
         self.hidden = Linear(width, width)
         self.out = Linear(width, source.decoder_outputs)
@@ -31,12 +31,12 @@ class Decoder(nn.Module):
     def forward(
         self,
         sample: Float[Tensor, "B H W D"],
-        when: Float[Tensor, "B R"],
+        time_code: Float[Tensor, "B R"],
         metadata: Float[Tensor, "B M"],
     ) -> Float[Tensor, "B H W O"]:
         x = self.embedding(sample * self.scale)
         if self.conditions is not None:
-            x = x + self.conditions(torch.cat([when, metadata], dim=-1))[:, None, None]
+            x = x + self.conditions(torch.cat([time_code, metadata], dim=-1))[:, None, None]
         return self.out(gelu(self.hidden(gelu(x))))
 
 
@@ -53,7 +53,7 @@ class TextHead(nn.Module):
         width = config.decoder_width
         self.first = Linear(config.text_width + PERIOD_CODE_WIDTH, width)
         self.hidden = Linear(width, width)
-        self.out = Linear(width, config.embedding)
+        self.out = Linear(width, config.embed_dim)
 
     def forward(self, sentence: Float[Tensor, "B S"], period: Float[Tensor, "B 2K"]) -> Float[Tensor, "B D"]:
         x = gelu(self.first(torch.cat([sentence, period], dim=-1)))

@@ -61,7 +61,7 @@ class STPEncoder(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.analysis = Analysis(config)
-        self.blocks = nn.ModuleList(STPBlock(config) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(STPBlock(config) for _ in range(config.num_blocks))
         self.synthesis = Synthesis(config)
         # config.block_loop says how XLA is given the loop; here the blocks simply run one after another
         self.remat = config.remat

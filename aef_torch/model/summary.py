@@ -31,7 +31,7 @@ class TemporalSummary(nn.Module):
         self.out = Linear(width, width)
         self.norm_mlp = LayerNorm(width)
         self.mlp = Mlp(width, config.mlp_ratio * width, width)
-        self.upsample = SmoothUp(width, config.embedding)
+        self.upsample = SmoothUp(width, config.embed_dim)
 
     def forward(
         self,

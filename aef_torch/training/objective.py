@@ -62,7 +62,7 @@ def reconstruct(
     predictions, terms = {}, {}
     for source, sample in zip(sources, samples.unbind(1), strict=False):
         target = batch.targets[source.name]
-        prediction = model.decode(source.name, sample, target.when, target.metadata)
+        prediction = model.decode(source.name, sample, target.time_code, target.metadata)
         predictions[source.name] = prediction
         terms[f"reconstruction/{source.name}"] = losses.reconstruction_error(
             source, prediction, target.pixels, target.valid, target.grid_offset

@@ -26,7 +26,7 @@ class Snapshot:
     step: int = 0
     skipped: int = 0
     """Steps of `step` that changed nothing. Adam and the learning rate count the others."""
-    skipped_in_a_row: int = 0
+    consecutive_skips: int = 0
 
     @classmethod
     def beginning(cls, params: Tensors) -> "Snapshot":
@@ -51,7 +51,7 @@ def snapshot(state: TrainState) -> Snapshot:
         for kind, tensors in (("exp_avg", moments.exp_avg), ("exp_avg_sq", moments.exp_avg_sq)):
             if parameter in state.optimizer.state:
                 tensors[name] = state.optimizer.state[parameter][kind].clone()
-    return Snapshot(params, moments.exp_avg, moments.exp_avg_sq, state.step, state.skipped, state.skipped_in_a_row)
+    return Snapshot(params, moments.exp_avg, moments.exp_avg_sq, state.step, state.skipped, state.consecutive_skips)
 
 
 def restored(saved: Snapshot, config: Config) -> TrainState:
@@ -63,7 +63,7 @@ def restored(saved: Snapshot, config: Config) -> TrainState:
         model = AlphaEarth(config)
     model.load_state_dict({name: tensor.clone() for name, tensor in saved.params.items()}, assign=True)
     state = init_state(model, config)
-    state.step, state.skipped, state.skipped_in_a_row = saved.step, saved.skipped, saved.skipped_in_a_row
+    state.step, state.skipped, state.consecutive_skips = saved.step, saved.skipped, saved.consecutive_skips
     for name, parameter in model.named_parameters():
         state.optimizer.state[parameter] = {
             "step": torch.tensor(float(saved.step - saved.skipped)),

@@ -27,12 +27,12 @@ class TrainState:
     step: int
     skipped: int
     """Steps that were not finite, of all `step`: they changed nothing, neither moments nor the learning rate."""
-    skipped_in_a_row: int
+    consecutive_skips: int
 
 
 def init_state(model: AlphaEarth, config: Config) -> TrainState:
     """Before the first step of training `model`, whatever its parameters and their dtype."""
-    return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, skipped_in_a_row=0)
+    return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, consecutive_skips=0)
 
 
 def train_step(
@@ -43,20 +43,20 @@ def train_step(
     `objective` is the objective, or that under `torch.compile`.
 
     A step whose loss or gradient is not finite changes nothing, and is counted. Returns the objective's terms, and
-    `gradient_norm` (before clipping), `learning_rate`, `skipped` and `skipped_in_a_row` (with this step).
+    `gradient_norm` (before clipping), `learning_rate`, `skipped` and `consecutive_skips` (with this step).
     """
     gradients, terms = _gradients(state.model, batch, noise, config, objective)
     norm = torch.nn.utils.get_total_norm(gradients)
     rate = learning_rate(config.training)(state.step - state.skipped)
     if torch.isfinite(terms["loss"]) and torch.isfinite(norm):
         _apply(state, clip_by_global_norm(gradients, norm, config.training.clip_norm), rate)
-        state.skipped_in_a_row = 0
+        state.consecutive_skips = 0
     else:
         state.skipped += 1
-        state.skipped_in_a_row += 1
+        state.consecutive_skips += 1
     state.step += 1
     terms["gradient_norm"], terms["learning_rate"] = norm, norm.new_tensor(rate)
-    terms["skipped"], terms["skipped_in_a_row"] = torch.tensor(state.skipped), torch.tensor(state.skipped_in_a_row)
+    terms["skipped"], terms["consecutive_skips"] = torch.tensor(state.skipped), torch.tensor(state.consecutive_skips)
     return terms
 
 
@@ -72,8 +72,8 @@ def _apply(state: TrainState, gradients: list[Tensor], rate: float) -> None:
 def _gradients(
     model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective
 ) -> tuple[list[Float[Tensor, "..."]], Terms]:
-    """Of the loss; and its terms. With `training.accumulate`, means over the parts of the batch."""
-    number, parameters = config.training.accumulate, list(model.parameters())
+    """Of the loss; and its terms. With `training.grad_accum_steps`, means over the parts of the batch."""
+    number, parameters = config.training.grad_accum_steps, list(model.parameters())
     gradients, terms = [torch.zeros_like(p) for p in parameters], {}
     for part in range(number):
         # each part takes every n-th sequence, as in JAX, where it is some of each device's

@@ -20,11 +20,11 @@ from configs.config import Config
 from configs.presets import PRESETS
 from configs.serialization.config_json import to_json
 from parity.aef.conversion.convert import convert
-from parity.aef.conversion.metadata import Saved, Training
+from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.conversion.torch_checkpoint import write_torch
 from parity.aef.model import abstract_jax
-from parity.mapping.weights import twins
+from parity.mapping.weights import param_links
 
 EXAMPLE = """example:
   python -m parity.aef.benchmark paper      needs four times the disk that parameters and moments take: 23 GB
@@ -78,7 +78,7 @@ def write_random(config: Config, target: Path) -> int:
     """Writes a folder of random parameters and moments; returns the bytes of the parameters alone."""
     structure = abstract_jax(config)
     state = OptimizerState.of(config, structure)
-    params = {twin.name: twin.spec for twin in twins(structure)}
+    params = {twin.name: twin.spec for twin in param_links(structure)}
     moments = {f"{moment}.{name}": spec for moment in MOMENTS for name, spec in params.items()}
     rng = np.random.default_rng(0)
     # a view into one block of noise at another place for each: drawing them all would take longer than converting
@@ -90,7 +90,7 @@ def write_random(config: Config, target: Path) -> int:
         return noise[start : start + spec.nbytes // spec.dtype.itemsize].reshape(spec.shape)
 
     training = Training(dict.fromkeys(state.counters, 0), {"next_example": 0}, {}, {})
-    write_torch(target, Saved(to_json(config), None, 0, training), params, moments, tensor)
+    write_torch(target, CheckpointMetadata(to_json(config), None, 0, training), params, moments, tensor)
     return sum(spec.nbytes for spec in params.values())
 
 

@@ -36,10 +36,10 @@ def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> f
     if (theirs.model, theirs.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
     site, params = load_sample(), restore_params(run.checkpoints, config)
-    normalised = run.read_normalisation().apply(site, config.sources)
-    field = embed_site(torch_embedder(model), normalised, config, period)
+    normalized = run.read_normalization().apply(site, config.sources)
+    field = embed_site(torch_embedder(model), normalized, config, period)
     with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default
-        reference = embed_with(make_embedder(config), params, normalised, config, period)
+        reference = embed_with(make_embedder(config), params, normalized, config, period)
     write_field(
         output,
         field,

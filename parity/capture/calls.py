@@ -56,7 +56,7 @@ class Computed:
 
 
 @dataclass(frozen=True)
-class Seen:
+class CapturedCall:
     """What one framework made of a sub-module within the whole: its outputs, and the whole's gradients there."""
 
     label: str

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx, traverse_util
 
-from parity.capture.calls import WHOLE, Call, Seen
+from parity.capture.calls import WHOLE, Call, CapturedCall
 from parity.capture.jax_watch import watched
 from parity.capture.quick_compile import QUICK
 from parity.capture.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
@@ -110,7 +110,9 @@ def _uncompiled(program: Program, quickly: bool) -> Callable[..., Any]:
     return partial(_run, program)
 
 
-def watch(program: Program, given: Given, call: Call, dtype: str, **watching: Any) -> tuple[Results, list[Seen]]:
+def watch(
+    program: Program, given: Given, call: Call, dtype: str, **watching: Any
+) -> tuple[Results, list[CapturedCall]]:
     """The same; and what each watched call returns, with the gradients there. `watching` is `watched`'s."""
     names: list[tuple[str, int, tuple[str, ...]]] = []
 
@@ -138,7 +140,7 @@ def watch(program: Program, given: Given, call: Call, dtype: str, **watching: An
     for (label, count, of_call), arrays in zip(names, seen, strict=True):
         returned = dict(zip(of_call, arrays, strict=True))
         gradients = zip((name for name, x in returned.items() if is_real(x)), inner[label, count], strict=True)
-        calls.append(Seen(label, count, returned, dict(gradients)))
+        calls.append(CapturedCall(label, count, returned, dict(gradients)))
     return _results(call, found, parameters, inputs), calls
 
 

@@ -10,14 +10,14 @@ import jax
 import numpy as np
 from flax import nnx
 
-from parity.capture.calls import WHOLE, Call, Computed, Seen, not_by_itself
+from parity.capture.calls import WHOLE, Call, CapturedCall, Computed, not_by_itself
 from parity.capture.jax_program import Given, Program, Runs, prepare, watch
-from parity.capture.resolve import looked_up
+from parity.capture.resolve import resolve
 from parity.capture.trees import Arrays
 from parity.mapping.model_map import ModelMap, Path, dotted
 from parity.mapping.nnx_modules import child, modules
 from parity.mapping.sequentials import with_sequentials
-from parity.mapping.weights import Twin, twins
+from parity.mapping.weights import ParamLink, param_links
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,21 @@ class JaxSide:
     def stacks(self) -> dict[Path, int]:
         """The lengths of stacks by their paths."""
         lengths = {}
-        for twin in self.twins:
-            parts = range(len(twin.path))
+        for param_link in self.param_links:
+            parts = range(len(param_link.path))
             where = [
-                i + 1 for i in parts if twin.path[i] in self.mapping.stacks and not isinstance(twin.path[i + 1], int)
+                i + 1
+                for i in parts
+                if param_link.path[i] in self.mapping.stacks and not isinstance(param_link.path[i + 1], int)
             ]
-            for depth, index in zip(where, twin.index, strict=False):
-                lengths[twin.path[:depth]] = max(lengths.get(twin.path[:depth], 0), index + 1)
+            for depth, index in zip(where, param_link.index, strict=False):
+                lengths[param_link.path[:depth]] = max(lengths.get(param_link.path[:depth], 0), index + 1)
         return lengths
 
     @cached_property
-    def twins(self) -> list[Twin]:
+    def param_links(self) -> list[ParamLink]:
         """Of the parameters."""
-        return twins(self.at("float64"), self.mapping, nnx.Param)
+        return param_links(self.at("float64"), self.mapping, nnx.Param)
 
     @cached_property
     def names(self) -> ModelMap:
@@ -108,7 +110,7 @@ class JaxSide:
             raise ValueError(not_by_itself(call, error)) from error
         return Computed(outputs, self._parameters(call.label, parameters), inputs)
 
-    def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Seen]]:
+    def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[CapturedCall]]:
         """The whole, and what each call within it of what is in `labels` returns, in the order in which they end."""
 
         def label_of(path: Path) -> str | None:
@@ -124,7 +126,7 @@ class JaxSide:
 
     def _prepared(self, call: Call, dtype: str) -> tuple[Program, Given]:
         if call.label in self.mapping.functions:
-            return prepare(None, looked_up(call.label), call, dtype)
+            return prepare(None, resolve(call.label), call, dtype)
         function = self.mapping.caller(call.label) or _call
         if call.label == WHOLE:
             return prepare(self.at(dtype), self.whole or function, call, dtype)
@@ -151,17 +153,20 @@ class JaxSide:
         if label in self.mapping.functions:
             return {}
         place, found = self.places[self.root if label == WHOLE else label], {}
-        for twin in self.twins:
-            inside, deeper = twin.path[: len(place.path)] == place.path, twin.index[: len(place.index)] == place.index
+        for param_link in self.param_links:
+            inside, deeper = (
+                param_link.path[: len(place.path)] == place.path,
+                param_link.index[: len(place.index)] == place.index,
+            )
             if not (inside and deeper):
                 continue
-            array = gradients[twin.path[len(place.path) :]][(*twin.index[len(place.index) :], ...)]
-            array = twin.layout.to_torch(array)
-            if twin.layout.torch_part:
-                whole = found.setdefault(twin.name, np.full(twin.spec.shape, np.nan, array.dtype))
-                twin.layout.torch_part.taken(whole)[...] = array
+            array = gradients[param_link.path[len(place.path) :]][(*param_link.index[len(place.index) :], ...)]
+            array = param_link.layout.to_torch(array)
+            if param_link.layout.torch_part:
+                whole = found.setdefault(param_link.name, np.full(param_link.spec.shape, np.nan, array.dtype))
+                param_link.layout.torch_part.taken(whole)[...] = array
             else:
-                found[twin.name] = array
+                found[param_link.name] = array
         return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 
-def looked_up(name: str) -> Callable[..., Any]:
+def resolve(name: str) -> Callable[..., Any]:
     """The function that is there now. Raises ValueError where there is none."""
     module, _, attribute = name.rpartition(".")
     try:
@@ -21,5 +21,5 @@ def wrapped(names: Mapping[str, str], wrap: Callable[[str, Callable[..., Any]], 
     """For each label, puts `wrap(label, function)` where the function is looked up."""
     with ExitStack() as stack:
         for label, name in names.items():
-            stack.enter_context(patch(name, wrap(label, looked_up(name))))
+            stack.enter_context(patch(name, wrap(label, resolve(name))))
         yield

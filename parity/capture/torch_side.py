@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from parity.capture.calls import WHOLE, Call, Computed, not_by_itself
-from parity.capture.resolve import looked_up
+from parity.capture.resolve import resolve
 from parity.capture.tensors import to_numpy, to_tensor
-from parity.capture.torch_watch import Open, watched
+from parity.capture.torch_watch import PendingCall, watched
 from parity.capture.trees import (
     Arrays,
     Constant,
@@ -103,7 +103,7 @@ class TorchSide:
             module = self.at(dtype)
             return module, partial(self.whole, module)
         if label in self.functions:
-            return None, looked_up(self.mapping.functions[label])
+            return None, resolve(self.mapping.functions[label])
         module = self.at(dtype).get_submodule("" if label == self.root else label)
         return module, module
 
@@ -148,7 +148,7 @@ class TorchSide:
         of_inputs = self._named({name: found["input", name] for name in inputs}, call.label)
         return Computed(results, of_parameters, of_inputs), found
 
-    def _closed(self, number: int, open: Open, gradients: Mapping[tuple, Tensor]) -> Call:
+    def _closed(self, number: int, open: PendingCall, gradients: Mapping[tuple, Tensor]) -> Call:
         cotangents = {name: gradients[number, name] for name in open.outputs if (number, name) in gradients}
         arguments, keywords = self._numpy((open.arguments, open.keywords), open.label)
         results = (self._named(part, open.label) for part in (open.outputs, cotangents))

@@ -13,7 +13,7 @@ from parity.capture.trees import copied, is_real, map_arrays, named_arrays, open
 
 
 @dataclass
-class Open:
+class PendingCall:
     """A call that has begun; its tensors are still those of the graph."""
 
     label: str
@@ -26,7 +26,7 @@ class Open:
 
 
 @contextmanager
-def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> Iterator[list[Open]]:
+def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> Iterator[list[PendingCall]]:
     """Within, every call is recorded; the list is in the order in which they end."""
     watch = _Watch()
     handles = []
@@ -43,15 +43,15 @@ def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> I
 
 class _Watch:
     def __init__(self):
-        self.open: list[Open] = []
-        self.ended: list[Open] = []
+        self.open: list[PendingCall] = []
+        self.ended: list[PendingCall] = []
         self.begun = 0
         self.counts = Counter()
 
     def begin(self, label: str, arguments: tuple, keywords: dict[str, Any]) -> None:
         parents = tuple(call.begun for call in self.open)
         kept = copied((arguments, keywords))
-        self.open.append(Open(label, self.counts[label], parents, self.begun, *kept))
+        self.open.append(PendingCall(label, self.counts[label], parents, self.begun, *kept))
         self.counts[label] += 1
         self.begun += 1
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from parity.capture.calls import WHOLE, Call
-from parity.capture.resolve import looked_up
+from parity.capture.resolve import resolve
 from parity.compare.groups import grouped
 from parity.compare.pair import Measured, Pair
 
@@ -80,14 +80,14 @@ def _failed(pair: Pair, call: Call, dtype: str) -> list[Measured]:
 def torch_code(pair: Pair, label: str) -> str:
     """Where the code of a module or function is: file:line."""
     if label in pair.torch.functions:
-        return _location(looked_up(pair.torch.mapping.functions[label]))
+        return _location(resolve(pair.torch.mapping.functions[label]))
     return _location(pair.torch.code if label == WHOLE else type(pair.torch.modules[label]))
 
 
 def jax_code(pair: Pair, label: str) -> str:
     """Where the code of its twin is."""
     if label in pair.torch.functions:
-        return _location(looked_up(label))
+        return _location(resolve(label))
     return _location(pair.jax.code if label == WHOLE else type(pair.jax.submodule(label, "float64")))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from flax import nnx
 from torch import nn
 
-from parity.capture.calls import Call, Seen
+from parity.capture.calls import Call, CapturedCall
 from parity.capture.trees import is_real, numpy_inputs
 from parity.compare.bisection import Culprit, bisect
 from parity.compare.groups import Group, grouped
-from parity.compare.metrics import judge, rms
+from parity.compare.metrics import compare_tensor, rms
 from parity.compare.pair import ORACLE, Measured, Pair, rounded
 from parity.compare.precision import HIGHEST, asked, in_force, matmul_precision
 from parity.compare.tolerances import TOLERANCES
@@ -124,7 +124,9 @@ def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[
     given = rounded(call, dtype)
     oracles, theirs = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
     ours = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
-    found.unseen = sorted({label for label, _ in oracles.keys() ^ ours.keys()} | pair.lonely | pair.lonely_parameters)
+    found.unseen = sorted(
+        {label for label, _ in oracles.keys() ^ ours.keys()} | pair.unmatched | pair.lonely_parameters
+    )
     for key, oracle in oracles.items():
         if key not in ours or _shapes(ours[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
             continue
@@ -132,12 +134,12 @@ def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[
             by_jax, by_torch, truths = (getattr(side[key], of) for side in (ours, theirs, oracles))
             scale = rms(truths.values())
             for one, other, (name, truth) in zip(by_jax.values(), by_torch.values(), truths.items(), strict=True):
-                yield Measured(oracle.name, oracle.label, kind, judge(name, dtype, one, other, truth, scale))
+                yield Measured(oracle.name, oracle.label, kind, compare_tensor(name, dtype, one, other, truth, scale))
 
 
-def _shapes(call: Call | Seen) -> list[tuple[tuple[int, ...], bool]]:
+def _shapes(call: Call | CapturedCall) -> list[tuple[tuple[int, ...], bool]]:
     return [(array.shape, is_real(array)) for array in call.outputs.values()]
 
 
-def _by_call(calls: Iterable[Call] | Iterable[Seen]) -> dict[tuple[str, int], Any]:
+def _by_call(calls: Iterable[Call] | Iterable[CapturedCall]) -> dict[tuple[str, int], Any]:
     return {(call.label, call.count): call for call in calls}

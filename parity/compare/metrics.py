@@ -54,7 +54,7 @@ def _counts(in_ulp: Float[np.ndarray, "M"]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TensorComparison:
     """One tensor, computed by both frameworks in one dtype."""
 
     name: str
@@ -81,14 +81,14 @@ class Verdict:
         return error_ratio(self.jax.relative_l2, self.torch.relative_l2, self.floor)
 
 
-def judge(
+def compare_tensor(
     name: str,
     dtype: str,
     jax: Shaped[np.ndarray, "*N"],
     torch: Shaped[np.ndarray, "*N"],
     oracle: Float[np.ndarray, "*N"],
     scale: float = 0.0,
-) -> Verdict:
+) -> TensorComparison:
     """Measures one tensor. `scale` is the largest root mean square of those that it is one of.
 
     What is nothing but rounding beside that scale, as the gradient of a bias before a softmax, is zero in exact
@@ -100,10 +100,10 @@ def judge(
     if 0 < _rms(oracle) <= ZERO_EPSILONS * np.finfo(np.float64).eps * scale:
         bound = ZERO_EPSILONS * float(jnp.finfo(jnp.dtype(dtype)).eps) * scale
         none = Distance(0.0, float(np.abs(jax - oracle).max()), 0.0, 1.0)
-        return Verdict(name, dtype, tuple(oracle.shape), none, none, none, bound, _rms(jax) <= bound)
+        return TensorComparison(name, dtype, tuple(oracle.shape), none, none, none, bound, _rms(jax) <= bound)
     ours, theirs, apart = (Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch)))
     near = apart.relative_l2 <= tolerance.relative_l2
-    return Verdict(name, dtype, tuple(oracle.shape), ours, theirs, apart, rounding(dtype), near)
+    return TensorComparison(name, dtype, tuple(oracle.shape), ours, theirs, apart, rounding(dtype), near)
 
 
 def rounding(dtype: str) -> float:

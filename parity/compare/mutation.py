@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from parity.capture.resolve import looked_up
+from parity.capture.resolve import resolve
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def mutated(mutation: Mutation) -> Iterator[None]:
 
 def _function(target: str) -> FunctionType:
     owner, _, name = target.rpartition(".")
-    found: Any = looked_up(target) if owner.islower() else getattr(looked_up(owner), name)
+    found: Any = resolve(target) if owner.islower() else getattr(resolve(owner), name)
     function = inspect.unwrap(found)
     if not isinstance(function, FunctionType):
         raise ValueError(f"{target} is no function")

@@ -17,7 +17,7 @@ from parity.capture.jax_side import JaxSide
 from parity.capture.tensors import torch_arrays
 from parity.capture.torch_side import TorchSide, cast_copies
 from parity.capture.trees import cast, is_real, random_like
-from parity.compare.metrics import Verdict, judge, rms
+from parity.compare.metrics import TensorComparison, compare_tensor, rms
 from parity.compare.precision import matmul_precision
 from parity.mapping.model_map import AS_NAMED, ModelMap
 from parity.mapping.nnx_modules import modules
@@ -34,7 +34,7 @@ class Measured:
     label: str
     kind: str
     """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
-    verdict: Verdict
+    verdict: TensorComparison
 
     @property
     def title(self) -> str:
@@ -77,7 +77,7 @@ class Pair:
         return frozenset(modules - {WHOLE}) | self.torch.functions
 
     @cached_property
-    def lonely(self) -> frozenset[str]:
+    def unmatched(self) -> frozenset[str]:
         """Of the sub-modules that only one of the two has, those that can be called."""
         theirs, ours = self.torch.modules, self.jax.places
         of_torch = {one for one in theirs.keys() - ours.keys() if type(theirs[one]).forward is not nn.Module.forward}
@@ -89,7 +89,7 @@ class Pair:
         by_tensor: dict[int, set[str]] = {}
         for name, parameter in self.torch.parameters.items():
             by_tensor.setdefault(id(parameter), set()).add(name)
-        ours = {twin.name for twin in self.jax.twins}
+        ours = {twin.name for twin in self.jax.param_links}
         of_torch = {min(names) for names in by_tensor.values() if not names & ours}
         return frozenset(of_torch | (ours - self.torch.parameters.keys()))
 
@@ -151,6 +151,6 @@ def judged(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Compu
         ours, theirs = jax.kinds[kind], torch.kinds[kind]
         scale = rms(truths.values())
         for name in truths.keys() & ours.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
-            verdict = judge(name, dtype, ours[name], theirs[name], truths[name], scale)
+            verdict = compare_tensor(name, dtype, ours[name], theirs[name], truths[name], scale)
             measured.append(Measured(call.name, call.label, kind, verdict))
     return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.verdict.name))

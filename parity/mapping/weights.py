@@ -24,7 +24,7 @@ WEIGHTS = nnx.Any(nnx.Param, nnx.BatchStat)
 
 
 @dataclass(frozen=True)
-class Twin:
+class ParamLink:
     """One PyTorch tensor, or a part of it, and where its numbers are in JAX.
 
     That is the array at `path`, at `index` of its stacked axes.
@@ -42,7 +42,7 @@ class Twin:
         return array[(*self.index, ...)]
 
 
-def twins(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS) -> list[Twin]:
+def param_links(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS) -> list[ParamLink]:
     """Every PyTorch tensor of `structure`'s weights, or of those that the filter `of` lets through.
 
     They are in the order of their JAX paths. Raises WeightsError, with a line for each that no rule covers.
@@ -75,13 +75,13 @@ def to_torch(
     check(state_specs(state), state_specs(expected))
     host = {path: np.asarray(array) for path, array in _flat(state).items()}
     tensors: dict[str, np.ndarray] = {}
-    for twin in twins(structure, mapping, of):
-        array = twin.layout.to_torch(twin.taken(host[twin.path]))
-        if twin.layout.torch_part:
-            whole = tensors.setdefault(twin.name, np.empty(twin.spec.shape, twin.spec.dtype))
-            twin.layout.torch_part.taken(whole)[...] = array
+    for param_link in param_links(structure, mapping, of):
+        array = param_link.layout.to_torch(param_link.taken(host[param_link.path]))
+        if param_link.layout.torch_part:
+            whole = tensors.setdefault(param_link.name, np.empty(param_link.spec.shape, param_link.spec.dtype))
+            param_link.layout.torch_part.taken(whole)[...] = array
         else:
-            tensors[twin.name] = array
+            tensors[param_link.name] = array
     return tensors
 
 
@@ -92,14 +92,14 @@ def to_jax(
 
     Raises WeightsError where `tensors` are not exactly those that `structure` has, and those that `mapping` ignores.
     """
-    pairs = twins(structure, mapping)
+    pairs = param_links(structure, mapping)
     found = {name: Spec.of(tensor) for name, tensor in tensors.items() if not mapping.is_ignored(name)}
-    check(found, {twin.name: twin.spec for twin in pairs})
+    check(found, {param_link.name: param_link.spec for param_link in pairs})
     state = nnx.state(structure, WEIGHTS)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
-    for twin in pairs:
-        array, part = twin.taken(filled[twin.path]), twin.layout.jax_part
-        (part.taken(array) if part else array)[...] = twin.layout.to_jax(tensors[twin.name])
+    for param_link in pairs:
+        array, part = param_link.taken(filled[param_link.path]), param_link.layout.jax_part
+        (part.taken(array) if part else array)[...] = param_link.layout.to_jax(tensors[param_link.name])
     nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(filled))
     return state
 
@@ -122,17 +122,19 @@ def state_specs(state: nnx.State | Mapping[str, Any]) -> dict[str, Spec]:
     return {dotted(path): Spec.of(leaf) for path, leaf in _flat(state).items()}
 
 
-def _twins_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping: ModelMap) -> list[Twin]:
+def _twins_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping: ModelMap) -> list[ParamLink]:
     """By the rule of the outermost module that has one for this leaf; none where no rule, or no stack, fits."""
     for depth in range(len(path)):
         layer = layers.get(path[:depth])
         layouts = () if layer is None else layouts_of(layer, dotted(path[depth:]), mapping.rules)
         if layouts:
-            return [twin for layout in layouts for twin in _at_each_index(layout, path, depth, leaf, mapping)]
+            return [
+                param_link for layout in layouts for param_link in _at_each_index(layout, path, depth, leaf, mapping)
+            ]
     return []
 
 
-def _at_each_index(layout: Layout, path: Path, depth: int, leaf: Any, mapping: ModelMap) -> Iterator[Twin]:
+def _at_each_index(layout: Layout, path: Path, depth: int, leaf: Any, mapping: ModelMap) -> Iterator[ParamLink]:
     """The twins of a leaf of the module at `path[:depth]`: one, or one for each index of the stacks that it lies in."""
     stacked, shape = leaf.shape[: leaf.ndim - layout.rank], leaf.shape[leaf.ndim - layout.rank :]
     may_be = [i for i in range(depth) if path[i] in mapping.stacks and not isinstance(path[i + 1], int)]
@@ -142,7 +144,7 @@ def _at_each_index(layout: Layout, path: Path, depth: int, leaf: Any, mapping: M
     spec = Spec(layout.shape(shape), np.dtype(leaf.dtype))
     for index in np.ndindex(*stacked):
         owner = mapping.torch_path(tuple(_inserted(path[:depth], places, index)))
-        yield Twin(dotted((*owner, layout.name)), spec, path, index, layout)
+        yield ParamLink(dotted((*owner, layout.name)), spec, path, index, layout)
 
 
 def _inserted(layer: Path, places: list[int], index: tuple[int, ...]) -> Iterator[str | int]:

@@ -27,7 +27,7 @@ BRIEF: Config = replace(
         d_exchange=8,
         d_time=8,
         d_space=8,
-        blocks=1,
+        num_blocks=1,
         heads_time=2,
         heads_space=2,
         heads_summary=2,
@@ -43,10 +43,10 @@ BRIEF: Config = replace(
         batch=2,
         evaluate_every=STEPS,
         checkpoint_every=STEPS // 2,
-        skipped_in_a_row=3,
+        max_consecutive_skips=3,
     ),
     # few frames to evaluate with, and few of them clear enough
-    data=DataConfig(tile_side=32, support_days=120, least_target_fraction=0.98),
+    data=DataConfig(tile_side=32, support_days=120, min_target_fraction=0.98),
     sources=(replace(SENTINEL2, frame_budget=4),),
 )
 """Compiles in seconds, and learns little."""
@@ -89,8 +89,8 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     (folder / "path" / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
     searched = [str(folder / "path"), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(searched)
-    one_device = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
-    return Training(config_file, run, {**os.environ, **environment, **one_device})
+    single_device_mesh = {"JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
+    return Training(config_file, run, {**os.environ, **environment, **single_device_mesh})
 
 
 @pytest.fixture

@@ -50,9 +50,9 @@ def abstract_batch(config):
     for source in config.decoded_sources:
         if source.name in TARGETS:
             grid = (side, side, source.channels)
-            when, metadata = shape(RELATIVE_TIMECODE_WIDTH * source.timed), shape(source.metadata_width)
+            time_code, metadata = shape(RELATIVE_TIMECODE_WIDTH * source.timed), shape(source.metadata_width)
             period, offset = shape(PERIOD_CODE_WIDTH), shape(2, dtype=jnp.int32)
-            targets[source.name] = Target(shape(*grid), shape(*grid, dtype=bool), period, when, metadata, offset)
+            targets[source.name] = Target(shape(*grid), shape(*grid, dtype=bool), period, time_code, metadata, offset)
     code = shape(PERIOD_CODE_WIDTH)
     student = {name: Student(shape(seen, dtype=jnp.int32), shape(seen, dtype=bool)) for name, seen in STUDENT.items()}
     text = Text(shape(config.model.text_width), shape(2, dtype=jnp.int32), code, shape(dtype=bool))
@@ -82,7 +82,7 @@ def without(**weights: float):
 def xla_training_flops(config) -> float:
     graph, params = abstract_model(config)
     grid = (len(TARGETS), config.data.tile_side, config.data.tile_side)
-    noise = BottleneckNoise(shape(*grid), shape(*grid, config.model.embedding))
+    noise = BottleneckNoise(shape(*grid), shape(*grid, config.model.embed_dim))
 
     def gradients(params, batch, noise):
         return jax.grad(lambda p: objective(nnx.merge(graph, p), batch, noise, config)[0])(params)

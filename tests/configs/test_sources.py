@@ -100,4 +100,4 @@ def test_the_papers_objective_and_course_are_the_defaults():
     assert weights.noise
     course = PAPER.training
     assert (course.steps, course.warmup_steps, course.learning_rate, course.batch) == (100_000, 1_000, 1e-4, 256)
-    assert (PAPER.model.embedding, PAPER.model.kappa, PAPER.data.tile_side) == (64, 8000, 128)
+    assert (PAPER.model.embed_dim, PAPER.model.kappa, PAPER.data.tile_side) == (64, 8000, 128)

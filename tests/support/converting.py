@@ -21,7 +21,7 @@ SMALLEST = replace(
     TINY,
     sources=(SENTINEL2, LANDSAT, NLCD, TEXT),
     model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=2, heads_time=2, heads_space=2, heads_summary=2
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=2, heads_time=2, heads_space=2, heads_summary=2
     ),
 )
 NORMALISATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'

@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.mesh import make_mesh
@@ -33,9 +33,9 @@ def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1
     """A run's folder with one checkpoint, and its held-out loss."""
     run = RunFolder(folder)
     bands = {source.name: np.ones(source.channels) for source in config.input_sources}
-    normalisation = Normalisation(bands, bands)
-    run.start(config, normalisation)
-    checkpointer = Checkpointer(run, config, normalisation, DATA)
+    normalization = Normalization(bands, bands)
+    run.start(config, normalization)
+    checkpointer = Checkpointer(run, config, normalization, DATA)
     checkpointer.save(random_state(config, scale), score=0.5)
     checkpointer.close()
     return folder
@@ -44,7 +44,7 @@ def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1
 def restore(folder: Path, config: Config = SMALLEST) -> TrainState:
     """The state as `aef train` goes on with it."""
     run = RunFolder(folder)
-    checkpointer = Checkpointer(run, config, run.read_normalisation(), DATA)
+    checkpointer = Checkpointer(run, config, run.read_normalization(), DATA)
     try:
         return checkpointer.restore(abstract_state(config, make_mesh(config.mesh)))
     finally:

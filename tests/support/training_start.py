@@ -14,7 +14,7 @@ from tests.support.data.sample_batch import SHRUNK
 
 SMALL = replace(
     SHRUNK,
-    model=replace(SHRUNK.model, blocks=1),
+    model=replace(SHRUNK.model, num_blocks=1),
     sources=(SENTINEL2, SENTINEL1, NLCD, TEXT),
     training=COURSE,
 )
@@ -30,7 +30,7 @@ def doubled(config: Config) -> Config:
 
 def start_of(config: Config = SMALL) -> Snapshot:
     """In float32; the same in whatever dtype it is computed, and however."""
-    params = weights(replace(config, model=replace(SMALL.model, blocks=config.model.blocks), training=COURSE))
+    params = weights(replace(config, model=replace(SMALL.model, num_blocks=config.model.num_blocks), training=COURSE))
     return Snapshot.beginning({name: to_tensor(array).float() for name, array in params.items()})
 
 

@@ -52,19 +52,19 @@ def forward_activations(config: Config, frames: Frames) -> Bytes:
         "source encoders": 3 * precision,
         "pyramid": 5 * precision + 4 * lateral + 7 * time + 4 * space,
         # norm 2, first 2, second 3
-        "precision": model.blocks * 7 * precision,
+        "precision": model.num_blocks * 7 * precision,
         # norm 2 (and the conditioned series, 1, where it is added), query, key and value 6, the two products of
         # attention 4, out 3, norm 2, hidden layer 1 + r, output r + 2
-        "time": model.blocks * ((21 + 2 * model.mlp_ratio) * time + 4 * logits["time"]),
-        "space": model.blocks * ((20 + 2 * model.mlp_ratio) * space + 4 * logits["space"]),
-        "exchange": model.blocks * (5 * precision + 5 * lateral + 10 * time + 5 * space),
+        "time": model.num_blocks * ((21 + 2 * model.mlp_ratio) * time + 4 * logits["time"]),
+        "space": model.num_blocks * ((20 + 2 * model.mlp_ratio) * space + 4 * logits["space"]),
+        "exchange": model.num_blocks * (5 * precision + 5 * lateral + 10 * time + 5 * space),
         # norm 2, key 2, value 2, and each read once by all periods
         "summary": 8 * precision + 4 * logits["summary"],
     }
     moved = {name: float(itemsize * frames.total * elements) for name, elements in per_frame.items()}
     moved["source encoders"] += sum(FLOAT32 * count * pixels[name] for name, count in frames.of.items())
     # out 2, norm 2, hidden layer 1 + r, output r + 2, upsampling 1 and its result; the unit vector reads and writes
-    field = (8 + 2 * model.mlp_ratio) * precision * itemsize + side**2 * model.embedding * (2 * itemsize + FLOAT32)
+    field = (8 + 2 * model.mlp_ratio) * precision * itemsize + side**2 * model.embed_dim * (2 * itemsize + FLOAT32)
     moved["summary"] += frames.periods * field
     return moved
 
@@ -92,9 +92,9 @@ def training_traffic(
         precision, _, time, space = _states(config.model, config.data.tile_side)
         frames = sum(each.total for each in (teacher, student) if each)
         itemsize = ITEMSIZE[config.model.compute_dtype]
-        sequence["kept states"] = 3.0 * itemsize * config.model.blocks * frames * (precision + time + space)
+        sequence["kept states"] = 3.0 * itemsize * config.model.num_blocks * frames * (precision + time + space)
     sequence["decoders"] = 3 * _decoders(config, targets) if config.objective.reconstruction else 0.0
-    per_pass = FLOAT32 * config.training.accumulate
+    per_pass = FLOAT32 * config.training.grad_accum_steps
     device: Bytes = {name: per_pass * len(passes) * runs[name] * float(weights[name]) for name in once}
     device["decoders"] = per_pass * 3.0 * weights["decoders"]
     device["optimizer"] = FLOAT32 * ADAM_PASSES * sum(weights.values()) / shards
@@ -132,8 +132,8 @@ def _decoders(config: Config, targets: tuple[str, ...]) -> float:
     moved = 0.0
     for source in config.decoded_sources:
         if source.name in targets:
-            sample = FLOAT32 * 4 * model.embedding  # noise written and read, direction read, sample written
-            layers = itemsize * (model.embedding + 4 * model.decoder_width)
+            sample = FLOAT32 * 4 * model.embed_dim  # noise written and read, direction read, sample written
+            layers = itemsize * (model.embed_dim + 4 * model.decoder_width)
             radius = round(source.shift_invariant_m / 10)
             shifts = sum(
                 y * y + x * x <= radius**2 for y in range(-radius, radius + 1) for x in range(-radius, radius + 1)

@@ -54,7 +54,7 @@ class SampleSplit(NamedTuple):
     """Training and held-out ground, and the acquisition times at which the held-out ground is to be reconstructed."""
 
     training: Site
-    heldout: Site
+    validation: Site
     seen_ms: Int64[np.ndarray, "S"]
     """Times of which training has frames too, of its own ground: held out by site, as the paper holds out."""
     heldout_ms: Int64[np.ndarray, "M"]

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from aef_jax.data.inspect.info import known_sources
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split, Stored
+from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
 from aef_jax.data.store.normalization import scaled, there
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
@@ -66,7 +66,7 @@ class _Found:
     dataset: Dataset
     unreadable: int = 0
     names: dict[str, tuple[Split, int]] = field(default_factory=dict)
-    stored: dict[str, Stored] = field(default_factory=dict)
+    stored: dict[str, SourceSummary] = field(default_factory=dict)
     text_points: int = 0
     ranges: dict[tuple[str, str], _OutOfRange] = field(default_factory=dict)
 
@@ -93,8 +93,10 @@ class _Found:
             if misfit:
                 yield f"{where}, source {name}: {misfit}"
                 continue
-            stored = self.stored.get(name, Stored.nothing(self.dataset.sources[name].bands, series.pixels.dtype.name))
-            self.stored[name] = stored.and_also(series)
+            stored = self.stored.get(
+                name, SourceSummary.nothing(self.dataset.sources[name].bands, series.pixels.dtype.name)
+            )
+            self.stored[name] = stored.update(series)
             if name in self.sources:
                 fitting[name] = series
                 yield from (f"{where}, source {name}: {said}" for said in _wrong(series, self.sources[name], site))
@@ -124,7 +126,7 @@ class _Found:
                 yield f"{what}: dataset.json says {described}, the records hold {counted}"
 
     def of_statistics(self) -> Iterator[str]:
-        described, found = self.dataset.normalisation, self.statistics.normalisation()
+        described, found = self.dataset.normalization, self.statistics.normalization()
         for source in self.statistics.sources:
             name = source.name
             if (name in described.mean) != (name in found.mean):
@@ -158,7 +160,7 @@ class _Found:
             found.records += outside > 0
 
 
-def _misfit(series: Series, stored: Stored | None, source: Source | None) -> str | None:
+def _misfit(series: Series, stored: SourceSummary | None, source: Source | None) -> str | None:
     """Why the frames cannot be counted among those that `dataset.json` describes."""
     if stored is None:
         return "dataset.json does not list it"

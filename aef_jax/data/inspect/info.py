@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split, Stored
-from aef_jax.data.store.normalization import CLIP_SIGMA, Normalisation
+from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
+from aef_jax.data.store.normalization import CLIP_SIGMA, Normalization
 from aef_jax.data.store.site import Site
 from aef_jax.files.atomic import replacing
 from configs.source import Source
@@ -56,9 +56,9 @@ def write_histograms_png(folder: Path, output: Path) -> None:
     dataset = Dataset.open(folder)
     records = dataset.records("training")
     chosen = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
-    drawn = [source for source in known_sources(dataset) if _has_numbers(source, dataset.normalisation)]
+    drawn = [source for source in known_sources(dataset) if _has_numbers(source, dataset.normalization)]
     bar = tqdm(chosen.tolist(), "reading records", unit="record")
-    counts = count_values((records[index] for index in bar), drawn, dataset.normalisation)
+    counts = count_values((records[index] for index in bar), drawn, dataset.normalization)
     drawn = [source for source in drawn if counts[source.name].any()]
     if not drawn:
         raise ValueError(f"{folder}: no source shows a valid pixel in {len(chosen)} records, so nothing to draw")
@@ -85,7 +85,7 @@ def known_sources(dataset: Dataset) -> list[Source]:
 
 
 def count_values(
-    sites: Iterable[Site], sources: list[Source], normalisation: Normalisation
+    sites: Iterable[Site], sources: list[Source], normalization: Normalization
 ) -> dict[str, Int64[np.ndarray, "C bins"]]:
     """How often each band's valid z-scores fall between `BIN_EDGES`; of a source of classes, how often each class is
     seen."""
@@ -95,7 +95,7 @@ def count_values(
         for source in sources:
             if source.name not in site.series:
                 continue
-            scored = normalisation.z_score(site.series[source.name], source)
+            scored = normalization.z_score(site.series[source.name], source)
             valid = np.broadcast_to(scored.valid, scored.pixels.shape)
             for band in range(source.channels):
                 values = scored.pixels[..., band][valid[..., band]]
@@ -106,8 +106,8 @@ def count_values(
     return counts
 
 
-def _has_numbers(source: Source, normalisation: Normalisation) -> bool:
-    return source.kind == "classes" or source.name in normalisation.mean
+def _has_numbers(source: Source, normalization: Normalization) -> bool:
+    return source.kind == "classes" or source.name in normalization.mean
 
 
 def _split_row(dataset: Dataset, split: Split) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ def _split_row(dataset: Dataset, split: Split) -> tuple[str, ...]:
     return split, f"{sum(shard.records for shard in shards):,}", f"{len(shards):,}"
 
 
-def _source_row(name: str, stored: Stored) -> tuple[str, ...]:
+def _source_row(name: str, stored: SourceSummary) -> tuple[str, ...]:
     seen = stored.frames > 0
     dates = (_date(stored.first_ms), _date(stored.last_ms)) if seen else ("-", "-")
     valid = f"{stored.valid_pixels / stored.pixels:.1%}" if stored.pixels else "-"
@@ -124,13 +124,13 @@ def _source_row(name: str, stored: Stored) -> tuple[str, ...]:
 
 
 def _statistics(dataset: Dataset) -> Iterable[tuple[str, ...]]:
-    normalisation = dataset.normalisation
+    normalization = dataset.normalization
     for name, stored in dataset.sources.items():
-        if name not in normalisation.mean:
+        if name not in normalization.mean:
             yield name, "-", "-", "-"
             continue
         for band in _shown_bands(len(stored.bands)):
-            numbers = normalisation.mean[name][band], normalisation.deviation[name][band]
+            numbers = normalization.mean[name][band], normalization.deviation[name][band]
             shown = ("never seen", "-") if np.isnan(numbers[0]) else [f"{number:.5g}" for number in numbers]
             yield name, stored.bands[band], *shown
 

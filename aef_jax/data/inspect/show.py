@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from aef_jax.data.inspect.thumbnails import draw_inputs, draw_targets, inputs_height, targets_height
 from aef_jax.data.inspect.timeline import FATES, Mark, draw_timeline, marks, span, timeline_height
 from aef_jax.data.loading.training_data import open_examples
-from aef_jax.data.sampling.examples import Choices
+from aef_jax.data.sampling.examples import SampleTrace
 from aef_jax.visualize.pictures import save_png
 from configs.batch import Batch
 from configs.config import Config
@@ -27,15 +27,15 @@ def write_example_png(config: Config, index: int, output: Path) -> str:
     examples = open_examples(config)
     if not 0 <= index < len(examples):
         raise ValueError(f"example {index}: the run draws {len(examples)}, expected one from 0 to {len(examples) - 1}")
-    batch, choices = examples.with_choices(index)
-    held = examples.held
-    inputs = {source.name: marks(source, batch, choices) for source in held.input_sources}
-    lines = _description(index, choices, inputs, config.data.time_jitter_days)
-    text = _text(batch, choices)
+    batch, trace = examples.with_choices(index)
+    schema = examples.schema
+    inputs = {source.name: marks(source, batch, trace) for source in schema.input_sources}
+    lines = _description(index, trace, inputs, config.data.time_jitter_days)
+    text = _text(batch, trace)
     heights = [
         0.6 + 0.18 * len(text),
-        timeline_height(len(inputs), 1 + len(held.sources) + bool(text)),
-        targets_height(len(held.sources)),
+        timeline_height(len(inputs), 1 + len(schema.sources) + bool(text)),
+        targets_height(len(schema.sources)),
         inputs_height(len(inputs)),
     ]
     figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
@@ -43,27 +43,27 @@ def write_example_png(config: Config, index: int, output: Path) -> str:
     head.text(0.01, 0.98, lines[0], va="top", fontsize=12, parse_math=False)
     below = [lines[1], *text]
     head.text(0.01, 0.98, "\n\n" + "\n".join(below), va="top", fontsize=9, linespacing=1.3, parse_math=False)
-    draw_timeline(times, inputs, held.sources, choices)
-    draw_targets(targets, held.sources, batch, choices, held.normalisation)
-    draw_inputs(frames, held.input_sources, batch, choices, held.normalisation)
+    draw_timeline(times, inputs, schema.sources, trace)
+    draw_targets(targets, schema.sources, batch, trace, schema.normalization)
+    draw_inputs(frames, schema.input_sources, batch, trace, schema.normalization)
     save_png(figure, output)
     return "\n".join([*lines, *text])
 
 
-def _description(index: int, choices: Choices, inputs: dict[str, list[Mark]], jitter_days: int) -> list[str]:
-    place, side = choices.place, choices.tile.shape[0]
+def _description(index: int, trace: SampleTrace, inputs: dict[str, list[Mark]], jitter_days: int) -> list[str]:
+    location, side = trace.location, trace.tile.shape[0]
     lines = [
-        f"example {index}: site {choices.tile.name}, tile of {side} x {side} pixels at row {place.row}, column"
-        f" {place.column}; support period {span(place.support)}"
+        f"example {index}: site {trace.tile.name}, tile of {side} x {side} pixels at row {location.row}, column"
+        f" {location.column}; support period {span(location.support)}"
     ]
     seen = "frames dropped at random"
-    if choices.kept:
-        forecast = choices.kept[0] == place.support[0]
+    if trace.kept:
+        forecast = trace.kept[0] == location.support[0]
         seen = (
             "the latter half, from the former: forecast" if forecast else "the former half, from the latter: backcast"
         )
     moved = f"; time jitter: all dates are moved alike, by up to {jitter_days} days" if jitter_days else ""
-    lines.append(f"teacher and student are compared over {span(choices.shared)} ({seen}){moved}")
+    lines.append(f"teacher and student are compared over {span(trace.shared)} ({seen}){moved}")
     for name, frames in inputs.items():
         counts = ((sum(mark.fate is fate for mark in frames), fate.name) for fate in FATES)
         told = ", ".join(f"{count} {fate}" for count, fate in counts if count)
@@ -71,13 +71,13 @@ def _description(index: int, choices: Choices, inputs: dict[str, list[Mark]], ji
     return lines
 
 
-def _text(batch: Batch, choices: Choices) -> list[str]:
+def _text(batch: Batch, trace: SampleTrace) -> list[str]:
     """Lines on the text that the example holds; none where it holds none."""
-    if batch.text is None or not batch.text.present or choices.text is None:
+    if batch.text is None or not batch.text.present or trace.text is None:
         return []
-    text = choices.tile.text
+    text = trace.tile.text
     row, column = batch.text.pixel.tolist()
-    words = " ".join(text.words[choices.text].split()) if text.words else "(the record does not hold its words)"
-    period = (int(text.period_ms[choices.text, 0]), int(text.period_ms[choices.text, 1]))
+    words = " ".join(text.words[trace.text].split()) if text.words else "(the record does not hold its words)"
+    period = (int(text.period_ms[trace.text, 0]), int(text.period_ms[trace.text, 1]))
     told = f"text at row {row}, column {column} of the tile, true of {span(period)}: {words}"
     return textwrap.wrap(told, _LINE, max_lines=_MOST_LINES, placeholder=" ...")

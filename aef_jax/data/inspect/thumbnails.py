@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import SubFigure
 
 from aef_jax.data.inspect.timeline import STUDENT, date
-from aef_jax.data.sampling.examples import Choices, within
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.sampling.examples import SampleTrace, frames_in_period
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.visualize.pictures import GAMMA, TRUE_COLOUR, has_true_colour, stretch, true_colour
 from configs.batch import Batch
 from configs.source import Source
@@ -29,15 +29,15 @@ def targets_height(targets: int) -> float:
 
 
 def draw_targets(
-    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, choices: Choices, normalisation: Normalisation
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, trace: SampleTrace, normalization: Normalization
 ) -> None:
     """Draws the target of each source; a cross marks the text's pixel on the first."""
     grid = figure.subplots(-(-len(sources) // _TARGETS_PER_ROW), _TARGETS_PER_ROW, squeeze=False).ravel()
     figure.suptitle("targets; pink: not valid, where no error counts", fontsize=10, x=0.01, ha="left")
     for axis, source in zip(grid, sources, strict=False):
-        target, chosen = batch.targets[source.name], choices.targets.get(source.name)
+        target, chosen = batch.targets[source.name], trace.targets.get(source.name)
         axis.set(xticks=[], yticks=[])
-        series = within(source, choices.tile, choices.place.support)
+        series = frames_in_period(source, trace.tile, trace.location.support)
         if chosen is None or series is None:
             axis.set_facecolor("0.93")
             axis.set_box_aspect(1)
@@ -47,11 +47,11 @@ def draw_targets(
             axis.set_title(f"{source.name}\n", fontsize=9, loc="left")
             continue
         valid = target.valid.reshape(*target.valid.shape[:2], -1)
-        picture, shown = coloured(source, target.pixels[None], valid[None], normalisation)
+        picture, shown = coloured(source, target.pixels[None], valid[None], normalization)
         axis.imshow(picture[0], interpolation="nearest")
         _paint_absent(axis, ~valid.any(axis=-1), 0.7)
-        when = date(int(series.time_ms[chosen])) if source.timed else "static"
-        axis.set_title(f"{source.name}, {when}, {_percent(valid)} valid\n{shown}", fontsize=9, loc="left")
+        time_code = date(int(series.time_ms[chosen])) if source.timed else "static"
+        axis.set_title(f"{source.name}, {time_code}, {_percent(valid)} valid\n{shown}", fontsize=9, loc="left")
     for axis in grid[len(sources) :]:
         axis.set_axis_off()
     if batch.text is not None and batch.text.present:
@@ -66,7 +66,7 @@ def inputs_height(sources: int) -> float:
 
 
 def draw_inputs(
-    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, choices: Choices, normalisation: Normalisation
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, trace: SampleTrace, normalization: Normalization
 ) -> None:
     """Draws some of the teacher's frames of each input source, as the encoder is given them."""
     figure.suptitle(
@@ -84,7 +84,7 @@ def draw_inputs(
             axes[0].text(0, 0.5, f"{source.name}: no frame", transform=axes[0].transAxes, fontsize=9)
             continue
         axes[0].set_ylabel(source.name, fontsize=9)
-        _draw_frames(axes, source, present, batch, choices, normalisation)
+        _draw_frames(axes, source, present, batch, trace, normalization)
 
 
 def _draw_frames(
@@ -92,16 +92,16 @@ def _draw_frames(
     source: Source,
     present: Int64[np.ndarray, "n"],
     batch: Batch,
-    choices: Choices,
-    normalisation: Normalisation,
+    trace: SampleTrace,
+    normalization: Normalization,
 ) -> None:
     """Some of one source's frames, all under one stretch, so that cloud is white and shadow dark."""
-    series, drawn = within(source, choices.tile, choices.place.support), choices.inputs[source.name]
+    series, drawn = frames_in_period(source, trace.tile, trace.location.support), trace.inputs[source.name]
     assert series is not None
     pixels = batch.frames[source.name].pixels[present]
     data = pixels != 0  # what is no data is exactly 0
     valid = series.valid[drawn.taken[present]] & data
-    pictures, shown = coloured(source, pixels, valid if valid.any() else data, normalisation)
+    pictures, shown = coloured(source, pixels, valid if valid.any() else data, normalization)
     student = batch.student[source.name]
     chosen = np.unique(np.linspace(0, len(present) - 1, min(FRAMES, len(present))).astype(int))
     for axis, index in zip(axes, chosen, strict=False):
@@ -116,7 +116,7 @@ def coloured(
     source: Source,
     pixels: Num[np.ndarray, "N H W *C"],
     valid: Bool[np.ndarray, "N H W V"],
-    normalisation: Normalisation,
+    normalization: Normalization,
 ) -> tuple[Float[np.ndarray, "N H W 3"], str]:
     """Pictures of frames that are scaled and z-scored, stretched over all `valid` pixels; and what they show.
 
@@ -127,8 +127,8 @@ def coloured(
         return _class_colours(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
     whole = np.broadcast_to(valid, pixels.shape)
     optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOUR]
-    if has_true_colour(source) and np.isfinite(normalisation.mean[source.name][optical]).all():
-        values, shown, gamma = true_colour(pixels, source, normalisation), "true colour", GAMMA
+    if has_true_colour(source) and np.isfinite(normalization.mean[source.name][optical]).all():
+        values, shown, gamma = true_colour(pixels, source, normalization), "true colour", GAMMA
         counted = whole[..., optical].all(axis=-1)
     else:
         band = int(whole.any(axis=(0, 1, 2)).argmax())

@@ -10,7 +10,7 @@ from matplotlib.figure import SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from aef_jax.data.sampling.examples import Choices, within
+from aef_jax.data.sampling.examples import SampleTrace, frames_in_period
 from aef_jax.data.store.normalization import there
 from aef_jax.data.store.site import SAME_PASS_MS, Period
 from configs.batch import Batch
@@ -18,19 +18,19 @@ from configs.encodings.timecode import DAY_MS
 from configs.source import Source
 
 
-class Fate(NamedTuple):
+class FrameStatus(NamedTuple):
     """What became of a frame, and the colour it is drawn in."""
 
     name: str
     colour: str
 
 
-TARGET = Fate("target, removed from the inputs", "#d55e00")
-STUDENT = Fate("teacher and student", "#0072b2")
-TEACHER = Fate("teacher only", "#7cc4ee")
-DROPPED = Fate("dropped from the teacher at random", "#e0b000")
-OVER_BUDGET = Fate("beyond the budget", "#8c8c8c")
-EMPTY = Fate("no data in the tile", "#cc79a7")
+TARGET = FrameStatus("target, removed from the inputs", "#d55e00")
+STUDENT = FrameStatus("teacher and student", "#0072b2")
+TEACHER = FrameStatus("teacher only", "#7cc4ee")
+DROPPED = FrameStatus("dropped from the teacher at random", "#e0b000")
+OVER_BUDGET = FrameStatus("beyond the budget", "#8c8c8c")
+EMPTY = FrameStatus("no data in the tile", "#cc79a7")
 FATES = (TARGET, STUDENT, TEACHER, DROPPED, OVER_BUDGET, EMPTY)
 
 _SHARED, _OWN, _TEXT = "#0072b2", "#9a9a9a", "#009e73"
@@ -43,22 +43,22 @@ class Mark(NamedTuple):
     time_ms: int
     share: float
     """Of its pixels in the tile that are valid in any band."""
-    fate: Fate
+    fate: FrameStatus
 
 
-def marks(source: Source, batch: Batch, choices: Choices) -> list[Mark]:
+def marks(source: Source, batch: Batch, trace: SampleTrace) -> list[Mark]:
     """All frames of an input source that the support period holds, in the order of their times."""
-    series, drawn = within(source, choices.tile, choices.place.support), choices.inputs.get(source.name)
+    series, drawn = frames_in_period(source, trace.tile, trace.location.support), trace.inputs.get(source.name)
     if series is None or drawn is None:
         return []
-    target = choices.targets.get(source.name)
+    target = trace.targets.get(source.name)
     target_ms = None if target is None else series.time_ms[target]
     student = batch.student[source.name]
     seen = set(drawn.taken[student.index[student.present]].tolist())
     kept, taken = set(drawn.kept.tolist()), set(drawn.taken.tolist())
     found = []
     for index, time_ms in enumerate(series.time_ms.tolist()):
-        frame = series.chosen(slice(index, index + 1))
+        frame = series.select_frames(slice(index, index + 1))
         if target_ms is not None and abs(time_ms - target_ms) <= SAME_PASS_MS:  # all frames of one pass are removed
             fate = TARGET
         elif index in seen:
@@ -78,23 +78,23 @@ def timeline_height(inputs: int, periods: int) -> float:
     return 1.35 + 0.85 * inputs + 0.24 * periods
 
 
-def draw_timeline(figure: SubFigure, inputs: dict[str, list[Mark]], sources: tuple[Source, ...], choices: Choices):
+def draw_timeline(figure: SubFigure, inputs: dict[str, list[Mark]], sources: tuple[Source, ...], trace: SampleTrace):
     """Draws a row of marks for each input source, and a bar for each period below them."""
-    rows = _rows(sources, choices)
+    rows = _rows(sources, trace)
     axes = figure.subplots(
         len(inputs) + 1, 1, sharex=True, height_ratios=[0.85] * len(inputs) + [0.24 * len(rows)], squeeze=False
     )[:, 0]
     for axis, (name, frames) in zip(axes, inputs.items(), strict=False):
-        _draw_marks(axis, name, frames, choices)
+        _draw_marks(axis, name, frames, trace)
     _draw_periods(axes[-1], rows)
-    first, end = choices.place.support
+    first, end = trace.location.support
     axes[-1].set_xlim(first / DAY_MS, end / DAY_MS)
     locator = MonthLocator()
     axes[-1].xaxis.set_major_locator(locator)
     axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
     fates = {mark.fate for frames in inputs.values() for mark in frames}
     handles = [Patch(color=fate.colour, label=fate.name) for fate in FATES if fate in fates]
-    if choices.kept:
+    if trace.kept:
         handles.append(Patch(facecolor="0.92", label="half that the student does not see"))
     figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
 
@@ -115,25 +115,25 @@ class _Row(NamedTuple):
     target_ms: int | None = None
 
 
-def _rows(sources: tuple[Source, ...], choices: Choices) -> list[_Row]:
-    rows = [_Row("teacher and student", choices.shared, _SHARED)]
+def _rows(sources: tuple[Source, ...], trace: SampleTrace) -> list[_Row]:
+    rows = [_Row("teacher and student", trace.shared, _SHARED)]
     for source in sources:
-        series, target = within(source, choices.tile, choices.place.support), choices.targets.get(source.name)
+        series, target = frames_in_period(source, trace.tile, trace.location.support), trace.targets.get(source.name)
         if series is None or target is None:
-            rows.append(_Row(f"{source.name} (no target)", choices.periods[source.name], "0.9"))
+            rows.append(_Row(f"{source.name} (no target)", trace.periods[source.name], "0.9"))
         else:
             target_ms = int(series.time_ms[target]) if source.timed else None
-            rows.append(_Row(source.name, choices.periods[source.name], _OWN, target_ms))
-    if choices.text is not None:
-        start, end = choices.tile.text.period_ms[choices.text].tolist()
+            rows.append(_Row(source.name, trace.periods[source.name], _OWN, target_ms))
+    if trace.text is not None:
+        start, end = trace.tile.text.period_ms[trace.text].tolist()
         rows.append(_Row("text", (start, end), _TEXT))
     return rows
 
 
-def _draw_marks(axis: Axes, name: str, frames: list[Mark], choices: Choices) -> None:
-    support = choices.place.support
-    if choices.kept:
-        unseen = (support[0], choices.kept[0]) if choices.kept[0] > support[0] else (choices.kept[1], support[1])
+def _draw_marks(axis: Axes, name: str, frames: list[Mark], trace: SampleTrace) -> None:
+    support = trace.location.support
+    if trace.kept:
+        unseen = (support[0], trace.kept[0]) if trace.kept[0] > support[0] else (trace.kept[1], support[1])
         axis.axvspan(unseen[0] / DAY_MS, unseen[1] / DAY_MS, color="0.92", linewidth=0)
     days = np.array([mark.time_ms / DAY_MS for mark in frames])
     heights = [max(mark.share, _LEAST_HEIGHT) for mark in frames]
@@ -157,11 +157,11 @@ def _draw_marks(axis: Axes, name: str, frames: list[Mark], choices: Choices) -> 
 
 
 def _draw_periods(axis: Axes, rows: list[_Row]) -> None:
-    for place, row in enumerate(rows):
+    for location, row in enumerate(rows):
         start, end = row.period
-        axis.barh(place, (end - start) / DAY_MS, left=start / DAY_MS, height=0.5, color=row.colour)
+        axis.barh(location, (end - start) / DAY_MS, left=start / DAY_MS, height=0.5, color=row.colour)
         if row.target_ms is not None:
-            axis.plot(row.target_ms / DAY_MS, place, "D", color=TARGET.colour, markersize=5, zorder=3)
+            axis.plot(row.target_ms / DAY_MS, location, "D", color=TARGET.colour, markersize=5, zorder=3)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9)
     axis.tick_params(axis="y", length=0)

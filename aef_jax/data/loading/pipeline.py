@@ -9,7 +9,7 @@ import numpy as np
 
 from aef_jax.data.loading.readers import deaf_to_signals, read_in_processes
 from aef_jax.data.sampling.absent import absent_example
-from aef_jax.data.sampling.examples import Choices, Holdings, draw_place, draw_with_choices
+from aef_jax.data.sampling.examples import DatasetSchema, SampleTrace, draw_location, draw_with_trace
 from aef_jax.data.store.site import Site
 from configs.batch import Batch
 from configs.config import Config
@@ -28,9 +28,9 @@ class HostExamples:
     batch is the same for any number of hosts.
     """
 
-    def __init__(self, sites: Sequence[Site], held: Holdings, config: Config, rows: Sequence[int] | None = None):
+    def __init__(self, sites: Sequence[Site], schema: DatasetSchema, config: Config, rows: Sequence[int] | None = None):
         """Of the global batch's rows, of which there are `training.batch`, by default all."""
-        self.sites, self.held, self.config = sites, held, config
+        self.sites, self.schema, self.config = sites, schema, config
         self.rows = range(config.training.batch) if rows is None else rows
         self._order = grain.MapDataset.range(len(sites)).shuffle(seed=config.training.seed).repeat()
 
@@ -40,15 +40,15 @@ class HostExamples:
     def __getitem__(self, index: SupportsIndex) -> Batch:
         return self.with_choices(index)[0]
 
-    def with_choices(self, index: SupportsIndex) -> tuple[Batch, Choices]:
+    def with_choices(self, index: SupportsIndex) -> tuple[Batch, SampleTrace]:
         """An example, and what was drawn for it."""
         step, within = divmod(int(index), len(self.rows))
         drawn = step * self.config.training.batch + self.rows[within]
         rng = np.random.default_rng([self.config.training.seed, drawn])
         site = self.sites[self._record(drawn)]
         days = self.config.data.time_jitter_days * DAY_MS
-        site = site.delayed(int(rng.integers(-days, days + 1)))
-        return draw_with_choices(site, self.held, self.config, draw_place(site, self.config, rng), rng)
+        site = site.shift_time(int(rng.integers(-days, days + 1)))
+        return draw_with_trace(site, self.schema, self.config, draw_location(site, self.config, rng), rng)
 
     def records(self, step: int) -> list[int]:
         """Which sites the global batch of a step (counted from 1) is drawn from, by their index."""

@@ -8,16 +8,21 @@ from typing import Any
 
 from aef_jax.data.build.sample_cube import SampleSplit, load_sample, split_sample
 from aef_jax.data.loading.pipeline import HostExamples
-from aef_jax.data.sampling.examples import Holdings
-from aef_jax.data.sampling.validation import HeldoutExample, evaluated_source, heldout_examples, heldout_of_each
+from aef_jax.data.sampling.examples import DatasetSchema
+from aef_jax.data.sampling.validation import (
+    ValidationExample,
+    evaluated_source,
+    validation_example_of_each,
+    validation_examples,
+)
 from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
 from configs.source import Source
 
-Heldout = Mapping[str, Sequence[HeldoutExample]]
+Heldout = Mapping[str, Sequence[ValidationExample]]
 """By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
 
 
@@ -26,50 +31,50 @@ class TrainingData:
     """All sites as they are stored; they are scaled and z-scored as they are drawn from."""
 
     training: Sequence[Site]
-    heldout: Heldout
-    held: Holdings
+    validation: Heldout
+    schema: DatasetSchema
     pictured: Site
     """The site whose embedding field is drawn."""
 
     @property
-    def about(self) -> dict[str, Any]:
+    def data_fingerprint(self) -> dict[str, Any]:
         """What must be the same where a run goes on, for JSON."""
-        names = [source.name for source in self.held.sources]
-        return {"records": len(self.training), "sources": names, "text_width": self.held.text_width}
+        names = [source.name for source in self.schema.sources]
+        return {"records": len(self.training), "sources": names, "text_width": self.schema.text_width}
 
 
-def open_data(config: Config, normalisation: Normalisation | None = None) -> TrainingData:
+def open_data(config: Config, normalization: Normalization | None = None) -> TrainingData:
     """The data that `data.path` names, under the statistics of the run that goes on, or their own.
 
     Raises ValueError where they hold no input of the config, or their text does not fit the model.
     """
     if not config.data.path:
         whole = load_sample()
-        return sample_data(config, whole, split_sample(whole), normalisation)
-    return dataset_data(config, Dataset.open(Path(config.data.path)), normalisation)
+        return sample_data(config, whole, split_sample(whole), normalization)
+    return dataset_data(config, Dataset.open(Path(config.data.path)), normalization)
 
 
 def sample_data(
-    config: Config, whole: Site, split: SampleSplit, normalisation: Normalisation | None = None
+    config: Config, whole: Site, split: SampleSplit, normalization: Normalization | None = None
 ) -> TrainingData:
     """A site's years, part of them held out."""
-    held = _sample_holdings(config, split, normalisation)
+    schema = _sample_holdings(config, split, normalization)
     times = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
-    heldout = {kind: heldout_examples(split.heldout, held, ms, config) for kind, ms in times.items()}
-    return TrainingData((split.training,), heldout, held, whole)
+    validation = {kind: validation_examples(split.validation, schema, ms, config) for kind, ms in times.items()}
+    return TrainingData((split.training,), validation, schema, whole)
 
 
-def dataset_data(config: Config, dataset: Dataset, normalisation: Normalisation | None = None) -> TrainingData:
+def dataset_data(config: Config, dataset: Dataset, normalization: Normalization | None = None) -> TrainingData:
     """The records of a folder; without held-out ones there is nothing to evaluate on.
 
     Raises ValueError where they do not fit the config.
     """
-    if normalisation is not None and normalisation.as_table() != dataset.normalisation.as_table():
+    if normalization is not None and normalization.as_table() != dataset.normalization.as_table():
         raise ValueError(f"data set {dataset.path}: its statistics are not those that the run began with")
-    held = _holdings(config, dataset, normalisation)
-    training, heldout = dataset.records("training"), dataset.records("heldout")
-    kinds = {"heldout": heldout_of_each(heldout, held, config)} if len(heldout) else {}
-    return TrainingData(training, kinds, held, _pictured(heldout if len(heldout) else training, held))
+    schema = _holdings(config, dataset, normalization)
+    training, validation = dataset.records("training"), dataset.records("heldout")
+    kinds = {"heldout": validation_example_of_each(validation, schema, config)} if len(validation) else {}
+    return TrainingData(training, kinds, schema, _pictured(validation if len(validation) else training, schema))
 
 
 def open_examples(config: Config) -> HostExamples:
@@ -84,38 +89,40 @@ def open_examples(config: Config) -> HostExamples:
     return HostExamples(dataset.records("training"), _holdings(config, dataset, None), config)
 
 
-def _sample_holdings(config: Config, split: SampleSplit, normalisation: Normalisation | None) -> Holdings:
-    sources = _in_use(config, set(split.heldout.series), f"site {split.heldout.name}")
-    return Holdings(sources, normalisation or normalisation_of([split.training], sources))
+def _sample_holdings(config: Config, split: SampleSplit, normalization: Normalization | None) -> DatasetSchema:
+    sources = _in_use(config, set(split.validation.series), f"site {split.validation.name}")
+    return DatasetSchema(sources, normalization or normalization_of([split.training], sources))
 
 
-def _holdings(config: Config, dataset: Dataset, normalisation: Normalisation | None) -> Holdings:
+def _holdings(config: Config, dataset: Dataset, normalization: Normalization | None) -> DatasetSchema:
     """What every example of a data set holds. Raises ValueError where it does not fit the config."""
-    normalisation = normalisation or dataset.normalisation
+    normalization = normalization or dataset.normalization
     # a continuous source of which no training record shows a pixel has no statistics, and cannot be trained on
     classes = {source.name for source in config.sources if source.kind == "classes"}
     shown = {name for name, stored in dataset.sources.items() if stored.valid_pixels}
-    sources = _in_use(config, shown & (classes | normalisation.mean.keys()), f"data set {dataset.path}")
+    sources = _in_use(config, shown & (classes | normalization.mean.keys()), f"data set {dataset.path}")
     for source in sources:
         if dataset.sources[source.name].bands != tuple(band.name for band in source.bands):
             raise ValueError(
                 f"data set {dataset.path}, source {source.name}: its bands are"
                 f" {list(dataset.sources[source.name].bands)}, expected {[band.name for band in source.bands]}"
             )
-    held = Holdings(sources, normalisation, dataset.text_width if config.has_text and config.objective.text else 0)
-    if held.text_width not in (0, config.model.text_width):
+    schema = DatasetSchema(
+        sources, normalization, dataset.text_width if config.has_text and config.objective.text else 0
+    )
+    if schema.text_width not in (0, config.model.text_width):
         raise ValueError(
-            f"data set {dataset.path}: its sentence embeddings have {held.text_width} numbers, the model's text head"
-            f" takes {config.model.text_width}: set --model.text_width {held.text_width}"
+            f"data set {dataset.path}: its sentence embeddings have {schema.text_width} numbers, the model's text head"
+            f" takes {config.model.text_width}: set --model.text_width {schema.text_width}"
         )
     if not sum(shard.records for shard in dataset.shards["training"]):
         raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
-    return held
+    return schema
 
 
-def _pictured(sites: Sequence[Site], held: Holdings) -> Site:
+def _pictured(sites: Sequence[Site], schema: DatasetSchema) -> Site:
     """The first site that the evaluated source shows; or the first."""
-    name = evaluated_source(held).name
+    name = evaluated_source(schema).name
     shown = (site for site in sites if name in site.series and len(site.series[name].time_ms))
     return next(shown, sites[0])
 

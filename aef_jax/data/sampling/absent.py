@@ -3,7 +3,7 @@
 import numpy as np
 
 from aef_jax.data.sampling.inputs import no_frames
-from aef_jax.data.sampling.targets import code_of, no_target
+from aef_jax.data.sampling.targets import encode_period, no_target
 from configs.batch import Batch, Text
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
@@ -18,13 +18,13 @@ def absent_example(config: Config) -> Batch:
     text = Text(
         sentence=np.zeros(config.model.text_width, np.float32),
         pixel=np.zeros(2, np.int32),
-        period=code_of(support),
+        period=encode_period(support),
         present=np.asarray(False),
     )
     return Batch(
         frames={name: frames for name, (frames, _) in inputs.items()},
         student={name: student for name, (_, student) in inputs.items()},
         targets=targets,
-        shared_period=code_of(support),
+        shared_period=encode_period(support),
         text=text if config.has_text and config.objective.text else None,
     )

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aef_jax.data.sampling.inputs import DrawnFrames, draw_frames, draw_student, no_frames
-from aef_jax.data.sampling.targets import choose_target, code_of, draw_period, make_target, no_target
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.sampling.targets import choose_target, draw_period, encode_period, make_target, no_target
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Period, Series, Site
 from configs.batch import Batch, Text
 from configs.config import Config
@@ -19,12 +19,12 @@ from configs.source import Source
 
 
 @dataclass(frozen=True)
-class Holdings:
+class DatasetSchema:
     """What a training set holds, and so every example of it: a site that lacks a source has absent frames of it."""
 
     sources: tuple[Source, ...]
     """Those of the config that are in the data, in the config's order."""
-    normalisation: Normalisation
+    normalization: Normalization
     text_width: int = 0
     """Numbers in a sentence embedding; 0 where there is no text."""
 
@@ -34,7 +34,7 @@ class Holdings:
 
 
 @dataclass(frozen=True)
-class Place:
+class TileLocation:
     """Which tile of a site, and which support period."""
 
     row: int
@@ -43,7 +43,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Choices:
+class SampleTrace:
     """What was drawn for an example, as it was drawn: of most times, the batch holds no more than a code.
 
     Frames are told by their index among those of the support period (`within`); a source without any is left out.
@@ -51,7 +51,7 @@ class Choices:
 
     tile: Site
     """The ground of the example, as it is stored."""
-    place: Place
+    location: TileLocation
     shared: Period
     """Valid period over which teacher and student are compared."""
     kept: Period | None
@@ -65,7 +65,7 @@ class Choices:
     """Which of the tile's text points."""
 
 
-def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
+def draw_location(site: Site, config: Config, rng: np.random.Generator) -> TileLocation:
     """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover.
 
     Raises ValueError, naming the site, where it is too small, its support period too short, or it has no input.
@@ -74,19 +74,19 @@ def draw_place(site: Site, config: Config, rng: np.random.Generator) -> Place:
     if min(height, width) < side:
         raise ValueError(f"site {site.name}: {height} x {width} pixels, expected at least one tile of {side} x {side}")
     support = site.support or _draw_support(site, config, rng)
-    if support[1] - support[0] < 2 * config.data.least_period_days * DAY_MS:
+    if support[1] - support[0] < 2 * config.data.min_period_days * DAY_MS:
         raise ValueError(
             f"site {site.name}: its support period has {(support[1] - support[0]) / DAY_MS:g} days, expected at least"
-            f" {2 * config.data.least_period_days}, as each half must hold a valid period"
+            f" {2 * config.data.min_period_days}, as each half must hold a valid period"
         )
-    return Place(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), support)
+    return TileLocation(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), support)
 
 
 def draw_example(
     site: Site,
-    held: Holdings,
+    schema: DatasetSchema,
     config: Config,
-    place: Place,
+    location: TileLocation,
     rng: np.random.Generator,
     target_ms: dict[str, int] | None = None,
 ) -> Batch:
@@ -95,35 +95,35 @@ def draw_example(
     `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames, and
     all of them whole; otherwise they are drawn.
     """
-    return draw_with_choices(site, held, config, place, rng, target_ms)[0]
+    return draw_with_trace(site, schema, config, location, rng, target_ms)[0]
 
 
-def draw_with_choices(
+def draw_with_trace(
     site: Site,
-    held: Holdings,
+    schema: DatasetSchema,
     config: Config,
-    place: Place,
+    location: TileLocation,
     rng: np.random.Generator,
     target_ms: dict[str, int] | None = None,
-) -> tuple[Batch, Choices]:
+) -> tuple[Batch, SampleTrace]:
     """The example that `draw_example` gives, and what was drawn for it."""
     side = config.data.tile_side
-    tile = site.window(slice(place.row, place.row + side), slice(place.column, place.column + side))
-    shared, kept = _draw_perturbation(place.support, config, rng)
-    drawn = Choices(tile, place, shared, kept, periods={}, targets={}, inputs={}, text=None)
+    tile = site.window(slice(location.row, location.row + side), slice(location.column, location.column + side))
+    shared, kept = _draw_perturbation(location.support, config, rng)
+    drawn = SampleTrace(tile, location, shared, kept, periods={}, targets={}, inputs={}, text=None)
     training = target_ms is None
     dropout = config.data.teacher_frame_dropout and training
     frames, student, targets = {}, {}, {}
-    for source in held.sources:
-        name, series = source.name, within(source, tile, place.support)
+    for source in schema.sources:
+        name, series = source.name, frames_in_period(source, tile, location.support)
         chosen = None
         if series is not None:
             fixed = (target_ms or {}).get(name)
             chosen = choose_target(source, series, config, rng) if fixed is None else _at(series, fixed)
         if series is None or chosen is None:
-            made = no_target(source, side, place.support, config, rng)
+            made = no_target(source, side, location.support, config, rng)
         else:
-            made = make_target(source, series, chosen, held.normalisation, place.support, config, rng)
+            made = make_target(source, series, chosen, schema.normalization, location.support, config, rng)
             drawn.targets[name] = chosen
         targets[name], drawn.periods[name] = made
         if not source.is_input:
@@ -131,14 +131,14 @@ def draw_with_choices(
         if series is None:
             frames[name], student[name] = no_frames(source, side)
         else:
-            teacher = draw_frames(source, series, chosen, held.normalisation, rng, dropout, gaps=training)
+            teacher = draw_frames(source, series, chosen, schema.normalization, rng, dropout, gaps=training)
             student[name] = draw_student(source, teacher.frames.present, teacher.times, kept, rng)
             frames[name], drawn.inputs[name] = teacher.frames, teacher
-    text, point = _draw_text(tile, held.text_width, place.support, rng) if held.text_width else (None, None)
-    return Batch(frames, student, targets, code_of(shared), text), replace(drawn, text=point)
+    text, point = _draw_text(tile, schema.text_width, location.support, rng) if schema.text_width else (None, None)
+    return Batch(frames, student, targets, encode_period(shared), text), replace(drawn, text=point)
 
 
-def within(source: Source, tile: Site, support: Period) -> Series | None:
+def frames_in_period(source: Source, tile: Site, support: Period) -> Series | None:
     """The source's frames of the support period; what is static was there all the time, whatever its date."""
     series = tile.series.get(source.name)
     return series.between(*support) if series is not None and source.timed else series
@@ -185,9 +185,9 @@ def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator
             f"site {tile.name}: sentence embeddings of {tile.text.sentence.shape[1]} numbers, expected {width}"
         )
     if not len(points):
-        absent = np.zeros(width, np.float32), np.zeros(2, np.int32), code_of(support)
+        absent = np.zeros(width, np.float32), np.zeros(2, np.int32), encode_period(support)
         return Text(*absent, present=np.asarray(False)), None
     point = int(rng.choice(points))
     pixel = np.array([tile.text.row[point], tile.text.column[point]], np.int32)
-    period = code_of((int(start[point]), int(end[point])))
+    period = encode_period((int(start[point]), int(end[point])))
     return Text(tile.text.sentence[point].astype(np.float32), pixel, period, present=np.asarray(True)), point

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
 
-from aef_jax.data.store.normalization import Normalisation, there
+from aef_jax.data.store.normalization import Normalization, there
 from aef_jax.data.store.site import SAME_PASS_MS, Period, Series
 from configs.batch import Frames, Student
 from configs.encodings.timecode import timecode
@@ -31,7 +31,7 @@ def draw_frames(
     source: Source,
     series: Series,
     target: int | None,
-    normalisation: Normalisation,
+    normalization: Normalization,
     rng: np.random.Generator,
     dropout: bool,
     gaps: bool,
@@ -49,9 +49,9 @@ def draw_frames(
         kept = kept[rng.random(len(kept)) >= source.frame_drop]
     taken = _with_data(series, rng.permutation(kept), source.frame_budget)
     gap = line_gap(series.pixels.shape[1], series.pixels.shape[2], rng) if gaps and source.line_gaps else None
-    stored = series.chosen(taken)
+    stored = series.select_frames(taken)
     pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
-    pixels[: len(taken)] = normalisation.z_score(stored, source).pixels
+    pixels[: len(taken)] = normalization.z_score(stored, source).pixels
     if gap is not None:
         pixels[:, gap] = 0
     times = np.zeros(source.frame_budget, np.int64)
@@ -66,7 +66,7 @@ def _with_data(series: Series, order: Int64[np.ndarray, "k"], most: int) -> Int6
     for index in order.tolist():
         if len(taken) == most:
             break
-        if there(series.chosen(slice(index, index + 1))).any():
+        if there(series.select_frames(slice(index, index + 1))).any():
             taken.append(index)
     return np.array(sorted(taken), np.int64)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Float32
 
-from aef_jax.data.store.normalization import Normalisation, there
+from aef_jax.data.store.normalization import Normalization, there
 from aef_jax.data.store.site import Period, Series
 from configs.batch import Target
 from configs.config import Config
@@ -14,9 +14,9 @@ from configs.source import Source
 def choose_target(source: Source, series: Series, config: Config, rng: np.random.Generator) -> int | None:
     """Index of the frame to reconstruct, among those that show enough; None where none does."""
     # what is only a target may be as sparse as a lidar's shots
-    least = config.data.least_target_fraction if source.is_input else 0
+    least = config.data.min_target_fraction if source.is_input else 0
     for index in rng.permutation(len(series.time_ms)).tolist():
-        frame = series.chosen(slice(index, index + 1))
+        frame = series.select_frames(slice(index, index + 1))
         share = (frame.valid & there(frame)).mean()
         if share > 0 and share >= least:
             return index
@@ -27,7 +27,7 @@ def make_target(
     source: Source,
     series: Series,
     chosen: int,
-    normalisation: Normalisation,
+    normalization: Normalization,
     support: Period,
     config: Config,
     rng: np.random.Generator,
@@ -37,7 +37,7 @@ def make_target(
     # a static map is dated like its first frame, which need not lie in the support period
     contained = min(max(time_ms, support[0]), support[1] - 1)
     period = draw_period(support, config, rng, containing=contained)
-    frame = normalisation.z_score(series.chosen(slice(chosen, chosen + 1)), source)
+    frame = normalization.z_score(series.select_frames(slice(chosen, chosen + 1)), source)
     pixels, valid = frame.pixels[0], frame.valid[0]
     if source.kind == "classes":
         pixels, valid = pixels[..., 0].astype(np.int32), valid[..., 0]
@@ -59,12 +59,12 @@ def no_target(
 
 
 def draw_period(bounds: Period, config: Config, rng: np.random.Generator, containing: int | None = None) -> Period:
-    """A valid period within `bounds`, at least `least_period_days` long, that contains a given time.
+    """A valid period within `bounds`, at least `min_period_days` long, that contains a given time.
 
     Half of the lengths are log-uniform, so that days are asked for as often as seasons, and half are uniform, so that
     whole years are, whose embeddings must tell the course of the seasons (ours).
     """
-    least, most = config.data.least_period_days * DAY_MS, bounds[1] - bounds[0]
+    least, most = config.data.min_period_days * DAY_MS, bounds[1] - bounds[0]
     uniform, logarithmic = rng.uniform(least, most), np.exp(rng.uniform(np.log(least), np.log(most)))
     length = int(uniform if rng.random() < 0.5 else logarithmic)
     low, high = bounds[0], bounds[1] - length
@@ -79,11 +79,11 @@ def summary_codes(
 ) -> tuple[Float32[np.ndarray, "2K"], Float32[np.ndarray, "R"]]:
     """What a target says of its times: the code of its summary period, and of its acquisition within that period."""
     fraction = (time_ms - period[0]) / (period[1] - period[0])
-    when = relative_timecode(np.asarray(fraction)) if source.timed else np.zeros(0)
-    return code_of(period), when.astype(np.float32)
+    time_code = relative_timecode(np.asarray(fraction)) if source.timed else np.zeros(0)
+    return encode_period(period), time_code.astype(np.float32)
 
 
-def code_of(period: Period) -> Float32[np.ndarray, "2K"]:
+def encode_period(period: Period) -> Float32[np.ndarray, "2K"]:
     code: Float[np.ndarray, "2K"] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
     return code.astype(np.float32)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, SupportsIndex, cast
 import grain
 import numpy as np
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import DTYPES, decode
 from aef_jax.data.store.site import Series, Site
 
@@ -36,7 +36,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Stored:
+class SourceSummary:
     """What a data set holds of one source, over both splits."""
 
     bands: tuple[str, ...]
@@ -58,11 +58,11 @@ class Stored:
             raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
 
     @classmethod
-    def nothing(cls, bands: tuple[str, ...], dtype: str) -> "Stored":
+    def nothing(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
         """Of a source, before its first frame."""
         return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
 
-    def and_also(self, series: Series) -> "Stored":
+    def update(self, series: Series) -> "SourceSummary":
         """With one more site's frames."""
         times = series.time_ms.tolist()
         return replace(
@@ -80,8 +80,8 @@ class Dataset:
     """A training set: what `dataset.json` says, and the records by split."""
 
     path: Path
-    sources: dict[str, Stored]
-    normalisation: Normalisation
+    sources: dict[str, SourceSummary]
+    normalization: Normalization
     """Over the training split alone."""
     shards: dict[Split, tuple[Shard, ...]]
     text_points: int
@@ -123,14 +123,16 @@ class Dataset:
             "sources": {name: asdict(stored) for name, stored in self.sources.items()},
             "text": {"points": self.text_points, "width": self.text_width, "model": self.text_model},
             "splits": {split: [asdict(shard) for shard in self.shards[split]] for split in SPLITS},
-            "normalisation": self.normalisation.as_table(),
+            "normalization": self.normalization.as_table(),
         }
 
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
-        sources = {name: Stored(**{**row, "bands": tuple(row["bands"])}) for name, row in table["sources"].items()}
-        normalisation = Normalisation.from_table(table["normalisation"])
-        for name, mean in normalisation.mean.items():
+        sources = {
+            name: SourceSummary(**{**row, "bands": tuple(row["bands"])}) for name, row in table["sources"].items()
+        }
+        normalization = Normalization.from_table(table["normalization"])
+        for name, mean in normalization.mean.items():
             if mean.shape != (len(sources[name].bands),):
                 raise ValueError(f"source {name}: statistics are of {mean.shape}, expected {sources[name].bands}")
         text = table["text"]
@@ -138,7 +140,7 @@ class Dataset:
         return cls(
             path,
             sources,
-            normalisation,
+            normalization,
             {split: tuple(Shard(**row) for row in table["splits"][split]) for split in SPLITS},
             text_points=text["points"],
             text_width=text["width"],

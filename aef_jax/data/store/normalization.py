@@ -30,7 +30,7 @@ def scale(band: Band, values: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"
 
 
 @dataclass(frozen=True)
-class Normalisation:
+class Normalization:
     """Mean and standard deviation of every band of every source, after scaling, over valid training pixels.
 
     NaN for a band that training never saw, such as a polarisation that no scene had: then it is no data anywhere.
@@ -78,7 +78,7 @@ class Normalisation:
         return {n: {"mean": _listed(self.mean[n]), "deviation": _listed(self.deviation[n])} for n in self.mean}
 
     @classmethod
-    def from_table(cls, table) -> "Normalisation":
+    def from_table(cls, table) -> "Normalization":
         """What `as_table` gave. Raises TypeError, KeyError, ValueError or AttributeError where it is something else."""
         mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
         deviation = {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()}
@@ -94,7 +94,7 @@ class Normalisation:
             temporary.write_text(json.dumps(self.as_table(), indent=2))
 
     @classmethod
-    def load(cls, path: Path) -> "Normalisation":
+    def load(cls, path: Path) -> "Normalization":
         """Reads what `save` wrote. Raises ValueError, naming the file, where it is something else."""
         try:
             return cls.from_table(json.loads(path.read_text()))

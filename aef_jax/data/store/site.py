@@ -33,17 +33,17 @@ class Series:
 
     def between(self, start_ms: int, end_ms: int) -> "Series":
         """The frames acquired in [start, end)."""
-        return self.chosen(slice(*np.searchsorted(self.time_ms, [start_ms, end_ms])))
+        return self.select_frames(slice(*np.searchsorted(self.time_ms, [start_ms, end_ms])))
 
     def without(self, times_ms: Int64[np.ndarray, "M"]) -> "Series":
         """All frames but those acquired at some times."""
-        return self.chosen(~np.isin(self.time_ms, times_ms))
+        return self.select_frames(~np.isin(self.time_ms, times_ms))
 
     def window(self, rows: slice, columns: slice) -> "Series":
         """The part of the ground that `rows` and `columns` of the grid cut out."""
         return replace(self, pixels=self.pixels[:, rows, columns], valid=self.valid[:, rows, columns])
 
-    def chosen(self, frames: slice | Bool[np.ndarray, "N"] | Int64[np.ndarray, "n"]) -> "Series":
+    def select_frames(self, frames: slice | Bool[np.ndarray, "N"] | Int64[np.ndarray, "n"]) -> "Series":
         """Some of the frames, by a slice, a mask or their indices."""
         return replace(
             self,
@@ -75,7 +75,7 @@ class TextPoints:
     def __len__(self) -> int:
         return len(self.row)
 
-    def chosen(self, points: Bool[np.ndarray, "N"]) -> "TextPoints":
+    def select_points(self, points: Bool[np.ndarray, "N"]) -> "TextPoints":
         words = tuple(word for word, is_chosen in zip(self.words, points, strict=False) if is_chosen)
         return TextPoints(self.row[points], self.column[points], self.period_ms[points], self.sentence[points], words)
 
@@ -83,7 +83,7 @@ class TextPoints:
         """Those within a rectangle of the ground, counted from its corner."""
         inside = (self.row >= rows.start) & (self.row < rows.stop)
         inside &= (self.column >= columns.start) & (self.column < columns.stop)
-        found = self.chosen(inside)
+        found = self.select_points(inside)
         return replace(found, row=found.row - rows.start, column=found.column - columns.start)
 
 
@@ -116,12 +116,12 @@ class Site:
         """All frames but those acquired at some times."""
         return replace(self, series={name: series.without(times_ms) for name, series in self.series.items()})
 
-    def delayed(self, by_ms: int) -> "Site":
+    def shift_time(self, by_ms: int) -> "Site":
         """The same frames, as if all had been acquired that much later."""
-        delayed = {name: replace(series, time_ms=series.time_ms + by_ms) for name, series in self.series.items()}
+        shift_time = {name: replace(series, time_ms=series.time_ms + by_ms) for name, series in self.series.items()}
         support = self.support and (self.support[0] + by_ms, self.support[1] + by_ms)
         text = replace(self.text, period_ms=self.text.period_ms + by_ms)
-        return replace(self, series=delayed, support=support, text=text)
+        return replace(self, series=shift_time, support=support, text=text)
 
     def window(self, rows: slice, columns: slice) -> "Site":
         """A rectangle of the ground; `rows` and `columns` have a start and a stop."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float32
 
-from aef_jax.data.store.normalization import Normalisation, scaled
+from aef_jax.data.store.normalization import Normalization, scaled
 from aef_jax.data.store.site import Site
 from configs.source import Source
 
@@ -31,7 +31,7 @@ class Statistics:
                 for band in range(source.channels):
                     self._merge(source.name, band, pixels[..., band][valid[..., band]])
 
-    def normalisation(self) -> Normalisation:
+    def normalization(self) -> Normalization:
         """Of the sources with at least one valid pixel; NaN for a band that had none."""
         mean, deviation = {}, {}
         for name, count in self.count.items():
@@ -41,7 +41,7 @@ class Statistics:
             spread = np.sqrt(self.squares[name] / np.maximum(count, 1))
             mean[name] = np.where(seen, self.mean[name], np.nan)
             deviation[name] = np.where(seen, np.maximum(spread, LEAST_DEVIATION), np.nan)
-        return Normalisation(mean, deviation)
+        return Normalization(mean, deviation)
 
     def _merge(self, name: str, band: int, values: Float32[np.ndarray, "n"]) -> None:
         if not len(values):
@@ -55,14 +55,14 @@ class Statistics:
         self.count[name][band] = total
 
 
-def normalisation_of(sites: Iterable[Site], sources: tuple[Source, ...]) -> Normalisation:
+def normalization_of(sites: Iterable[Site], sources: tuple[Source, ...]) -> Normalization:
     """Statistics of all that `sites` hold of `sources`. Raises ValueError where a source has no valid pixel."""
-    statistics, held = Statistics(sources), set()
+    statistics, schema = Statistics(sources), set()
     for site in sites:
         statistics.add(site)
-        held |= set(site.series)
-    normalisation = statistics.normalisation()
+        schema |= set(site.series)
+    normalization = statistics.normalization()
     for source in statistics.sources:
-        if source.name in held and source.name not in normalisation.mean:
+        if source.name in schema and source.name not in normalization.mean:
             raise ValueError(f"source {source.name}: no valid pixel in any training site")
-    return normalisation
+    return normalization

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Shard, Split, Stored
+from aef_jax.data.store.dataset import SPLITS, Dataset, Shard, SourceSummary, Split
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
@@ -35,7 +35,7 @@ class DatasetWriter:
         self.sources = {source.name: source for source in sources}
         self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         self.statistics = Statistics(sources)
-        self.stored: dict[str, Stored] = {}
+        self.stored: dict[str, SourceSummary] = {}
         self.shards = OpenShards(self.temporary, shard_bytes)
         self.text_points = self.text_width = 0
 
@@ -74,7 +74,7 @@ class DatasetWriter:
         dataset = Dataset(
             self.path,
             self.stored,
-            self.statistics.normalisation(),
+            self.statistics.normalization(),
             shards,
             self.text_points,
             self.text_width,
@@ -83,7 +83,7 @@ class DatasetWriter:
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
         self.temporary.rename(self.path)
 
-    def _taken_in(self, site: Site, name: str, series: Series) -> Stored:
+    def _taken_in(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:
             raise ValueError(f"site {site.name}: it has a source {name!r}, expected some of {list(self.sources)}")
         source, before = self.sources[name], self.stored.get(name)
@@ -98,7 +98,7 @@ class DatasetWriter:
                 " in the records before"
             )
         bands = tuple(band.name for band in source.bands)
-        return (before or Stored.nothing(bands, series.pixels.dtype.name)).and_also(series)
+        return (before or SourceSummary.nothing(bands, series.pixels.dtype.name)).update(series)
 
 
 class OpenShards:

@@ -15,7 +15,7 @@ TEXTS = "points.csv"
 """In the folder, for `aef data add-text`: lon, lat, start, end, text."""
 
 
-def write_planet(folder: Path, sites: int, side: int, heldout: float, seed: int) -> None:
+def write_planet(folder: Path, sites: int, side: int, validation: float, seed: int) -> None:
     """Writes so many sites of `side` x `side` pixels, a share of them held out. Same arguments, same planet.
 
     The latent land cover lies in every record as its labels. A planet is a test bench: no score on it says anything of
@@ -25,7 +25,7 @@ def write_planet(folder: Path, sites: int, side: int, heldout: float, seed: int)
     """
     require_at_least("make-planet", "sites", sites, 2)
     require_multiple("make-planet", "side", side, of=16)
-    require_fraction("make-planet", "heldout", heldout)
+    require_fraction("make-planet", "heldout", validation)
     with DatasetWriter(folder, SOURCES) as writer, (writer.temporary / TEXTS).open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["lon", "lat", "start", "end", "text"])
@@ -33,5 +33,5 @@ def write_planet(folder: Path, sites: int, side: int, heldout: float, seed: int)
             made = planet_site(seed, index, side)
             # held-out sites are spread evenly over all
             site = replace(made.site, labels=made.landcover)
-            writer.add(site, "heldout" if int((index + 1) * heldout) > int(index * heldout) else "training")
+            writer.add(site, "heldout" if int((index + 1) * validation) > int(index * validation) else "training")
             table.writerows([(t.longitude, t.latitude, t.start, t.end, t.text) for t in made.texts])

@@ -22,7 +22,7 @@ class Added(NamedTuple):
     """What came of a table of texts."""
 
     points: int
-    """Stored text points that were not there before; a text that lies in two records makes two."""
+    """SourceSummary text points that were not there before; a text that lies in two records makes two."""
     records: int
     """Records that they lie in."""
     outside: int
@@ -133,7 +133,7 @@ def merged(old: TextPoints, new: TextPoints) -> TextPoints:
         said = known.setdefault(key, [])
         fresh[index] = not any(np.linalg.norm(sentence - one) <= SAME * np.linalg.norm(one) for one in said)
         said.append(sentence)
-    new = new.chosen(fresh)
+    new = new.select_points(fresh)
     return TextPoints(
         np.concatenate([old.row, new.row]),
         np.concatenate([old.column, new.column]),

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
 from aef_jax.files.atomic import replacing
-from aef_jax.inference.quantize import NO_DATA, dequantise, quantise
+from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
 
 StoredAs = Literal["int8", "float32"]
 
@@ -38,7 +38,7 @@ def write_field(
     Raises ModuleNotFoundError, with what to install, where rasterio is missing.
     """
     rasterio = import_rasterio()
-    stored = np.moveaxis(quantise(field) if dtype == "int8" else field, -1, 0)
+    stored = np.moveaxis(quantize(field) if dtype == "int8" else field, -1, 0)
     bands, height, width = stored.shape
     # a COG is laid out once all is known: it is copied from a whole dataset, never written in place
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
@@ -73,7 +73,7 @@ def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:
         crs, transform = source.crs, source.transform
     if stored.dtype not in (np.int8, np.float32):
         raise ValueError(f"{path}: bands are {stored.dtype}, expected int8 or float32 embeddings")
-    field = dequantise(stored) if stored.dtype == np.int8 else stored
+    field = dequantize(stored) if stored.dtype == np.int8 else stored
     return field, crs.to_string() if crs else "", tuple(transform)[:6]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.compare.bisection import bisect
 from parity.compare.precision import matmul_precision
 from parity.report.describe_culprit import told
@@ -14,11 +14,11 @@ MOST = 5
 """Culprits that are told; what follows is mostly the same fault again, in the next block."""
 
 
-def part(subject: Subject, dtype: str, folder: Path) -> Iterator[str]:
+def part(check_input: CheckInput, dtype: str, folder: Path) -> Iterator[str]:
     """A paragraph for each culprit as it is found, and a picture of it in `folder`. None where both agree."""
     with matmul_precision():
-        culprits = bisect(subject.pair, subject.call(0), dtype)
+        culprits = bisect(check_input.pair, check_input.call(0), dtype)
         for number, culprit in enumerate(islice(culprits, MOST), start=1):
             path = folder / f"culprit{number}.png"
-            write_picture(subject.pair, culprit, path)
+            write_picture(check_input.pair, culprit, path)
             yield f"{number}. {told(culprit)}\n  picture: {path}"

@@ -40,7 +40,7 @@ LARGEST = 64
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckInput:
     """Weights are by PyTorch's names, of float32."""
 
     title: str
@@ -60,7 +60,7 @@ class Subject:
         return self.pair.call(random_batch(self.config, SIDE, seed), seed=seed)
 
 
-def read_subject(names: Sequence[str]) -> Subject:
+def read_check_input(names: Sequence[str]) -> CheckInput:
     """The preset of one name; or of two paths, PyTorch's weights and the folder of a JAX run.
 
     Raises ValueError where it is neither, or the two are not of one model.
@@ -72,7 +72,7 @@ def read_subject(names: Sequence[str]) -> Subject:
     return _of_paths(Path(names[0]), Path(names[1]))
 
 
-def of_preset(name: str) -> Subject:
+def of_preset(name: str) -> CheckInput:
     """Of random weights."""
     config, notes = PRESETS[name], ["The weights and the batch are random."]
     if config.model.d_space > LARGEST:
@@ -80,10 +80,10 @@ def of_preset(name: str) -> Subject:
         sizes = ", ".join(f"{field} {size}" for field, size in SMALL.items())
         notes.append(f"{name} was shrunk, with all its sources and its whole objective: {sizes}.")
     weights = cast(random_weights(config), "float32")
-    return Subject(f"preset {name}", config, weights, weights, tuple(notes))
+    return CheckInput(f"preset {name}", config, weights, weights, tuple(notes))
 
 
-def _of_paths(torch: Path, jax: Path) -> Subject:
+def _of_paths(torch: Path, jax: Path) -> CheckInput:
     theirs, ours = open_checkpoint(torch), open_checkpoint(jax)
     if not isinstance(theirs, TorchCheckpoint) or not isinstance(ours, JaxCheckpoint):
         raise ValueError(f"expected PyTorch's weights and then the folder of a JAX run, got {torch} and {jax}")
@@ -92,4 +92,4 @@ def _of_paths(torch: Path, jax: Path) -> Subject:
         raise ValueError(f"{torch} is of another model or other sources than {jax}: compare a run with its own")
     weights = [cast({name: one.tensor(name) for name in one.params}, "float32") for one in (theirs, ours)]
     note = f"Weights are those of {torch} and of {jax}; the batch is random."
-    return Subject(f"{torch} and {jax}", ours.config, weights[0], weights[1], (note,))
+    return CheckInput(f"{torch} and {jax}", ours.config, weights[0], weights[1], (note,))

@@ -6,7 +6,7 @@ from argparse import Namespace
 from rich.console import Console
 
 from parity.aef.check.bisect_command import part
-from parity.aef.check.check_input import Subject, read_subject
+from parity.aef.check.check_input import CheckInput, read_check_input
 from parity.aef.check.devices import use_devices
 from parity.aef.check.run import run_sections
 from parity.aef.check.settings import SECTIONS, Settings
@@ -29,9 +29,9 @@ def check(options: Namespace) -> int:
     if "devices" in names:
         use_devices()  # before a run is opened, which begins to use them
     with asked(options.precision):
-        subject = _subject(options)
+        check_input = _subject(options)
         settings = Settings(options.dtypes, options.steps, options.seeds)
-        report = run_sections(subject, settings, names, Console(stderr=True))
+        report = run_sections(check_input, settings, names, Console(stderr=True))
     write_report(report, options.report)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     print_report(report, console)
@@ -42,16 +42,16 @@ def check(options: Namespace) -> int:
 def bisect(options: Namespace) -> int:
     """Prints the culprits as they are found; returns the exit code."""
     with asked(options.precision):
-        subject, found = _subject(options), False
-        for note in subject.notes:
+        check_input, found = _subject(options), False
+        for note in check_input.notes:
             print(note)
-        for paragraph in part(subject, options.dtype, options.report):
+        for paragraph in part(check_input, options.dtype, options.report):
             found = True
             print(paragraph, flush=True)
     if not found:
-        print(f"{subject.title}: no sub-module leaves the bounds in {options.dtype}")
+        print(f"{check_input.title}: no sub-module leaves the bounds in {options.dtype}")
     return 1 if found else 0
 
 
-def _subject(options: Namespace) -> Subject:
-    return read_subject([name for name in (options.what, options.jax) if name is not None])
+def _subject(options: Namespace) -> CheckInput:
+    return read_check_input([name for name in (options.what, options.jax) if name is not None])

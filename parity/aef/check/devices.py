@@ -6,9 +6,9 @@ import jax
 
 from aef_jax.sharding.mesh import make_mesh
 from configs.training import MeshConfig
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
-from parity.aef.check.training_setup import batches, course_of, start_of
+from parity.aef.check.training_setup import batches, start_of, training_setup
 from parity.aef.training.sharded import OneDevice
 from parity.capture.quick_compile import quick_compiles
 from parity.compare.tolerances import SHARDED_RATIO
@@ -24,18 +24,18 @@ def use_devices() -> None:
     jax.config.update("jax_num_cpu_devices", DEVICES)
 
 
-def devices(subject: Subject, settings: Settings) -> Section:
+def devices(check_input: CheckInput, settings: Settings) -> Section:
     """Parameters and Adam's moments after the last step; sequences, what is within them, and parameters are split."""
     number = jax.device_count()
     section = Section("devices", f"Training on {number} devices, from one of them")
     if number % 4:
         section.notes.append(f"Left out: there are {number} devices, and it needs a multiple of four.")
         return section
-    config = course_of(subject, "float32", batch=number)
+    config = training_setup(check_input, "float32", batch=number)
     for given in settings.progress([batches(config, STEPS)], "many devices"):
         # all of so small a model would be replicated
         with patch("aef_jax.sharding.mesh.SMALLEST_SPLIT", 64), quick_compiles():
-            mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, start_of(subject), given)
+            mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, start_of(check_input), given)
             double, ratio = alone.double(mesh), alone.ratio(mesh)
         order = "only the order of the sums over the batch differs"
         section.checks += [

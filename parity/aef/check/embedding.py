@@ -8,7 +8,7 @@ import torch
 from flax import nnx
 
 from configs.fake_batch import random_frames, random_periods
-from parity.aef.check.check_input import SIDE, Subject
+from parity.aef.check.check_input import SIDE, CheckInput
 from parity.aef.check.settings import Settings
 from parity.capture.tensors import to_tensor
 from parity.compare.metrics import Distance
@@ -19,7 +19,7 @@ COMPONENTS = 2e-6
 GRADIENTS = 3e-6
 
 
-def embedding(subject: Subject, settings: Settings) -> Section:
+def embedding(check_input: CheckInput, settings: Settings) -> Section:
     """The largest |difference| of any component, and the relative L2 of all gradients of the loss together."""
     section = Section("embedding", "Embeddings and the loss's gradients in float32, JAX from PyTorch")
     measures = {"embedding, largest |difference|": _apart, "all gradients of the loss, relative L2": _gradients_apart}
@@ -29,23 +29,25 @@ def embedding(subject: Subject, settings: Settings) -> Section:
     }
     with matmul_precision():
         for name, measure in settings.progress(list(measures.items()), "embeddings and gradients"):
-            section.checks.append(Check(name, measure(subject), *reasons[measure]))
+            section.checks.append(Check(name, measure(check_input), *reasons[measure]))
     return section
 
 
-def _apart(subject: Subject) -> float:
-    frames, periods = random_frames(subject.config, SIDE), random_periods()
+def _apart(check_input: CheckInput) -> float:
+    frames, periods = random_frames(check_input.config, SIDE), random_periods()
     with torch.no_grad():  # not in inference mode: the model is kept, and has gradients later
-        field = subject.pair.torch.at("float32")(*jax.tree.map(to_tensor, (frames, periods))).numpy()
-    graph, state = nnx.split(subject.pair.jax.at("float32"))
+        field = check_input.pair.torch.at("float32")(*jax.tree.map(to_tensor, (frames, periods))).numpy()
+    graph, state = nnx.split(check_input.pair.jax.at("float32"))
     embed = jax.jit(lambda state, frames, periods: nnx.merge(graph, state)(frames, periods))
     return float(np.abs(np.asarray(embed(state, frames, periods)) - field).max())
 
 
-def _gradients_apart(subject: Subject) -> float:
-    call = subject.call(0)
+def _gradients_apart(check_input: CheckInput) -> float:
+    call = check_input.call(0)
     ones = {name: np.full_like(array, name == "[0]") for name, array in call.cotangents.items()}
     call = replace(call, cotangents=ones)  # of the loss alone
-    computed = [side.compute(call, "float32").parameter_gradients for side in (subject.pair.jax, subject.pair.torch)]
+    computed = [
+        side.compute(call, "float32").parameter_gradients for side in (check_input.pair.jax, check_input.pair.torch)
+    ]
     ours, theirs = (np.concatenate([gradients[name].ravel() for name in computed[1]]) for gradients in computed)
     return Distance.between(ours, theirs, "float32").relative_l2

@@ -4,27 +4,35 @@ import tempfile
 from pathlib import Path
 
 from configs.serialization.config_json import to_json
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.aef.conversion.checkpoints import open_checkpoint
 from parity.aef.conversion.convert import convert
-from parity.aef.conversion.metadata import Saved
+from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.torch_checkpoint import write_torch
 from parity.mapping.spec import Spec
 from parity.report.report import Check, Section
 
 
-def files(subject: Subject, settings: Settings) -> Section:
+def files(check_input: CheckInput, settings: Settings) -> Section:
     """From PyTorch to the folder of a JAX run and back, in a folder of its own that is removed."""
     section = Section("files", "Weights on the way from PyTorch to JAX and back")
-    params = {name: Spec.of(array) for name, array in subject.torch.items()}
+    params = {name: Spec.of(array) for name, array in check_input.torch.items()}
     with tempfile.TemporaryDirectory(prefix="aef-parity-") as folder:
         given, run, back = (Path(folder) / name for name in ("given.safetensors", "run", "back.safetensors"))
-        write_torch(given, Saved(to_json(subject.config), None, 0, None), params, {}, subject.torch.__getitem__)
+        write_torch(
+            given,
+            CheckpointMetadata(to_json(check_input.config), None, 0, None),
+            params,
+            {},
+            check_input.torch.__getitem__,
+        )
         for source, target in settings.progress([(given, run), (run, back)], "files"):
             convert(source, target)
             found = open_checkpoint(target)
-            different = sum(found.tensor(name).tobytes() != array.tobytes() for name, array in subject.torch.items())
+            different = sum(
+                found.tensor(name).tobytes() != array.tobytes() for name, array in check_input.torch.items()
+            )
             name = f"tensors that differ in {target.name}, of {len(params)}"
             section.checks.append(Check(name, different, 0, "to the last bit: nothing is computed"))
     return section

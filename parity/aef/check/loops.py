@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.aef.pair import aef_jax_side
-from parity.compare.metrics import Verdict
+from parity.compare.metrics import TensorComparison
 from parity.compare.pair import judged
 from parity.compare.precision import matmul_precision
 from parity.report.report import Check, Section
@@ -14,20 +14,22 @@ WAYS = (("scan", "none"), ("scan", "block"), ("unroll", "dots"))
 BOUND = 1e-13
 
 
-def loops(subject: Subject, settings: Settings) -> Section:
+def loops(check_input: CheckInput, settings: Settings) -> Section:
     """In float64, the loss, its terms and all gradients of each way, from those of the unrolled loop without remat."""
     section = Section("loops", "Scan and remat, JAX from JAX in float64")
-    call, reason = subject.call(0), "the same operations, fused in another way"
+    call, reason = check_input.call(0), "the same operations, fused in another way"
     with matmul_precision():
-        plain = subject.pair.jax.compute(call, "float64")
+        plain = check_input.pair.jax.compute(call, "float64")
         for block_loop, remat in settings.progress(WAYS, "scan and remat"):
-            config = replace(subject.config, model=replace(subject.config.model, block_loop=block_loop, remat=remat))
-            found = aef_jax_side(config, subject.jax).compute(call, "float64")
+            config = replace(
+                check_input.config, model=replace(check_input.config.model, block_loop=block_loop, remat=remat)
+            )
+            found = aef_jax_side(config, check_input.jax).compute(call, "float64")
             far = max(_far(one.verdict) for one in judged(call, "float64", found, plain, plain))
             section.checks.append(Check(f"{block_loop}, remat {remat}: the worst tensor", far, BOUND, reason))
     return section
 
 
-def _far(verdict: Verdict) -> float:
+def _far(verdict: TensorComparison) -> float:
     """Of what is zero in exact arithmetic, infinitely far where it is more than rounding."""
     return verdict.apart.relative_l2 or (0.0 if verdict.near else float("inf"))

@@ -8,7 +8,7 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.aef.check.devices import devices
 from parity.aef.check.embedding import embedding
 from parity.aef.check.files import files
@@ -21,7 +21,7 @@ from parity.compare.comparison import Comparison, compare_pair
 from parity.compare.precision import in_force, matmul_precision
 from parity.report.report import Report, Section
 
-FUNCTIONS: dict[str, Callable[[Subject, Settings], Section]] = {
+FUNCTIONS: dict[str, Callable[[CheckInput, Settings], Section]] = {
     "weights": weights,
     "files": files,
     "terms": terms,
@@ -32,27 +32,27 @@ FUNCTIONS: dict[str, Callable[[Subject, Settings], Section]] = {
 }
 
 
-def run_sections(subject: Subject, settings: Settings, names: Sequence[str], console: Console) -> Report:
+def run_sections(check_input: CheckInput, settings: Settings, names: Sequence[str], console: Console) -> Report:
     """Runs the sections of these names, and shows on the console how far it is."""
-    report = Report(f"PyTorch and JAX: {subject.title}", list(subject.notes))
+    report = Report(f"PyTorch and JAX: {check_input.title}", list(check_input.notes))
     with matmul_precision():
         report.environment = in_force()
     with _Bar(names, console) as bar:
         for name in names:
             of_section = replace(settings, progress=bar.within(name))
             if name == "modules":
-                report.comparison = modules(subject, of_section)
+                report.comparison = modules(check_input, of_section)
             else:
-                report.sections.append(FUNCTIONS[name](subject, of_section))
+                report.sections.append(FUNCTIONS[name](check_input, of_section))
             jax.clear_caches()  # what one section compiled the next does not run; see parity.capture.jax_program.KEPT
             bar.done(name)
     return report
 
 
-def modules(subject: Subject, settings: Settings) -> Comparison:
+def modules(check_input: CheckInput, settings: Settings) -> Comparison:
     """Forward and backward, whole and by sub-module, on all seeds."""
-    first, *more = (subject.call(seed) for seed in range(settings.seeds))
-    return compare_pair(subject.pair, first, settings.dtypes, settings.progress, more)
+    first, *more = (check_input.call(seed) for seed in range(settings.seeds))
+    return compare_pair(check_input.pair, first, settings.dtypes, settings.progress, more)
 
 
 class _Bar:

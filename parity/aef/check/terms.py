@@ -2,7 +2,7 @@
 
 import re
 
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.compare.precision import matmul_precision
 from parity.report.report import Check, Section
@@ -13,14 +13,14 @@ BOUNDS = {
 }
 
 
-def terms(subject: Subject, settings: Settings) -> Section:
+def terms(check_input: CheckInput, settings: Settings) -> Section:
     """|JAX - PyTorch| / |PyTorch| of each number that the objective returns."""
     section = Section("terms", "The loss and its terms, JAX from PyTorch")
-    call = subject.call(0)
+    call = check_input.call(0)
     with matmul_precision():
         for dtype in settings.progress([d for d in settings.dtypes if d in BOUNDS], "the loss and its terms"):
             bound, reason = BOUNDS[dtype]
-            for one in subject.pair.measure(call, [dtype]):
+            for one in check_input.pair.measure(call, [dtype]):
                 if one.kind == "output":
                     value = one.verdict.apart.relative_l2
                     section.checks.append(Check(f"{term(one.verdict.name)}, {dtype}", value, bound, reason))

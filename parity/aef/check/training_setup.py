@@ -9,7 +9,7 @@ from configs.batch import Batch
 from configs.config import Config
 from configs.fake_batch import random_batch
 from configs.training import TrainingConfig
-from parity.aef.check.check_input import Subject
+from parity.aef.check.check_input import CheckInput
 from parity.capture.tensors import to_tensor
 
 SIDE = 16
@@ -19,10 +19,10 @@ COURSE = TrainingConfig(steps=1_000, warmup_steps=20, learning_rate=1e-4, clip_n
 """At the rate of the full-size models. Some gradients are clipped and others not."""
 
 
-def course_of(subject: Subject, dtype: str, batch: int = COURSE.batch) -> Config:
+def training_setup(check_input: CheckInput, dtype: str, batch: int = COURSE.batch) -> Config:
     """Its config with the course, and so computed as the comparison of the sub-modules is."""
-    model = replace(subject.config.model, compute_dtype=dtype, block_loop="unroll", remat="none")
-    return replace(subject.config, model=model, training=replace(COURSE, batch=batch))
+    model = replace(check_input.config.model, compute_dtype=dtype, block_loop="unroll", remat="none")
+    return replace(check_input.config, model=model, training=replace(COURSE, batch=batch))
 
 
 def batches(config: Config, steps: int) -> list[Batch]:
@@ -31,9 +31,9 @@ def batches(config: Config, steps: int) -> list[Batch]:
     return [few[step % FEW] for step in range(steps)]
 
 
-def start_of(subject: Subject) -> Snapshot:
+def start_of(check_input: CheckInput) -> Snapshot:
     """From PyTorch's weights; the same in whatever dtype it is computed."""
-    return Snapshot.beginning({name: to_tensor(array).float() for name, array in subject.torch.items()})
+    return Snapshot.beginning({name: to_tensor(array).float() for name, array in check_input.torch.items()})
 
 
 def one_ulp_up(start: Snapshot) -> Snapshot:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from parity.aef.conversion.checkpoints import Checkpoint, open_checkpoint
-from parity.aef.conversion.tensor_reader import Stream
+from parity.aef.conversion.tensor_reader import TensorReader
 from parity.aef.conversion.torch_checkpoint import SHARD_SIZE, TorchCheckpoint, check_torch_target, write_torch
 from parity.aef.conversion.write_run import check_run_target, write_run
 from parity.aef.model import abstract_jax, abstract_torch
@@ -13,11 +13,11 @@ from parity.files.cast import cast_specs
 from parity.files.weights_file import SUFFIX
 from parity.mapping.model_map import dotted
 from parity.mapping.spec import Spec, check
-from parity.mapping.weights import twins
+from parity.mapping.weights import param_links
 
 
 @dataclass(frozen=True)
-class How:
+class ConvertOptions:
     """What can be asked of a conversion."""
 
     overwrite: bool = False
@@ -28,7 +28,7 @@ class How:
     allow_nonfinite: bool = False
 
 
-def convert(source: Path, target: Path, how: How = How()) -> str:
+def convert(source: Path, target: Path, how: ConvertOptions = ConvertOptions()) -> str:
     """Converts a run's folder, or one of its checkpoints, to PyTorch's weights, or PyTorch's weights to a run's folder.
 
     Returns a sentence on what was written.
@@ -40,27 +40,27 @@ def convert(source: Path, target: Path, how: How = How()) -> str:
     to_file = target.suffix == SUFFIX
     moments = {} if to_file else checkpoint.moments
     names = checkpoint.params | moments
-    with Stream(checkpoint, names, how.dtype, how.allow_nonfinite) as stream:
+    with TensorReader(checkpoint, names, how.dtype, how.allow_nonfinite) as reader:
         if isinstance(checkpoint, TorchCheckpoint):
-            write_run(target, checkpoint, stream.tensor, stream.digests, how.overwrite)
+            write_run(target, checkpoint, reader.tensor, reader.digests, how.overwrite)
         else:
             params = cast_specs(checkpoint.params, how.dtype)
             saved, size = checkpoint.saved, how.shard_size
-            write_torch(target, saved, params, moments, stream.tensor, size, how.overwrite, stream.digests)
-    return _summary(target, checkpoint, moments, stream)
+            write_torch(target, saved, params, moments, reader.tensor, size, how.overwrite, reader.digests)
+    return _summary(target, checkpoint, moments, reader)
 
 
-def plan(source: Path, target: Path, how: How = How()) -> str:
+def plan(source: Path, target: Path, how: ConvertOptions = ConvertOptions()) -> str:
     """What `convert` would do: a line for each tensor, with where it is in JAX and in PyTorch. Raises as `convert`,
     but for what only the numbers themselves show."""
     checkpoint = _open(source, target, how)
     config = checkpoint.config
     lines = []
-    for twin in twins(abstract_jax(config)):
-        block = f" {list(twin.index)}" if twin.index else ""
-        found = checkpoint.params[twin.name]
+    for param_link in param_links(abstract_jax(config)):
+        block = f" {list(param_link.index)}" if param_link.index else ""
+        found = checkpoint.params[param_link.name]
         cast = f" -> {how.dtype}" if how.dtype and found.dtype.name != how.dtype else ""
-        lines.append(f"{dotted(twin.path)}{block} <-> {twin.name}  {found}{cast}")
+        lines.append(f"{dotted(param_link.path)}{block} <-> {param_link.name}  {found}{cast}")
     if checkpoint.moments and target.suffix != SUFFIX:
         lines.append("and the same of Adam's moments: mu <-> exp_avg, nu <-> exp_avg_sq")
     return "\n".join(
@@ -68,12 +68,12 @@ def plan(source: Path, target: Path, how: How = How()) -> str:
     )
 
 
-def _size(checkpoint: Checkpoint, target: Path, how: How) -> int:
+def _size(checkpoint: Checkpoint, target: Path, how: ConvertOptions) -> int:
     moments = {} if target.suffix == SUFFIX else checkpoint.moments
     return sum(spec.nbytes for spec in (cast_specs(checkpoint.params, how.dtype) | moments).values())
 
 
-def _open(source: Path, target: Path, how: How) -> Checkpoint:
+def _open(source: Path, target: Path, how: ConvertOptions) -> Checkpoint:
     """What is to be converted, after every check that needs no numbers."""
     checkpoint = open_checkpoint(source)
     if isinstance(checkpoint, TorchCheckpoint) and target.suffix == SUFFIX:
@@ -87,11 +87,11 @@ def _open(source: Path, target: Path, how: How) -> Checkpoint:
     return checkpoint
 
 
-def _summary(target: Path, checkpoint: Checkpoint, moments: dict[str, Spec], stream: Stream) -> str:
+def _summary(target: Path, checkpoint: Checkpoint, moments: dict[str, Spec], reader: TensorReader) -> str:
     numbers = sum(spec.nbytes // spec.dtype.itemsize for spec in checkpoint.params.values())
     text = f"wrote {target}: {len(checkpoint.params)} tensors, {numbers:,} parameters, of step {checkpoint.saved.step}"
     if moments:
         text += ", with Adam's moments and counters"
     elif checkpoint.moments:
         text += f"; Adam's moments were left behind: give a folder instead of a {SUFFIX} to carry them"
-    return text if stream.cast is None else f"{text}; {stream.cast}"
+    return text if reader.cast is None else f"{text}; {reader.cast}"

@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Shaped
 
 from aef_jax.run.folder import RunFolder
-from parity.aef.conversion.metadata import Saved, Training
+from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import OptimizerState
 from parity.aef.model import abstract_jax
 from parity.files.contiguous import contiguous
@@ -27,7 +27,7 @@ from parity.files.read_ahead import ReadAhead
 from parity.files.weights_file import are_digests
 from parity.mapping.model_map import dotted
 from parity.mapping.spec import Spec, WeightsError, check
-from parity.mapping.weights import Twin, state_specs, twins
+from parity.mapping.weights import ParamLink, param_links, state_specs
 
 MANIFEST = "manifest"
 """The item of a checkpoint with the checksum of each tensor, in PyTorch's layout."""
@@ -55,7 +55,7 @@ class JaxCheckpoint:
         self.params: dict[str, Spec] = {}
         self.moments: dict[str, Spec] = {}
         self._readers: dict[str, LeavesReader] = {}
-        self._where: dict[str, tuple[Leaf, Twin]] = {}
+        self._where: dict[str, tuple[Leaf, ParamLink]] = {}
         with _told(self.checkpoint):
             twin_of = self._add_params()
             if (self.checkpoint / "optimizer").exists():
@@ -66,9 +66,9 @@ class JaxCheckpoint:
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
         """One tensor. Fast where they are asked for in order. Raises ValueError where its checksum is wrong."""
-        leaf, twin = self._where[name]
+        leaf, param_link = self._where[name]
         array = self._read_ahead[self._group_of[leaf]][leaf[1]]
-        array = contiguous(twin.layout.to_torch(twin.taken(array)))
+        array = contiguous(param_link.layout.to_torch(param_link.taken(array)))
         if self.digests is not None:
             verify(self.checkpoint, name, array, self.digests)
         return array
@@ -86,10 +86,10 @@ class JaxCheckpoint:
         return digests
 
     @cached_property
-    def saved(self) -> Saved:
+    def saved(self) -> CheckpointMetadata:
         """What goes with the tensors."""
-        normalisation = self.folder.normalisation_path
-        text = normalisation.read_text() if normalisation.exists() else None
+        normalization = self.folder.normalization_path
+        text = normalization.read_text() if normalization.exists() else None
         training = None
         if self.moments:
             values = self._read_counters()
@@ -102,34 +102,36 @@ class JaxCheckpoint:
                     f"{self._file('run')} does not say what was trained on: its data is {data!r}, expected an object"
                 )
             training = Training(values, position, data, scores or {})
-        return Saved(self.folder.config_path.read_text(), text, self.step, training)
+        return CheckpointMetadata(self.folder.config_path.read_text(), text, self.step, training)
 
     @cached_property
     def optimizer(self) -> OptimizerState:
         return OptimizerState.of(self.config, self.structure)
 
-    def _add_params(self) -> dict[str, Twin]:
+    def _add_params(self) -> dict[str, ParamLink]:
         """Returns where each parameter is in JAX, by PyTorch's name."""
         reader = self._readers["params"] = LeavesReader(self.checkpoint / "params")
         check(state_specs(reader.metadata), state_specs(nnx.state(self.structure, nnx.Param)))
         # only now: one for each block, of which the config may want absurdly many
-        twin_of = {twin.name: twin for twin in twins(self.structure)}
-        self.params |= {name: twin.spec for name, twin in twin_of.items()}
+        twin_of = {param_link.name: param_link for param_link in param_links(self.structure)}
+        self.params |= {name: param_link.spec for name, param_link in twin_of.items()}
         leaves = jax.tree_util.tree_flatten_with_path(reader.metadata)[0]
         places = {dotted(tuple(key.key for key in path)): place for place, (path, _) in enumerate(leaves)}
-        self._where |= {name: (("params", places[dotted(twin.path)]), twin) for name, twin in twin_of.items()}
+        self._where |= {
+            name: (("params", places[dotted(param_link.path)]), param_link) for name, param_link in twin_of.items()
+        }
         return twin_of
 
-    def _add_moments(self, twin_of: dict[str, Twin]) -> None:
+    def _add_moments(self, twin_of: dict[str, ParamLink]) -> None:
         reader = self._readers["optimizer"] = LeavesReader(self.checkpoint / "optimizer")
         numbered = lambda leaves: {f"optimizer.{place}": Spec.of(leaf) for place, leaf in enumerate(leaves)}  # noqa: E731
         check(numbered(reader.metadata), numbered(self.optimizer.leaves))
         for moment, places in self.optimizer.moments.items():
-            for name, twin in twin_of.items():
-                place = places[dotted(twin.path)]
-                spec = Spec(twin.spec.shape, self.optimizer.leaves[place].dtype)
+            for name, param_link in twin_of.items():
+                place = places[dotted(param_link.path)]
+                spec = Spec(param_link.spec.shape, self.optimizer.leaves[place].dtype)
                 self.moments[f"{moment}.{name}"] = spec
-                self._where[f"{moment}.{name}"] = ("optimizer", place), twin
+                self._where[f"{moment}.{name}"] = ("optimizer", place), param_link
 
     def _groups(self) -> list[Group]:
         """All leaves, in the order of the tensors."""

@@ -62,7 +62,7 @@ def _filled(fresh: optax.OptState, saved: Snapshot, mu: nnx.State, nu: nnx.State
     counted = optax.ScaleByAdamState, optax.ScaleByScheduleState
     inner = cast(optax.ApplyIfFiniteState, fresh).inner_state
     inner = jax.tree.map(filled, inner, is_leaf=lambda node: isinstance(node, counted))
-    in_a_row = np.int32(saved.skipped_in_a_row)
+    in_a_row = np.int32(saved.consecutive_skips)
     return optax.ApplyIfFiniteState(in_a_row, in_a_row == 0, np.int32(saved.skipped), inner)
 
 

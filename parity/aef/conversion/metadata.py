@@ -27,22 +27,22 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Saved:
+class CheckpointMetadata:
     """Texts are kept as they are."""
 
     config: str
-    normalisation: str | None
+    normalization: str | None
     step: int
     training: Training | None
 
     def as_metadata(self) -> dict[str, str]:
         """For a weights file."""
         training = None if self.training is None else json.dumps(asdict(self.training))
-        texts = {CONFIG: self.config, NORMALISATION: self.normalisation, STEP: str(self.step), TRAINING: training}
+        texts = {CONFIG: self.config, NORMALISATION: self.normalization, STEP: str(self.step), TRAINING: training}
         return {key: text for key, text in texts.items() if text is not None}
 
     @classmethod
-    def from_metadata(cls, path: Path, metadata: dict[str, str]) -> "Saved":
+    def from_metadata(cls, path: Path, metadata: dict[str, str]) -> "CheckpointMetadata":
         """What `as_metadata` gave. Raises ValueError, naming the file, where it is something else."""
         if CONFIG not in metadata:
             raise ValueError(

@@ -14,7 +14,7 @@ from parity.files.finite import check_finite
 from parity.mapping.spec import Spec
 
 
-class Stream:
+class TensorReader:
     """Reads tensors of a checkpoint, checks that they are finite, casts parameters where asked, and shows progress.
 
     For any number of threads. Use as a context. `digests` has the checksum of each tensor that was read, as it was
@@ -44,7 +44,7 @@ class Stream:
             self.bar.update(array.nbytes)
         return array
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "TensorReader":
         return self
 
     def __exit__(self, *_: object) -> None:

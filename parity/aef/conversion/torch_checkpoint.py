@@ -18,7 +18,7 @@ from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replacing
 from configs.config import Config
-from parity.aef.conversion.metadata import Saved
+from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax
 from parity.files.cast import cast_specs
@@ -28,7 +28,7 @@ from parity.files.weights_file import SUFFIX
 from parity.files.weights_folder import INDEX, ShardsWriter, Weights, has_weights
 from parity.files.weights_writer import WeightsWriter
 from parity.mapping.spec import Spec, WeightsError, check, shown
-from parity.mapping.weights import twins
+from parity.mapping.weights import param_links
 
 MODEL, OPTIMIZER = "model", "optimizer"
 SHARD_SIZE = 2 * 10**9
@@ -67,9 +67,9 @@ class TorchCheckpoint:
         return self._weights[name not in self.params].digest(name)
 
     @cached_property
-    def saved(self) -> Saved:
+    def saved(self) -> CheckpointMetadata:
         """What goes with the tensors. Raises ValueError where the files do not say."""
-        saved = Saved.from_metadata(self._weights[0].path, self._weights[0].metadata)
+        saved = CheckpointMetadata.from_metadata(self._weights[0].path, self._weights[0].metadata)
         if self.moments and saved.training is None:
             raise ValueError(f"{self.path} holds moments, and its metadata does not say how training goes on with them")
         return saved
@@ -78,9 +78,9 @@ class TorchCheckpoint:
     def config(self) -> Config:
         """Raises ValueError where the files carry none, or one that is obviously of another model."""
         config = self.saved.parse_config(self._weights[0].path)
-        if config.model.blocks > len(self.params):  # before so many are built, abstract as they are
+        if config.model.num_blocks > len(self.params):  # before so many are built, abstract as they are
             raise ValueError(
-                f"{self.path}: its config has {config.model.blocks} blocks, and it has {len(self.params)} tensors"
+                f"{self.path}: its config has {config.model.num_blocks} blocks, and it has {len(self.params)} tensors"
             )
         return config
 
@@ -90,7 +90,7 @@ class TorchCheckpoint:
         With `dtype` parameters may have any, and are expected to be that after a cast.
         """
         structure = abstract_jax(self.config)
-        params = {twin.name: twin.spec for twin in twins(structure)}
+        params = {param_link.name: param_link.spec for param_link in param_links(structure)}
         found = cast_specs(self.params, dtype)
         same = found.keys() == params.keys() and all(found[name].shape == params[name].shape for name in params)
         dtypes = {str(spec.dtype) for spec in found.values()}
@@ -128,7 +128,7 @@ def check_torch_target(target: Path, overwrite: bool) -> None:
 
 def write_torch(
     target: Path,
-    saved: Saved,
+    saved: CheckpointMetadata,
     params: Mapping[str, Spec],
     moments: Mapping[str, Spec],
     tensor: Callable[[str], Shaped[np.ndarray, "..."]],

@@ -13,7 +13,7 @@ from jaxtyping import Shaped
 
 from aef_jax.run.folder import RunFolder
 from parity.aef.conversion.jax_checkpoint import MANIFEST
-from parity.aef.conversion.metadata import Saved
+from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import OptimizerState
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_jax
@@ -23,7 +23,7 @@ from parity.files.replacing_folder import check_folder, replacing_folder
 from parity.mapping.model_map import Path as JaxPath
 from parity.mapping.model_map import dotted
 from parity.mapping.spec import Spec
-from parity.mapping.weights import Twin, twins
+from parity.mapping.weights import ParamLink, param_links
 
 ReadTensor = Callable[[str], Shaped[np.ndarray, "..."]]
 
@@ -52,15 +52,15 @@ def write_run(
 
 def _is_ours(name: str) -> bool:
     run = RunFolder(Path())
-    return name in (path.name for path in (run.config_path, run.normalisation_path, run.checkpoints))
+    return name in (path.name for path in (run.config_path, run.normalization_path, run.checkpoints))
 
 
-def _write_texts(folder: RunFolder, saved: Saved) -> None:
+def _write_texts(folder: RunFolder, saved: CheckpointMetadata) -> None:
     folder.config_path.write_text(saved.config)
-    if saved.normalisation is not None:
-        folder.normalisation_path.write_text(saved.normalisation)
+    if saved.normalization is not None:
+        folder.normalization_path.write_text(saved.normalization)
         try:
-            folder.read_normalisation()
+            folder.read_normalization()
         except (ValueError, RecursionError) as error:
             raise ValueError("what the weights carry as their normalisation is not one of a run") from error
 
@@ -70,8 +70,8 @@ def _write_checkpoint(folder: Path, source: TorchCheckpoint, tensor: ReadTensor)
     texts: dict[str, Any] = {MANIFEST: {}}
     scores = {}
     if saved.training is not None and source.moments:
-        normalisation = None if saved.normalisation is None else json.loads(saved.normalisation)
-        about = {"config": json.loads(saved.config), "normalisation": normalisation, "data": saved.training.data}
+        normalization = None if saved.normalization is None else json.loads(saved.normalization)
+        about = {"config": json.loads(saved.config), "normalization": normalization, "data": saved.training.data}
         texts |= {"data": saved.training.position, "run": about}
         scores = saved.training.scores
     args = {name: tree.args for name, tree in trees.items()} | {k: ocp.args.JsonSave(v) for k, v in texts.items()}
@@ -93,9 +93,9 @@ def _trees(source: TorchCheckpoint, tensor: ReadTensor) -> dict[str, LazyTree]:
     """The items `params` and, where there are moments, `optimizer`: a list of the optimiser's leaves."""
     structure = abstract_jax(source.config)
     leaves = traverse_util.flatten_dict(nnx.to_pure_dict(nnx.state(structure, nnx.Param)))
-    of_leaf: dict[JaxPath, list[Twin]] = {path: [] for path in leaves}
-    for twin in twins(structure):
-        of_leaf[twin.path].append(twin)
+    of_leaf: dict[JaxPath, list[ParamLink]] = {path: [] for path in leaves}
+    for param_link in param_links(structure):
+        of_leaf[param_link.path].append(param_link)
     params = {path: _lazy(Spec.of(leaf), of_leaf[path], tensor, "") for path, leaf in leaves.items()}
     turn = Lock()
     trees = {"params": LazyTree(traverse_util.unflatten_dict(params), turn)}
@@ -113,16 +113,16 @@ def _trees(source: TorchCheckpoint, tensor: ReadTensor) -> dict[str, LazyTree]:
     return trees
 
 
-def _lazy(spec: Spec, pairs: list[Twin], tensor: ReadTensor, prefix: str) -> LazyArray:
+def _lazy(spec: Spec, pairs: list[ParamLink], tensor: ReadTensor, prefix: str) -> LazyArray:
     """The JAX array that `pairs` make up: one tensor, or one for each index of its stacked axes."""
     stacked = bool(pairs[0].index)
 
     def fill_entries(entries: slice, array: Shaped[np.ndarray, "..."]) -> None:
         there = range(*entries.indices(spec.shape[0])) if stacked else range(0)
-        for twin in pairs:
-            if stacked and twin.index[0] not in there:
+        for param_link in pairs:
+            if stacked and param_link.index[0] not in there:
                 continue
-            index = (twin.index[0] - there[0], *twin.index[1:]) if stacked else ()
-            fill(array[(*index, ...)], twin.layout.to_jax(tensor(f"{prefix}{twin.name}")))
+            index = (param_link.index[0] - there[0], *param_link.index[1:]) if stacked else ()
+            fill(array[(*index, ...)], param_link.layout.to_jax(tensor(f"{prefix}{param_link.name}")))
 
     return LazyArray(spec, fill_entries, stacked)

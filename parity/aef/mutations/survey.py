@@ -25,8 +25,8 @@ from parity.compare.tolerances import TOLERANCES
 CONFIG = replace(
     TINY,
     model=ModelConfig(
-        d_precision=8, d_exchange=12, d_time=16, d_space=16, blocks=2, heads_time=2, heads_space=2, heads_summary=2,
-        mlp_ratio=2, embedding=8, decoder_width=16, text_width=12, block_loop="unroll", remat="none",
+        d_precision=8, d_exchange=12, d_time=16, d_space=16, num_blocks=2, heads_time=2, heads_space=2, heads_summary=2,
+        mlp_ratio=2, embed_dim=8, decoder_width=16, text_width=12, block_loop="unroll", remat="none",
     ),
     sources=(SENTINEL1, LANDSAT, NLCD, TEXT),
 )  # fmt: skip

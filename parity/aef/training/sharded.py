@@ -8,12 +8,12 @@ from statistics import mean
 import torch
 from jax.sharding import Mesh
 
-from aef_jax.sharding.mesh import one_device
+from aef_jax.sharding.mesh import single_device_mesh
 from aef_torch.training.snapshot import Snapshot
 from configs.batch import Batch
 from configs.config import Config
 from parity.aef.training.steps import jax_steps
-from parity.aef.training.trajectory import KINDS, Apart, Trajectory, apart, distances
+from parity.aef.training.trajectory import KINDS, Trajectory, TrajectoryDistance, apart, distances
 
 
 class OneDevice:
@@ -21,7 +21,7 @@ class OneDevice:
 
     def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch], mesh: Mesh | None = None):
         self.config, self.start, self.batches = config, start.to(torch.float32), batches
-        self.mesh = mesh or one_device()
+        self.mesh = mesh or single_device_mesh()
 
     @cached_property
     def truth(self) -> Trajectory:
@@ -33,7 +33,7 @@ class OneDevice:
         """Its error in float32, of parameters and of each moment."""
         return errors(self._steps("float32", self.mesh), self.truth)
 
-    def double(self, mesh: Mesh) -> Apart:
+    def double(self, mesh: Mesh) -> TrajectoryDistance:
         """How far a mesh is from the truth in float64."""
         return apart(self._steps("float64", mesh), self.truth)
 

@@ -16,7 +16,7 @@ import torch
 from jax.sharding import Mesh
 
 import aef_jax.training.step
-from aef_jax.sharding.mesh import compiler_options, one_device, replicated, sharding
+from aef_jax.sharding.mesh import compiler_options, replicated, sharding, single_device_mesh
 from aef_jax.sharding.placement import put, to_devices
 from aef_torch.training.snapshot import Snapshot, restored, snapshot
 from aef_torch.training.step import TrainState, train_step
@@ -30,7 +30,7 @@ from parity.capture.tensors import to_tensor
 
 def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: Mesh | None = None) -> Trajectory:
     """By `aef_jax`, on one device or on a mesh. `batches` are at least one, of NumPy arrays."""
-    draw, mesh = noise_of(config), mesh or one_device()
+    draw, mesh = noise_of(config), mesh or single_device_mesh()
     with precision(config):
         step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
         terms, first = [], None
@@ -82,7 +82,7 @@ def in_torch(
 @cache
 def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
     """What draws, for a batch and the number of steps done, the noise of JAX's next step, of all parts of the batch."""
-    number = config.training.accumulate
+    number = config.training.grad_accum_steps
 
     def draw(batch: Batch, step: jax.Array) -> BottleneckNoise:
         parts = [jax.tree.map(lambda x, part=part: x[part::number], batch) for part in range(number)]
@@ -97,11 +97,11 @@ def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
 @cache
 def _jax_step(config: Config, mesh: Mesh):
     """The step that trains, but that its noise is given beside the batch; compiled once for all that call it."""
-    advance, number = aef_jax.training.step.make_advance(config, mesh), config.training.accumulate
+    update, number = aef_jax.training.step.make_update_fn(config, mesh), config.training.grad_accum_steps
 
     def step(state: aef_jax.training.step.TrainState, batch: Batch, noise: BottleneckNoise):
         parts = aef_jax.training.step.split(noise, number)
-        return advance(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
+        return update(state, batch, lambda _, part: jax.tree.map(lambda x: x[part], parts))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, aef_jax.training.step.abstract_state(config, mesh))
     options = compiler_options(mesh, gradients=True) | (QUICK if config.model.compute_dtype == "float64" else {})

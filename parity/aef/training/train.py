@@ -12,12 +12,12 @@ from tqdm import tqdm
 
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import open_data
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replacing
 from aef_torch.training.snapshot import Snapshot, Tensors, snapshot
 from configs.batch import Batch
 from configs.config import Config
-from parity.aef.conversion.metadata import Saved, Training
+from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, check_torch_target, write_torch
 from parity.aef.training.steps import continue_in_torch
@@ -70,12 +70,14 @@ def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:
     return Snapshot(read(""), exp_avg, exp_avg_sq, checkpoint.saved.step, skipped, in_a_row)
 
 
-def write_snapshot(target: Path, saved: Saved, state: Snapshot, config: Config, overwrite: bool = False) -> None:
+def write_snapshot(
+    target: Path, saved: CheckpointMetadata, state: Snapshot, config: Config, overwrite: bool = False
+) -> None:
     """Writes a training state as a folder that JAX and PyTorch go on with; `saved` is what it began from."""
     applied = state.step - state.skipped
     counters = {
-        "ApplyIfFiniteState.notfinite_count": state.skipped_in_a_row,
-        "ApplyIfFiniteState.last_finite": state.skipped_in_a_row == 0,
+        "ApplyIfFiniteState.notfinite_count": state.consecutive_skips,
+        "ApplyIfFiniteState.last_finite": state.consecutive_skips == 0,
         "ApplyIfFiniteState.total_notfinite": state.skipped,
         "ScaleByAdamState.count": applied,
         "ScaleByScheduleState.count": applied,
@@ -89,18 +91,18 @@ def write_snapshot(target: Path, saved: Saved, state: Snapshot, config: Config, 
     write_torch(target, saved, params, others, (arrays | moments).__getitem__, overwrite=overwrite)
 
 
-def _training(saved: Saved) -> Training:
+def _training(saved: CheckpointMetadata) -> Training:
     assert saved.training is not None, "TorchCheckpoint sees to it where there are moments"
     return saved.training
 
 
-def _batches(config: Config, saved: Saved, source: Path) -> Iterator[Batch]:
+def _batches(config: Config, saved: CheckpointMetadata, source: Path) -> Iterator[Batch]:
     """Those that the run would have seen next."""
     try:
-        normalisation = Normalisation.from_table(json.loads(saved.normalisation or "null"))
+        normalization = Normalization.from_table(json.loads(saved.normalization or "null"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{source}: its metadata do not say how its data were scaled ({error})") from None
-    data = open_data(config, normalisation)
-    if data.about != _training(saved).data:
-        raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.about}")
-    return training_batches(HostExamples(data.training, data.held, config), saved.step)
+    data = open_data(config, normalization)
+    if data.data_fingerprint != _training(saved).data:
+        raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.data_fingerprint}")
+    return training_batches(HostExamples(data.training, data.schema, config), saved.step)

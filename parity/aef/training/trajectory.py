@@ -22,7 +22,7 @@ class Trajectory:
 
 
 @dataclass(frozen=True)
-class Apart:
+class TrajectoryDistance:
     """How far one trajectory is from another, relative to that other."""
 
     terms: dict[str, list[float]]
@@ -32,7 +32,7 @@ class Apart:
     last: dict[str, float]
 
 
-def apart(found: Trajectory, truth: Trajectory) -> Apart:
+def apart(found: Trajectory, truth: Trajectory) -> TrajectoryDistance:
     """Raises ValueError where the two are not of as many steps, or have not the same terms or tensors."""
     terms = {
         name: [_relative(f[name], t[name]) for f, t in zip(found.terms, truth.terms, strict=True)]
@@ -42,7 +42,7 @@ def apart(found: Trajectory, truth: Trajectory) -> Apart:
         {kind: distance(getattr(f, kind), getattr(t, kind)) for kind in KINDS}
         for f, t in ((found.first, truth.first), (found.last, truth.last))
     )
-    return Apart(terms, first, last)
+    return TrajectoryDistance(terms, first, last)
 
 
 def distance(found: Tensors, truth: Tensors) -> float:

@@ -29,7 +29,7 @@ needs_libtpu = pytest.mark.skipif(
 # what takes the compiler long is left out: the student's pass and the noise
 SCANNED: Config = replace(
     BRIEF,
-    model=replace(BRIEF.model, blocks=BLOCKS, embedding=8, block_loop="scan", remat="block"),
+    model=replace(BRIEF.model, num_blocks=BLOCKS, embed_dim=8, block_loop="scan", remat="block"),
     training=replace(BRIEF.training, batch=4),
     objective=replace(BRIEF.objective, consistency=0.0, uniformity=0.0, noise=False),
     data=replace(BRIEF.data, tile_side=16),
@@ -81,7 +81,7 @@ def test_what_would_fit_follows_from_what_is_missing(state):
     assert sentence is not None
     assert "42.95 GB" in sentence
     assert "33.02 GB" in sentence
-    assert "--training.accumulate 2" in sentence
+    assert "--training.grad_accum_steps 2" in sentence
     assert "--model.compute_dtype bfloat16" in sentence
     assert "seq=2 on 2 times the chips" in sentence
     assert sentence.endswith("on 2 times the chips would fit")  # recomputing blocks is on
@@ -89,7 +89,7 @@ def test_what_would_fit_follows_from_what_is_missing(state):
 
     sentence = too_big(refused(100, 30.75), config, mesh, state)
     assert sentence is not None
-    assert "--training.accumulate 4" in sentence  # 25 G of 100
+    assert "--training.grad_accum_steps 4" in sentence  # 25 G of 100
     assert "bfloat16" not in sentence  # half would still be too much
     assert "more chips" in (too_big(refused(1e6, 30.75), config, mesh, state) or "")
 
@@ -107,19 +107,19 @@ def test_whether_recomputing_blocks_is_enough_is_left_open(state):
     ("parts", "needed", "there", "proposed"),
     [
         (1, 1.2, 1.1, None),  # a quarter is added
-        (1, 1.6, 1.4, "--training.accumulate 4 "),  # 1 + 1/4 + 0.6/4: half of 0.6 would be too much
-        (2, 1.6, 1.35, "--training.accumulate 8 "),  # it is there already: 1 + 1/4 + 0.35/4
+        (1, 1.6, 1.4, "--training.grad_accum_steps 4 "),  # 1 + 1/4 + 0.6/4: half of 0.6 would be too much
+        (2, 1.6, 1.35, "--training.grad_accum_steps 8 "),  # it is there already: 1 + 1/4 + 0.35/4
     ],
 )
 def test_parts_of_a_batch_are_added_up_in_memory_of_their_own(state, parts, needed, there, proposed):
     # in units of parameters, gradients and moments: each is a quarter of that
     fixed = (bytes_per_device(state) + bytes_per_device(state.params)) / GIB
     assert fixed == pytest.approx(4 * bytes_per_device(state.params) / GIB, rel=1e-3)
-    config = replace(SCANNED, training=replace(SCANNED.training, batch=8, accumulate=parts))
+    config = replace(SCANNED, training=replace(SCANNED.training, batch=8, grad_accum_steps=parts))
     large = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1_000_000, *x.shape), x.dtype, sharding=x.sharding), state)
     error = refused(needed * fixed * 1e6, there * fixed * 1e6)
     sentence = too_big(error, config, {"data": 1, "fsdp": 1, "seq": 1}, large) or ""
-    assert ("--training.accumulate" in sentence) == (proposed is not None)
+    assert ("--training.grad_accum_steps" in sentence) == (proposed is not None)
     assert proposed is None or proposed in sentence
 
 
@@ -161,7 +161,7 @@ def test_a_machine_that_xla_refuses_is_told():
 def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
     report, executable = tmp_path / "report.json", tmp_path / "step.bin"
     # as many parts as blocks: the loop over parts is not to be taken for one over blocks
-    training = replace(SCANNED.training, batch=6, accumulate=BLOCKS)
+    training = replace(SCANNED.training, batch=6, grad_accum_steps=BLOCKS)
     config = replace(SCANNED, mesh=MeshConfig(data=2, seq=2), training=training)
     assert compile_command(config, "v4:2x2x1", report, executable) == 0
     printed = capsys.readouterr().out

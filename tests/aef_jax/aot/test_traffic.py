@@ -16,14 +16,14 @@ from aef_jax.aot.cost.traffic import Frames, forward_activations, training_traff
 from aef_jax.aot.hlo.collectives import Collective
 from aef_jax.model.operators import PrecisionOperator, SpaceOperator, TimeOperator
 from aef_jax.model.pyramid import Analysis, Exchange, Synthesis
-from aef_jax.sharding.mesh import one_device
+from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.step import abstract_model
 from configs.encodings.timecode import TIMECODE_WIDTH
 from tests.support.data.sample_batch import SHRUNK
 
 FRAMES = Frames({"sentinel2": 3, "landsat": 2}, periods=4)
 TOTAL = 5
-MODEL, SIDE = replace(SHRUNK.model, blocks=1), 32
+MODEL, SIDE = replace(SHRUNK.model, num_blocks=1), 32
 CONFIG = replace(SHRUNK, model=MODEL, data=replace(SHRUNK.data, tile_side=SIDE))
 WIDTHS = {"P": MODEL.d_precision, "X": MODEL.d_exchange, "T": MODEL.d_time, "S": MODEL.d_space}
 FOLDS = {"P": 2, "X": 4, "T": 8, "S": 16}
@@ -99,7 +99,7 @@ def test_the_pyramid_moves_its_products_norms_and_residuals():
 
 def test_blocks_and_number_formats_scale_what_is_moved():
     moved = forward_activations(CONFIG, FRAMES)
-    deeper = forward_activations(replace(CONFIG, model=replace(MODEL, blocks=7)), FRAMES)
+    deeper = forward_activations(replace(CONFIG, model=replace(MODEL, num_blocks=7)), FRAMES)
     half = forward_activations(replace(CONFIG, model=replace(MODEL, compute_dtype="bfloat16")), FRAMES)
     for name in ("precision", "time", "space", "exchange"):
         assert deeper[name] == 7 * moved[name]
@@ -127,7 +127,7 @@ def test_training_moves_three_times_as_much_and_recomputed_blocks_four_times():
 
 def test_each_part_of_a_batch_reads_the_weights_anew():
     weights = operator_weights(CONFIG)
-    parts = replace(CONFIG, training=replace(CONFIG.training, batch=6, accumulate=3))
+    parts = replace(CONFIG, training=replace(CONFIG.training, batch=6, grad_accum_steps=3))
     sequence, device = training_traffic(CONFIG, FRAMES, None, (), weights)
     in_parts, device_in_parts = training_traffic(parts, FRAMES, None, (), weights)
     assert in_parts == sequence
@@ -157,7 +157,7 @@ def test_chips_are_plausible(chip):
 
 
 def test_a_step_waits_for_what_nothing_hides_each_time():
-    chip, batch = replace(CHIPS["v4"], link_bandwidth=3), abstract_batch(SHRUNK, one_device())
+    chip, batch = replace(CHIPS["v4"], link_bandwidth=3), abstract_batch(SHRUNK, single_device_mesh())
     sent = [
         Collective("all-reduce", 10, 4, 30.0, (5,), (), 5, "", hidden=12.0),
         Collective("all-gather", 10, 4, 6.0, (), (), 1, ""),

@@ -36,7 +36,7 @@ def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
     assert row.startswith(f"sentinel2 B2 B3 B4 B8 B11 uint16 {frames} 2016-01-0")
     share = dataset.sources["sentinel2"].valid_pixels / dataset.sources["sentinel2"].pixels
     assert row.endswith(f" {share:.1%}")
-    mean, deviation = (table["sentinel2"][1] for table in (dataset.normalisation.mean, dataset.normalisation.deviation))
+    mean, deviation = (table["sentinel2"][1] for table in (dataset.normalization.mean, dataset.normalization.deviation))
     assert f"sentinel2 B3 {mean:.5g} {deviation:.5g}" in lines
     assert f"{dataset.text_points} text points: sentence embeddings of 8 numbers, by a model" in lines
     megabytes = sum(file.stat().st_size for file in small_dataset.glob("*.array_record")) / 2**20
@@ -59,11 +59,11 @@ def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_fr
 ):
     shape = (3, 16, 16, 12)
     weather = replace(
-        SITE.series["landsat"].chosen(slice(0, 3)),
+        SITE.series["landsat"].select_frames(slice(0, 3)),
         pixels=np.random.default_rng(0).normal(280, 5, shape).astype(np.float32),
         valid=np.broadcast_to(np.arange(12) > 0, shape),
     )
-    nothing = SITE.series["landsat"].chosen(slice(0, 0))
+    nothing = SITE.series["landsat"].select_frames(slice(0, 0))
     site = replace(SITE, series={**SITE.series, "era5_land": weather, "landsat": nothing})
     path = write(tmp_path / "odd", [site], sources=SOURCES)
     assert cli.main(["data", "info", str(path)]) == 0
@@ -78,7 +78,7 @@ def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_fr
 def test_the_picture_is_of_valid_scores(small_dataset):
     dataset = Dataset.open(small_dataset)
     sites = small_sites(TRAINING)
-    counts = count_values(sites, [SENTINEL2, NLCD], dataset.normalisation)
+    counts = count_values(sites, [SENTINEL2, NLCD], dataset.normalization)
     for band in range(5):
         values = np.concatenate(
             [
@@ -119,7 +119,7 @@ def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_pa
         (
             lambda table: (
                 table["sources"]["sentinel2"].update(bands=["B2", "B3", "B4", "B8"]),
-                table["normalisation"]["sentinel2"].update(mean=[0] * 4, deviation=[1] * 4),
+                table["normalization"]["sentinel2"].update(mean=[0] * 4, deviation=[1] * 4),
             ),
             "source sentinel2: its bands are ['B2', 'B3', 'B4', 'B8'], expected ['B2', 'B3', 'B4', 'B8', 'B11']",
         ),

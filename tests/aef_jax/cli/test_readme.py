@@ -29,7 +29,7 @@ def test_the_records_that_it_writes_are_a_training_set(tmp_path, monkeypatch):
     assert set(example.frames) == {"sentinel2"}
     assert example.frames["sentinel2"].present.all()
     assert np.isfinite(example.targets["sentinel2"].pixels).all()
-    assert len(open_data(config).heldout["heldout"]) == 1
+    assert len(open_data(config).validation["heldout"]) == 1
 
 
 def test_the_commands_for_pods_are_commands(monkeypatch, capsys):
@@ -52,8 +52,8 @@ def test_the_commands_for_accelerators_are_commands(mark, tmp_path, monkeypatch)
     joined, trained = [], []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(distributed, "join", lambda *explicit: joined.append(explicit))
-    monkeypatch.setattr(distributed, "say_what_there_is", lambda: None)
-    monkeypatch.setattr(training_data, "open_data", lambda config, normalisation: None)
+    monkeypatch.setattr(distributed, "print_topology", lambda: None)
+    monkeypatch.setattr(training_data, "open_data", lambda config, normalization: None)
     monkeypatch.setattr(train, "train", lambda config, *_: trained.append(config) or config.training.steps)
     (line,) = (line for line in block(mark, "bash").splitlines() if not line.startswith("pip install"))
     assert cli.main(shlex.split(line.removeprefix("srun "))[1:]) == 0

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from aef_jax.data.sampling.validation import HeldoutExample
+from aef_jax.data.sampling.validation import ValidationExample
 from aef_jax.data.store.normalization import CLIP_SIGMA
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.evaluation.probe_report import Probed, composite, probe_run, table
-from aef_jax.evaluation.validation import Evaluation, HeldoutReconstruction
+from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
 from aef_jax.training.throughput import Throughput, peak_flops, without_peak
 from configs.fake_batch import random_batch
 from tests.support.data.small_site import CONFIG, held_by, small_site
@@ -57,13 +57,13 @@ def test_a_rare_class_counts_as_much_as_the_others():
 
 
 def test_a_composite_is_the_median_of_clear_optical_pixels_and_the_mean_of_radar():
-    site, held = small_site(), held_by()
-    found = composite(site, held.normalisation, CONFIG)
+    site, schema = small_site(), held_by()
+    found = composite(site, schema.normalization, CONFIG)
     assert found.shape == (*site.shape, 16)
     row, column = 5, 7
     expected = []
     for source, bands, middle in (("sentinel2", 5, np.median), ("landsat", 7, np.median), ("sentinel1", 4, np.mean)):
-        series = held.normalisation.apply(site, CONFIG.decoded_sources).series[source]
+        series = schema.normalization.apply(site, CONFIG.decoded_sources).series[source]
         for band in range(bands):
             clear = series.valid[:, row, column, band]
             expected.append(middle(series.pixels[clear, row, column, band]))
@@ -80,8 +80,8 @@ def test_collapse_is_the_cosine_between_examples_half_of_them_apart(angle, colla
     """Neighbours, which may be of the same ground, are alike here."""
     sides = [np.array([1, 0]), np.array([np.cos(angle), np.sin(angle)])]
     embeddings = [np.broadcast_to(side, (4, 4, 2)) for side in (sides[0], sides[0], sides[1], sides[1])]
-    example = HeldoutExample(None, None, 0)  # pyright: ignore[reportArgumentType]
-    made = [HeldoutReconstruction(example, np.zeros((4, 4, 1), np.float32), each) for each in embeddings]
+    example = ValidationExample(None, None, 0)  # pyright: ignore[reportArgumentType]
+    made = [ValidationReconstruction(example, np.zeros((4, 4, 1), np.float32), each) for each in embeddings]
     assert Evaluation(made, {}).collapse == pytest.approx(collapse, abs=1e-6)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.site import to_ms
-from aef_jax.inference.quantize import dequantise, quantise
+from aef_jax.inference.quantize import dequantize, quantize
 from aef_jax.inference.writers.geotiff import DEQUANTISE, read_field, write_field
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
@@ -38,7 +38,7 @@ def test_int8_is_what_the_release_would_hold(tmp_path):
         assert file.descriptions == tuple(f"A{band:02d}" for band in range(64))
         assert file.crs.to_epsg() == 32631
         assert tuple(file.transform)[:6] == TRANSFORM
-        np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), quantise(field))
+        np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), quantize(field))
 
 
 def test_tags_tell_periods_model_and_how_to_dequantise(tmp_path):
@@ -58,7 +58,7 @@ def test_round_trip(tmp_path, dtype):
     field = unit_field(40, 30)
     back, crs, transform = read_field(write(tmp_path / "field.tif", field, dtype))
 
-    np.testing.assert_array_equal(back, dequantise(quantise(field)) if dtype == "int8" else field)
+    np.testing.assert_array_equal(back, dequantize(quantize(field)) if dtype == "int8" else field)
     assert back.dtype == np.float32
     with rasterio.open(tmp_path / "field.tif") as file:
         assert file.nodata == -128 if dtype == "int8" else np.isnan(file.nodata)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aef_jax.inference.quantize import NO_DATA, dequantise, quantise
+from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
 from tests.support.paths import SHARED_DATA
 
 RELEASED = SHARED_DATA / "aef_points" / "aef_points_int8.npz"
@@ -13,38 +13,38 @@ def test_codes_follow_the_definition():
     field = np.array([0, 1, -1, 0.25, -0.25, 1e-6, -0.01], np.float32)
 
     # 127.5 * sqrt(0.25) = 63.75; 127.5 * 1e-3 = 0.1275; 127.5 * 0.1 = 12.75
-    np.testing.assert_array_equal(quantise(field), [0, 127, -127, 64, -64, 0, -13])
+    np.testing.assert_array_equal(quantize(field), [0, 127, -127, 64, -64, 0, -13])
 
 
 def test_every_code_comes_back_as_itself():
     codes = np.arange(-128, 128).astype(np.int8)
 
-    np.testing.assert_array_equal(quantise(dequantise(codes)), codes)
+    np.testing.assert_array_equal(quantize(dequantize(codes)), codes)
 
 
 def test_dequantised_values():
-    values = dequantise(np.array([0, 127, -127, 51], np.int8))
+    values = dequantize(np.array([0, 127, -127, 51], np.int8))
 
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, [0, 0.992172, -0.992172, 0.16], rtol=1e-6)
 
 
 def test_no_data():
-    codes = quantise(np.array([[0.5, np.nan]], np.float32))
+    codes = quantize(np.array([[0.5, np.nan]], np.float32))
 
     assert codes[0, 1] == NO_DATA == -128
-    np.testing.assert_array_equal(np.isnan(dequantise(codes)), [[False, True]])
+    np.testing.assert_array_equal(np.isnan(dequantize(codes)), [[False, True]])
 
 
 def test_codes_that_are_not_int8_are_refused():
     with pytest.raises(TypeError, match="uint8, expected int8"):
-        dequantise(np.zeros(3, np.uint8))
+        dequantize(np.zeros(3, np.uint8))
 
 
 def test_a_unit_vector_keeps_its_direction():
     vectors = np.random.default_rng(0).normal(size=(1000, 64))
     vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-    back = dequantise(quantise(vectors))
+    back = dequantize(quantize(vectors))
 
     cosine = (vectors * back).sum(-1) / np.linalg.norm(back, axis=-1)
     assert cosine.min() > 0.9995
@@ -55,9 +55,9 @@ def test_a_unit_vector_keeps_its_direction():
 def test_released_vectors_keep_their_codes():
     released = np.load(RELEASED)
     codes = next(array for array in released.values() if array.dtype == np.int8)
-    vectors = dequantise(codes)
+    vectors = dequantize(codes)
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
 
     assert codes.shape == (114, 5, 64)
     assert 0.994 < lengths.min() <= lengths.max() < 1.0061
-    np.testing.assert_array_equal(quantise(vectors / lengths), codes)
+    np.testing.assert_array_equal(quantize(vectors / lengths), codes)

@@ -12,7 +12,7 @@ from aef_jax.model.layers import Conv, Down
 from aef_jax.model.operators import PrecisionOperator
 from aef_jax.model.pyramid import Analysis
 from aef_jax.model.summary import TemporalSummary
-from aef_jax.sharding.mesh import compiler_options, one_device, under
+from aef_jax.sharding.mesh import compiler_options, single_device_mesh, with_mesh
 from configs.encodings.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 from configs.presets import SMALL
 
@@ -30,9 +30,9 @@ def _with_biases(module: nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
 
 
 def _compiled(function, *arguments, gradients: bool) -> jax.stages.Compiled:
-    mesh = one_device()
+    mesh = single_device_mesh()
     options = compiler_options(mesh, gradients)
-    return jax.jit(under(mesh, function), compiler_options=options).lower(*arguments).compile()
+    return jax.jit(with_mesh(mesh, function), compiler_options=options).lower(*arguments).compile()
 
 
 def _outside_of_fusions(text: str) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from tests.aef_jax.conftest import BRIEF
 
 STEPS = 36
 LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=18, checkpoint_every=3, keep_last=2))
-PATIENCE_S = 300
+VISIBILITY_TIMEOUT_S = 300
 
 Kill = Callable[[subprocess.Popen], None]
 """Waits for the moment to kill."""
@@ -35,7 +35,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
     """The run that nothing disturbed."""
     run = RunFolder(tmp_path_factory.mktemp("whole") / "run")
     with _started(run, training) as process:
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(VISIBILITY_TIMEOUT_S) == 0
     return run
 
 
@@ -59,7 +59,7 @@ def test_a_run_killed_at_ten_random_moments_ends_to_the_bit_like_one_that_was_no
         reached.append(_steps_recorded(run))
     assert max(reached) > 0
     with _started(run, training) as process:
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(VISIBILITY_TIMEOUT_S) == 0
 
     assert _metrics(run) == _metrics(whole)
     ours, theirs = (_state(each) for each in (run, whole))
@@ -93,7 +93,7 @@ def _wait_for_steps(run: RunFolder, number: int, process: subprocess.Popen) -> N
 
 
 def _until(process: subprocess.Popen, happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + VISIBILITY_TIMEOUT_S
     while not happened() and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -109,7 +109,7 @@ def _metrics(run: RunFolder) -> list[str]:
 
 
 def _state(run: RunFolder):
-    checkpointer = Checkpointer(run, LONG, run.read_normalisation(), open_data(LONG).about)
+    checkpointer = Checkpointer(run, LONG, run.read_normalization(), open_data(LONG).data_fingerprint)
     state = checkpointer.restore(abstract_state(LONG, make_mesh(LONG.mesh)))
     checkpointer.close()
     return jax.device_get(state)

@@ -63,7 +63,7 @@ def _assert_same_metrics(run: RunFolder, other: RunFolder) -> None:
 def test_a_runs_folder_holds_all_that_it_promises(training):
     run = training.run
     assert run.read_config() == BRIEF
-    assert set(run.read_normalisation().mean) == {"sentinel2"}
+    assert set(run.read_normalization().mean) == {"sentinel2"}
     assert _saved_steps(run) == [MIDWAY, STEPS]
     assert list(run.tensorboard.glob("events.out.tfevents.*"))
     for name in ("field", "losses", "reconstructions"):
@@ -89,9 +89,9 @@ def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(
         assert record["flops_per_second"] > 0
         assert 0 <= record["waiting_for_data"] < 1
         assert "mfu" not in record, "nobody knows the peak of a CPU"
-    heldout = [record for record in records if record["kind"].startswith("heldout")]
-    assert [(record["kind"], record["step"]) for record in heldout] == [("heldout", STEPS), ("heldout_dates", STEPS)]
-    for record in heldout:
+    validation = [record for record in records if record["kind"].startswith("heldout")]
+    assert [(record["kind"], record["step"]) for record in validation] == [("heldout", STEPS), ("heldout_dates", STEPS)]
+    for record in validation:
         assert record["l1/sentinel2"] > 0
         assert record["reconstruction"] == record["reconstruction/sentinel2"] > 0
         assert 0 < record["collapse"] <= 1
@@ -147,7 +147,7 @@ def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_
     training, tmp_path, capsys
 ):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
-    checkpointer = Checkpointer(run, BRIEF, run.read_normalisation(), open_data(BRIEF).about)
+    checkpointer = Checkpointer(run, BRIEF, run.read_normalization(), open_data(BRIEF).data_fingerprint)
     state = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
     spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
     checkpointer.save(spoilt)
@@ -155,8 +155,8 @@ def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_
 
     assert cli.main(["train", str(run.path)]) == 2
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
-    last = MIDWAY + 1 + BRIEF.training.skipped_in_a_row
-    assert f"aef: step {last}: the loss is nan, and {BRIEF.training.skipped_in_a_row} steps in a row" in sentence
+    last = MIDWAY + 1 + BRIEF.training.max_consecutive_skips
+    assert f"aef: step {last}: the loss is nan, and {BRIEF.training.max_consecutive_skips} steps in a row" in sentence
     assert "the batch is of the training records [0]; the last checkpoint is kept" in sentence
     assert _saved_steps(run) == [MIDWAY, MIDWAY + 1]
     skipped = [r for r in _records(run) if r["kind"] == "train" and r["step"] > MIDWAY + 1]
@@ -183,7 +183,7 @@ def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
 def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
     run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
     run.check(moved)
-    run.start(moved, run.read_normalisation())
+    run.start(moved, run.read_normalization())
     assert run.read_config() == moved
 
 
@@ -214,7 +214,7 @@ def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
     course = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
     config = replace(BRIEF, training=course)
     run = RunFolder(tmp_path / "run")
-    checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
+    checkpointer = Checkpointer(run, config, training.run.read_normalization(), {})
     state = init_state(config, make_mesh(config.mesh))
     for step, score in enumerate([0.5, 0.4, None, 0.1, 0.3, 0.2, None, 0.25], start=1):
         stepped = state._replace(
@@ -223,14 +223,14 @@ def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
         checkpointer.save(stepped, score)
         if step == 5:
             checkpointer.close()
-            checkpointer = Checkpointer(run, config, training.run.read_normalisation(), {})
+            checkpointer = Checkpointer(run, config, training.run.read_normalization(), {})
     checkpointer.close()
     assert _saved_steps(run) == [3, 4, 6, 7, 8]
     for which, step in (("best", 4), ("latest", 8)):
         assert {float(x.min()) for x in jax.tree.leaves(restore_params(run.checkpoints, config, which=which))} == {step}
-    about = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
-    assert from_json(json.dumps(about["config"])) == config
-    assert set(about["normalisation"]) == {"sentinel2"}
+    data_fingerprint = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
+    assert from_json(json.dumps(data_fingerprint["config"])) == config
+    assert set(data_fingerprint["normalization"]) == {"sentinel2"}
 
 
 def test_steps_that_are_asked_for_are_profiled(training, tmp_path):
@@ -279,7 +279,7 @@ def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(trainin
 
 def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
-    run.start(BRIEF, training.run.read_normalisation())
+    run.start(BRIEF, training.run.read_normalization())
     save_params(run.checkpoints, restore_params(training.run.checkpoints, BRIEF), step=3)
     _assert_same_numbers(_params(run), _params(training.run))
     assert cli.main(["train", str(run.path)]) == 2

@@ -28,7 +28,7 @@ from tests.aef_jax.conftest import BRIEF
 from tests.support.refusals import told
 
 STEPS, DEVICES = 24, 4
-PATIENCE_S = 400
+VISIBILITY_TIMEOUT_S = 400
 CONFIG = replace(
     BRIEF,
     model=replace(BRIEF.model, d_precision=48),
@@ -121,14 +121,14 @@ def ended_well(processes: list[subprocess.Popen]) -> list[int]:
     """The steps that each of them had done, as its last line says."""
     steps = []
     for process in processes:
-        out, complained = process.communicate(timeout=PATIENCE_S)
+        out, complained = process.communicate(timeout=VISIBILITY_TIMEOUT_S)
         assert process.returncode == 0, complained
         steps.append(int(re.findall(r"^(?:trained|stopped after) (\d+)", out, re.MULTILINE)[-1]))
     return steps
 
 
 def wait_for_steps(run: RunFolder, steps: int, processes: list[subprocess.Popen]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + VISIBILITY_TIMEOUT_S
     while not (run.metrics_path.exists() and len(losses(run)) >= steps):
         assert time.monotonic() < deadline
         for process in processes:

@@ -11,7 +11,7 @@ from aef_jax.data.loading.pipeline import HostExamples, stack
 from aef_jax.data.loading.training_data import TrainingData, open_data
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
-from aef_jax.sharding.mesh import one_device
+from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.loop import train
 from aef_jax.training.reporter import Reporter
 from configs.batch import Batch
@@ -45,12 +45,14 @@ class _Done(np.ndarray):
 def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(term, slow, tmp_path):
     """While the successor of a step under way waits for its batch, the step is not reported yet: it is that one which
     is slow. One that is done is reported at once."""
-    site, held = small_site(), held_by()
-    examples = HostExamples([site], held, CONFIG)
+    site, schema = small_site(), held_by()
+    examples = HostExamples([site], schema, CONFIG)
     run = RunFolder(tmp_path)
-    terms = {name: np.zeros(()).view(term) for name in ("loss", "skipped", "skipped_in_a_row")}
+    terms = {name: np.zeros(()).view(term) for name in ("loss", "skipped", "consecutive_skips")}
     batches = _stalling(stack([examples[0]]))
-    with Reporter(CONFIG, run, TrainingData([site], {}, held, site), examples, one_device(), resumed_at=0) as reporter:
+    with Reporter(
+        CONFIG, run, TrainingData([site], {}, schema, site), examples, single_device_mesh(), resumed_at=0
+    ) as reporter:
         for step in range(1, 7):
             reporter.step(step, terms, reporter.wait_for(batches))
         reporter.flush()

@@ -80,7 +80,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
     before = jax.device_get(state)
     after, terms = step(state, poisoned)
     assert not np.isfinite(terms["loss"])
-    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 1)
+    assert (int(terms["skipped"]), int(terms["consecutive_skips"])) == (1, 1)
     after_host = jax.device_get(after)
     assert _same(after_host.params, before.params)
     assert _same(after_host.optimizer.inner_state, before.optimizer.inner_state)
@@ -88,7 +88,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
 
     _, terms = step(after, second)
     assert np.isfinite(terms["loss"])
-    assert (int(terms["skipped"]), int(terms["skipped_in_a_row"])) == (1, 0)
+    assert (int(terms["skipped"]), int(terms["consecutive_skips"])) == (1, 0)
     assert float(terms["learning_rate"]) == pytest.approx(float(learning_rate(config.training)(1)))
 
 
@@ -115,7 +115,7 @@ def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
     """Of four sequences in two parts: the gradient is the mean of those of the first and third, second and fourth."""
     config, mesh, batch = alone(several)
     config = replace(config, training=replace(config.training, clip_norm=1e9), objective=SILENT)
-    in_parts = replace(config, training=replace(config.training, accumulate=2))
+    in_parts = replace(config, training=replace(config.training, grad_accum_steps=2))
     of_two = replace(config, training=replace(config.training, batch=2))
     step, start = make_train_step(of_two, mesh), init_state(config, mesh)
     halves = [jax.tree.map(lambda x, k=k: x[k::2], batch) for k in range(2)]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Series, Site
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from aef_jax.visualize.pictures import (
     Reconstruction,
     principal_colours,
@@ -29,13 +29,13 @@ def make_field(height: int = 30, width: int = 20) -> np.ndarray:
     return 4 * row[..., None] * axes[0] + 2 * column[..., None] * axes[1] + (row * column)[..., None] * axes[2] + 0.3
 
 
-def make_frame(seed: int = 0) -> tuple[np.ndarray, Normalisation, np.ndarray]:
+def make_frame(seed: int = 0) -> tuple[np.ndarray, Normalization, np.ndarray]:
     """One Sentinel-2 frame: z-scored, its statistics, and as stored."""
     stored = np.random.default_rng(seed).uniform(100, 3000, (1, 16, 16, 5)).astype(np.float32)
     series = Series(stored, np.ones(stored.shape, bool), np.zeros(1, np.int64), np.zeros((1, 0)))
     site = Site("made", {"sentinel2": series}, "EPSG:32631", (10, 0, 0, 0, -10, 0))
-    normalisation = normalisation_of([site], (SENTINEL2,))
-    return normalisation.apply(site, (SENTINEL2,)).series["sentinel2"].pixels[0], normalisation, stored[0]
+    normalization = normalization_of([site], (SENTINEL2,))
+    return normalization.apply(site, (SENTINEL2,)).series["sentinel2"].pixels[0], normalization, stored[0]
 
 
 def test_principal_components_are_found_in_order():
@@ -87,20 +87,20 @@ def test_a_field_without_data_is_refused():
 
 
 def test_true_colour_undoes_the_scaling():
-    pixels, normalisation, stored = make_frame()
+    pixels, normalization, stored = make_frame()
 
     # bands are stored as B2 B3 B4 B8 B11: red is B4
-    np.testing.assert_allclose(true_colour(pixels, SENTINEL2, normalisation), stored[..., [2, 1, 0]], rtol=1e-3)
+    np.testing.assert_allclose(true_colour(pixels, SENTINEL2, normalization), stored[..., [2, 1, 0]], rtol=1e-3)
 
 
 def test_true_colour_of_radar_is_refused():
     with pytest.raises(ValueError, match=r"source sentinel1: bands are .* expected the optical"):
-        true_colour(np.zeros((4, 4, 5), np.float32), SENTINEL1, Normalisation({}, {}))
+        true_colour(np.zeros((4, 4, 5), np.float32), SENTINEL1, Normalization({}, {}))
 
 
 def test_landsat_has_true_colour_too():
-    normalisation = Normalisation({"landsat": np.full(7, 0.1)}, {"landsat": np.arange(1.0, 8) / 10})
-    colour = true_colour(np.ones((1, 1, 7), np.float32), LANDSAT, normalisation)
+    normalization = Normalization({"landsat": np.full(7, 0.1)}, {"landsat": np.arange(1.0, 8) / 10})
+    colour = true_colour(np.ones((1, 1, 7), np.float32), LANDSAT, normalization)
 
     np.testing.assert_allclose(colour[0, 0], np.expm1([0.4, 0.3, 0.2]), rtol=1e-6)
 
@@ -133,12 +133,12 @@ def drawn(monkeypatch):
 def test_reconstructions_are_drawn(tmp_path):
     rows = []
     for seed in range(3):
-        pixels, normalisation, _ = make_frame(seed)
+        pixels, normalization, _ = make_frame(seed)
         valid = np.ones(pixels.shape, bool)
         valid[:5, :5] = seed == 0
         rows.append(Reconstruction(f"2019-0{seed + 1}-01", pixels, pixels + 0.1 * (seed + 1), valid))
-    write_reconstructions_png(tmp_path / "one.png", rows[:1], SENTINEL2, normalisation)
-    write_reconstructions_png(tmp_path / "three.png", rows, SENTINEL2, normalisation)
+    write_reconstructions_png(tmp_path / "one.png", rows[:1], SENTINEL2, normalization)
+    write_reconstructions_png(tmp_path / "three.png", rows, SENTINEL2, normalization)
 
     one, three = (imread(tmp_path / name) for name in ("one.png", "three.png"))
     assert three.shape[0] > 2 * one.shape[0]
@@ -146,11 +146,11 @@ def test_reconstructions_are_drawn(tmp_path):
 
 
 def test_the_error_counts_valid_bands_only(tmp_path, drawn):
-    pixels, normalisation, _ = make_frame()
+    pixels, normalization, _ = make_frame()
     made = pixels + np.arange(1, 6, dtype=np.float32) / 10
     valid = np.ones(pixels.shape, bool)
     valid[0, 0], valid[0, 1, 2:] = False, False
-    write_reconstructions_png(tmp_path / "r.png", [Reconstruction("", pixels, made, valid)], SENTINEL2, normalisation)
+    write_reconstructions_png(tmp_path / "r.png", [Reconstruction("", pixels, made, valid)], SENTINEL2, normalization)
 
     error = drawn[0].axes[2].images[0].get_array()
     np.testing.assert_array_equal(error.mask.nonzero(), [[0], [0]])
@@ -162,7 +162,7 @@ def records() -> list[dict]:
         {"step": step, "kind": "train", "loss": 1 / step, "reconstruction/sentinel2": 0.9 / step, "uniformity": 0.1}
         for step in range(10, 210, 10)
     ]
-    heldout = [
+    validation = [
         {
             "step": step,
             "kind": "heldout",
@@ -172,16 +172,16 @@ def records() -> list[dict]:
         }
         for step in (100, 200)
     ]
-    return train + heldout
+    return train + validation
 
 
 def test_loss_curves_show_what_was_recorded(tmp_path, drawn):
     write_loss_curves_png(tmp_path / "loss.png", records())
-    terms, embedding, heldout = drawn[0].axes
+    terms, embedding, validation = drawn[0].axes
 
     assert [text.get_text() for text in terms.get_legend().get_texts()] == ["loss", "sentinel2"]
     assert [text.get_text() for text in embedding.get_legend().get_texts()] == ["uniformity"]
-    assert {line.get_label(): list(line.get_ydata()) for line in heldout.lines} == {
+    assert {line.get_label(): list(line.get_ydata()) for line in validation.lines} == {
         "mean of training": [0.8, 0.8],
         "nearest clear frame": [0.6, 0.6],
         "model": [0.5, 0.5],

@@ -13,7 +13,7 @@ from configs.presets import PRESETS
 from configs.serialization.config_json import to_json
 from configs.sources import LANDSAT
 from configs.training import ObjectiveConfig
-from parity.aef.check import check_input as subject
+from parity.aef.check import check_input as check_input
 from parity.aef.check import command
 from parity.aef.conversion.convert import convert
 from parity.aef.conversion.metadata import Saved
@@ -27,7 +27,7 @@ from tests.support.data.sample_batch import SHRUNK
 
 CONFIG = replace(
     SHRUNK,
-    model=replace(SHRUNK.model, blocks=1),
+    model=replace(SHRUNK.model, num_blocks=1),
     sources=(LANDSAT,),
     objective=ObjectiveConfig(consistency=0),
 )
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "small")
 def small(monkeypatch):
     """The preset `tiny` is one of a single block."""
     monkeypatch.setitem(PRESETS, "tiny", CONFIG)
-    monkeypatch.setattr(subject, "SIDE", 16)
+    monkeypatch.setattr(check_input, "SIDE", 16)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_saved_weights_are_compared_first(tmp_path, capsys):
 def test_devices_are_made_before_a_run_is_opened_which_uses_them(monkeypatch, tmp_path):
     done = []
     monkeypatch.setattr(command, "use_devices", lambda: done.append("devices"))
-    monkeypatch.setattr(command, "read_subject", lambda names: done.append(names) or subject.of_preset("tiny"))
+    monkeypatch.setattr(command, "read_check_input", lambda names: done.append(names) or check_input.of_preset("tiny"))
     monkeypatch.setattr(command, "run_sections", lambda *_: Report("nothing"))
     assert main(["check", "one", "other", "--report", str(tmp_path)]) == 1, "nothing was compared"
     assert done == ["devices", ["one", "other"]]
@@ -148,6 +148,6 @@ def test_help_waits_for_no_framework():
 
 
 def test_a_large_preset_is_shrunk_and_says_so():
-    found = subject.of_preset("paper")
+    found = check_input.of_preset("paper")
     assert (found.config.model.d_space, found.config.sources) == (16, PRESETS["paper"].sources)
     assert "paper was shrunk" in found.notes[1]

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from aef_jax.data.store.site import Series, Site, to_ms
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from aef_jax.inference.writers.geotiff import read_field
 from aef_jax.run.checkpoint import save_params
 from configs.model import ModelConfig
@@ -26,7 +26,7 @@ SMALLEST = replace(
     TINY,
     sources=(SENTINEL2,),
     model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=1, heads_time=2, heads_space=2, heads_summary=2
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=1, heads_time=2, heads_space=2, heads_summary=2
     ),
 )
 
@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch) -> Path:
     run = tmp_path / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(SMALLEST))
-    normalisation_of([sample_site()], SMALLEST.sources).save(run / "normalisation.json")
+    normalization_of([sample_site()], SMALLEST.sources).save(run / "normalization.json")
     save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), tensors))
     return run
 

@@ -14,7 +14,7 @@ from parity.cli import main
 from parity.compare.mutation import Mutation, mutated
 from parity.compare.precision import matmul_precision
 
-SMALLER = replace(CONFIG, model=replace(CONFIG.model, blocks=1), sources=(SENTINEL1,))
+SMALLER = replace(CONFIG, model=replace(CONFIG.model, num_blocks=1), sources=(SENTINEL1,))
 NAMED = {mutation.name: mutation for mutation in CATALOGUE}
 TRIED = ["epsilon of a norm", "key mask ignored", "gradient stopped behind the time operator", "a shift too few"]
 

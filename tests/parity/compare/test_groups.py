@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from parity.compare.groups import grouped
-from parity.compare.metrics import judge
+from parity.compare.metrics import compare_tensor
 from parity.compare.pair import Measured
 
 TRUTH = np.random.default_rng(0).standard_normal(1000)
@@ -15,7 +15,7 @@ def group(ours, theirs):
     error = np.random.default_rng(1).standard_normal(1000)
     error *= np.linalg.norm(TRUTH) / np.linalg.norm(error)
     verdicts = [
-        judge(str(number), "float32", TRUTH + one * error, TRUTH + other * error, TRUTH)
+        compare_tensor(str(number), "float32", TRUTH + one * error, TRUTH + other * error, TRUTH)
         for number, (one, other) in enumerate(zip(ours, theirs, strict=True))
     ]
     (found,) = grouped(Measured("", "layer", "output", verdict) for verdict in verdicts)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from parity.compare.metrics import Distance, judge, rms, ulps
+from parity.compare.metrics import Distance, compare_tensor, rms, ulps
 from parity.compare.tolerances import ZERO_EPSILONS
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7}
@@ -36,8 +36,8 @@ def test_half_the_bits_are_measured_as_such():
     truth = np.random.default_rng(0).standard_normal(1000)
     rounded = truth.astype(np.float32)
     assert 0.4 < Distance.between(rounded, truth, "float32").max_ulp <= 0.5
-    assert not judge("", "float64", rounded, truth, truth).passed
-    assert judge("", "float32", rounded, rounded, truth).passed
+    assert not compare_tensor("", "float64", rounded, truth, truth).passed
+    assert compare_tensor("", "float32", rounded, rounded, truth).passed
 
 
 def test_equal_tensors_are_no_distance_apart():
@@ -49,32 +49,32 @@ def test_equal_tensors_are_no_distance_apart():
 def test_zeros_that_are_not_are_infinitely_far():
     assert Distance.between(TRUTH, np.zeros(4), "float64").relative_l2 == np.inf
     assert Distance.between(np.zeros(4), TRUTH, "float64").relative_l2 == 1
-    assert not judge("", "float32", np.full(4, 1e-3), np.zeros(4), np.zeros(4)).passed
+    assert not compare_tensor("", "float32", np.full(4, 1e-3), np.zeros(4), np.zeros(4)).passed
 
 
 @pytest.mark.parametrize("dtype", EPS)
 def test_what_is_not_finite_must_be_so_in_both(dtype):
     for bad in (np.nan, np.inf, -np.inf):
         broken = np.array([1.0, bad, 3.0, 4.0])
-        assert judge("", dtype, broken, broken, broken).passed
-        assert not judge("", dtype, broken, TRUTH, TRUTH).passed
-        assert not judge("", dtype, TRUTH, broken, broken).passed
-    assert not judge("", dtype, np.array([np.inf]), np.array([-np.inf]), np.array([-np.inf])).passed
+        assert compare_tensor("", dtype, broken, broken, broken).passed
+        assert not compare_tensor("", dtype, broken, TRUTH, TRUTH).passed
+        assert not compare_tensor("", dtype, TRUTH, broken, broken).passed
+    assert not compare_tensor("", dtype, np.array([np.inf]), np.array([-np.inf]), np.array([-np.inf])).passed
 
 
 def test_shapes_are_never_broadcast():
     with pytest.raises(ValueError, match=r"shapes differ: \(4,\) and \(1, 4\)"):
-        judge("", "float64", TRUTH, TRUTH, TRUTH[None])
+        compare_tensor("", "float64", TRUTH, TRUTH, TRUTH[None])
 
 
 def test_float64_bounds_the_distance_between_the_two():
-    assert judge("", "float64", TRUTH * (1 + 9e-14), TRUTH, TRUTH).passed
-    assert not judge("", "float64", TRUTH * (1 + 2e-13), TRUTH, TRUTH).passed
+    assert compare_tensor("", "float64", TRUTH * (1 + 9e-14), TRUTH, TRUTH).passed
+    assert not compare_tensor("", "float64", TRUTH * (1 + 2e-13), TRUTH, TRUTH).passed
 
 
 def test_float32_bounds_the_error_by_pytorchs():
     def verdict(ours, theirs):
-        return judge("", "float32", TRUTH * (1 + ours), TRUTH * (1 - theirs), TRUTH)
+        return compare_tensor("", "float32", TRUTH * (1 + ours), TRUTH * (1 - theirs), TRUTH)
 
     assert verdict(1.9e-5, 1e-5).passed
     assert verdict(1.9e-5, 1e-5).ratio == pytest.approx(1.9)
@@ -86,10 +86,12 @@ def test_float32_bounds_the_error_by_pytorchs():
 
 def test_what_cancels_to_nothing_beside_the_others_has_no_error():
     noise = np.array([1e-16, -2e-16])
-    assert not judge("", "float64", noise, -noise, noise[::-1]).passed
-    assert judge("", "float64", noise, -noise, noise[::-1], scale=1).passed
-    assert judge("", "float32", np.full(2, 1e-6), noise, noise, scale=1).passed
-    assert not judge("", "float32", np.full(2, 2 * ZERO_EPSILONS * EPS["float32"]), noise, noise, scale=1).passed
+    assert not compare_tensor("", "float64", noise, -noise, noise[::-1]).passed
+    assert compare_tensor("", "float64", noise, -noise, noise[::-1], scale=1).passed
+    assert compare_tensor("", "float32", np.full(2, 1e-6), noise, noise, scale=1).passed
+    assert not compare_tensor(
+        "", "float32", np.full(2, 2 * ZERO_EPSILONS * EPS["float32"]), noise, noise, scale=1
+    ).passed
 
 
 def test_the_scale_is_the_largest_root_mean_square():

@@ -17,12 +17,12 @@ from parity.capture.tensors import load_torch, torch_arrays, torch_specs
 from parity.mapping.layout import RULES, convolution, same
 from parity.mapping.model_map import ModelMap
 from parity.mapping.spec import WeightsError
-from parity.mapping.weights import load_jax, to_jax, to_torch, twins
+from parity.mapping.weights import load_jax, param_links, to_jax, to_torch
 
 SMALLEST = replace(
     TINY,
     model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, blocks=3, heads_time=2, heads_space=2, heads_summary=2
+        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=3, heads_time=2, heads_space=2, heads_summary=2
     ),
 )
 F64 = {"param_dtype": jnp.float64}
@@ -171,10 +171,10 @@ def test_blocks_stacked_or_listed_are_the_same_tensors(tower):
 
 def test_stacks_within_stacks():
     outer = nnx.eval_shape(lambda: Stacked(nnx.Rngs(0), block=lambda rngs: Stacked(rngs)))
-    names = {twin.name for twin in twins(outer)}
+    names = {twin.name for twin in param_links(outer)}
     assert {"blocks.3.first.weight", "blocks.3.blocks.2.inner.norm.weight"} <= names
     assert len(names) == 2 + 4 * (2 + 4 * 4)
-    arrays = random_arrays({twin.name: twin.spec for twin in twins(outer)})
+    arrays = random_arrays({twin.name: twin.spec for twin in param_links(outer)})
     assert_same_bits(to_torch(outer, to_jax(outer, arrays)), arrays)
 
 
@@ -195,7 +195,7 @@ def test_round_trips_keep_every_bit(dtype):
 
 def test_the_whole_model_mirrors_and_round_trips():
     ours, theirs = abstract_jax(SMALLEST), torch_specs(abstract_torch(SMALLEST))
-    assert {twin.name: twin.spec for twin in twins(ours)} == theirs
+    assert {twin.name: twin.spec for twin in param_links(ours)} == theirs
     arrays = random_arrays(theirs)
     state = to_jax(ours, arrays)
     assert_same_bits(to_torch(ours, state), arrays)
@@ -252,14 +252,14 @@ class Own(nnx.Module):
 
 def test_parameters_without_a_rule_are_all_told():
     with pytest.raises(WeightsError) as error:
-        twins(Own())
+        param_links(Own())
     assert str(error.value).count("no layout:") == 4
     assert "no layout: second.gain of OwnConv, float32 (1,)" in str(error.value)
 
 
 def test_own_layers_extend_the_rules():
     rules = RULES | {OwnConv: lambda layer: {**convolution(2), "gain": same("gain", rank=1)}}
-    assert {twin.name: twin.spec.shape for twin in twins(Own(), ModelMap(rules))} == {
+    assert {twin.name: twin.spec.shape for twin in param_links(Own(), ModelMap(rules))} == {
         "first.weight": (6, 4, 3, 2),
         "first.gain": (1,),
         "second.weight": (6, 4, 3, 2),
@@ -269,4 +269,4 @@ def test_own_layers_extend_the_rules():
 
 def test_a_stack_that_no_attribute_names_is_told():
     with pytest.raises(WeightsError, match=r"no layout: blocks.inner.norm.bias of LayerNorm, float32 \(4, 3\)"):
-        twins(Stacked(nnx.Rngs(0)), ModelMap(stacks=()))
+        param_links(Stacked(nnx.Rngs(0)), ModelMap(stacks=()))

@@ -12,7 +12,7 @@ from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDT
 from configs.fake_batch import random_periods
 from tests.support.data.sample_batch import BATCH, SHRUNK, random_frames
 
-ONE_BLOCK = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1))
+ONE_BLOCK = replace(SHRUNK, model=replace(SHRUNK.model, num_blocks=1))
 BFLOAT16 = replace(ONE_BLOCK, model=replace(ONE_BLOCK.model, compute_dtype="bfloat16"))
 FRAMES, PERIODS = random_frames(), random_periods()
 
@@ -36,7 +36,7 @@ class ModelContract(ABC):
 
     def test_embeddings_are_unit_vectors(self):
         fields = self.fields(ONE_BLOCK, FRAMES, PERIODS)
-        assert fields.shape == (BATCH, 2, 32, 32, SHRUNK.model.embedding)
+        assert fields.shape == (BATCH, 2, 32, 32, SHRUNK.model.embed_dim)
         _assert_unit(fields)
 
     @pytest.mark.parametrize("anything", [np.nan, np.inf, 1e30])
@@ -115,7 +115,7 @@ class ModelContract(ABC):
         generator = np.random.default_rng(0)
         for source in config.decoded_sources:
             widths = RELATIVE_TIMECODE_WIDTH * source.timed, source.metadata_width
-            sample = generator.standard_normal((BATCH, 4, 6, config.model.embedding), np.float32)
+            sample = generator.standard_normal((BATCH, 4, 6, config.model.embed_dim), np.float32)
             conditions = [generator.standard_normal((BATCH, width), np.float32) for width in widths]
             decoded = self.decode(config, source.name, sample, *conditions)
             assert decoded.shape == (BATCH, 4, 6, source.classes or source.channels)

@@ -24,14 +24,14 @@ def small_sites(number: int, first_seed: int = 0) -> list[Site]:
 def write(
     path: Path,
     training: Sequence[Site],
-    heldout: Sequence[Site] = (),
+    validation: Sequence[Site] = (),
     sources: tuple[Source, ...] | None = None,
     **options: Any,
 ) -> Path:
     with DatasetWriter(path, sources or CONFIG.decoded_sources, **options) as writer:
         for site in training:
             writer.add(site)
-        for site in heldout:
+        for site in validation:
             writer.add(site, "heldout")
     return path
 

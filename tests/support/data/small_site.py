@@ -6,9 +6,9 @@ import grain
 import numpy as np
 
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
-from aef_jax.data.sampling.examples import Holdings
+from aef_jax.data.sampling.examples import DatasetSchema
 from aef_jax.data.store.site import Series, Site, TextPoints
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
 from configs.presets import TINY
@@ -54,11 +54,11 @@ def small_site(seed: int = 0, name: str = "small") -> Site:
     return Site(name, series, "EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), text=_text(generator))
 
 
-def held_by(config: Config = CONFIG, site: Site | None = None) -> Holdings:
+def held_by(config: Config = CONFIG, site: Site | None = None) -> DatasetSchema:
     """What a training set of this one site holds; by default of `small_site`."""
     site = site or small_site()
     sources = tuple(source for source in config.sources if source.name in site.series)
-    return Holdings(sources, normalisation_of([site], sources), TEXT_WIDTH if config.has_text else 0)
+    return DatasetSchema(sources, normalization_of([site], sources), TEXT_WIDTH if config.has_text else 0)
 
 
 def small_stream(config: Config = CONFIG, site: Site | None = None) -> grain.DatasetIterator:

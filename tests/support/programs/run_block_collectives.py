@@ -18,7 +18,7 @@ BLOCKS = 3
 jax.config.update("jax_disable_most_optimizations", True)
 config = replace(
     SHRUNK,
-    model=replace(SHRUNK.model, blocks=BLOCKS, block_loop="scan", remat="block"),
+    model=replace(SHRUNK.model, num_blocks=BLOCKS, block_loop="scan", remat="block"),
     sources=(replace(SENTINEL2, frame_budget=6, shift_invariant_m=0),),
     training=replace(SHRUNK.training, batch=8),
 )

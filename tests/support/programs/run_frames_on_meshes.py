@@ -6,7 +6,7 @@ import re
 import jax
 import numpy as np
 
-from aef_jax.sharding.mesh import constrain, join_frames, make_mesh, merge_frames, sharding, split_frames, under
+from aef_jax.sharding.mesh import constrain, join_frames, make_mesh, merge_frames, sharding, split_frames, with_mesh
 from configs.training import MeshConfig
 
 parts = [
@@ -22,7 +22,7 @@ for shape in ((8, 1, 1), (4, 1, 2), (2, 2, 2)):
         return joined, merged, split_frames(merged, len(joined))
 
     on = sharding(mesh, "sequence", "frame")
-    compiled = jax.jit(under(mesh, there_and_back)).lower([jax.device_put(part, on) for part in parts]).compile()
+    compiled = jax.jit(with_mesh(mesh, there_and_back)).lower([jax.device_put(part, on) for part in parts]).compile()
     joined, merged, back = map(np.asarray, compiled([jax.device_put(part, on) for part in parts]))
     moved = re.findall(r"all-to-all|all-gather|all-reduce|collective-permute", compiled.as_text())
     expected = np.concatenate(parts, axis=1)

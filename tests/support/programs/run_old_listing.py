@@ -28,7 +28,7 @@ latest = ocp.CheckpointManager.latest_step
 
 def checkpointer(folder: str) -> Checkpointer:
     run = RunFolder(Path(folder))
-    return Checkpointer(run, config, run.read_normalisation(), about)
+    return Checkpointer(run, config, run.read_normalization(), about)
 
 
 for blind in (0, 1):
@@ -42,7 +42,7 @@ opened.close()
 found.append(opened.latest_step)
 
 ocp.CheckpointManager.latest_step = latest
-distributed.PATIENCE_S = 1
+distributed.VISIBILITY_TIMEOUT_S = 1
 try:
     checkpointer(own)
 except ValueError as error:

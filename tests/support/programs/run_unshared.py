@@ -14,7 +14,7 @@ from configs.serialization.config_json import from_json
 
 coordinator, process, config_file, shared, own = sys.argv[1:]
 distributed.join(coordinator, 2, int(process))
-distributed.PATIENCE_S = 1
+distributed.VISIBILITY_TIMEOUT_S = 1
 distributed.check_shared(Path(shared))
 config = from_json(Path(config_file).read_text())
 try:

@@ -102,10 +102,10 @@ def test_the_20_m_band_agrees_with_its_10_m_neighbours(whole):
 
 def test_held_out_ground_is_apart_from_training_ground(whole, split):
     west = split.training.transform[2] + 10 * split.training.shape[1]
-    assert west + 40 <= split.heldout.transform[2]
+    assert west + 40 <= split.validation.transform[2]
     assert split.training.transform[2] == whole.transform[2]
-    assert split.heldout.transform[2] + 10 * split.heldout.shape[1] <= whole.transform[2] + 1000
-    for part in (split.training, split.heldout):
+    assert split.validation.transform[2] + 10 * split.validation.shape[1] <= whole.transform[2] + 1000
+    for part in (split.training, split.validation):
         assert (part.transform[5], part.shape[0]) == (whole.transform[5], 100)
 
 
@@ -113,7 +113,7 @@ def test_training_has_no_frame_of_a_held_out_time(whole, split):
     training = split.training.series["sentinel2"].time_ms
     assert not np.isin(training, split.heldout_ms).any()
     assert len(training) + len(split.heldout_ms) == 140
-    np.testing.assert_array_equal(split.heldout.series["sentinel2"].time_ms, whole.series["sentinel2"].time_ms)
+    np.testing.assert_array_equal(split.validation.series["sentinel2"].time_ms, whole.series["sentinel2"].time_ms)
     assert np.isin(split.heldout_ms, whole.series["sentinel2"].time_ms).all()
 
 

@@ -83,7 +83,7 @@ def test_frames_outside_of_the_support_period_are_told_and_a_static_map_has_no_d
 def test_the_first_and_the_last_millisecond_of_a_year_lie_inside_and_the_next_does_not(tmp_path, checked):
     start = int(np.datetime64("2017-01-01", "ms").astype(np.int64))
     end = int(np.datetime64("2018-01-01", "ms").astype(np.int64))
-    series = SITE.series["landsat"].chosen(slice(0, 3))
+    series = SITE.series["landsat"].select_frames(slice(0, 3))
     for last, outside in ((end - 1, 0), (end, 1)):
         frames = replace(series, time_ms=np.array([start, start, last]))
         site = replace(SITE, support=(start, end), series={"landsat": frames})
@@ -148,7 +148,7 @@ def test_values_out_of_range_are_told_by_their_share_from_one_in_a_hundred(tmp_p
 
 
 def _statistics(**values):
-    return lambda table: table["normalisation"]["landsat"].update(values)
+    return lambda table: table["normalization"]["landsat"].update(values)
 
 
 def _source(**values):
@@ -157,7 +157,7 @@ def _source(**values):
 
 def _moved(number: str, by: float):
     def change(table) -> None:
-        row = table["normalisation"]["landsat"]
+        row = table["normalization"]["landsat"]
         row[number][0] += by * row["deviation"][0]
 
     return change
@@ -172,7 +172,7 @@ def _moved(number: str, by: float):
             _statistics(mean=[None] * 7, deviation=[None] * 7),
             "source landsat, band B2: its mean in dataset.json is nan",
         ),
-        (lambda table: table["normalisation"].pop("landsat"), "source landsat: dataset.json has no statistics of it"),
+        (lambda table: table["normalization"].pop("landsat"), "source landsat: dataset.json has no statistics of it"),
         (_source(frames=7), "source landsat: frames: dataset.json says 7, the records hold"),
         (_source(valid_pixels=7), "source landsat: valid_pixels: dataset.json says 7, the records hold"),
         (_source(last_ms=7), "source landsat: last_ms: dataset.json says 7, the records hold"),

@@ -27,7 +27,7 @@ from aef_jax.data.inspect.timeline import (
 from aef_jax.data.loading.pipeline import HostExamples
 from aef_jax.data.loading.training_data import open_examples
 from aef_jax.data.sampling.examples import within
-from aef_jax.data.sampling.targets import code_of, summary_codes
+from aef_jax.data.sampling.targets import encode_period, summary_codes
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.writer import DatasetWriter
 from configs.config import Config
@@ -50,9 +50,9 @@ def drawn(config: Config, site: Site | None = None):
     """Source by source of some examples: its batch, choices and marks."""
     examples = examples_of(config, site)
     for index in range(NUMBER):
-        batch, choices = examples.with_choices(index)
-        for source in examples.held.input_sources:
-            yield source, batch, choices, marks(source, batch, choices)
+        batch, trace = examples.with_choices(index)
+        for source in examples.schema.input_sources:
+            yield source, batch, trace, marks(source, batch, trace)
 
 
 def write_dataset(folder: Path) -> Config:
@@ -84,11 +84,11 @@ def test_marks_are_the_batchs_frames(config):
 
 
 def test_every_frame_of_the_support_period_has_one_mark():
-    for source, _, choices, found in drawn(DROPOUT):
-        series = choices.tile.series[source.name].between(*choices.place.support)
+    for source, _, trace, found in drawn(DROPOUT):
+        series = trace.tile.series[source.name].between(*trace.location.support)
         assert [mark.time_ms for mark in found] == series.time_ms.tolist()
         np.testing.assert_allclose([mark.share for mark in found], series.valid.any(axis=-1).mean(axis=(1, 2)))
-        assert [mark.fate for mark in found].count(TARGET) == (source.name in choices.targets)
+        assert [mark.fate for mark in found].count(TARGET) == (source.name in trace.targets)
 
 
 def test_a_frame_that_is_not_given_is_told_why():
@@ -109,9 +109,9 @@ def test_a_frame_without_data_is_told_apart_from_one_beyond_the_budget():
     pixels, valid = series.pixels.copy(), series.valid.copy()
     pixels[::2], valid[::2] = np.nan, False
     empty = replace(site, series=site.series | {"landsat": replace(series, pixels=pixels, valid=valid)})
-    for source, _, choices, found in drawn(JITTER, empty):
+    for source, _, trace, found in drawn(JITTER, empty):
         if source.name == "landsat":
-            frames = within(source, choices.tile, choices.place.support)
+            frames = within(source, trace.tile, trace.location.support)
             expected = np.isnan(frames.pixels).all(axis=(1, 2, 3))
             assert [mark.fate is EMPTY for mark in found] == expected.tolist()
             assert expected.any()
@@ -119,43 +119,43 @@ def test_a_frame_without_data_is_told_apart_from_one_beyond_the_budget():
 
 def test_periods_are_the_batchs():
     site = small_site()
-    site = replace(site, text=site.text.chosen(np.arange(TEXT_POINTS) < 2))
+    site = replace(site, text=site.text.select_points(np.arange(TEXT_POINTS) < 2))
     examples, texts = examples_of(JITTER, site), 0
     for index in range(NUMBER):
-        batch, choices = examples.with_choices(index)
-        np.testing.assert_array_equal(code_of(choices.shared), batch.shared_period)
-        for source in examples.held.sources:
-            target, period = batch.targets[source.name], choices.periods[source.name]
-            np.testing.assert_array_equal(code_of(period), target.period)
+        batch, trace = examples.with_choices(index)
+        np.testing.assert_array_equal(encode_period(trace.shared), batch.shared_period)
+        for source in examples.schema.sources:
+            target, period = batch.targets[source.name], trace.periods[source.name]
+            np.testing.assert_array_equal(encode_period(period), target.period)
             if source.is_input:
-                series = within(source, choices.tile, choices.place.support)
-                time_ms = int(series.time_ms[choices.targets[source.name]])
-                np.testing.assert_array_equal(summary_codes(source, period, time_ms)[1], target.when)
-        if choices.text is not None:
-            text, texts = choices.tile.text, texts + 1
-            np.testing.assert_array_equal(code_of(tuple(text.period_ms[choices.text])), batch.text.period)
-            np.testing.assert_array_equal(text.sentence[choices.text], batch.text.sentence)
-        assert (choices.text is not None) == batch.text.present
+                series = within(source, trace.tile, trace.location.support)
+                time_ms = int(series.time_ms[trace.targets[source.name]])
+                np.testing.assert_array_equal(summary_codes(source, period, time_ms)[1], target.time_code)
+        if trace.text is not None:
+            text, texts = trace.tile.text, texts + 1
+            np.testing.assert_array_equal(encode_period(tuple(text.period_ms[trace.text])), batch.text.period)
+            np.testing.assert_array_equal(text.sentence[trace.text], batch.text.sentence)
+        assert (trace.text is not None) == batch.text.present
     assert 0 < texts < NUMBER
 
 
 def test_the_student_has_no_mark_in_the_half_that_it_does_not_see():
     halves = set()
-    for _, _, choices, found in drawn(JITTER):
-        if choices.kept:
-            halves.add(choices.kept[0] == choices.place.support[0])
+    for _, _, trace, found in drawn(JITTER):
+        if trace.kept:
+            halves.add(trace.kept[0] == trace.location.support[0])
             seen = [mark.time_ms for mark in found if mark.fate is STUDENT]
-            assert all(choices.kept[0] <= time_ms < choices.kept[1] for time_ms in seen)
+            assert all(trace.kept[0] <= time_ms < trace.kept[1] for time_ms in seen)
     assert halves == {True, False}
 
 
 def test_bars_are_drawn_at_their_times_in_their_colours():
     examples = examples_of(DROPOUT)
-    batch, choices = examples.with_choices(2)
-    sources = examples.held.sources
-    inputs = {source.name: marks(source, batch, choices) for source in examples.held.input_sources}
+    batch, trace = examples.with_choices(2)
+    sources = examples.schema.sources
+    inputs = {source.name: marks(source, batch, trace) for source in examples.schema.input_sources}
     figure = Figure(figsize=(14, 8), layout="constrained")
-    draw_timeline(figure.subfigures(1, 1), inputs, sources, choices)
+    draw_timeline(figure.subfigures(1, 1), inputs, sources, trace)
 
     *rows, periods = figure.axes
     for axis, (name, found) in zip(rows, inputs.items(), strict=True):
@@ -165,8 +165,8 @@ def test_bars_are_drawn_at_their_times_in_their_colours():
         np.testing.assert_allclose(middles, [mark.time_ms / DAY_MS for mark in found], atol=1e-6)
         assert axis.get_ylabel().startswith(name)
     bars = [(bar.patches[0].get_x(), bar.patches[0].get_width()) for bar in periods.containers]
-    text = [tuple(choices.tile.text.period_ms[choices.text].tolist())] if choices.text is not None else []
-    expected = [choices.shared, *(choices.periods[source.name] for source in sources), *text]
+    text = [tuple(trace.tile.text.period_ms[trace.text].tolist())] if trace.text is not None else []
+    expected = [trace.shared, *(trace.periods[source.name] for source in sources), *text]
     np.testing.assert_allclose(bars, [(start / DAY_MS, (end - start) / DAY_MS) for start, end in expected], atol=1e-6)
 
 
@@ -189,9 +189,9 @@ def test_the_description_is_the_examples(tmp_path):
     with_text = 0
     for index in range(3):
         description = write_example_png(config, index, tmp_path / "made.png")
-        batch, choices = open_examples(config).with_choices(index)
-        assert f"support period {span(choices.place.support)}" in description
-        assert f"compared over {span(choices.shared)}" in description
+        batch, trace = open_examples(config).with_choices(index)
+        assert f"support period {span(trace.location.support)}" in description
+        assert f"compared over {span(trace.shared)}" in description
         for name, student in batch.student.items():
             (line,) = (line for line in description.splitlines() if line.startswith(f"{name}: "))
             assert (f"{student.present.sum()} teacher and student" in line) == bool(student.present.any())
@@ -221,17 +221,17 @@ def test_the_sample_can_be_shown(tmp_path):
 
 
 def test_a_thumbnail_shows_the_first_band_that_has_data_classes_or_one_grey():
-    held = held_by()
+    schema = held_by()
     radar = np.random.default_rng(0).standard_normal((2, 8, 8, 5)).astype(np.float32)
     shown = np.zeros(radar.shape, bool)
     shown[..., [1, 4]] = True
-    picture, told_of = coloured(SENTINEL1, radar, shown, held.normalisation)
+    picture, told_of = coloured(SENTINEL1, radar, shown, schema.normalization)
     assert told_of == "VH"
     assert np.corrcoef(picture[..., 0].ravel(), radar[..., 1].ravel())[0, 1] > 0.95
-    flat, told_of = coloured(SENTINEL1, np.ones_like(radar), np.ones_like(shown), held.normalisation)
+    flat, told_of = coloured(SENTINEL1, np.ones_like(radar), np.ones_like(shown), schema.normalization)
     assert told_of == "VV, flat"
     assert (flat == 0.6).all()
     classes = np.arange(64).reshape(1, 8, 8) % 3
-    picture, told_of = coloured(NLCD, classes, np.ones((1, 8, 8, 1), bool), held.normalisation)
+    picture, told_of = coloured(NLCD, classes, np.ones((1, 8, 8, 1), bool), schema.normalization)
     assert told_of == "3 classes"
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 3

@@ -124,7 +124,7 @@ def test_epochs_that_do_not_fill_their_last_batch_go_over_into_the_next():
 
 
 def test_the_sites_that_a_step_is_said_to_be_drawn_from_are_those_it_is_drawn_from():
-    sites = [SITE.delayed(number * 1_000 * DAY_MS) for number in range(5)]
+    sites = [SITE.shift_time(number * 1_000 * DAY_MS) for number in range(5)]
     examples = HostExamples(sites, HELD, SMALL)
     for step in (1, 2, 6):
         for within, record in enumerate(examples.records(step)):

@@ -9,7 +9,7 @@ import pytest
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import dataset_data, find_site, open_data
 from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.normalization import Normalisation
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site, TextPoints
 from configs.config import Config
 from configs.sources import PALSAR2
@@ -36,48 +36,50 @@ def _without(site: Site, *names: str) -> Site:
 def test_a_run_sees_the_records_of_both_splits_and_an_example_of_each_held_out_one(written):
     data = open_data(_at(written))
     assert [site.name for site in data.training] == ["site0", "site1", "site2"]
-    assert len(data.heldout["heldout"]) == HELDOUT
+    assert len(data.validation["heldout"]) == HELDOUT
     assert data.pictured.name == "site10"
-    assert [source.name for source in data.held.sources] == ["sentinel2", "landsat", "sentinel1", "glo30", "nlcd"]
-    assert data.held.text_width == TEXT_WIDTH
+    assert [source.name for source in data.schema.sources] == ["sentinel2", "landsat", "sentinel1", "glo30", "nlcd"]
+    assert data.schema.text_width == TEXT_WIDTH
 
 
 def test_batches_of_a_data_set_are_drawn_from_its_training_records(written):
     config = replace(_at(written), training=replace(CONFIG.training, steps=52, warmup_steps=1, batch=3))
     data = open_data(config)
-    batches = training_batches(HostExamples(data.training, data.held, config))
+    batches = training_batches(HostExamples(data.training, data.schema, config))
     first = next(batches)
     assert first.frames["sentinel2"].pixels.shape[0] == 3
     assert first.text.present.shape == (3,)
     targets = first.targets["glo30"].pixels
-    elevations = [data.held.normalisation.apply(s, data.held.sources).series["glo30"].pixels[0] for s in data.training]
+    elevations = [
+        data.schema.normalization.apply(s, data.schema.sources).series["glo30"].pixels[0] for s in data.training
+    ]
     assert all(any(np.array_equal(target, known) for known in elevations) for target in targets)
     assert len({target.tobytes() for target in targets}) == TRAINING
 
 
 def test_a_run_that_goes_on_keeps_its_own_statistics(written):
-    own = Dataset.open(written).normalisation
-    moved = Normalisation({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
-    assert open_data(_at(written), own).held.normalisation is own
+    own = Dataset.open(written).normalization
+    moved = Normalization({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
+    assert open_data(_at(written), own).schema.normalization is own
     assert "its statistics are not those that the run began with" in told(open_data, _at(written), moved)
 
 
 def test_without_held_out_records_there_is_nothing_to_evaluate_on(tmp_path):
     data = open_data(_at(write(tmp_path / "training", [SITE])))
-    assert data.heldout == {}
+    assert data.validation == {}
     assert data.pictured.name == SITE.name
 
 
 def test_sources_that_the_config_or_the_data_lack_are_left_out(tmp_path):
     data = open_data(_at(write(tmp_path / "few", [_without(SITE, "landsat", "nlcd")])))
-    assert [source.name for source in data.held.sources] == ["sentinel2", "sentinel1", "glo30"]
+    assert [source.name for source in data.schema.sources] == ["sentinel2", "sentinel1", "glo30"]
     more = replace(CONFIG, sources=(*CONFIG.sources, PALSAR2))
-    assert "palsar2" not in [source.name for source in open_data(_at(tmp_path / "few", more)).held.sources]
+    assert "palsar2" not in [source.name for source in open_data(_at(tmp_path / "few", more)).schema.sources]
 
 
 def test_a_source_that_only_held_out_records_show_is_left_out(tmp_path):
     path = write(tmp_path / "odd", [_without(SITE, "landsat")], [SITE])
-    assert "landsat" not in [source.name for source in open_data(_at(path)).held.sources]
+    assert "landsat" not in [source.name for source in open_data(_at(path)).schema.sources]
 
 
 def test_an_input_that_only_held_out_records_show_is_none_to_train_on(tmp_path):
@@ -88,15 +90,15 @@ def test_an_input_that_only_held_out_records_show_is_none_to_train_on(tmp_path):
 def test_a_data_set_without_text_trains_a_model_that_has_a_text_head(tmp_path):
     silent = replace(SITE, text=TextPoints.none())
     data = open_data(_at(write(tmp_path / "silent", [silent])))
-    assert data.held.text_width == 0
-    assert next(training_batches(HostExamples(data.training, data.held, CONFIG))).text is None
+    assert data.schema.text_width == 0
+    assert next(training_batches(HostExamples(data.training, data.schema, CONFIG))).text is None
 
 
 def test_text_is_left_out_where_the_objective_has_no_weight_for_it(written):
     wide = replace(CONFIG, model=replace(CONFIG.model, text_width=5))
     assert "set --model.text_width 8" in told(open_data, _at(written, wide))
     without = replace(wide, objective=replace(wide.objective, text=0.0))
-    assert open_data(_at(written, without)).held.text_width == 0
+    assert open_data(_at(written, without)).schema.text_width == 0
 
 
 def test_a_broken_record_among_good_ones_is_told_by_the_stream_of_batches(tmp_path):
@@ -106,7 +108,7 @@ def test_a_broken_record_among_good_ones_is_told_by_the_stream_of_batches(tmp_pa
     content[len(content) // 3] ^= 4
     second.write_bytes(content)
     data = dataset_data(CONFIG, Dataset.open(path))
-    stream = training_batches(HostExamples(data.training, data.held, CONFIG))
+    stream = training_batches(HostExamples(data.training, data.schema, CONFIG))
     assert "training record 1: cannot be read" in told(list, stream)
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from aef_jax.data.sampling.examples import Place, draw_example, draw_place
+from aef_jax.data.sampling.examples import TileLocation, draw_example, draw_location
 from aef_jax.data.sampling.targets import draw_period
 from aef_jax.data.store.site import Site, TextPoints
 from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
@@ -15,17 +15,17 @@ from tests.support.refusals import told
 
 SITE = small_site()
 HELD = held_by()
-SCORED = HELD.normalisation.apply(SITE, HELD.sources)
+SCORED = HELD.normalization.apply(SITE, HELD.sources)
 SUPPORT = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
-PLACE = Place(3, 5, SUPPORT)
+PLACE = TileLocation(3, 5, SUPPORT)
 MIDDLE = (SUPPORT[0] + SUPPORT[1]) // 2
 BY_NAME = {source.name: source for source in CONFIG.decoded_sources}
 INPUTS = tuple(source.name for source in CONFIG.input_sources)
 
 
-def _examples(number: int, config=CONFIG, site: Site = SITE, place: Place = PLACE):
-    held = replace(HELD, sources=tuple(source for source in config.sources if source.name in BY_NAME))
-    return [draw_example(site, held, config, place, np.random.default_rng([7, seed])) for seed in range(number)]
+def _examples(number: int, config=CONFIG, site: Site = SITE, location: TileLocation = PLACE):
+    schema = replace(HELD, sources=tuple(source for source in config.sources if source.name in BY_NAME))
+    return [draw_example(site, schema, config, location, np.random.default_rng([7, seed])) for seed in range(number)]
 
 
 EXAMPLES = _examples(400)
@@ -58,22 +58,22 @@ def _ends(code: np.ndarray) -> np.ndarray:
 
 
 def test_a_place_lies_within_the_site_and_within_the_years_of_the_inputs():
-    places = [draw_place(SITE, CONFIG, np.random.default_rng(seed)) for seed in range(300)]
-    assert {place.row for place in places} == {place.column for place in places} == set(range(9))
-    starts = np.array([place.support[0] for place in places])
+    places = [draw_location(SITE, CONFIG, np.random.default_rng(seed)) for seed in range(300)]
+    assert {location.row for location in places} == {location.column for location in places} == set(range(9))
+    starts = np.array([location.support[0] for location in places])
     # the elevation's date, long before all images, must not count
     assert starts.min() >= START_MS
     assert starts.max() <= START_MS + (DAYS - 365) * DAY_MS
     assert np.ptp(starts) > 600 * DAY_MS
-    assert {place.support[1] - place.support[0] for place in places} == {365 * DAY_MS}
+    assert {location.support[1] - location.support[0] for location in places} == {365 * DAY_MS}
 
 
 def test_a_site_that_is_too_small_or_has_no_input_is_told():
     rng = np.random.default_rng(0)
     too_large = replace(CONFIG, data=replace(CONFIG.data, tile_side=32))
-    assert "24 x 24 pixels, expected at least one tile of 32 x 32" in told(draw_place, SITE, too_large, rng)
+    assert "24 x 24 pixels, expected at least one tile of 32 x 32" in told(draw_location, SITE, too_large, rng)
     only_map = replace(SITE, series={"nlcd": SITE.series["nlcd"]})
-    assert "no frame of an input source" in told(draw_place, only_map, CONFIG, rng)
+    assert "no frame of an input source" in told(draw_location, only_map, CONFIG, rng)
 
 
 def test_the_same_generator_draws_the_same_example_bit_for_bit_and_another_one_another():
@@ -136,16 +136,16 @@ def test_each_target_has_its_own_period_that_contains_it_and_is_longer_than_four
             day = (_target_time(name, target) - START_MS) / DAY_MS
             assert start - 0.01 <= day < end + 0.01
             expected = relative_timecode(np.asarray((day - start) / (end - start)))
-            np.testing.assert_allclose(target.when, expected, atol=0.05)
+            np.testing.assert_allclose(target.time_code, expected, atol=0.05)
         else:
-            assert target.when.shape == (0,)
+            assert target.time_code.shape == (0,)
     assert len({example.targets[name].period.tobytes() for example in EXAMPLES}) == len(EXAMPLES)
     assert len({target.period.tobytes() for target in EXAMPLES[0].targets.values()}) == len(BY_NAME)
 
 
 def test_a_static_map_is_a_target_whatever_its_date_and_a_dated_one_only_within_the_support_period():
-    early = Place(3, 5, (START_MS, START_MS + 365 * DAY_MS))
-    example = _examples(1, place=early)[0]
+    early = TileLocation(3, 5, (START_MS, START_MS + 365 * DAY_MS))
+    example = _examples(1, location=early)[0]
     assert example.targets["glo30"].valid.any()
     assert not example.targets["nlcd"].valid.any()
     assert EXAMPLES[0].targets["nlcd"].valid.any()

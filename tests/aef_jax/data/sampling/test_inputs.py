@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aef_jax.data.sampling.examples import Place, draw_example
+from aef_jax.data.sampling.examples import TileLocation, draw_example
 from aef_jax.data.sampling.inputs import draw_frames, draw_student, line_gap, no_frames
 from aef_jax.data.store.site import Series
 from configs.encodings.timecode import DAY_MS, timecode
@@ -14,18 +14,18 @@ from tests.support.data.small_site import CONFIG, START_MS, held_by, small_site
 
 SITE = small_site()
 HELD = held_by()
-SCORED = HELD.normalisation.apply(SITE, HELD.sources)
-PLACE = Place(3, 5, (START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS))
+SCORED = HELD.normalization.apply(SITE, HELD.sources)
+PLACE = TileLocation(3, 5, (START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS))
 TILE = slice(3, 19), slice(5, 21)
 
 
 def _examples(number: int, config=CONFIG):
-    held = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
-    return [draw_example(SITE, held, config, PLACE, np.random.default_rng([7, seed])) for seed in range(number)]
+    schema = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
+    return [draw_example(SITE, schema, config, PLACE, np.random.default_rng([7, seed])) for seed in range(number)]
 
 
 def _drawn(source, series: Series, seed: int = 0, target: int | None = None, dropout: bool = False):
-    return draw_frames(source, series, target, HELD.normalisation, np.random.default_rng(seed), dropout, gaps=True)
+    return draw_frames(source, series, target, HELD.normalization, np.random.default_rng(seed), dropout, gaps=True)
 
 
 def _year(name: str) -> Series:
@@ -127,8 +127,8 @@ def test_a_setting_decides_whether_the_teacher_loses_frames_and_a_held_out_examp
     assert set(whole) == {available - 1}
     assert max(dropped) < available - 1
     time_ms = int(_year("sentinel2").time_ms[4])
-    heldout = draw_example(SITE, HELD, dropping, PLACE, np.random.default_rng(0), {"sentinel2": time_ms})
-    assert heldout.frames["landsat"].present.sum() >= available - 1
+    validation = draw_example(SITE, HELD, dropping, PLACE, np.random.default_rng(0), {"sentinel2": time_ms})
+    assert validation.frames["landsat"].present.sum() >= available - 1
 
 
 def test_no_frame_of_the_targets_very_time_is_an_input():

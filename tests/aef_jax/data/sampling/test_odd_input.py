@@ -8,8 +8,8 @@ import pytest
 from flax import nnx
 
 from aef_jax.data.loading.pipeline import stack
-from aef_jax.data.sampling.examples import Place, draw_example, draw_place
-from aef_jax.data.sampling.validation import heldout_examples, heldout_of_each
+from aef_jax.data.sampling.examples import TileLocation, draw_example, draw_location
+from aef_jax.data.sampling.validation import validation_example_of_each, validation_examples
 from aef_jax.data.store.site import Series, Site, TextPoints, to_ms
 from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
@@ -23,15 +23,15 @@ from tests.support.refusals import told
 SITE = small_site()
 HELD = held_by()
 YEAR = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
-PLACE = Place(3, 5, YEAR)
+PLACE = TileLocation(3, 5, YEAR)
 
 
 def _with(site: Site, **series: Series) -> Site:
     return replace(site, series={**site.series, **series})
 
 
-def _examples(site: Site, number: int = 20, held=HELD, config=CONFIG) -> list[Batch]:
-    return [draw_example(site, held, config, PLACE, np.random.default_rng(seed)) for seed in range(number)]
+def _examples(site: Site, number: int = 20, schema=HELD, config=CONFIG) -> list[Batch]:
+    return [draw_example(site, schema, config, PLACE, np.random.default_rng(seed)) for seed in range(number)]
 
 
 def _blank(series: Series, frames) -> Series:
@@ -71,20 +71,20 @@ def test_a_year_of_nothing_but_no_data_has_no_input_and_no_target():
 def test_frames_at_the_first_and_the_last_millisecond_of_the_year_are_of_it_and_the_next_is_not():
     start, end = to_ms("2017-01-01"), to_ms("2018-01-01")
     times = np.array([start - 1, start, to_ms("2017-06-01"), to_ms("2017-12-31T23:59:59.999"), end])
-    series = SITE.series["landsat"].chosen(slice(0, 5))
+    series = SITE.series["landsat"].select_frames(slice(0, 5))
     series = replace(series, time_ms=times, valid=np.ones_like(series.valid))
     site = _with(replace(SITE, support=(start, end)), landsat=series)
-    place = draw_place(site, CONFIG, np.random.default_rng(0))
-    assert place.support == (start, end)
+    location = draw_location(site, CONFIG, np.random.default_rng(0))
+    assert location.support == (start, end)
     seen = {timecode(time).astype(np.float32).tobytes(): int(time) for time in times}
     inputs, targets = set(), set()
     for seed in range(40):
-        example = draw_example(site, HELD, CONFIG, place, np.random.default_rng(seed))
+        example = draw_example(site, HELD, CONFIG, location, np.random.default_rng(seed))
         frames = example.frames["landsat"]
         drawn = {seen[code.tobytes()] for code in frames.timecodes[frames.present]}
         inputs |= drawn
         targets |= set(times[1:4]) - drawn
-        assert 0 <= np.abs(example.targets["landsat"].when).max() <= 1
+        assert 0 <= np.abs(example.targets["landsat"].time_code).max() <= 1
     assert inputs == targets == set(times[1:4])
 
 
@@ -98,7 +98,7 @@ def test_targets_that_share_a_time_leave_no_twin_among_the_inputs():
         codes = [code.tobytes() for code in frames.timecodes[frames.present]]
         twins.append(len(codes) - len(set(codes)))
         target = example.targets["sentinel2"]
-        shown = HELD.normalisation.z_score(series.window(slice(3, 19), slice(5, 21)), HELD.sources[0]).pixels
+        shown = HELD.normalization.z_score(series.window(slice(3, 19), slice(5, 21)), HELD.sources[0]).pixels
         (index,) = [i for i, pixels in enumerate(shown) if np.array_equal(pixels, target.pixels)]
         assert timecode(times[index]).astype(np.float32).tobytes() not in codes
     assert any(twins), "inputs may be twins of each other"
@@ -110,7 +110,7 @@ def test_of_twins_a_held_out_example_reconstructs_the_one_that_shows_more():
     times, valid = series.time_ms.copy(), series.valid.copy()
     times[index - 1], valid[index - 1] = times[index], False
     site = _with(SITE, sentinel2=replace(series, time_ms=times, valid=valid))
-    for example in heldout_examples(site, HELD, times[index : index + 1], CONFIG):
+    for example in validation_examples(site, HELD, times[index : index + 1], CONFIG):
         assert example.batch.targets["sentinel2"].valid.any()
 
 
@@ -118,7 +118,7 @@ def test_times_out_of_order_are_told_when_a_record_is_written():
     """And the records that are read are checked again: `test_record`."""
     from aef_jax.data.store.record import encode
 
-    backwards = SITE.series["landsat"].chosen(slice(None, None, -1))
+    backwards = SITE.series["landsat"].select_frames(slice(None, None, -1))
     assert "source landsat: frame 1 was acquired before frame 0" in told(encode, _with(SITE, landsat=backwards))
 
 
@@ -133,11 +133,11 @@ def test_a_support_period_must_hold_two_valid_periods(days, is_enough):
     short = replace(SITE, support=(YEAR[0], YEAR[0] + days * DAY_MS))
     rng = np.random.default_rng(0)
     if is_enough:
-        place = draw_place(short, CONFIG, rng)
+        location = draw_location(short, CONFIG, rng)
         for _ in range(50):
-            assert _is_finite(draw_example(short, HELD, CONFIG, place, rng))
+            assert _is_finite(draw_example(short, HELD, CONFIG, location, rng))
     else:
-        assert "its support period has 9 days, expected at least 10" in told(draw_place, short, CONFIG, rng)
+        assert "its support period has 9 days, expected at least 10" in told(draw_location, short, CONFIG, rng)
 
 
 def test_facts_and_texts_of_another_number_than_the_datas_are_told():
@@ -158,9 +158,9 @@ def test_the_worst_of_places_have_a_finite_loss_and_finite_gradients():
     nothing = {name: _blank(s, slice(None)) for name, s in SITE.series.items() if s.pixels.dtype != np.uint8}
     alone = replace(SITE, series={"sentinel1": SITE.series["sentinel1"]}, text=TextPoints.none())
     sites = [_with(SITE, **cloudy), _with(SITE, **nothing), alone, SITE]
-    held = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
-    batch = stack([example for site in sites for example in _examples(site, 1, held, config)])
-    noise = sample_noise(jax.random.key(0), (4, 3, 16, 16), config.model.embedding, config.model.kappa)
+    schema = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
+    batch = stack([example for site in sites for example in _examples(site, 1, schema, config)])
+    noise = sample_noise(jax.random.key(0), (4, 3, 16, 16), config.model.embed_dim, config.model.kappa)
     graph, params = nnx.split(AlphaEarth(config, rngs=nnx.Rngs(0)))
 
     @jax.jit
@@ -184,20 +184,20 @@ def _sites(number: int) -> list[Site]:
 
 
 def test_each_held_out_site_has_one_example_the_same_each_time_up_to_a_number_of_sites():
-    few = replace(CONFIG, training=replace(CONFIG.training, heldout_sites=3))
+    few = replace(CONFIG, training=replace(CONFIG.training, validation_sites=3))
     sites = _sites(7)
-    examples = list(heldout_of_each(sites, HELD, few))
+    examples = list(validation_example_of_each(sites, HELD, few))
     labels = [int(example.labels[0, 0]) for example in examples if example.labels is not None]
     assert labels == [0, 3, 6], "spread over all"
-    again = list(heldout_of_each(sites, HELD, few))
+    again = list(validation_example_of_each(sites, HELD, few))
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
     assert len({str(jax.tree.map(np.shape, example.batch)) for example in examples}) == 1
-    assert len(heldout_of_each(sites, HELD, CONFIG)) == 7
+    assert len(validation_example_of_each(sites, HELD, CONFIG)) == 7
 
 
 def test_a_held_out_example_keeps_no_record_in_memory():
     (site,) = _sites(1)
-    (example,) = heldout_of_each([site], HELD, CONFIG)
+    (example,) = validation_example_of_each([site], HELD, CONFIG)
     for leaf in jax.tree.leaves((example.batch, example.persistence, example.labels)):
         for series in site.series.values():
             assert not np.shares_memory(leaf, series.pixels)
@@ -211,17 +211,17 @@ def test_held_out_sites_that_lack_the_evaluated_source_or_are_all_cloud_have_no_
     del sites[1].series["sentinel2"]
     optical = sites[2].series["sentinel2"]
     sites[2].series["sentinel2"] = replace(optical, valid=np.zeros_like(optical.valid))
-    examples = heldout_of_each(sites, HELD, CONFIG)
+    examples = validation_example_of_each(sites, HELD, CONFIG)
     assert [int(example.labels[0, 0]) for example in examples if example.labels is not None] == [0, 3]
     assert "no frame of the 2 held-out sites has a share of valid pixels" in told(
-        heldout_of_each, sites[1:3], HELD, CONFIG
+        validation_example_of_each, sites[1:3], HELD, CONFIG
     )
 
 
 def test_all_frames_of_a_long_support_period_are_inputs():
     (site,) = _sites(1)
     site = replace(site, support=(START_MS, START_MS + 3 * 365 * DAY_MS))
-    (example,) = heldout_of_each([site], HELD, CONFIG)
+    (example,) = validation_example_of_each([site], HELD, CONFIG)
     series = site.series["landsat"]
     within = np.sum((series.time_ms >= START_MS) & (series.time_ms < START_MS + 3 * 365 * DAY_MS))
     assert example.batch.frames["landsat"].present.sum() >= within - 1

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from aef_jax.data.sampling.validation import PERIOD_DAYS, heldout_examples, heldout_of_each, persistence
+from aef_jax.data.sampling.validation import PERIOD_DAYS, persistence, validation_example_of_each, validation_examples
 from aef_jax.data.store.site import Series
 from aef_jax.evaluation.validation import Evaluator
-from aef_jax.sharding.mesh import one_device
+from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.step import init_state
 from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
 from tests.aef_jax.conftest import BRIEF
@@ -19,14 +19,14 @@ from tests.support.refusals import told
 
 SITE = small_site()
 HELD = held_by()
-SERIES = HELD.normalisation.apply(SITE, HELD.sources).series["sentinel2"]
+SERIES = HELD.normalization.apply(SITE, HELD.sources).series["sentinel2"]
 TIMES = SERIES.time_ms[::5]
 CORNER = SERIES.window(slice(0, 16), slice(0, 16))
 
 
 @pytest.fixture(scope="module")
 def examples():
-    return heldout_examples(SITE, HELD, TIMES, CONFIG)
+    return validation_examples(SITE, HELD, TIMES, CONFIG)
 
 
 def _days(days, values, valid) -> Series:
@@ -89,7 +89,7 @@ def test_the_target_is_asked_for_from_the_ten_days_around_it(examples):
         ends = [np.int64(example.time_ms + side * PERIOD_DAYS * DAY_MS // 2) for side in (-1, 1)]
         target = example.batch.targets["sentinel2"]
         np.testing.assert_array_equal(target.period, period_code(*ends).astype(np.float32))
-        np.testing.assert_array_equal(target.when, relative_timecode(np.asarray(0.5)).astype(np.float32))
+        np.testing.assert_array_equal(target.time_code, relative_timecode(np.asarray(0.5)).astype(np.float32))
 
 
 def test_all_examples_have_one_shape(examples):
@@ -103,13 +103,13 @@ def test_persistence_comes_from_the_inputs_alone(examples):
 
 
 def test_the_same_examples_are_made_each_time(examples):
-    again = heldout_examples(SITE, HELD, TIMES, CONFIG)
+    again = validation_examples(SITE, HELD, TIMES, CONFIG)
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
 
 
 def test_no_clear_frame_is_told():
     cloudy = replace(SITE, series={"sentinel2": replace(SITE.series["sentinel2"], valid=np.zeros_like(SERIES.valid))})
-    sentence = told(heldout_examples, cloudy, HELD, TIMES, CONFIG)
+    sentence = told(validation_examples, cloudy, HELD, TIMES, CONFIG)
     assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence
 
 
@@ -119,7 +119,7 @@ def _sites(number: int):
 
 def test_examples_of_many_sites_are_not_in_memory_all_at_once():
     """Nobody keeps one but who asked for it."""
-    examples = heldout_of_each(_sites(3), HELD, CONFIG)
+    examples = validation_example_of_each(_sites(3), HELD, CONFIG)
     pixels = [weakref.ref(example.batch.frames["sentinel2"].pixels) for example in examples]
     assert len(pixels) == len(examples) == 3
     assert not any(kept() is not None for kept in pixels[:-1])
@@ -129,14 +129,14 @@ def test_a_host_keeps_frames_of_the_sequences_alone_that_its_devices_compute(mon
     """Of a batch of two, the second: and of all examples what scores and pictures need."""
     monkeypatch.setattr("aef_jax.evaluation.validation.host_rows", lambda *_: [1])
     config = replace(CONFIG, training=replace(CONFIG.training, batch=2))
-    whole = heldout_of_each(_sites(3), HELD, config)
-    kept = Evaluator(HELD, config, one_device(), most=3).needed(whole)
-    for place, (example, expected) in enumerate(zip(kept, whole, strict=True)):
+    whole = validation_example_of_each(_sites(3), HELD, config)
+    kept = Evaluator(HELD, config, single_device_mesh(), most=3).needed(whole)
+    for location, (example, expected) in enumerate(zip(kept, whole, strict=True)):
         assert _same(example._replace(batch=None), expected._replace(batch=None))
         assert _same(example.batch._replace(frames={}), expected.batch._replace(frames={}))
         frames, theirs = example.batch.frames, expected.batch.frames
         assert jax.tree.map(_form, frames) == jax.tree.map(_form, theirs)
-        if place == 1:
+        if location == 1:
             assert _same(frames, theirs)
         else:
             assert not any(each.present.any() for each in frames.values())
@@ -146,10 +146,10 @@ def test_a_host_keeps_frames_of_the_sequences_alone_that_its_devices_compute(mon
 def test_sequences_that_fill_up_a_batch_change_nothing_with_frames_and_without(quick_compiles):
     """A host that fills up a batch may have no frames of its last example."""
     config = replace(BRIEF, data=CONFIG.data, training=replace(BRIEF.training, batch=4))
-    held = held_by(config)
-    evaluator = Evaluator(held, config, one_device(), most=4)
-    params = init_state(config, one_device()).params
-    examples = list(heldout_of_each(_sites(3), held, config))
+    schema = held_by(config)
+    evaluator = Evaluator(schema, config, single_device_mesh(), most=4)
+    params = init_state(config, single_device_mesh()).params
+    examples = list(validation_example_of_each(_sites(3), schema, config))
     nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in examples[2].batch.targets.items()}
     last = examples[2]._replace(batch=examples[2].batch._replace(targets=nothing))
     found = [evaluator(params, [*examples[:2], each]) for each in (last, last.without_frames())]

@@ -78,13 +78,13 @@ HOSTILE = {
     "no text": lambda table: table.pop("text"),
     "text points of text": lambda table: table["text"].update(points="many"),
     "a width of infinity": lambda table: table["text"].update(width=float("inf")),
-    "no statistics": lambda table: table.pop("normalisation"),
-    "statistics in a list": lambda table: table.update(normalisation=[1]),
-    "statistics of text": lambda table: table["normalisation"]["landsat"].update(mean=["x"] * 7),
-    "statistics of too few bands": lambda table: table["normalisation"]["landsat"].update(mean=[0], deviation=[1]),
-    "a mean without end": lambda table: table["normalisation"]["landsat"].update(mean=[float("inf")] * 7),
-    "a deviation of 0": lambda table: table["normalisation"]["landsat"].update(deviation=[0] * 7),
-    "statistics of no source": lambda table: table["normalisation"].update(other={"mean": [0], "deviation": [1]}),
+    "no statistics": lambda table: table.pop("normalization"),
+    "statistics in a list": lambda table: table.update(normalization=[1]),
+    "statistics of text": lambda table: table["normalization"]["landsat"].update(mean=["x"] * 7),
+    "statistics of too few bands": lambda table: table["normalization"]["landsat"].update(mean=[0], deviation=[1]),
+    "a mean without end": lambda table: table["normalization"]["landsat"].update(mean=[float("inf")] * 7),
+    "a deviation of 0": lambda table: table["normalization"]["landsat"].update(deviation=[0] * 7),
+    "statistics of no source": lambda table: table["normalization"].update(other={"mean": [0], "deviation": [1]}),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.site import Site, TextPoints
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from aef_jax.data.store.writer import DatasetWriter
 from tests.support.data.small_dataset import HELDOUT, TRAINING, assert_same, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH, small_site
@@ -52,8 +52,8 @@ def test_the_description_says_what_is_there(small_dataset):
 
 
 def test_statistics_are_of_the_training_records_alone(small_dataset):
-    found = Dataset.open(small_dataset).normalisation
-    of_training = normalisation_of(small_sites(TRAINING), SOURCES)
+    found = Dataset.open(small_dataset).normalization
+    of_training = normalization_of(small_sites(TRAINING), SOURCES)
     assert set(found.mean) == set(of_training.mean)
     for name in found.mean:
         np.testing.assert_array_equal(found.mean[name], of_training.mean[name])

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aef_jax.data.store.normalization import CLIP_SIGMA, Normalisation, scale
+from aef_jax.data.store.normalization import CLIP_SIGMA, Normalization, scale
 from aef_jax.data.store.site import Series, Site
-from aef_jax.data.store.statistics import normalisation_of
+from aef_jax.data.store.statistics import normalization_of
 from configs.source import Band
 from configs.sources import NLCD, SENTINEL1, SENTINEL2
 from tests.support.refusals import told
@@ -43,7 +43,7 @@ def test_statistics_are_of_valid_pixels_only():
     pixels = _reflectance()
     valid = np.random.default_rng(1).random(pixels.shape) < 0.5
     spoilt = np.where(valid, pixels, 1e6)
-    found = normalisation_of([_site(spoilt, valid)], (SENTINEL2,))
+    found = normalization_of([_site(spoilt, valid)], (SENTINEL2,))
     logarithm = np.log1p(pixels.astype(np.float32))
     for band in range(5):
         values = logarithm[..., band][valid[..., band]].astype(np.float64)
@@ -53,7 +53,7 @@ def test_statistics_are_of_valid_pixels_only():
 
 def test_scores_have_mean_0_and_deviation_1_and_float32():
     site = _site(_reflectance())
-    series = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    series = normalization_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     np.testing.assert_allclose(series.pixels.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(series.pixels.std(axis=(0, 1, 2)), 1, atol=1e-5)
     assert series.pixels.dtype == np.float32
@@ -61,9 +61,9 @@ def test_scores_have_mean_0_and_deviation_1_and_float32():
 
 def test_scores_are_clipped_at_six_sigma_and_no_number_is_the_mean_and_invalid():
     pixels = _reflectance()
-    normalisation = normalisation_of([_site(pixels)], (SENTINEL2,))
+    normalization = normalization_of([_site(pixels)], (SENTINEL2,))
     pixels[0, 0, 0] = [1e30, 0, np.nan, -5, np.inf]
-    applied = normalisation.apply(_site(pixels, np.ones(pixels.shape, bool)), (SENTINEL2,)).series["sentinel2"]
+    applied = normalization.apply(_site(pixels, np.ones(pixels.shape, bool)), (SENTINEL2,)).series["sentinel2"]
     np.testing.assert_array_equal(applied.pixels[0, 0, 0], [CLIP_SIGMA, -CLIP_SIGMA, 0, 0, 0])
     np.testing.assert_array_equal(applied.valid[0, 0, 0], [True, True, False, False, False])
     assert applied.valid[1:].all()
@@ -74,7 +74,7 @@ def test_what_was_marked_invalid_stays_so_and_keeps_its_score():
     valid = np.ones(pixels.shape, bool)
     valid[1] = False
     site = _site(pixels, valid)
-    applied = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    applied = normalization_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     assert not applied.valid[1].any()
     assert applied.pixels[1].any(), "inputs are not masked"
 
@@ -85,15 +85,15 @@ def test_radar_outside_its_range_does_not_count_and_an_absent_polarisation_is_no
     pixels[..., 2:4] = np.nan  # a scene over land has neither HH nor HV
     pixels[0, 0, 0, :2] = [-31, 11]
     site = _site(pixels, source=SENTINEL1)
-    normalisation = normalisation_of([site], (SENTINEL1,))
-    assert np.isnan(normalisation.mean["sentinel1"]).tolist() == [False, False, True, True, False]
-    applied = normalisation.apply(site, (SENTINEL1,)).series["sentinel1"]
+    normalization = normalization_of([site], (SENTINEL1,))
+    assert np.isnan(normalization.mean["sentinel1"]).tolist() == [False, False, True, True, False]
+    applied = normalization.apply(site, (SENTINEL1,)).series["sentinel1"]
     assert applied.valid[0, 0, 0].tolist() == [False, False, False, False, True]
     assert not applied.pixels[..., 2:4].any()
 
     polar = pixels.copy()
     polar[..., 2:4] = -10
-    seen_first_now = normalisation.apply(_site(polar, source=SENTINEL1), (SENTINEL1,)).series["sentinel1"]
+    seen_first_now = normalization.apply(_site(polar, source=SENTINEL1), (SENTINEL1,)).series["sentinel1"]
     assert not seen_first_now.pixels[..., 2:4].any()
     assert not seen_first_now.valid[..., 2:4].any()
 
@@ -102,7 +102,7 @@ def test_a_constant_band_does_not_divide_by_zero():
     pixels = _reflectance()
     pixels[..., 2] = 500
     site = _site(pixels)
-    applied = normalisation_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
+    applied = normalization_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     assert np.isfinite(applied.pixels).all()
     assert np.abs(applied.pixels[..., 2]).max() < 1
 
@@ -110,9 +110,9 @@ def test_a_constant_band_does_not_divide_by_zero():
 def test_classes_pass_through_and_an_absent_class_is_invalid():
     classes = np.array([1.0, 15.0, np.nan]).reshape(1, 1, 3, 1)
     site = _site(classes, np.ones(classes.shape, bool), source=NLCD)
-    normalisation = normalisation_of([site], (NLCD,))
-    assert normalisation.mean == {}
-    applied = normalisation.apply(site, (NLCD,)).series["nlcd"]
+    normalization = normalization_of([site], (NLCD,))
+    assert normalization.mean == {}
+    applied = normalization.apply(site, (NLCD,)).series["nlcd"]
     assert applied.pixels.ravel().tolist() == [1, 15, 0]
     assert applied.valid.ravel().tolist() == [True, True, False]
 
@@ -124,7 +124,7 @@ def test_no_data_of_any_number_type_becomes_the_mean_and_is_not_valid(dtype):
     site = _site(pixels)
     series = Series(pixels, np.ones((4, 8, 8, 1), bool), np.arange(4), np.zeros((4, 0)), no_data=0)
     stored = replace(site, series={"sentinel2": series})
-    applied = normalisation_of([stored], (SENTINEL2,)).apply(stored, (SENTINEL2,)).series["sentinel2"]
+    applied = normalization_of([stored], (SENTINEL2,)).apply(stored, (SENTINEL2,)).series["sentinel2"]
     assert applied.pixels.dtype == np.float32
     assert applied.no_data is None
     assert (applied.pixels[0, 0, 0] == 0).tolist() == [True, True, False, True, False]
@@ -135,26 +135,26 @@ def test_no_data_of_any_number_type_becomes_the_mean_and_is_not_valid(dtype):
 def test_classes_of_an_integer_type_are_no_data_where_they_say_so():
     classes = np.array([0, 7, 255], np.uint8).reshape(1, 1, 3, 1)
     series = Series(classes, np.ones((1, 1, 3, 1), bool), np.arange(1), np.zeros((1, 0)), no_data=7)
-    applied = Normalisation({}, {}).z_score(series, NLCD)
+    applied = Normalization({}, {}).z_score(series, NLCD)
     assert applied.pixels.ravel().tolist() == [0, 0, 0]
     assert applied.valid.ravel().tolist() == [True, False, False]
 
 
 def test_sources_that_are_not_asked_for_are_left_out():
     site = _site(_reflectance())
-    assert normalisation_of([site], (SENTINEL1,)).mean == {}
-    assert Normalisation({}, {}).apply(site, (SENTINEL1,)).series == {}
+    assert normalization_of([site], (SENTINEL1,)).mean == {}
+    assert Normalization({}, {}).apply(site, (SENTINEL1,)).series == {}
 
 
 def test_statistics_are_saved_and_read_exactly(tmp_path):
-    path = tmp_path / "deep" / "normalisation.json"
+    path = tmp_path / "deep" / "normalization.json"
     mean = np.array([1 / 3, np.nan, 1e-300, -0.1, 7.0])
-    Normalisation({"sentinel2": mean}, {"sentinel2": mean + 2}).save(path)
-    loaded = Normalisation.load(path)
+    Normalization({"sentinel2": mean}, {"sentinel2": mean + 2}).save(path)
+    loaded = Normalization.load(path)
     np.testing.assert_array_equal(loaded.mean["sentinel2"], mean)
     np.testing.assert_array_equal(loaded.deviation["sentinel2"], mean + 2)
     assert "NaN" not in path.read_text(), "strict JSON"
-    assert [file.name for file in path.parent.iterdir()] == ["normalisation.json"]
+    assert [file.name for file in path.parent.iterdir()] == ["normalization.json"]
 
 
 @pytest.mark.parametrize(
@@ -174,21 +174,21 @@ def test_statistics_are_saved_and_read_exactly(tmp_path):
     ],
 )
 def test_a_file_that_is_no_normalisation_is_told_by_name(tmp_path, text):
-    path = tmp_path / "normalisation.json"
+    path = tmp_path / "normalization.json"
     path.write_text(text)
-    assert f"{path}: not the normalisation of a run" in told(Normalisation.load, path)
+    assert f"{path}: not the normalisation of a run" in told(Normalization.load, path)
 
 
 def test_a_missing_file_is_told_by_name(tmp_path):
-    assert "missing.json: not the normalisation" in told(Normalisation.load, tmp_path / "missing.json")
+    assert "missing.json: not the normalisation" in told(Normalization.load, tmp_path / "missing.json")
 
 
 def test_data_without_statistics_or_without_a_valid_pixel_are_told():
     site = _site(_reflectance())
-    assert "sentinel2: no normalisation statistics" in told(Normalisation({}, {}).apply, site, (SENTINEL2,))
-    short = Normalisation({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})
+    assert "sentinel2: no normalisation statistics" in told(Normalization({}, {}).apply, site, (SENTINEL2,))
+    short = Normalization({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})
     assert "shape (4,), expected one for each of its 5 bands" in told(short.apply, site, (SENTINEL2,))
     nothing = _site(_reflectance(), np.zeros((4, 8, 8, 5), bool))
-    assert "sentinel2: no valid pixel in any training site" in told(normalisation_of, [nothing], (SENTINEL2,))
+    assert "sentinel2: no valid pixel in any training site" in told(normalization_of, [nothing], (SENTINEL2,))
     unknown = replace(SENTINEL2, bands=(Band("B2", "1", scaling="square"), *SENTINEL2.bands[1:]))
-    assert "scaling is 'square'" in told(normalisation_of, [site], (unknown,))
+    assert "scaling is 'square'" in told(normalization_of, [site], (unknown,))

@@ -38,7 +38,7 @@ def test_frames_that_are_taken_out_are_out_of_every_array():
 
 
 def test_a_delay_moves_all_sources_alike_and_nothing_else():
-    later = SITE.delayed(-3 * DAY_MS)
+    later = SITE.shift_time(-3 * DAY_MS)
     for name, series in SITE.series.items():
         np.testing.assert_array_equal(later.series[name].time_ms, series.time_ms - 3 * DAY_MS)
         assert later.series[name].pixels is series.pixels
@@ -46,7 +46,7 @@ def test_a_delay_moves_all_sources_alike_and_nothing_else():
     assert later.support is None
     np.testing.assert_array_equal(later.text.period_ms, SITE.text.period_ms - 3 * DAY_MS)
     assert later.text.sentence is SITE.text.sentence
-    year = replace(SITE, support=(START_MS, START_MS + 365 * DAY_MS)).delayed(DAY_MS)
+    year = replace(SITE, support=(START_MS, START_MS + 365 * DAY_MS)).shift_time(DAY_MS)
     assert year.support == (START_MS + DAY_MS, START_MS + 366 * DAY_MS)
 
 
@@ -75,7 +75,7 @@ def test_no_text_is_text_of_no_point():
 
 def test_a_series_that_is_cut_keeps_its_no_data_and_its_number_type():
     optical = SITE.series["sentinel2"]
-    cut = optical.between(START_MS, START_MS + 99 * DAY_MS).window(slice(0, 4), slice(2, 8)).chosen(slice(0, 3))
+    cut = optical.between(START_MS, START_MS + 99 * DAY_MS).window(slice(0, 4), slice(2, 8)).select_frames(slice(0, 3))
     assert (cut.no_data, cut.pixels.dtype) == (0, np.uint16)
     assert cut.pixels.shape == (3, 4, 6, 5)
     assert cut.valid.shape == (3, 4, 6, 1)

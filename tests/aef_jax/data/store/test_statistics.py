@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aef_jax.data.store.normalization import Normalisation, scaled
+from aef_jax.data.store.normalization import Normalization, scaled
 from aef_jax.data.store.record import check
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import LEAST_DEVIATION, Statistics
@@ -24,11 +24,11 @@ def _site(pixels: np.ndarray, source: Source = PLAIN, valid: np.ndarray | None =
     return site
 
 
-def _of(sites, source: Source = PLAIN) -> Normalisation:
+def _of(sites, source: Source = PLAIN) -> Normalization:
     statistics = Statistics((source,))
     for site in sites:
         statistics.add(site)
-    return statistics.normalisation()
+    return statistics.normalization()
 
 
 def _sites(number: int, source: Source, seed: int = 0) -> list[Site]:

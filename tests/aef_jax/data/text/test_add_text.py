@@ -78,7 +78,7 @@ def test_all_but_the_text_stays_as_it_was(tmp_path, planet):
     add_text(planet, a_table(tmp_path), "")
 
     after = Dataset.open(planet)
-    assert after.as_table()["normalisation"] == before.as_table()["normalisation"]
+    assert after.as_table()["normalization"] == before.as_table()["normalization"]
     assert after.sources == before.sources
     for split in SPLITS:
         assert len(after.shards[split]) == len(before.shards[split]) == len(after.records(split))
@@ -179,7 +179,7 @@ def test_records_keep_words_and_refuse_a_wrong_number_of_them():
     site = replace(site, text=replace(site.text, words=words))
     assert decode(encode(site), "here").text.words == words
     mask = np.arange(len(words)) % 2 == 0
-    assert site.text.chosen(mask).words == words[::2]
+    assert site.text.select_points(mask).words == words[::2]
     assert "words are of 11 points" in told(encode, replace(site, text=replace(site.text, words=words[:-1])))
 
 

@@ -41,7 +41,7 @@ def shared_run(tensors, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(SMALLEST))
-    (run / "normalisation.json").write_text(NORMALISATION_TEXT)
+    (run / "normalization.json").write_text(NORMALISATION_TEXT)
     for step, scale in ((7, 2), (20, 1)):
         scaled = {name: scale * array for name, array in tensors.items()}
         save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), scaled), step)
@@ -75,7 +75,7 @@ def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path
     run, again = tmp_path / "run", tmp_path / "again.safetensors"
     assert main(["convert", str(weights), str(run)]) == 0
     assert (run / "config.json").read_text() == to_json(SMALLEST)
-    assert (run / "normalisation.json").read_text() == NORMALISATION_TEXT
+    assert (run / "normalization.json").read_text() == NORMALISATION_TEXT
     assert_same_tensors(to_torch(abstract_jax(SMALLEST), restore_params(run / "checkpoints", SMALLEST)), tensors)
     assert main(["convert", str(run), str(again)]) == 0
     assert_same_tensors(load_file(again), tensors)
@@ -165,7 +165,7 @@ def named(name: str) -> str:
         ({CONFIG: "{"}, "aef_config in its metadata: not JSON"),
         ({CONFIG: "[" * 100_000}, "aef_config in its metadata"),
         ({CONFIG: sized(d_tme=3)}, "there is no field 'd_tme'; did you mean d_time?"),
-        ({CONFIG: sized(blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
+        ({CONFIG: sized(num_blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
         ({CONFIG: sized(text_width=10**30)}, "wrong shape: text_head.first.weight"),
         ({CONFIG: named("__class__")}, "source: name is '__class__', expected an identifier"),
         ({NORMALISATION: "[1]"}, "what the weights carry as their normalisation is not one of a run"),
@@ -180,7 +180,7 @@ def test_metadata_that_cannot_be_is_told(metadata, told, tensors, tmp_path, caps
 
 @pytest.mark.parametrize("blocks", [50_000, 10**9])
 def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
-    (run / "config.json").write_text(sized(blocks=blocks))
+    (run / "config.json").write_text(sized(num_blocks=blocks))
     told = mistake(capsys, run, tmp_path / "out.safetensors")
     assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in told
 

@@ -34,7 +34,7 @@ from tests.support.refusals import told
 BOUND = 1e-13
 WHOLE: Config = replace(
     SHRUNK,
-    model=replace(SHRUNK.model, blocks=1, compute_dtype="float64"),
+    model=replace(SHRUNK.model, num_blocks=1, compute_dtype="float64"),
     # without shifts, of which there are 13 to compile
     sources=(replace(SENTINEL2, shift_invariant_m=0), LANDSAT, GLO30, TEXT),
 )

@@ -29,10 +29,10 @@ from parity.capture.tensors import load_torch, to_tensor, torch_arrays
 from parity.mapping.weights import to_jax, to_torch
 
 CONFIG = replace(
-    TINY, model=replace(TINY.model, blocks=1), sources=(SENTINEL2, LANDSAT, SENTINEL1, PALSAR2, GLO30, NLCD, TEXT)
+    TINY, model=replace(TINY.model, num_blocks=1), sources=(SENTINEL2, LANDSAT, SENTINEL1, PALSAR2, GLO30, NLCD, TEXT)
 )
 MODEL = CONFIG.model
-THREE_SCANNED_BLOCKS = replace(MODEL, blocks=3, block_loop="scan")
+THREE_SCANNED_BLOCKS = replace(MODEL, num_blocks=3, block_loop="scan")
 FLOAT64_BOUND = 1e-13
 FLOAT32_RATIO_BOUND = 2.0
 FLOAT32_SEEDS = range(3)

@@ -23,7 +23,7 @@ from tests.support.contracts.both_objectives import (
 )
 from tests.support.data.sample_batch import SHRUNK
 
-CONFIG = replace(SHRUNK, model=replace(SHRUNK.model, blocks=1, compute_dtype="float64"), sources=SOURCES)
+CONFIG = replace(SHRUNK, model=replace(SHRUNK.model, num_blocks=1, compute_dtype="float64"), sources=SOURCES)
 BOUND = 1e-13
 BATCH, NOISE = doubled(random_batch(CONFIG, sequences=3))
 TERMS = {"reconstruction": 1, "uniformity": 0.05, "consistency": 0.02, "text": 0.001}

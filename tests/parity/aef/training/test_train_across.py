@@ -12,7 +12,7 @@ from aef_jax.data.loading.training_data import open_data
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.mesh import make_mesh
-from aef_jax.training.preemption import StopRequest
+from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.step import init_state
 from configs.config import Config
 from configs.training import DataConfig
@@ -36,9 +36,9 @@ def config(tmp_path_factory) -> Config:
     path = write_small(tmp_path_factory.mktemp("data") / "small")
     training = replace(
         SMALLEST.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
-        checkpoint_every=STEPS, heldout_sites=1,
+        checkpoint_every=STEPS, validation_sites=1,
     )  # fmt: skip
-    model = replace(SMALLEST.model, blocks=1, block_loop="unroll", remat="none", text_width=CONFIG.model.text_width)
+    model = replace(SMALLEST.model, num_blocks=1, block_loop="unroll", remat="none", text_width=CONFIG.model.text_width)
     data = DataConfig(path=str(path), tile_side=16, support_days=CONFIG.data.support_days)
     # an input of each kind, a map of classes and texts: every term there is
     sources = tuple(source for source in CONFIG.sources if source.name not in ("landsat", "glo30"))
@@ -56,8 +56,8 @@ def stayed(config, tmp_path_factory) -> RunFolder:
 def _at_the_start(config: Config, folder: Path) -> RunFolder:
     """A run whose one checkpoint is of no step."""
     run, data = RunFolder(folder), open_data(config)
-    run.start(config, data.held.normalisation)
-    checkpointer = Checkpointer(run, config, data.held.normalisation, data.about)
+    run.start(config, data.schema.normalization)
+    checkpointer = Checkpointer(run, config, data.schema.normalization, data.about)
     checkpointer.save(init_state(config, make_mesh(config.mesh)))
     checkpointer.close()
     return run
@@ -65,7 +65,7 @@ def _at_the_start(config: Config, folder: Path) -> RunFolder:
 
 def _train_in_jax(config: Config, run: RunFolder, to_step: int, monkeypatch) -> None:
     """As if a signal had come after that step."""
-    monkeypatch.setattr(StopRequest, "agreed", lambda self, done: done >= to_step)
+    monkeypatch.setattr(PreemptionGuard, "agreed", lambda self, done: done >= to_step)
     assert aef_jax.training.loop.train(config, run, open_data(config)) == to_step
 
 

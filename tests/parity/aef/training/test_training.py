@@ -9,7 +9,7 @@ from aef_torch.training.snapshot import restored, snapshot
 from configs.sources import NLCD
 from parity.aef.check.training_setup import COURSE, one_ulp_up
 from parity.aef.conversion.jax_state import from_jax, to_jax
-from parity.aef.training.steps import continue_in_torch, in_torch, jax_steps, one_device, torch_steps
+from parity.aef.training.steps import continue_in_torch, in_torch, jax_steps, single_device_mesh, torch_steps
 from parity.aef.training.trajectory import Trajectory, apart, distances
 from parity.compare.tolerances import CHAOS_RATIO
 from tests.support.training_start import SMALL, batches, doubled, start_of
@@ -73,9 +73,9 @@ def test_in_float32_both_are_equally_far_from_the_truth(single, double):
 
 
 def test_a_state_goes_to_jax_and_back_to_the_last_bit(single):
-    saved = replace(single[1].last, step=7, skipped=2, skipped_in_a_row=1)
-    for there in (from_jax(to_jax(saved, SMALL, one_device()), SMALL), snapshot(restored(saved, SMALL))):
-        assert (there.step, there.skipped, there.skipped_in_a_row) == (7, 2, 1)
+    saved = replace(single[1].last, step=7, skipped=2, consecutive_skips=1)
+    for there in (from_jax(to_jax(saved, SMALL, single_device_mesh()), SMALL), snapshot(restored(saved, SMALL))):
+        assert (there.step, there.skipped, there.consecutive_skips) == (7, 2, 1)
         for kind in KINDS:
             assert max(distances(getattr(there, kind), getattr(saved, kind)).values()) == 0
 
@@ -98,7 +98,7 @@ def test_a_step_that_is_not_finite_changes_nothing_in_either(stream):
     poisoned = stream[1]._replace(targets=targets)
     course = [stream[0], poisoned, stream[2]]
     found, truth = jax_steps(config, start_of(), course), torch_steps(config, start_of(), course)
-    assert [(terms["skipped"], terms["skipped_in_a_row"]) for terms in truth.terms] == [(0, 0), (1, 1), (1, 0)]
+    assert [(terms["skipped"], terms["consecutive_skips"]) for terms in truth.terms] == [(0, 0), (1, 1), (1, 0)]
     assert [terms["learning_rate"] for terms in truth.terms] == pytest.approx([0, 1e-4 / 20, 1e-4 / 20])
     assert not abs(truth.terms[1]["loss"]) < float("inf")
     assert max(apart(found, truth).last.values()) < 1e-12

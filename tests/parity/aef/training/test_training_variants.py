@@ -18,7 +18,7 @@ from tests.support.paths import PROGRAMS, REPOSITORY
 from tests.support.training_start import ALONE, batches, doubled, start_of
 
 ON_MESHES = PROGRAMS / "run_on_meshes.py"
-TINY = doubled(replace(ALONE, model=replace(ALONE.model, blocks=2)))
+TINY = doubled(replace(ALONE, model=replace(ALONE.model, num_blocks=2)))
 
 pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
@@ -29,7 +29,7 @@ def _by_torch(config: Config = TINY) -> Trajectory:
 
 
 def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
-    config = doubled(replace(ALONE, training=replace(COURSE, batch=4, accumulate=2)))
+    config = doubled(replace(ALONE, training=replace(COURSE, batch=4, grad_accum_steps=2)))
     far = apart(jax_steps(config, start_of(config), batches(config, 2)), _by_torch(config))
     assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
 
