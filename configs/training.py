@@ -62,9 +62,8 @@ class TrainingConfig:
     """Checkpoints at multiples of so many steps, itself one of `checkpoint_every`, are kept for good; 0: none."""
 
     def __post_init__(self):
-        for field in ("steps", "batch", "accumulate", "max_consecutive_skips", "evaluate_every", "validation_sites"):
-            require_at_least("training", field, getattr(self, field), 1)
-        for field in ("checkpoint_every", "keep_last"):
+        counts = ("steps", "batch", "grad_accum_steps", "max_consecutive_skips", "evaluate_every", "validation_sites")
+        for field in (*counts, "checkpoint_every", "keep_last"):
             require_at_least("training", field, getattr(self, field), 1)
         require_multiple("training", "batch", self.batch, of=self.grad_accum_steps)
         if self.keep_every:

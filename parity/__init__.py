@@ -9,19 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from parity.compare.assertion import assert_parity
-    from parity.compare.bisection import bisect
-    from parity.compare.comparison import Comparison, compare
-    from parity.compare.pair import Pair
+    from parity.comparison.assertion import assert_parity
+    from parity.comparison.bisection import bisect
+    from parity.comparison.compare import Comparison, compare
+    from parity.comparison.pair import Pair
     from parity.mapping.model_map import ModelMap
 
 _HOMES = {
-    "Comparison": "parity.compare.comparison",
+    "Comparison": "parity.comparison.compare",
     "ModelMap": "parity.mapping.model_map",
-    "Pair": "parity.compare.pair",
-    "assert_parity": "parity.compare.assertion",
-    "bisect": "parity.compare.bisection",
-    "compare": "parity.compare.comparison",
+    "Pair": "parity.comparison.pair",
+    "assert_parity": "parity.comparison.assertion",
+    "bisect": "parity.comparison.bisection",
+    "compare": "parity.comparison.compare",
 }
 
 __all__ = ["Comparison", "ModelMap", "Pair", "assert_parity", "bisect", "compare"]

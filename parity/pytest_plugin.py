@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from parity.compare.comparison import Comparison
+    from parity.comparison.compare import Comparison
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], None]) -> "Callable[..., Comparison]":
     """`parity.assert_parity`; what it finds is a line of the report, whether it passes or not."""
-    from parity.compare.assertion import check
-    from parity.compare.comparison import compare
+    from parity.comparison.assertion import check
+    from parity.comparison.compare import compare
     from parity.report.document import document
     from parity.report.report import Report
 

@@ -17,7 +17,7 @@ from parity.capture.jax_side import JaxSide
 from parity.capture.tensors import load_torch
 from parity.capture.torch_side import TorchSide
 from parity.capture.trees import Arrays, cast
-from parity.compare.pair import Pair
+from parity.comparison.pair import Pair
 from parity.mapping.model_map import ModelMap
 from parity.mapping.weights import to_jax
 

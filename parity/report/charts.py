@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from parity.compare.comparison import Comparison
-from parity.compare.groups import BACKWARD, FORWARD
-from parity.compare.pair import Measured
-from parity.compare.tolerances import ULP_BINS
+from parity.comparison.compare import Comparison
+from parity.comparison.groups import BACKWARD, FORWARD
+from parity.comparison.pair import Measured
+from parity.comparison.tolerances import ULP_BINS
 from parity.report.report import Chart
 
 JAX, TORCH, OTHERS = "#1f5fa8", "#d9711c", ("#3b8f5a", "#8a5ba6", "#777777")

@@ -1,6 +1,6 @@
 """Where two models part, in words."""
 
-from parity.compare.bisection import Culprit
+from parity.comparison.bisection import Culprit
 from parity.report.report import named
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from aef_jax.files.atomic import replacing
-from parity.compare.bisection import Culprit
-from parity.compare.comparison import Comparison
-from parity.compare.groups import Group
-from parity.compare.pair import Measured
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.bisection import Culprit
+from parity.comparison.compare import Comparison
+from parity.comparison.groups import Group
+from parity.comparison.pair import Measured
+from parity.comparison.tolerances import TOLERANCES
 from parity.report.report import Report, Section
 
 SCHEMA = "aef-parity report"

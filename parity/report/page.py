@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 
 from aef_jax.files.atomic import replacing
-from parity.compare.comparison import Comparison
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.compare import Comparison
+from parity.comparison.tolerances import TOLERANCES
 from parity.report.charts import as_svg, growth, histograms, lines
 from parity.report.page_style import STYLE
 from parity.report.report import Report, Section, named

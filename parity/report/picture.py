@@ -7,9 +7,9 @@ from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 
 from aef_jax.files.atomic import replacing
-from parity.compare.bisection import Culprit
-from parity.compare.pair import Pair, rounded
-from parity.compare.precision import matmul_precision
+from parity.comparison.bisection import Culprit
+from parity.comparison.pair import Pair, rounded
+from parity.comparison.precision import matmul_precision
 from parity.report.report import named
 
 

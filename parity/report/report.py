@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from parity.compare.comparison import Comparison
+from parity.comparison.compare import Comparison
 
 
 @dataclass(frozen=True)

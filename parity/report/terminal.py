@@ -6,8 +6,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from parity.compare.comparison import Comparison
-from parity.compare.groups import BACKWARD, FORWARD, Group
+from parity.comparison.compare import Comparison
+from parity.comparison.groups import BACKWARD, FORWARD, Group
 from parity.report.report import Report, Section, named
 
 DEPTH = 2

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 
-from parity.compare.comparison import Comparison
-from parity.compare.groups import FORWARD, Group
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.compare import Comparison
+from parity.comparison.groups import FORWARD, Group
+from parity.comparison.tolerances import TOLERANCES
 from parity.report.report import named
 
 SHADES = (("less than 0.8", 0.8), ("0.8 to 1.25", 1.25), ("up to the bound", float("inf")))

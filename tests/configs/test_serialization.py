@@ -34,7 +34,7 @@ def test_a_config_from_before_there_were_workers_is_read():
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
-        (lambda c: c["model"].update(block=3), "config.model: there is no field 'block'; did you mean blocks?"),
+        (lambda c: c["model"].update(block=3), "config.model: there is no field 'block'; did you mean num_blocks?"),
         (lambda c: c.update(modle={}), "config: there is no field 'modle'; did you mean model?"),
         (lambda c: c["training"].pop("steps"), "config.training: the field 'steps' is missing"),
         (lambda c: c["training"].update(steps="3"), "config.training.steps is '3', expected a value of type int"),

@@ -15,11 +15,11 @@ from tests.support.refusals import told
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: ModelConfig(num_blocks=0), "model: blocks is 0"),
+        (lambda: ModelConfig(num_blocks=0), "model: num_blocks is 0"),
         (lambda: ModelConfig(d_time=100), "model: d_time is 100, expected a positive multiple of 8"),
         (lambda: ModelConfig(d_space=72, heads_space=4), "d_space is 72, expected a positive multiple of 16"),
         (lambda: ModelConfig(heads_summary=0), "heads_summary is 0"),
-        (lambda: ModelConfig(embed_dim=2), "embedding is 2, expected at least 3"),
+        (lambda: ModelConfig(embed_dim=2), "embed_dim is 2, expected at least 3"),
         (lambda: ModelConfig(kappa=0), "kappa is 0, expected more than 0"),
         (lambda: ModelConfig(compute_dtype="float16"), "compute_dtype is 'float16'"),
         (lambda: DataConfig(tile_side=40), "tile_side is 40, expected a positive multiple of 16"),

@@ -100,7 +100,6 @@ def validation_examples(
 def validation_example_of_each(sites: Sequence[Site], schema: DatasetSchema, config: Config) -> ValidationExamples:
     """One example of each of up to `training.validation_sites` sites: a frame of the evaluated source, drawn once.
 
-
     A site where no frame shows enough has none. Raises ValueError where that is so of all of them.
     """
     source = evaluated_source(schema)

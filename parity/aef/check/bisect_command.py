@@ -5,8 +5,8 @@ from itertools import islice
 from pathlib import Path
 
 from parity.aef.check.check_input import CheckInput
-from parity.compare.bisection import bisect
-from parity.compare.precision import matmul_precision
+from parity.comparison.bisection import bisect
+from parity.comparison.precision import matmul_precision
 from parity.report.describe_culprit import told
 from parity.report.picture import write_picture
 

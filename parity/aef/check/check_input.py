@@ -15,7 +15,7 @@ from parity.aef.pair import aef_pair
 from parity.aef.random_weights import random_weights
 from parity.capture.calls import Call
 from parity.capture.trees import Arrays, cast
-from parity.compare.pair import Pair
+from parity.comparison.pair import Pair
 
 SMALL = {
     "d_precision": 8,

@@ -10,7 +10,7 @@ from parity.aef.check.check_input import CheckInput, read_check_input
 from parity.aef.check.devices import use_devices
 from parity.aef.check.run import run_sections
 from parity.aef.check.settings import SECTIONS, Settings
-from parity.compare.precision import asked
+from parity.comparison.precision import asked
 from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
 

@@ -11,7 +11,7 @@ from parity.aef.check.settings import Settings
 from parity.aef.check.training_setup import batches, start_of, training_setup
 from parity.aef.training.sharded import OneDevice
 from parity.capture.quick_compile import quick_compiles
-from parity.compare.tolerances import SHARDED_RATIO
+from parity.comparison.tolerances import SHARDED_RATIO
 from parity.report.report import Check, Section
 
 DEVICES = 8

@@ -11,8 +11,8 @@ from configs.fake_batch import random_frames, random_periods
 from parity.aef.check.check_input import SIDE, CheckInput
 from parity.aef.check.settings import Settings
 from parity.capture.tensors import to_tensor
-from parity.compare.metrics import Distance
-from parity.compare.precision import matmul_precision
+from parity.comparison.metrics import Distance
+from parity.comparison.precision import matmul_precision
 from parity.report.report import Check, Section
 
 COMPONENTS = 2e-6

@@ -5,9 +5,9 @@ from dataclasses import replace
 from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.aef.pair import aef_jax_side
-from parity.compare.metrics import TensorComparison
-from parity.compare.pair import judged
-from parity.compare.precision import matmul_precision
+from parity.comparison.metrics import TensorComparison
+from parity.comparison.pair import judged
+from parity.comparison.precision import matmul_precision
 from parity.report.report import Check, Section
 
 WAYS = (("scan", "none"), ("scan", "block"), ("unroll", "dots"))

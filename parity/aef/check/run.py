@@ -17,8 +17,8 @@ from parity.aef.check.settings import SECTIONS, Settings
 from parity.aef.check.terms import terms
 from parity.aef.check.training import training
 from parity.aef.check.weights import weights
-from parity.compare.comparison import Comparison, compare_pair
-from parity.compare.precision import in_force, matmul_precision
+from parity.comparison.compare import Comparison, compare_pair
+from parity.comparison.precision import in_force, matmul_precision
 from parity.report.report import Report, Section
 
 FUNCTIONS: dict[str, Callable[[CheckInput, Settings], Section]] = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a command's --help should not wait for two frameworks to be imported
-    from parity.compare.comparison import Progress
+    from parity.comparison.compare import Progress
 
 DTYPES = ("float64", "float32", "bfloat16")
 

@@ -4,7 +4,7 @@ import re
 
 from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
-from parity.compare.precision import matmul_precision
+from parity.comparison.precision import matmul_precision
 from parity.report.report import Check, Section
 
 BOUNDS = {

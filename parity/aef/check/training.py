@@ -9,8 +9,8 @@ from parity.aef.check.settings import Settings
 from parity.aef.check.training_setup import batches, one_ulp_up, start_of, training_setup
 from parity.aef.training.steps import jax_steps, torch_steps
 from parity.aef.training.trajectory import Trajectory, TrajectoryDistance, apart
-from parity.compare.metrics import error_ratio, rounding
-from parity.compare.tolerances import CHAOS_RATIO
+from parity.comparison.metrics import error_ratio, rounding
+from parity.comparison.tolerances import CHAOS_RATIO
 from parity.report.report import Chart, Check, Section
 
 ONE_STEP = 1e-13

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from aef_jax.files.atomic import replacing
 from parity.aef.mutations.catalogue import CATALOGUE
 from parity.aef.mutations.survey import Outcome, Suite, false_alarms, survey
-from parity.compare.precision import matmul_precision
+from parity.comparison.precision import matmul_precision
 
 NOT_LOCALISED = 0.1
 """Of the faults, so many may be named by another module than the one they are in."""

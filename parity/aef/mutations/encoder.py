@@ -1,6 +1,6 @@
 """Faults in operators, blocks, pyramid, summary and the model that holds them."""
 
-from parity.compare.mutation import Mutation
+from parity.comparison.mutation import Mutation
 
 OPERATORS = [
     Mutation(

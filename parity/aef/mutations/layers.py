@@ -1,6 +1,6 @@
 """Faults in layers and attention."""
 
-from parity.compare.mutation import Mutation
+from parity.comparison.mutation import Mutation
 
 LAYERS = [
     Mutation(

@@ -1,6 +1,6 @@
 """Faults in decoders, bottleneck, losses and the objective."""
 
-from parity.compare.mutation import Mutation
+from parity.comparison.mutation import Mutation
 
 _DECODER = "aef_jax.model.decoders.Decoder.__call__"
 _VMF = "aef_jax.model.bottleneck.von_mises_fisher"

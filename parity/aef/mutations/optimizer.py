@@ -1,6 +1,6 @@
 """Faults in the optimiser and the course of its learning rate."""
 
-from parity.compare.mutation import Mutation
+from parity.comparison.mutation import Mutation
 
 _ADAM, _MAKE, _RATE = (
     f"aef_jax.training.optimizer.{name}" for name in ("scale_by_adam", "make_optimizer", "learning_rate")

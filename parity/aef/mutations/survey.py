@@ -17,10 +17,10 @@ from parity.aef.random_weights import random_weights
 from parity.aef.training.optimizer_parity import optimizer_distance
 from parity.capture.calls import WHOLE, Call
 from parity.capture.trees import cast, map_arrays
-from parity.compare.bisection import Culprit, bisect
-from parity.compare.mutation import Mutation, mutated
-from parity.compare.pair import Pair
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.bisection import Culprit, bisect
+from parity.comparison.mutation import Mutation, mutated
+from parity.comparison.pair import Pair
+from parity.comparison.tolerances import TOLERANCES
 
 CONFIG = replace(
     TINY,

@@ -20,7 +20,7 @@ from parity.aef.model import abstract_jax
 from parity.capture.quick_compile import QUICK
 from parity.capture.tensors import load_torch, torch_arrays
 from parity.capture.trees import Arrays, cast
-from parity.compare.metrics import Distance
+from parity.comparison.metrics import Distance
 from parity.mapping.weights import to_jax, to_torch
 
 STEPS = 6

@@ -16,7 +16,7 @@ from configs.training import ObjectiveConfig
 from parity.aef.check import check_input as check_input
 from parity.aef.check import command
 from parity.aef.conversion.convert import convert
-from parity.aef.conversion.metadata import Saved
+from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.torch_checkpoint import write_torch
 from parity.aef.random_weights import random_weights
 from parity.capture.trees import cast
@@ -53,7 +53,7 @@ def fault(monkeypatch):
 def _saved(folder, weights, name):
     write_torch(
         folder / f"{name}.safetensors",
-        Saved(to_json(CONFIG), None, 0, None),
+        CheckpointMetadata(to_json(CONFIG), None, 0, None),
         {key: Spec.of(array) for key, array in weights.items()},
         {},
         weights.__getitem__,

@@ -9,7 +9,7 @@ from aef_jax.sharding.mesh import make_mesh
 from configs.training import MeshConfig
 from parity.aef.check.training_setup import COURSE
 from parity.aef.training.sharded import OneDevice
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.tolerances import TOLERANCES
 from tests.support.training_start import ALONE, batches, start_of
 
 STEPS = 20

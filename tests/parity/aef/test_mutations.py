@@ -11,8 +11,8 @@ from configs.sources import SENTINEL1
 from parity.aef.mutations.catalogue import CATALOGUE
 from parity.aef.mutations.survey import CONFIG, Suite, false_alarms, survey
 from parity.cli import main
-from parity.compare.mutation import Mutation, mutated
-from parity.compare.precision import matmul_precision
+from parity.comparison.mutation import Mutation, mutated
+from parity.comparison.precision import matmul_precision
 
 SMALLER = replace(CONFIG, model=replace(CONFIG.model, num_blocks=1), sources=(SENTINEL1,))
 NAMED = {mutation.name: mutation for mutation in CATALOGUE}

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from parity.compare.bisection import bisect
-from parity.compare.comparison import Comparison, compare_pair
+from parity.comparison.bisection import bisect
+from parity.comparison.compare import Comparison, compare_pair
 from parity.report.describe_culprit import told
 from parity.report.document import document
 from parity.report.picture import write_picture

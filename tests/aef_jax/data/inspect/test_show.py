@@ -26,7 +26,7 @@ from aef_jax.data.inspect.timeline import (
 )
 from aef_jax.data.loading.pipeline import HostExamples
 from aef_jax.data.loading.training_data import open_examples
-from aef_jax.data.sampling.examples import within
+from aef_jax.data.sampling.examples import frames_in_period
 from aef_jax.data.sampling.targets import encode_period, summary_codes
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.writer import DatasetWriter
@@ -111,7 +111,7 @@ def test_a_frame_without_data_is_told_apart_from_one_beyond_the_budget():
     empty = replace(site, series=site.series | {"landsat": replace(series, pixels=pixels, valid=valid)})
     for source, _, trace, found in drawn(JITTER, empty):
         if source.name == "landsat":
-            frames = within(source, trace.tile, trace.location.support)
+            frames = frames_in_period(source, trace.tile, trace.location.support)
             expected = np.isnan(frames.pixels).all(axis=(1, 2, 3))
             assert [mark.fate is EMPTY for mark in found] == expected.tolist()
             assert expected.any()
@@ -128,7 +128,7 @@ def test_periods_are_the_batchs():
             target, period = batch.targets[source.name], trace.periods[source.name]
             np.testing.assert_array_equal(encode_period(period), target.period)
             if source.is_input:
-                series = within(source, trace.tile, trace.location.support)
+                series = frames_in_period(source, trace.tile, trace.location.support)
                 time_ms = int(series.time_ms[trace.targets[source.name]])
                 np.testing.assert_array_equal(summary_codes(source, period, time_ms)[1], target.time_code)
         if trace.text is not None:

@@ -20,6 +20,7 @@ from aef_jax.data.loading import readers
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.readers import pack, unpack
 from tests.support.data.small_site import CONFIG, held_by, small_site
+from tests.support.paths import REPOSITORY
 
 SITE = small_site()
 SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=5, warmup_steps=1, batch=4))
@@ -73,9 +74,8 @@ def test_too_little_shared_memory_is_told_before_anything_is_read(monkeypatch, t
 
 PROGRAM = """
 import signal, sys, time
-from test_readers import _examples
+from tests.aef_jax.data.loading.test_readers import _examples
 from aef_jax.data.loading.pipeline import training_batches
-from tests.support.paths import REPOSITORY
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: None)

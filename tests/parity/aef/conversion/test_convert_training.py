@@ -20,6 +20,7 @@ from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, write_torch
 from parity.cli import main
 from parity.files.weights_folder import Weights
 from tests.support.converting import SMALLEST, mistake, write_weights
+from tests.support.paths import REPOSITORY
 from tests.support.training_run import DATA, STEP, random_state, restore, write_training_run
 
 
@@ -257,7 +258,6 @@ from pathlib import Path
 import jax
 from configs.training import MeshConfig
 from tests.support.training_run import SMALLEST, random_state, write_training_run
-from tests.support.paths import REPOSITORY
 
 config = replace(SMALLEST, mesh=MeshConfig(fsdp=2))
 state = random_state(config)

@@ -11,7 +11,7 @@ from parity.aef.check.training_setup import COURSE, one_ulp_up
 from parity.aef.conversion.jax_state import from_jax, to_jax
 from parity.aef.training.steps import continue_in_torch, in_torch, jax_steps, single_device_mesh, torch_steps
 from parity.aef.training.trajectory import Trajectory, apart, distances
-from parity.compare.tolerances import CHAOS_RATIO
+from parity.comparison.tolerances import CHAOS_RATIO
 from tests.support.training_start import SMALL, batches, doubled, start_of
 
 STEPS = 40

@@ -13,7 +13,7 @@ from configs.config import Config
 from parity.aef.check.training_setup import COURSE
 from parity.aef.training.steps import jax_steps, torch_steps
 from parity.aef.training.trajectory import Trajectory, apart, distances
-from parity.compare.tolerances import SHARDED_RATIO
+from parity.comparison.tolerances import SHARDED_RATIO
 from tests.support.paths import PROGRAMS, REPOSITORY
 from tests.support.training_start import ALONE, batches, doubled, start_of
 

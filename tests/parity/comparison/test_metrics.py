@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from parity.compare.metrics import Distance, compare_tensor, rms, ulps
-from parity.compare.tolerances import ZERO_EPSILONS
+from parity.comparison.metrics import Distance, compare_tensor, rms, ulps
+from parity.comparison.tolerances import ZERO_EPSILONS
 
 EPS = {"float64": 2.0**-52, "float32": 2.0**-23, "bfloat16": 2.0**-7}
 TRUTH = np.array([1.0, -2.0, 3.0, 4.0])

@@ -17,8 +17,8 @@ from parity.capture.jax_side import JaxSide
 from parity.capture.tensors import torch_arrays
 from parity.capture.torch_side import TorchSide, cast_copies
 from parity.capture.trees import cast, is_real, random_like
-from parity.compare.metrics import TensorComparison, compare_tensor, rms
-from parity.compare.precision import matmul_precision
+from parity.comparison.metrics import TensorComparison, compare_tensor, rms
+from parity.comparison.precision import matmul_precision
 from parity.mapping.model_map import AS_NAMED, ModelMap
 from parity.mapping.nnx_modules import modules
 from parity.mapping.weights import to_jax

@@ -10,12 +10,12 @@ from torch import nn
 
 from parity.capture.calls import Call, CapturedCall
 from parity.capture.trees import is_real, numpy_inputs
-from parity.compare.bisection import Culprit, bisect
-from parity.compare.groups import Group, grouped
-from parity.compare.metrics import compare_tensor, rms
-from parity.compare.pair import ORACLE, Measured, Pair, rounded
-from parity.compare.precision import HIGHEST, asked, in_force, matmul_precision
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.bisection import Culprit, bisect
+from parity.comparison.groups import Group, grouped
+from parity.comparison.metrics import compare_tensor, rms
+from parity.comparison.pair import ORACLE, Measured, Pair, rounded
+from parity.comparison.precision import HIGHEST, asked, in_force, matmul_precision
+from parity.comparison.tolerances import TOLERANCES
 from parity.mapping.model_map import AS_NAMED, ModelMap
 
 DTYPES = ("float64", "float32")
@@ -25,7 +25,7 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 
 @dataclass
 class Comparison:
-    """All that was measured. A sub-module passes or fails by the table in parity/compare/tolerances.py."""
+    """All that was measured. A sub-module passes or fails by the table in parity/comparison/tolerances.py."""
 
     whole: list[Measured] = field(default_factory=list)
     """Outputs of the whole, and its gradients."""

@@ -7,8 +7,8 @@ from typing import Any
 from flax import nnx
 from torch import nn
 
-from parity.compare.comparison import DTYPES, Comparison, compare
-from parity.compare.precision import HIGHEST
+from parity.comparison.compare import DTYPES, Comparison, compare
+from parity.comparison.precision import HIGHEST
 from parity.mapping.model_map import AS_NAMED, ModelMap
 from parity.report.report import named
 

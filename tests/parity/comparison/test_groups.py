@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from parity.compare.groups import grouped
-from parity.compare.metrics import compare_tensor
-from parity.compare.pair import Measured
+from parity.comparison.groups import grouped
+from parity.comparison.metrics import compare_tensor
+from parity.comparison.pair import Measured
 
 TRUTH = np.random.default_rng(0).standard_normal(1000)
 

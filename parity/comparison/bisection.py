@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from parity.capture.calls import WHOLE, Call
 from parity.capture.resolve import resolve
-from parity.compare.groups import grouped
-from parity.compare.pair import Measured, Pair
+from parity.comparison.groups import grouped
+from parity.comparison.pair import Measured, Pair
 
 
 @dataclass(frozen=True)

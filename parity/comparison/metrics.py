@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from parity.compare.tolerances import TOLERANCES, ULP_BINS, ULP_FROM_RMS, ZERO_EPSILONS
+from parity.comparison.tolerances import TOLERANCES, ULP_BINS, ULP_FROM_RMS, ZERO_EPSILONS
 
 
 @dataclass(frozen=True)

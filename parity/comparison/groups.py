@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.compare.metrics import error_ratio, rounding
-from parity.compare.pair import Measured
-from parity.compare.tolerances import TOLERANCES
+from parity.comparison.metrics import error_ratio, rounding
+from parity.comparison.pair import Measured
+from parity.comparison.tolerances import TOLERANCES
 
 FORWARD, BACKWARD = "forward", "backward"
 
