@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from configs.data import DataConfig
+from configs.mesh import MeshConfig
 from configs.model import PIXELS_PER_TIME_CELL, ModelConfig
+from configs.objective import ObjectiveConfig
 from configs.source import Source
 from configs.sources import SOURCES
-from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
+from configs.training import TrainingConfig
 from configs.validate import require, require_multiple
 
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from configs.config import Config
+from configs.data import DataConfig
 from configs.model import ModelConfig
 from configs.sources import LANDSAT, SENTINEL1, SENTINEL2, SOURCES
-from configs.training import DataConfig, TrainingConfig
+from configs.training import TrainingConfig
 
 PAPER = Config()
 """The released model: D 128/512/1024, 15 blocks, about 480 M parameters."""

@@ -12,7 +12,7 @@ from aef_jax.console.units import readable
 from aef_jax.sharding.mesh import AXES, check_batch, mesh_shape, sequence_parts, state_shardings
 from aef_jax.training.step import abstract_model
 from configs.config import Config
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 
 MOMENTS = 2
 """Of each parameter, as large as it is and lying as it does: Adam's."""

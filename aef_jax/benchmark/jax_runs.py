@@ -22,7 +22,7 @@ from aef_jax.training.step import init_state, make_train_step
 from aef_jax.training.throughput import peak_bytes as peak_bytes  # what a worker asks of this module
 from configs.config import Config
 from configs.fake_batch import random_batch, random_periods
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 
 
 def prepare(config: Config, task: Any) -> Callable[[], None]:

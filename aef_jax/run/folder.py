@@ -6,8 +6,8 @@ from pathlib import Path
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replacing
 from configs.config import Config
+from configs.mesh import MeshConfig
 from configs.serialization.config_json import from_json, to_json
-from configs.training import MeshConfig
 
 
 @dataclass(frozen=True)

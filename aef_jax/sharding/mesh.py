@@ -17,8 +17,8 @@ from jaxtyping import Array, Shaped
 
 from configs.batch import Batch, Frames, Student, Target, Text
 from configs.config import Config
+from configs.mesh import MeshConfig
 from configs.model import PIXELS_PER_TIME_CELL
-from configs.training import MeshConfig
 
 P = ParamSpec("P")
 R = TypeVar("R")

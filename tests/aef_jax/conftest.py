@@ -11,11 +11,12 @@ import pytest
 from aef_jax.cli import main as cli
 from aef_jax.run.folder import RunFolder
 from configs.config import Config
+from configs.data import DataConfig
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.serialization.config_json import to_json
 from configs.sources import SENTINEL2
-from configs.training import DataConfig, TrainingConfig
+from configs.training import TrainingConfig
 from tests.support.compiling import applied
 from tests.support.data.small_dataset import write_small
 

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from configs.config import Config
+from configs.data import DataConfig
+from configs.mesh import MeshConfig
 from configs.model import ModelConfig
+from configs.objective import ObjectiveConfig
 from configs.source import Band, Source
 from configs.sources import NLCD, SENTINEL2, TEXT
-from configs.training import DataConfig, MeshConfig, ObjectiveConfig, TrainingConfig
+from configs.training import TrainingConfig
 from tests.support.refusals import told
 
 

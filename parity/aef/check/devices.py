@@ -5,7 +5,7 @@ from unittest.mock import patch
 import jax
 
 from aef_jax.sharding.mesh import make_mesh
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.aef.check.training_setup import batches, start_of, training_setup

@@ -8,7 +8,7 @@ import pytest
 from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.sharding.mesh import make_mesh
 from aef_jax.sharding.placement import to_devices
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 from tests.support.data.small_site import CONFIG, small_stream
 
 SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=1, warmup_steps=0, batch=2))

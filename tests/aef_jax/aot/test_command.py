@@ -18,8 +18,8 @@ from aef_jax.console.units import readable
 from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.step import abstract_state
 from configs.config import Config
+from configs.mesh import MeshConfig
 from configs.sources import SENTINEL2
-from configs.training import MeshConfig
 from tests.aef_jax.conftest import BRIEF
 
 GIB, BLOCKS = 2**30, 3

@@ -15,9 +15,9 @@ from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import benchmarked
 from aef_jax.benchmark.worker import Ready, Task, Timed
 from configs.fake_batch import random_batch
+from configs.mesh import MeshConfig
 from configs.presets import PAPER
 from configs.serialization.config_json import from_json, to_json
-from configs.training import MeshConfig
 from tests.aef_jax.conftest import BRIEF
 from tests.support.refusals import told
 

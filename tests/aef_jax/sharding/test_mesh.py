@@ -27,8 +27,8 @@ from aef_jax.sharding.mesh import (
     state_shardings,
     training_mesh,
 )
+from configs.mesh import MeshConfig
 from configs.presets import PAPER
-from configs.training import MeshConfig
 from tests.support.paths import PROGRAMS, REPOSITORY
 from tests.support.refusals import told
 

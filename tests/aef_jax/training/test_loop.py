@@ -22,9 +22,9 @@ from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.loop import train
 from aef_jax.training.profiler import Profile, parse_steps
 from aef_jax.training.step import abstract_state, init_state
+from configs.mesh import MeshConfig
 from configs.serialization.config_json import from_json
 from configs.sources import SENTINEL1
-from configs.training import MeshConfig
 from tests.aef_jax.conftest import BRIEF, STEPS
 from tests.support.refusals import told
 

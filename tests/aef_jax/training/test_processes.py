@@ -22,8 +22,8 @@ from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import join
 from aef_jax.sharding.mesh import AXES, FSDP, state_shardings
 from aef_jax.training.step import abstract_model
+from configs.mesh import MeshConfig
 from configs.serialization.config_json import to_json
-from configs.training import MeshConfig
 from tests.aef_jax.conftest import BRIEF
 from tests.support.refusals import told
 

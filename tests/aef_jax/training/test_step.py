@@ -11,7 +11,8 @@ from aef_jax.sharding.mesh import batch_shardings, make_mesh
 from aef_jax.sharding.placement import to_devices
 from aef_jax.training.optimizer import learning_rate, make_optimizer
 from aef_jax.training.step import init_state, make_train_step
-from configs.training import ObjectiveConfig, TrainingConfig
+from configs.objective import ObjectiveConfig
+from configs.training import TrainingConfig
 from tests.aef_jax.conftest import BRIEF
 from tests.support.data.small_site import CONFIG, small_stream
 

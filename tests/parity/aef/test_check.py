@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import aef_jax.model.attention
+from configs.objective import ObjectiveConfig
 from configs.presets import PRESETS
 from configs.serialization.config_json import to_json
 from configs.sources import LANDSAT
-from configs.training import ObjectiveConfig
 from parity.aef.check import check_input as check_input
 from parity.aef.check import command
 from parity.aef.conversion.convert import convert

@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from aef_jax.sharding.mesh import make_mesh
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 from parity.aef.check.training_setup import COURSE
 from parity.aef.training.sharded import OneDevice
 from parity.comparison.tolerances import TOLERANCES

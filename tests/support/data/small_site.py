@@ -10,11 +10,11 @@ from aef_jax.data.sampling.examples import DatasetSchema
 from aef_jax.data.store.site import Series, Site, TextPoints
 from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
+from configs.data import DataConfig
 from configs.encodings.timecode import DAY_MS
 from configs.presets import TINY
 from configs.source import Source
 from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2, TEXT
-from configs.training import DataConfig
 
 START_MS = int(np.datetime64("2016-01-01", "ms").astype(np.int64))
 DAYS = 3 * 365

@@ -10,8 +10,8 @@ from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.aot.hlo.collectives import collectives
 from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.step import abstract_state, make_train_step
+from configs.mesh import MeshConfig
 from configs.sources import SENTINEL2
-from configs.training import MeshConfig
 from tests.support.data.sample_batch import SHRUNK
 
 BLOCKS = 3

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from aef_jax.sharding.mesh import constrain, join_frames, make_mesh, merge_frames, sharding, split_frames, with_mesh
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 
 parts = [
     np.random.default_rng(number).standard_normal((8, frames, 3)).astype(np.float32)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import jax
 
 from aef_jax.sharding import mesh as sharding
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 from parity.aef.check.training_setup import COURSE
 from parity.aef.conversion.jax_state import to_jax
 from parity.aef.training.sharded import OneDevice

@@ -8,7 +8,7 @@ import numpy as np
 
 from aef_jax.sharding.mesh import make_mesh, replicated, sharding
 from aef_jax.training import losses
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 
 PAIRS, WIDTH = 6, 8
 

@@ -221,7 +221,7 @@ import jax
 from aef_jax.run.checkpoint import restore_params, save_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.mesh import make_mesh, replicated
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 
 run = RunFolder(Path(sys.argv[1]))
 assert jax.device_count() == 2

@@ -256,7 +256,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 import jax
-from configs.training import MeshConfig
+from configs.mesh import MeshConfig
 from tests.support.training_run import SMALLEST, random_state, write_training_run
 
 config = replace(SMALLEST, mesh=MeshConfig(fsdp=2))

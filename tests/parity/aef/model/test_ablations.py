@@ -15,8 +15,8 @@ import aef_torch.training.objective
 from configs.batch import Batch, BottleneckNoise
 from configs.config import Config
 from configs.fake_batch import random_batch
+from configs.objective import ObjectiveConfig
 from configs.sources import GLO30, LANDSAT, SENTINEL2, TEXT
-from configs.training import ObjectiveConfig
 from parity.aef.model import abstract_jax
 from parity.capture.tensors import to_tensor
 from tests.support.contracts.both_objectives import (

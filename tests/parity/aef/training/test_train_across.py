@@ -15,7 +15,7 @@ from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.step import init_state
 from configs.config import Config
-from configs.training import DataConfig
+from configs.data import DataConfig
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.cli import main
 from tests.support.converting import SMALLEST
