@@ -22,12 +22,12 @@ def test_nested_and_source_fields_are_set_and_all_else_stays():
     )
 
 
-def test_settings_that_are_right_only_together_are_applied_together():
+def test_interdependent_settings_are_applied_together():
     config = override(TINY, ["--training.warmup_steps", "3000", "--training.steps", "4000"])
     assert (config.training.warmup_steps, config.training.steps) == (3000, 4000)
 
 
-def test_the_last_of_two_values_counts_and_dashes_are_underscores():
+def test_last_value_wins_and_dashes_are_underscores():
     assert override(TINY, ["--training.warmup-steps", "7", "--training.warmup-steps", "8"]).training.warmup_steps == 8
 
 
@@ -71,11 +71,11 @@ def test_every_listed_name_can_be_set_to_the_value_it_has():
         (["--sources.text.name", "items"], "name is 'items', expected an identifier"),
     ],
 )
-def test_what_cannot_be_set_is_told_with_the_nearest_name_or_the_bound(arguments, sentence):
+def test_wrong_setting_error_has_the_nearest_name_or_the_bound(arguments, sentence):
     assert sentence in told(override, TINY, arguments)
 
 
-def test_some_rows_of_the_table_of_sources_can_be_chosen_and_changed():
+def test_source_table_rows_can_be_selected_and_changed():
     chosen = override(TINY, ["--sources", "nlcd,sentinel2", "--sources.nlcd.weight", "2"])
     assert [(source.name, source.weight) for source in chosen.sources] == [("sentinel2", 1), ("nlcd", 2)]
     assert chosen.sources[0] == TINY.sources[0]

@@ -73,12 +73,12 @@ def test_the_students_budgets_are_what_its_random_drop_leaves():
     assert BY_NAME["grace"].student_budget == 0
 
 
-def test_the_student_loses_radar_and_landsat_at_times_and_sentinel2_never_wholly():
+def test_student_may_lose_radar_and_landsat_but_not_sentinel2():
     assert {s.name: s.source_drop for s in PAPER.input_sources} == {"sentinel2": 0, "landsat": 0.3, "sentinel1": 0.3}
     assert {s.name: s.frame_drop for s in PAPER.input_sources} == {"sentinel2": 0.5, "landsat": 0.3, "sentinel1": 0.3}
 
 
-def test_only_the_static_map_has_no_time_and_only_radars_have_metadata():
+def test_only_static_maps_lack_time_and_only_radar_has_metadata():
     assert _where(lambda source: not source.timed) == {"glo30"}
     assert {s.name: s.metadata_width for s in SOURCES if s.metadata} == {"sentinel1": 4, "palsar2": 2}
 

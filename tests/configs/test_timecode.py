@@ -57,7 +57,7 @@ def test_times_that_are_not_int64_milliseconds_are_refused(dtype):
         timecode(np.zeros(3, dtype))
 
 
-def test_codes_are_float64_of_the_widths_that_the_model_is_built_for():
+def test_codes_are_float64_of_the_model_widths():
     time = _days([[0, 1], [2, 3]])
     assert timecode(time).shape == (2, 2, TIMECODE_WIDTH)
     assert timecode(time).dtype == np.float64
@@ -71,7 +71,7 @@ def test_a_periods_code_is_its_two_ends():
     np.testing.assert_array_equal(code, np.concatenate([timecode(start), timecode(end)], axis=-1))
 
 
-def test_a_relative_code_tells_all_of_a_period_apart_and_its_two_ends_most():
+def test_relative_codes_differ_over_a_period_most_at_its_ends():
     code = relative_timecode(np.arange(365) / 365)
     assert code.shape == (365, RELATIVE_TIMECODE_WIDTH)
     apart = np.linalg.norm(code[:, None] - code[None], axis=-1) + 10 * np.eye(365)

@@ -69,12 +69,12 @@ def test_a_value_out_of_range_is_told_with_field_value_and_bound(make, sentence)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "2s", "class", "items", "pop", "a/b"])
-def test_a_source_whose_name_could_not_be_an_attribute_is_refused(name):
+def test_source_name_must_be_an_identifier(name):
     with pytest.raises(ValueError, match="source: name is"):
         replace(SENTINEL2, name=name)
 
 
-def test_a_source_may_weigh_nothing_where_nothing_is_reconstructed():
+def test_source_weight_may_be_zero_without_reconstruction():
     weightless = replace(SENTINEL2, weight=0)
     assert "weight" in told(lambda: Config(sources=(weightless,)))
     assert Config(sources=(weightless,), objective=ObjectiveConfig(reconstruction=0)).sources[0].weight == 0

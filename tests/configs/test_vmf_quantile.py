@@ -13,7 +13,7 @@ from tests.support.contracts.von_mises_fisher import CASES
 
 
 @pytest.mark.parametrize(("dimension", "kappa"), [*CASES, (4, 1e-3), (1024, 10.0), (64, 1e6)])
-def test_as_large_a_share_is_nearer_as_is_smaller_than_the_normal_number(dimension, kappa):
+def test_quantile_matches_the_normal_share(dimension, kappa):
     """In both tails, by the density of the angle."""
     log_x = Chebyshev(radial_coefficients(dimension, kappa), domain=[-MOST_SIGMA, MOST_SIGMA])
 

@@ -133,7 +133,7 @@ def test_a_pair_of_start_and_done_is_one_and_a_loop_repeats_it(on_tpus):
     assert not reduced.in_loop_of(3)
 
 
-def test_a_loop_around_loops_as_long_is_not_taken_for_one_of_them(on_tpus):
+def test_outer_loop_is_not_mistaken_for_an_inner_one_as_long(on_tpus):
     found = collectives(PARTS, SQUARE)
     blocks = [one for one in found if one.in_loop_of(15)]
     assert [(one.kind, one.times) for one in blocks] == [(one.kind, 15 * 15) for one in on_tpus if one.loops]
@@ -143,7 +143,7 @@ def test_a_loop_around_loops_as_long_is_not_taken_for_one_of_them(on_tpus):
     assert {one.loops for one in fewer if one.in_loop_of(15)} == {(15,)}
 
 
-def test_what_the_program_computes_meanwhile_hides_what_is_sent_once(on_tpus):
+def test_concurrent_compute_hides_each_transfer_once(on_tpus):
     sent = {(one.kind, one.group): (one.sent, one.hidden) for one in on_tpus if one.loops}
     assert sent == {
         # 1400 bytes cross a link in 700 cycles: the first to end takes what it needs of them

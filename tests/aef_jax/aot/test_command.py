@@ -56,7 +56,7 @@ def test_a_machine_that_is_none_is_told(topology, message):
         machine(topology)
 
 
-def test_without_xlas_compiler_for_tpus_a_sentence_says_how_to_get_it(monkeypatch):
+def test_missing_tpu_compiler_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "libtpu", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'aef\[tpu\]'"):
         machine("v4:8x8x8")
@@ -132,7 +132,7 @@ def test_fsdp_is_proposed_where_parameters_are_what_is_too_much(state):
     assert "--mesh data=2,fsdp=2,seq=1" in sentence
 
 
-def test_a_step_that_xla_compiles_and_the_chip_has_no_room_for_is_told(monkeypatch):
+def test_compiled_step_that_exceeds_chip_memory_is_reported(monkeypatch):
     # on a processor, which stands in for a chip of a kilobyte
     small = replace(CHIPS["v4"], hbm_bytes=1000)
     monkeypatch.setattr(compile, "machine", lambda topology: (small, jax.devices()[:1]))
@@ -201,7 +201,7 @@ def executable_in(kept: bytes) -> int:
 
 
 @needs_libtpu
-def test_of_gradients_each_device_of_fsdp_gets_its_part_and_waits_for_it():
+def test_fsdp_gradients_are_reduce_scattered_and_waited_for():
     width = 128
     config = replace(SCANNED, mesh=MeshConfig(fsdp=4), model=replace(SCANNED.model, d_space=width))
     compiled = compile_step(config, "v4:2x2x1")

@@ -74,7 +74,7 @@ START = "swap = ((bf16[40]{0}), bf16[40]{0}) async-start(%x), calls=%apart"
 DONE = "end = bf16[40]{0} async-done(%swap)"
 
 
-def test_a_fusion_that_sums_and_keeps_a_part_is_a_reduce_scatter_and_hides_nothing():
+def test_fused_reduce_scatter_hides_nothing():
     fusion = 'fused = (bf16[528]{0}, bf16[12]{0}) fusion(%x, %x), kind=kCustom, calls=%scatter, metadata={op_name="g"}'
     payload = 2 * (1056 + 24)
     assert sent(work("before", 5000), fusion, work("after", 5000)) == [("reduce-scatter", payload, payload / 2, 0)]
@@ -88,12 +88,12 @@ def test_a_sum_that_is_cut_afterwards_is_an_all_reduce():
     assert sent(whole, part) == [("all-reduce", 80, 80, 0)]
 
 
-def test_a_fusion_that_keeps_the_whole_sum_is_an_all_reduce_and_hides_nothing():
+def test_fused_all_reduce_hides_nothing():
     fusion = 'fused = bf16[64]{0} fusion(%x), kind=kLoop, calls=%whole, backend_config={"estimated_cycles":"90"}'
     assert sent(fusion) == [("all-reduce", 256, 256, 0)]
 
 
-def test_products_in_a_fusion_hide_what_it_sends_for_as_long_as_they_take():
+def test_matmuls_in_a_fusion_hide_its_transfer_while_they_run():
     fusion = (
         'fused = bf16[64,64]{1,0} fusion(%x), kind=kOutput, calls=%product, backend_config={"estimated_cycles":"90"}'
     )
@@ -104,7 +104,7 @@ def test_what_ends_where_it_starts_is_exposed():
     assert sent(work("before", 5000), START, DONE, work("after", 5000)) == [("all-to-all", 80, 40, 0)]
 
 
-def test_what_lies_between_start_and_end_hides_as_long_as_it_takes():
+def test_work_between_start_and_done_hides_for_its_duration():
     assert sent(START, work("a", 10), work("b", 15), DONE) == [("all-to-all", 80, 40, 25)]
     assert sent(START, work("a", 10), work("b", 900), DONE) == [("all-to-all", 80, 40, 40)]
     update = "update = ((bf16[40]{0}), bf16[40]{0}) async-update(%swap)"
@@ -112,7 +112,7 @@ def test_what_lies_between_start_and_end_hides_as_long_as_it_takes():
     assert sent(START, work("a", 10), update, work("b", 15), end) == [("all-to-all", 80, 40, 25)]
 
 
-def test_what_xla_says_no_cycles_of_hides_nothing_and_nor_do_loops():
+def test_operations_without_cycle_counts_and_loops_hide_nothing():
     loop = "loop = s32[] while(%x), condition=%condition, body=%body"
     plain = "plain = bf16[40]{0} fusion(%x), kind=kLoop, calls=%body"
     assert sent(START, loop, plain, DONE) == [("all-to-all", 80, 40, 0)]

@@ -48,7 +48,7 @@ def test_the_first_group(text, group):
         "replica_groups=mesh['a'=8] {'a':(1)2,'a':(4)2}",
     ],
 )
-def test_what_is_not_known_is_told_and_is_not_taken_for_all_devices(text):
+def test_unreadable_replica_groups_are_refused(text):
     with pytest.raises(ValueError, match=r"gather\.1: cannot tell which devices exchange it: replica_groups="):
         members(written(text), 8)
 

@@ -42,7 +42,7 @@ def busiest_link(side: int, wrapped: bool) -> float:
 
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("side", [3, 4, 5, 8])
-def test_an_all_to_all_is_what_all_its_messages_load_the_links_with(side, wrapped):
+def test_all_to_all_cost_is_the_link_load_of_all_its_messages(side, wrapped):
     assert row(side, wrapped).crossings("all-to-all", range(side)) == pytest.approx(busiest_link(side, wrapped))
 
 
@@ -59,7 +59,7 @@ def test_an_all_to_all_is_what_all_its_messages_load_the_links_with(side, wrappe
         (True, [0, 4], 4 / 4),  # eight devices send a half over four links each: 16, over 16 links
     ],
 )
-def test_what_a_group_leaves_out_of_a_row_others_share_its_links_for(wrapped, group, crossings):
+def test_groups_that_skip_devices_share_links_with_other_groups(wrapped, group, crossings):
     assert row(8, wrapped).crossings("all-gather", group) == crossings
 
 

@@ -63,7 +63,7 @@ def made(module, *arguments):
     return lambda params, *x: nnx.merge(graph, params)(*x), params
 
 
-def test_the_operators_of_a_block_move_their_products_norms_residuals_and_logits():
+def test_block_traffic_is_matmuls_norms_residuals_and_logits():
     moved = forward_activations(CONFIG, FRAMES)
     codes, present = (
         jax.ShapeDtypeStruct((1, TOTAL, TIMECODE_WIDTH), jnp.float32),
@@ -107,7 +107,7 @@ def test_blocks_and_number_formats_scale_what_is_moved():
     assert deeper["summary"] == moved["summary"]
 
 
-def test_training_moves_three_times_as_much_and_recomputed_blocks_four_times():
+def test_training_moves_three_times_and_remat_four_times_as_much():
     weights = operator_weights(CONFIG)
     targets = tuple(source.name for source in CONFIG.decoded_sources)
     forward = forward_activations(CONFIG, FRAMES)
@@ -142,7 +142,7 @@ def test_every_parameter_is_some_operators():
     assert all(weights.values())
 
 
-def test_an_operator_takes_the_longer_of_its_times_and_what_is_hidden_takes_none():
+def test_operator_time_is_the_longest_and_hidden_time_is_zero():
     operators = (Operator("a", 6, 3, flop_seconds=2, memory_seconds=1), Operator("b", 4, 2, 1, memory_seconds=5))
     floor = Roofline(operators, exposed_seconds=0.5, hidden_seconds=100)
     assert (floor.seconds, floor.flops, floor.bytes, floor.hours(3600)) == (7.5, 10, 5, 7.5)

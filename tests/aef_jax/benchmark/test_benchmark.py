@@ -106,7 +106,7 @@ def test_what_compiling_took_is_not_counted_and_not_kept(brief, tmp_path, monkey
     assert 1e7 < _only(brief, module="takes_more_at_first").peak_bytes < 5e8  # of the first, 8e8
 
 
-def test_the_table_tells_speeds_and_how_many_times_as_fast_jax_is():
+def test_table_has_speeds_and_the_speedup_of_jax():
     ours = Measured(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 2 * 10**9), Timed(3.0, 10**9)])
     theirs = Measured(Ready(1.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 10**9), Timed(4.5, 10**9)])
     header, jax, torch = table("forward", {"JAX": ours, "PyTorch, eager": theirs}, frames=100).splitlines()[1:]
@@ -146,7 +146,7 @@ def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
     assert sentence in capsys.readouterr().err
 
 
-def test_every_change_is_another_step_and_the_formulas_say_what_it_costs():
+def test_each_change_alters_the_step_and_its_formula_cost():
     base = benchmarked(PAPER, side=32, frames=24, batch=2)
     others = changes.alternatives(base)
     all_frames, *kept = list(others)
@@ -188,7 +188,7 @@ def test_changes_are_timed_beside_the_step_as_it_is(brief, tmp_path, monkeypatch
     assert min(float(seconds), float(slower.removesuffix("x")), float(peak)) > 0
 
 
-def test_the_table_of_changes_is_in_proportion_to_the_step_as_it_is():
+def test_table_of_changes_is_relative_to_the_current_step():
     def chip(flops, seconds):
         return Roofline((Operator("space", flops, 0, seconds, 0),), 0, 0)
 

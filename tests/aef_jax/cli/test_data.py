@@ -44,7 +44,7 @@ def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
     assert lines[-1] == f"wrote {tmp_path / 'values.png'}"
 
 
-def test_the_picture_lies_in_the_folder_unless_another_place_is_named(own_dataset, capsys):
+def test_picture_is_written_to_the_dataset_folder_by_default(own_dataset, capsys):
     assert cli.main(["data", "info", str(own_dataset)]) == 0
     height, width, _ = image.imread(own_dataset / "info.png").shape
     assert height > 300
@@ -54,7 +54,7 @@ def test_the_picture_lies_in_the_folder_unless_another_place_is_named(own_datase
     assert len(Dataset.open(own_dataset).records("training")) == TRAINING
 
 
-def test_a_source_of_many_bands_a_band_without_a_pixel_and_a_source_without_a_frame_are_drawn_or_left_out(
+def test_many_bands_empty_bands_and_empty_sources_are_drawn(
     tmp_path, capsys
 ):
     shape = (3, 16, 16, 12)
@@ -125,20 +125,20 @@ def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_pa
         ),
     ],
 )
-def test_data_that_a_run_cannot_train_on_are_told_before_it_begins(own_dataset, tmp_path, mistake, change, sentence):
+def test_untrainable_data_is_refused_before_the_run_begins(own_dataset, tmp_path, mistake, change, sentence):
     change_description(own_dataset, change)
     text = "--model.text_width", "8"
     assert sentence in mistake("train", "tiny", "--data", own_dataset, "--run", tmp_path / "run", *text)
     assert not (tmp_path / "run").exists()
 
 
-def test_text_of_another_width_than_the_models_is_told_with_the_setting_that_helps(small_dataset, tmp_path, mistake):
+def test_wrong_text_width_error_names_the_setting(small_dataset, tmp_path, mistake):
     sentence = mistake("train", "tiny", "--data", small_dataset, "--run", tmp_path / "run")
     assert "its sentence embeddings have 8 numbers, the model's text head takes 384" in sentence
     assert sentence.endswith("set --model.text_width 8")
 
 
-def test_data_without_an_input_or_with_none_that_shows_a_pixel_are_told(tmp_path, mistake):
+def test_data_without_inputs_or_valid_input_pixels_is_refused(tmp_path, mistake):
     maps = replace(SITE, series={name: SITE.series[name] for name in ("glo30", "nlcd")})
     inputs = "expected some of the inputs ['sentinel2', 'landsat', 'sentinel1']"
     path = write(tmp_path / "maps", [maps])

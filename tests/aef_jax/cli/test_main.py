@@ -52,7 +52,7 @@ def test_settings_may_stand_anywhere(arguments, capsys):
     assert from_json(capsys.readouterr().out).training.steps == 900
 
 
-def test_a_config_file_and_a_runs_folder_can_be_named_like_a_preset(tmp_path, capsys):
+def test_config_file_and_run_folder_may_share_a_preset_name(tmp_path, capsys):
     config_file = tmp_path / "config.json"
     config_file.write_text(to_json(BRIEF))
     for what in (config_file, tmp_path):
@@ -101,7 +101,7 @@ def test_an_address_is_not_taken_for_a_folder(command, mistake, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
-def test_one_of_several_tasks_of_slurm_does_not_begin_a_run_of_its_own(tmp_path, mistake, monkeypatch):
+def test_one_of_several_slurm_tasks_does_not_start_its_own_run(tmp_path, mistake, monkeypatch):
     step = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4"}
     for name, value in step.items():
         monkeypatch.setenv(name, value)
@@ -135,7 +135,7 @@ def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkey
         (PERIOD, "is not the folder of a run: it has no config.json"),
     ],
 )
-def test_an_embedding_that_cannot_be_made_is_told_before_any_work(arguments, sentence, tmp_path, mistake):
+def test_impossible_embedding_is_refused_before_any_work(arguments, sentence, tmp_path, mistake):
     output = tmp_path / "field.tif"
     assert sentence in mistake("embed", str(tmp_path / "none"), *arguments, "-o", str(output))
     assert list(tmp_path.iterdir()) == []
@@ -155,14 +155,14 @@ def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path,
     assert "install aef[geo]" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
 
-def test_a_period_without_frames_is_told_with_the_years_there_are(training, tmp_path, mistake):
+def test_period_without_frames_error_lists_the_available_years(training, tmp_path, mistake):
     arguments = ["--start", "1999-01-01", "--end", "2000-01-01", "-o", str(tmp_path / "field.tif")]
     sentence = mistake("embed", str(training.run.path), *arguments)
     assert "no frame of the input sources ['sentinel2'] in the support period 1999-01-01..2000-01-01" in sentence
     assert "2015-08-01..2021-01-01" in sentence
 
 
-def test_embed_writes_64_georeferenced_bands_and_a_picture_beside_them(training, tmp_path, capsys):
+def test_embed_writes_64_georeferenced_bands_and_a_picture(training, tmp_path, capsys):
     rasterio = pytest.importorskip("rasterio", reason="reads the GeoTIFF")
     output = tmp_path / "new" / "field.tif"
     assert cli.main(["embed", str(training.run.path), *PERIOD, "-o", str(output)]) == 0
@@ -179,7 +179,7 @@ def test_embed_writes_64_georeferenced_bands_and_a_picture_beside_them(training,
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, atol=0.02)
 
 
-def test_ctrl_c_before_training_begins_is_told_without_a_traceback(monkeypatch, tmp_path, capsys):
+def test_ctrl_c_before_training_prints_no_traceback(monkeypatch, tmp_path, capsys):
     def interrupted():
         raise KeyboardInterrupt
 

@@ -56,7 +56,7 @@ def test_a_rare_class_counts_as_much_as_the_others():
     assert probe_score(features, labels, seed=0) == 0.5
 
 
-def test_a_composite_is_the_median_of_clear_optical_pixels_and_the_mean_of_radar():
+def test_composite_is_clear_optical_median_and_radar_mean():
     site, schema = small_site(), held_by()
     found = composite(site, schema.normalization, CONFIG)
     assert found.shape == (*site.shape, 16)
@@ -76,7 +76,7 @@ def test_a_run_of_the_sample_has_nothing_to_probe(training):
 
 
 @pytest.mark.parametrize(("angle", "collapse"), [(0, 1), (np.pi / 3, 0.5), (np.pi / 2, 0)])
-def test_collapse_is_the_cosine_between_examples_half_of_them_apart(angle, collapse):
+def test_collapse_is_the_cosine_of_examples_half_the_list_apart(angle, collapse):
     """Neighbours, which may be of the same ground, are alike here."""
     sides = [np.array([1, 0]), np.array([np.cos(angle), np.sin(angle)])]
     embeddings = [np.broadcast_to(side, (4, 4, 2)) for side in (sides[0], sides[0], sides[1], sides[1])]

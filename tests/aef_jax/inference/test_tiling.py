@@ -148,7 +148,7 @@ def test_a_source_without_a_frame_is_left_out():
     assert list(embed.calls[0][0]) == ["sentinel2"]
 
 
-def test_a_short_site_is_mirrored_to_the_next_multiple_of_16_only():
+def test_short_site_is_mirrored_to_the_next_multiple_of_16():
     embed = PixelEmbed()
     embed_site(embed, make_site(40, 131), PAPER, YEAR, batch=1)
 

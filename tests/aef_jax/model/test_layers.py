@@ -22,7 +22,7 @@ def _gradients(x: np.ndarray, cells: np.ndarray):
 
 
 @pytest.mark.parametrize("side", [2, 4, 6])
-def test_the_gradients_of_a_step_down_are_those_of_the_convolution(side):
+def test_downsampling_gradients_equal_the_convolutions(side):
     random = np.random.default_rng(0)
     with jax.enable_x64(True):
         x, cells = random.normal(size=(2, 3, side, 2 * side, 5)), random.normal(size=(2, 3, side // 2, side, 7))

@@ -92,7 +92,7 @@ def test_the_libraries_compute_what_xla_does(part, gradients):
 
 
 @pytest.mark.parametrize("layer", [Conv, Down])
-def test_gradients_in_a_loop_are_convolutions_of_the_form_that_xla_is_quick_at(layer):
+def test_loop_gradients_use_convolutions_fast_in_xla(layer):
     """Outside of loops XLA brings every convolution to this form; inside it computes others a number at a time."""
     graph, state = nnx.split(layer(8, 8, rngs=nnx.Rngs(0)))
     loop = lambda state, xs: jax.lax.map(lambda x: jnp.sum(nnx.merge(graph, state)(x) ** 2), xs).sum()  # noqa: E731

@@ -45,11 +45,11 @@ def _free_port() -> str:
         ({}, None),
     ],
 )
-def test_a_task_that_is_alone_on_its_node_or_sees_one_gpu_has_all_that_it_sees(task, expected):
+def test_sole_task_or_single_gpu_task_keeps_all_visible_gpus(task, expected):
     assert local_devices(task) == expected
 
 
-def test_a_task_of_slurm_that_is_alone_on_its_node_is_not_left_with_one_of_its_gpus():
+def test_slurm_task_alone_on_its_node_keeps_all_gpus():
     alone = {"SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"}
     environment = {**os.environ, **TASK, **alone, "JAX_PLATFORMS": "cpu", "JAX_COORDINATOR_PORT": _free_port()}
     done = subprocess.run([sys.executable, "-c", JOINS], env=environment, capture_output=True, text=True, timeout=300)
@@ -63,7 +63,7 @@ def test_a_join_that_comes_too_late_is_told_as_what_it_is():
     assert sentence.startswith("--distributed: jax.distributed.initialize() must be called before any JAX calls")
 
 
-def test_one_of_several_hosts_does_not_train_before_it_has_joined_the_others(tmp_path, monkeypatch):
+def test_host_does_not_train_before_joining_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 4)
     assert "4 processes" in (sentence := told(train, BRIEF, RunFolder(tmp_path / "run"), None))
     assert "--distributed" in sentence
@@ -133,14 +133,14 @@ def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_pa
     assert not (own[0] / "checkpoints").exists()
 
 
-def test_where_the_first_host_cannot_begin_the_run_the_others_do_not_wait(training, tmp_path):
+def test_hosts_do_not_wait_if_the_first_cannot_begin(training, tmp_path):
     (tmp_path / "file").write_text("")
     first, other = _said_by_both(UNSHARED, training, tmp_path, [tmp_path / "file" / "run"] * 2)
     assert f"Not a directory: '{tmp_path}/file" in first
     assert other == "process 0 could not begin the run, and says why"
 
 
-def test_hosts_go_on_from_the_newest_checkpoint_that_any_of_them_sees_or_none_of_them_does(training, tmp_path):
+def test_hosts_all_resume_from_the_newest_checkpoint_or_none_do(training, tmp_path):
     """Whichever of them has an old listing of the folder; where one does not come to see it, all say so."""
     shared, whole = (training.copied(tmp_path / name).path for name in ("shared", "whole"))
     older = training.copied(tmp_path / "older", STEPS // 2).path

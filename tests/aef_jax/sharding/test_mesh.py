@@ -52,7 +52,7 @@ def _mesh(data: int, fsdp: int, seq: int = 1) -> jax.sharding.AbstractMesh:
         ((), ()),
     ],
 )
-def test_large_tensors_are_split_along_their_largest_axis_that_divides(shape, spec):
+def test_large_tensors_are_split_on_their_largest_divisible_axis(shape, spec):
     leaf = jax.ShapeDtypeStruct(shape, np.float32)
     assert state_shardings(leaf, _mesh(2, 4)).spec == PartitionSpec(*spec)
 
@@ -62,7 +62,7 @@ def test_without_fsdp_nothing_is_split():
     assert state_shardings(leaf, _mesh(8, 1)).spec == PartitionSpec()
 
 
-def test_a_mesh_that_does_not_fill_the_devices_and_a_batch_that_does_not_split_are_told():
+def test_misfitting_mesh_and_indivisible_batch_are_refused():
     many = jax.device_count() + 1
     assert f"data={many} times fsdp=1 times seq=1 does not make" in told(make_mesh, MeshConfig(data=many))
     assert "data=the rest times fsdp=3 times seq=1 does not make the 8 devices" in told(
@@ -99,7 +99,7 @@ def chips(number: int) -> list[Chip]:
         (MeshConfig(seq=4), 512, (128, 1, 4)),
     ],
 )
-def test_where_devices_are_more_than_sequences_each_takes_a_share_of_one(mesh, devices, shape):
+def test_devices_beyond_sequences_each_take_a_share_of_one(mesh, devices, shape):
     assert training_mesh(replace(PAPER, mesh=mesh), chips(devices)).devices.shape == shape
 
 
@@ -112,7 +112,7 @@ def test_where_devices_are_more_than_sequences_each_takes_a_share_of_one(mesh, d
         (MeshConfig(fsdp=3), 512, "does not make the 512 devices"),
     ],
 )
-def test_a_mesh_that_a_person_chose_or_that_no_share_makes_is_told(mesh, devices, sentence):
+def test_misfitting_chosen_mesh_is_refused(mesh, devices, sentence):
     assert sentence in told(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
 
 
@@ -171,7 +171,7 @@ def test_frames_are_joined_merged_and_split_where_they_are():
         assert found == {"moved": [], "joined": True, "merged": True, "back": True}
 
 
-def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing_else_but_gradients():
+def test_blocks_only_swap_frames_for_rows_and_send_gradients():
     (counts,) = on_eight_devices("run_block_collectives.py")
     # there and back, forward, recomputed and backward, for teacher and student, in each of three blocks
     assert counts.pop("all-to-all") == 2 * 3 * 2 * 3
@@ -179,7 +179,7 @@ def test_blocks_swap_frames_for_rows_where_time_is_looked_along_and_send_nothing
 
 
 @pytest.mark.parametrize(("devices", "axes"), [(1, 2), (2, 4)])
-def test_a_dense_layers_products_are_of_matrices_where_nothing_is_split(devices, axes):
+def test_unsharded_dense_layers_multiply_plain_matrices(devices, axes):
     layer = Linear(3, 5, rngs=nnx.Rngs(0))
     x = jnp.ones((2, 4, 6, 3))
     with jax.sharding.use_abstract_mesh(_mesh(devices, 1)):

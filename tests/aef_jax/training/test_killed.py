@@ -40,7 +40,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
 
 
 @pytest.mark.long
-def test_a_run_killed_at_ten_random_moments_ends_to_the_bit_like_one_that_was_not(training, whole, tmp_path):
+def test_run_killed_ten_times_ends_bit_identical(training, whole, tmp_path):
     """Three times while it starts, three while a checkpoint is being written, four at some step."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")

@@ -71,7 +71,7 @@ def test_a_runs_folder_holds_all_that_it_promises(training):
     assert not [path.name for path in run.path.rglob("*.tmp")]
 
 
-def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(training):
+def test_each_step_is_recorded_once_and_the_end_has_scores(training):
     records = _records(training.run)
     trained = [record for record in records if record["kind"] == "train"]
     assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
@@ -99,7 +99,7 @@ def test_every_step_is_recorded_once_with_its_terms_and_the_end_with_its_scores(
         assert record["l1_persistence/sentinel2"] > 0
 
 
-def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(training, tmp_path):
+def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_path):
     """The metrics of the lost steps are there already; they are written anew, not twice."""
     run = training.copied(tmp_path / "killed", MIDWAY)
     assert train(BRIEF, run, open_data(BRIEF)) == STEPS
@@ -108,7 +108,7 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint_to_the_same_end(train
 
 
 @pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
-def test_ctrl_c_and_sigterm_save_the_state_and_the_command_that_is_told_goes_on(
+def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(
     training, tmp_path, signal_number, workers
 ):
     """Each reaches all processes of the job, as a terminal sends one and a cluster the other."""
@@ -143,7 +143,7 @@ def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, capsys):
     assert _records(run) == _records(training.run)
 
 
-def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_last_checkpoint(
+def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(
     training, tmp_path, capsys
 ):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
@@ -163,7 +163,7 @@ def test_losses_that_never_are_finite_end_the_run_in_one_sentence_and_keeps_the_
     assert [(r["loss"], r["skipped"]) for r in skipped] == [(None, n) for n in range(1, len(skipped) + 1)]
 
 
-def test_another_config_in_the_same_folder_is_refused_before_anything_is_computed(training, tmp_path):
+def test_other_config_in_a_run_folder_is_refused_before_compute(training, tmp_path):
     other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
     sentence = told(train, other, training.run, open_data(BRIEF))
     assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
@@ -174,7 +174,7 @@ def test_data_without_any_input_source_are_refused():
     assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
 
 
-def test_a_batch_or_a_mesh_that_does_not_fit_the_devices_is_refused(tmp_path):
+def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
     mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
     run = RunFolder(tmp_path / "run")
     assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in told(train, mesh, run, open_data(BRIEF))
@@ -187,7 +187,7 @@ def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
     assert run.read_config() == moved
 
 
-def test_a_run_goes_on_where_other_devices_compute_the_same_in_another_way(training, tmp_path):
+def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     run = training.copied(tmp_path / "elsewhere", MIDWAY)
     # these are not run: on two busy cores two of their collectives were seen to wait for each other for good
     run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
@@ -248,7 +248,7 @@ def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, ca
     _assert_same_params(run, training.run)
 
 
-def test_a_device_without_memory_for_the_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
+def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
     def without_memory(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
 
@@ -270,7 +270,7 @@ def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
     assert sentence == f"profile: no step of {steps} will run: this run goes from step {MIDWAY + 1} to {STEPS}"
 
 
-def test_parameters_of_another_size_or_type_are_not_taken_for_the_models(training):
+def test_parameters_of_other_shape_or_dtype_are_refused(training):
     wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
     sentence = told(restore_params, training.run.checkpoints, wider)
     assert f"{STEPS}/params does not fit the run's config in" in sentence

@@ -59,7 +59,7 @@ def alone(training, config_file, tmp_path_factory) -> RunFolder:
 
 
 @pytest.mark.long
-def test_four_processes_of_which_one_is_killed_then_two_of_which_one_is_stopped_then_one_train_the_run_of_one(
+def test_run_over_four_two_and_one_process_equals_one_process(
     training, alone, config_file, tmp_path
 ):
     """SIGKILL for one of four loses what was not saved; SIGTERM for one of two stops and saves both at one step."""

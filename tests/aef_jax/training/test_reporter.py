@@ -42,7 +42,7 @@ class _Done(np.ndarray):
 
 
 @pytest.mark.parametrize(("term", "slow"), [(_UnderWay, STALLED - 1), (_Done, STALLED)])
-def test_time_waited_for_data_is_told_of_the_step_whose_time_it_is_part_of(term, slow, tmp_path):
+def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
     """While the successor of a step under way waits for its batch, the step is not reported yet: it is that one which
     is slow. One that is done is reported at once."""
     site, schema = small_site(), held_by()

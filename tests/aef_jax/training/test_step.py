@@ -25,7 +25,7 @@ COURSE = TrainingConfig(steps=100, warmup_steps=10, learning_rate=2e-3)
 @pytest.mark.parametrize(
     ("step", "share"), [(0, 0), (1, 0.1), (5, 0.5), (10, 1), (55, 0.5), (99, 1 / 90), (100, 0), (1000, 0)]
 )
-def test_the_learning_rate_goes_from_0_to_its_peak_and_to_0_in_straight_lines(step, share):
+def test_learning_rate_rises_linearly_to_its_peak_and_falls_to_0(step, share):
     assert learning_rate(COURSE)(step) == pytest.approx(share * 2e-3, abs=1e-9)
 
 
@@ -49,7 +49,7 @@ def several():
     return config, mesh, [to_devices(next(batches), mesh) for _ in range(2)]
 
 
-def test_several_sources_are_learned_together_by_a_step_that_compiles_once(several):
+def test_several_sources_train_in_a_step_that_compiles_once(several):
     """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
     config, mesh, (first, second) = several
     assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
@@ -70,7 +70,7 @@ def test_several_sources_are_learned_together_by_a_step_that_compiles_once(sever
         assert history[0][f"reconstruction/{source}"] > 0
 
 
-def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(several):
+def test_nonfinite_step_changes_nothing_and_is_counted(several):
     """Neither parameters nor moments nor the course of the learning rate; the next step is as if it had not been."""
     config, mesh, (first, second) = several
     step = make_train_step(config, mesh)
@@ -102,7 +102,7 @@ def test_a_step_is_skipped_number_by_number():
     assert not done & {"cond", "is_finite"}
 
 
-def test_a_gradient_whose_norm_overflows_is_skipped_though_its_numbers_are_finite(several):
+def test_finite_gradient_with_overflowing_norm_is_skipped(several):
     """Clipping would make all of it 0, and Adam would take a step for nothing."""
     config, mesh, batch = alone(several)
     steep = replace(config, objective=ObjectiveConfig(reconstruction=1e25))

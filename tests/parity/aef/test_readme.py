@@ -8,7 +8,7 @@ from parity import cli
 from tests.support.readme import block
 
 
-def test_its_models_are_equal_and_with_flaxs_epsilon_they_part_where_it_says():
+def test_readme_models_agree_and_flax_epsilon_diverges_as_stated():
     code = block("parity")
     exec(code, {"__name__": "readme"})
     with pytest.raises(AssertionError) as error:

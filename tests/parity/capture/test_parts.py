@@ -124,7 +124,7 @@ class OddNet(Net):
         return self.drop(z) + y + self.table(4)
 
 
-def test_what_cannot_be_called_alone_is_told_and_what_it_calls_is_compared():
+def test_uncallable_modules_are_reported_by_their_children():
     found = compare(TorchNet(), OddNet(nnx.Rngs(0)), (X,))
     assert found.passed, found.failed
     assert found.not_alone.keys() == {"gate"}
@@ -178,7 +178,7 @@ class DeepNet(Net):
         self.gate = DeepGate(rngs)
 
 
-def test_of_modules_that_are_one_in_pytorch_the_outermost_is_compared():
+def test_outermost_of_modules_merged_in_pytorch_is_compared():
     mapping = ModelMap(renames={"gate.deep": "gate"})
     found = compare(TorchNet(), DeepNet(nnx.Rngs(0)), (X,), mapping, dtypes=("float64",))
     assert found.passed, found.failed

@@ -285,7 +285,7 @@ def test_what_is_nan_in_both_is_not_equal():
         compare(theirs, Scale(), (X,), SCALAR)
 
 
-def test_the_precision_asked_for_is_in_force_and_nothing_is_left_of_it():
+def test_requested_precision_is_applied_and_then_restored():
     before = torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"]
     found = compare(TorchScale(), Scale(), (X,), SCALAR, precision="high")
     assert found.passed, found.failed

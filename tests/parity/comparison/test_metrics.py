@@ -19,7 +19,7 @@ def test_relative_l2_largest_difference_and_cosine():
 
 
 @pytest.mark.parametrize("dtype", EPS)
-def test_units_in_the_last_place_are_those_of_the_dtype_at_the_truth(dtype):
+def test_ulps_are_those_of_the_dtype_at_the_true_value(dtype):
     truth = np.array([1.0, 1.75, 2.0, -4.0])
     np.testing.assert_array_equal(ulps(truth + 4 * EPS[dtype], truth, dtype), [4, 4, 2, 1])
     assert Distance.between(truth + 3 * EPS[dtype], truth, dtype).max_ulp == 3

@@ -224,7 +224,7 @@ def test_a_file_beside_an_index_is_told(sharded, tmp_path, capsys):
     assert told == f"{sharded} holds both model.safetensors and model.safetensors.index.json: remove one of them"
 
 
-def test_the_name_of_a_shard_is_printed_without_what_a_terminal_obeys(sharded, tmp_path, capsys):
+def test_shard_name_is_printed_without_terminal_escapes(sharded, tmp_path, capsys):
     change_index(sharded, a=f"{EVIL}.safetensors")
     told = mistake(capsys, sharded, tmp_path / "run")
     assert f"a shard is called '{ESCAPED}.safetensors', expected the name of a .safetensors file beside it" in told

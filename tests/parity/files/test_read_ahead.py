@@ -29,7 +29,7 @@ def test_threads_that_are_a_step_apart_read_nothing_twice():
     assert loads == Counter(range(50))
 
 
-def test_the_next_is_read_while_this_one_is_used_and_the_one_before_the_last_is_let_go():
+def test_reading_ahead_overlaps_use_and_frees_used_tensors():
     begun = {key: threading.Event() for key in range(4)}
     ahead = ReadAhead(range(4), lambda key: begun[key].set() or [key])
     assert ahead[0] == [0]

@@ -7,7 +7,7 @@ import pytest
 from parity.files.replacing_folder import replacing_folder
 
 
-def test_the_old_folder_stays_where_the_new_one_cannot_take_its_place(tmp_path):
+def test_old_folder_stays_if_it_cannot_be_replaced(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/weights").write_text("old")
     with (

@@ -61,7 +61,7 @@ def test_there_and_back(rule):
         assert sorted(there.flat) == sorted(array.flat)
 
 
-def test_a_transposed_kernel_is_flipped_only_without_transpose_kernel():
+def test_transposed_kernel_is_flipped_unless_transpose_kernel():
     kernel = numbered((3, 2, 2))
     np.testing.assert_array_equal(transposed_convolution(1, True)["kernel"].to_torch(kernel)[0, 0], kernel[:, 0, 0])
     np.testing.assert_array_equal(transposed_convolution(1, False)["kernel"].to_torch(kernel)[0, 0], kernel[::-1, 0, 0])

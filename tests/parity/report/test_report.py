@@ -113,7 +113,7 @@ def test_what_json_has_no_number_for_is_a_text():
     assert (check["value"], check["bound"], check["passed"]) == ("nan", "inf", False)
 
 
-def test_junit_has_a_case_for_each_sub_module_dtype_and_direction(folder, agreeing):
+def test_junit_has_a_case_per_submodule_dtype_and_direction(folder, agreeing):
     suites = ElementTree.parse(folder / "junit.xml").getroot()
     cases = [(case.get("classname"), case.get("name")) for case in suites.iter("testcase")]
     assert len(cases) == len(set(cases)) == len(agreeing.groups) + 2

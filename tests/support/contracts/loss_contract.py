@@ -107,7 +107,7 @@ class LossContract(EmbeddingLossContract):
             np.testing.assert_array_equal(x, y, strict=True)
 
     @pytest.mark.parametrize("name", ["pixels", "regridded", "classes", "regridded classes"])
-    def test_what_is_predicted_where_the_target_is_invalid_has_no_influence(self, name):
+    def test_predictions_at_invalid_targets_have_no_influence(self, name):
         prediction, target, valid, offset = _draw(SOURCES[name])
         counts = valid if valid.ndim == 4 else valid[..., None]
         expected = self.reconstruction(SOURCES[name], prediction, target, valid, offset)

@@ -25,7 +25,7 @@ def split(whole):
     return split_sample(whole)
 
 
-def test_the_cube_has_five_bands_on_140_dates_of_a_square_kilometre(whole):
+def test_cube_has_five_bands_140_dates_and_one_square_kilometer(whole):
     series = whole.series["sentinel2"]
     assert series.pixels.shape == series.valid.shape == (140, 100, 100, 5)
     assert series.pixels.dtype == np.float32
@@ -33,7 +33,7 @@ def test_the_cube_has_five_bands_on_140_dates_of_a_square_kilometre(whole):
     assert whole.shape == (100, 100)
 
 
-def test_dates_are_the_epoch_milliseconds_of_2015_to_2021_each_once_and_in_order(whole):
+def test_dates_are_unique_sorted_milliseconds_of_2015_to_2021(whole):
     times = whole.series["sentinel2"].time_ms
     assert times.dtype == np.int64
     assert (np.diff(times) >= DAY_MS).all()
@@ -51,7 +51,7 @@ def test_the_grid_is_of_10_m_in_the_cubes_own_projection(whole):
     assert coarse.spatial_ref.attrs["spatial_ref"].endswith(f'AUTHORITY["EPSG","{number}"]]')
 
 
-def test_reflectances_are_physical_and_vegetation_is_bright_in_the_near_infrared(whole):
+def test_reflectance_is_physical_and_vegetation_is_bright_in_nir(whole):
     series = whole.series["sentinel2"]
     seen = np.where(series.valid, series.pixels, np.nan)
     medians = np.nanmedian(seen.reshape(-1, 5), axis=0)
@@ -75,7 +75,7 @@ def test_the_20_m_band_lies_on_the_10_m_grid_as_bilinear_puts_it():
     np.testing.assert_allclose(fine[1:-1, 1:-1], (100 + 40 * fine_rows + 4 * fine_columns)[1:-1, 1:-1], rtol=1e-5)
 
 
-def test_no_data_of_the_20_m_band_neither_spreads_nor_darkens_its_neighbours():
+def test_no_data_of_the_20_m_band_leaves_neighbors_unchanged():
     coarse = np.full((1, 6, 6), 700, np.float32)
     coarse[0, 2, 3] = 0
     fine = _to_10m(coarse)[0]
@@ -122,7 +122,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
     assert "install aef[sample]" in told(load_sample, error=ModuleNotFoundError)
 
 
-def test_a_package_that_ships_no_cube_is_told_with_the_version_that_does(monkeypatch):
+def test_package_without_a_cube_error_names_the_version_with_it(monkeypatch):
     numpy = importlib.util.find_spec("numpy")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: numpy)
     assert "version 0.2.1 ships" in told(load_sample, error=ModuleNotFoundError)

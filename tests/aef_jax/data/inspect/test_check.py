@@ -56,7 +56,7 @@ def test_names_that_are_there_twice_are_told(tmp_path, checked):
     ]
 
 
-def test_frames_outside_of_the_support_period_are_told_and_a_static_map_has_no_date(tmp_path, checked):
+def test_frames_outside_the_support_period_are_reported(tmp_path, checked):
     times = SITE.series["landsat"].time_ms
     year = replace(SITE, support=(START_MS, START_MS + 365 * DAY_MS))
     path = write(
@@ -80,7 +80,7 @@ def test_frames_outside_of_the_support_period_are_told_and_a_static_map_has_no_d
     )
 
 
-def test_the_first_and_the_last_millisecond_of_a_year_lie_inside_and_the_next_does_not(tmp_path, checked):
+def test_support_period_includes_first_and_last_millisecond(tmp_path, checked):
     start = int(np.datetime64("2017-01-01", "ms").astype(np.int64))
     end = int(np.datetime64("2018-01-01", "ms").astype(np.int64))
     series = SITE.series["landsat"].select_frames(slice(0, 3))
@@ -116,7 +116,7 @@ def test_no_data_that_is_marked_valid_is_told(tmp_path, checked):
     assert len(said) == 3
 
 
-def test_a_radar_scene_of_one_mask_need_not_have_all_polarisations(tmp_path, checked):
+def test_radar_scene_with_one_mask_may_lack_polarizations(tmp_path, checked):
     radar = SITE.series["sentinel1"]
     pixels = radar.pixels.copy()
     pixels[..., 2:4] = np.nan
@@ -124,7 +124,7 @@ def test_a_radar_scene_of_one_mask_need_not_have_all_polarisations(tmp_path, che
     assert len(checked(write(tmp_path / "radar", [site]))) == 1
 
 
-def test_values_out_of_range_are_told_by_their_share_from_one_in_a_hundred(tmp_path, checked):
+def test_out_of_range_values_are_reported_from_one_percent(tmp_path, checked):
     radar, classes = SITE.series["sentinel1"], SITE.series["nlcd"]
     for rows, told in ((1, True), (0, False)):
         pixels = radar.pixels.copy()
@@ -195,7 +195,7 @@ def test_statistics_may_differ_by_rounding(own_dataset, checked):
     assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
 
 
-def test_a_record_that_cannot_be_read_is_told_and_the_rest_is_read(own_dataset, checked):
+def test_unreadable_record_is_reported_and_the_rest_is_read(own_dataset, checked):
     shard = bytearray(only_shard(own_dataset).read_bytes())
     shard[len(shard) // 4] ^= 1
     overwrite_shard(own_dataset, bytes(shard))

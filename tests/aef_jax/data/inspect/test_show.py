@@ -103,7 +103,7 @@ def test_a_frame_that_is_not_given_is_told_why():
     assert dropout["landsat", OVER_BUDGET] == 0
 
 
-def test_a_frame_without_data_is_told_apart_from_one_beyond_the_budget():
+def test_frame_without_data_differs_from_one_beyond_the_budget():
     site = small_site()
     series = site.series["landsat"]
     pixels, valid = series.pixels.copy(), series.valid.copy()
@@ -139,7 +139,7 @@ def test_periods_are_the_batchs():
     assert 0 < texts < NUMBER
 
 
-def test_the_student_has_no_mark_in_the_half_that_it_does_not_see():
+def test_student_has_no_mark_in_the_unseen_half():
     halves = set()
     for _, _, trace, found in drawn(JITTER):
         if trace.kept:
@@ -220,7 +220,7 @@ def test_the_sample_can_be_shown(tmp_path):
     assert imread(tmp_path / "sample.png").std() > 0.1
 
 
-def test_a_thumbnail_shows_the_first_band_that_has_data_classes_or_one_grey():
+def test_thumbnail_shows_first_band_with_data_classes_or_gray():
     schema = held_by()
     radar = np.random.default_rng(0).standard_normal((2, 8, 8, 5)).astype(np.float32)
     shown = np.zeros(radar.shape, bool)

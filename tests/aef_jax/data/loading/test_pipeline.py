@@ -31,7 +31,7 @@ def batches():
     return list(small_stream(SMALL))
 
 
-def test_there_are_as_many_batches_as_steps_and_all_have_one_shape(batches):
+def test_there_is_one_batch_per_step_and_all_have_one_shape(batches):
     assert len(batches) == 6
     assert len({str(jax.tree.map(np.shape, batch)) for batch in batches}) == 1
     assert batches[0].shared_period.shape[0] == 4
@@ -55,7 +55,7 @@ def test_no_two_examples_are_alike(batches):
     assert len(codes) == 24
 
 
-def test_the_same_seed_gives_the_same_batches_whatever_the_threads_and_another_seed_others(batches):
+def test_batches_depend_on_the_seed_but_not_on_threads(batches):
     threaded = replace(SMALL, data=replace(SMALL.data, threads=5))
     assert _same(batches, list(small_stream(threaded)))
     other = replace(SMALL, training=replace(SMALL.training, seed=1))
@@ -73,7 +73,7 @@ def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
 
 
 @pytest.mark.parametrize(("done", "hosts"), [(0, 1), (1, 2), (3, 4), (5, 1), (6, 2)])
-def test_a_stream_goes_on_after_any_step_with_other_hosts_and_threads(batches, done, hosts):
+def test_stream_resumes_at_any_step_with_other_hosts_and_threads(batches, done, hosts):
     config = replace(SMALL, data=replace(SMALL.data, threads=3))
     streams = [
         training_batches(HostExamples([SITE], HELD, config, rows_of(host, hosts, config)), steps_done=done)
@@ -110,20 +110,20 @@ def test_what_waits_for_the_device_is_bounded_in_bytes_too(bytes_ahead, expected
     assert len(read) in expected
 
 
-def test_each_site_comes_once_in_an_epoch_and_epochs_have_orders_of_their_own():
+def test_epochs_hold_each_site_once_in_their_own_order():
     drawn = np.array(_drawn_from([SITE] * 10, steps=8, batch=5)).reshape(4, 10)
     for epoch in drawn:
         assert sorted(epoch) == list(range(10))
     assert len({tuple(epoch) for epoch in drawn}) == 4
 
 
-def test_epochs_that_do_not_fill_their_last_batch_go_over_into_the_next():
+def test_incomplete_last_batch_continues_into_the_next_epoch():
     drawn = np.concatenate(_drawn_from([SITE] * 7, steps=7, batch=4))
     for epoch in drawn.reshape(4, 7):
         assert sorted(epoch) == list(range(7))
 
 
-def test_the_sites_that_a_step_is_said_to_be_drawn_from_are_those_it_is_drawn_from():
+def test_reported_sites_of_a_step_are_those_it_is_drawn_from():
     sites = [SITE.shift_time(number * 1_000 * DAY_MS) for number in range(5)]
     examples = HostExamples(sites, HELD, SMALL)
     for step in (1, 2, 6):

@@ -64,7 +64,7 @@ def test_what_is_wrong_with_a_site_is_told_as_where_threads_read():
         next(batches)
 
 
-def test_too_little_shared_memory_is_told_before_anything_is_read(monkeypatch, tmp_path):
+def test_too_little_shared_memory_is_refused_before_reading(monkeypatch, tmp_path):
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(readers, "SHARED_MEMORY", tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**20))
@@ -88,7 +88,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a process's children are found in Linux's /proc")
-def test_processes_end_with_the_one_that_they_read_for_even_where_it_is_killed(tmp_path):
+def test_reader_processes_end_when_their_parent_is_killed(tmp_path):
     """And not before, by a signal for the whole job: not while they begin, nor when they have."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)

@@ -33,7 +33,7 @@ def _without(site: Site, *names: str) -> Site:
     return replace(site, series={name: series for name, series in site.series.items() if name not in names})
 
 
-def test_a_run_sees_the_records_of_both_splits_and_an_example_of_each_held_out_one(written):
+def test_run_has_both_splits_and_an_example_per_validation_site(written):
     data = open_data(_at(written))
     assert [site.name for site in data.training] == ["site0", "site1", "site2"]
     assert len(data.validation["heldout"]) == HELDOUT
@@ -42,7 +42,7 @@ def test_a_run_sees_the_records_of_both_splits_and_an_example_of_each_held_out_o
     assert data.schema.text_width == TEXT_WIDTH
 
 
-def test_batches_of_a_data_set_are_drawn_from_its_training_records(written):
+def test_batches_are_drawn_from_training_records(written):
     config = replace(_at(written), training=replace(CONFIG.training, steps=52, warmup_steps=1, batch=3))
     data = open_data(config)
     batches = training_batches(HostExamples(data.training, data.schema, config))
@@ -64,7 +64,7 @@ def test_a_run_that_goes_on_keeps_its_own_statistics(written):
     assert "its statistics are not those that the run began with" in told(open_data, _at(written), moved)
 
 
-def test_without_held_out_records_there_is_nothing_to_evaluate_on(tmp_path):
+def test_without_validation_records_there_is_no_evaluation(tmp_path):
     data = open_data(_at(write(tmp_path / "training", [SITE])))
     assert data.validation == {}
     assert data.pictured.name == SITE.name
@@ -82,26 +82,26 @@ def test_a_source_that_only_held_out_records_show_is_left_out(tmp_path):
     assert "landsat" not in [source.name for source in open_data(_at(path)).schema.sources]
 
 
-def test_an_input_that_only_held_out_records_show_is_none_to_train_on(tmp_path):
+def test_input_only_in_validation_records_is_not_trained_on(tmp_path):
     path = write(tmp_path / "odd", [_without(SITE, "landsat", "sentinel1", "sentinel2")], [SITE])
     assert "expected some of the inputs" in told(open_data, _at(path))
 
 
-def test_a_data_set_without_text_trains_a_model_that_has_a_text_head(tmp_path):
+def test_dataset_without_text_trains_a_model_with_a_text_head(tmp_path):
     silent = replace(SITE, text=TextPoints.none())
     data = open_data(_at(write(tmp_path / "silent", [silent])))
     assert data.schema.text_width == 0
     assert next(training_batches(HostExamples(data.training, data.schema, CONFIG))).text is None
 
 
-def test_text_is_left_out_where_the_objective_has_no_weight_for_it(written):
+def test_text_is_left_out_if_its_objective_weight_is_zero(written):
     wide = replace(CONFIG, model=replace(CONFIG.model, text_width=5))
     assert "set --model.text_width 8" in told(open_data, _at(written, wide))
     without = replace(wide, objective=replace(wide.objective, text=0.0))
     assert open_data(_at(written, without)).schema.text_width == 0
 
 
-def test_a_broken_record_among_good_ones_is_told_by_the_stream_of_batches(tmp_path):
+def test_broken_record_is_reported_by_the_batch_stream(tmp_path):
     path = write(tmp_path / "three", small_sites(3), shard_bytes=1)
     second = path / "training-00001.array_record"
     content = bytearray(second.read_bytes())
@@ -112,7 +112,7 @@ def test_a_broken_record_among_good_ones_is_told_by_the_stream_of_batches(tmp_pa
     assert "training record 1: cannot be read" in told(list, stream)
 
 
-def test_a_site_is_found_by_its_name_and_by_default_it_is_the_first_held_out_one(written, tmp_path):
+def test_site_is_chosen_by_name_or_is_the_first_validation_site(written, tmp_path):
     assert find_site(_at(written), "site2").name == "site2"
     assert find_site(_at(written), None).name == "site10"
     assert find_site(_at(write(tmp_path / "training", [SITE])), None).name == SITE.name

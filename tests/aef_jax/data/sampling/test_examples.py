@@ -57,7 +57,7 @@ def _ends(code: np.ndarray) -> np.ndarray:
     return (days - START_MS / DAY_MS) % period
 
 
-def test_a_place_lies_within_the_site_and_within_the_years_of_the_inputs():
+def test_location_lies_within_the_site_and_the_input_years():
     places = [draw_location(SITE, CONFIG, np.random.default_rng(seed)) for seed in range(300)]
     assert {location.row for location in places} == {location.column for location in places} == set(range(9))
     starts = np.array([location.support[0] for location in places])
@@ -76,7 +76,7 @@ def test_a_site_that_is_too_small_or_has_no_input_is_told():
     assert "no frame of an input source" in told(draw_location, only_map, CONFIG, rng)
 
 
-def test_the_same_generator_draws_the_same_example_bit_for_bit_and_another_one_another():
+def test_example_is_a_deterministic_function_of_the_generator():
     first, again, other = (draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     same = jax.tree.map(np.array_equal, first, again)
     assert all(jax.tree.leaves(same))
@@ -92,7 +92,7 @@ def test_the_target_is_never_among_the_inputs(name):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_inputs_are_frames_of_the_support_period_in_order_and_fill_the_budget_where_there_are_enough(name):
+def test_inputs_are_sorted_support_frames_that_fill_the_budget(name):
     available = int(np.sum((_tile(name).time_ms >= SUPPORT[0]) & (_tile(name).time_ms < SUPPORT[1])))
     budget = BY_NAME[name].frame_budget
     for example in EXAMPLES[:50]:
@@ -111,12 +111,12 @@ def test_each_frame_carries_its_own_pixels():
     assert not frames.pixels[~frames.present].any()
 
 
-def test_all_frames_but_the_target_take_their_turn_under_a_small_budget():
+def test_small_budget_still_draws_every_frame_but_the_target():
     seen = {time for example in EXAMPLES for time in _times(example.frames["sentinel2"])}
     assert len(seen) == np.sum((_tile("sentinel2").time_ms >= SUPPORT[0]) & (_tile("sentinel2").time_ms < SUPPORT[1]))
 
 
-def test_targets_show_some_ground_and_all_that_do_take_their_turn():
+def test_targets_are_drawn_from_all_frames_with_valid_pixels():
     series = _tile("sentinel2")
     shown = series.valid.mean(axis=(1, 2, 3)) >= 0.1
     inside = (series.time_ms >= SUPPORT[0]) & (series.time_ms < SUPPORT[1])
@@ -125,7 +125,7 @@ def test_targets_show_some_ground_and_all_that_do_take_their_turn():
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_each_target_has_its_own_period_that_contains_it_and_is_longer_than_four_days(name):
+def test_each_target_has_a_period_around_it_above_four_days(name):
     for example in EXAMPLES[:100]:
         target = example.targets[name]
         start, end = _ends(target.period)
@@ -143,7 +143,7 @@ def test_each_target_has_its_own_period_that_contains_it_and_is_longer_than_four
     assert len({target.period.tobytes() for target in EXAMPLES[0].targets.values()}) == len(BY_NAME)
 
 
-def test_a_static_map_is_a_target_whatever_its_date_and_a_dated_one_only_within_the_support_period():
+def test_dated_targets_lie_in_the_support_period_static_ones_any():
     early = TileLocation(3, 5, (START_MS, START_MS + 365 * DAY_MS))
     example = _examples(1, location=early)[0]
     assert example.targets["glo30"].valid.any()
@@ -177,7 +177,7 @@ def _kept(example, name: str) -> np.ndarray:
     return kept
 
 
-def test_the_student_sees_a_subset_of_what_the_teacher_sees_each_frame_once_and_in_order():
+def test_student_frames_are_an_ordered_subset_of_the_teachers():
     for example in EXAMPLES:
         for name in INPUTS:
             index, present = example.student[name]
@@ -217,7 +217,7 @@ def _saw(example) -> set[str]:
     return saw
 
 
-def test_half_years_are_decided_by_the_middle_of_the_support_period_alone_and_each_kind_drawn_a_third_of_the_time():
+def test_halves_split_at_mid_period_and_each_kind_is_a_third():
     """A forecast's student sees the former half, of which the shared period has nothing; a backcast's the latter."""
     examples = _examples(400, WHOLE)
     kinds = []
@@ -236,7 +236,7 @@ def test_sources_are_dropped_wholly_at_the_papers_rates(name):
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_frames_are_dropped_at_the_papers_rates_where_the_source_and_the_year_are_whole(name):
+def test_whole_sources_and_years_drop_frames_at_paper_rates(name):
     rates = []
     for example in EXAMPLES:
         frames, student = example.frames[name], _kept(example, name)
@@ -247,7 +247,7 @@ def test_frames_are_dropped_at_the_papers_rates_where_the_source_and_the_year_ar
     assert np.mean(rates) == pytest.approx(BY_NAME[name].frame_drop, abs=0.06)
 
 
-def test_a_year_without_a_clear_frame_has_no_valid_target_and_still_its_inputs():
+def test_year_of_cloud_has_inputs_but_no_valid_target():
     cloudy = replace(SITE.series["sentinel2"], valid=np.zeros_like(SITE.series["sentinel2"].valid))
     site = replace(SITE, series={**SITE.series, "sentinel2": cloudy})
     for example in _examples(20, site=site):
@@ -258,7 +258,7 @@ def test_a_year_without_a_clear_frame_has_no_valid_target_and_still_its_inputs()
         assert end - start > 4
 
 
-def test_a_year_without_any_frame_of_a_source_has_only_absent_slots():
+def test_year_without_frames_of_a_source_has_only_absent_slots():
     site = replace(SITE, series={**SITE.series, "landsat": SITE.series["landsat"].between(0, START_MS)})
     example = _examples(1, site=site)[0]
     assert not example.frames["landsat"].present.any()
@@ -267,14 +267,14 @@ def test_a_year_without_any_frame_of_a_source_has_only_absent_slots():
     assert example.frames["sentinel2"].present.any()
 
 
-def test_a_sparse_source_that_is_only_a_target_is_drawn_however_little_it_shows():
+def test_sparse_target_only_source_is_always_drawn():
     valid = np.zeros_like(SITE.series["glo30"].valid)
     valid[:, 10, 10] = True
     site = replace(SITE, series={**SITE.series, "glo30": replace(SITE.series["glo30"], valid=valid)})
     assert _examples(1, site=site)[0].targets["glo30"].valid.sum() == 4
 
 
-def test_a_site_that_lacks_a_source_of_the_data_has_examples_of_the_same_shape():
+def test_site_lacking_a_source_has_examples_of_the_same_shape():
     site = replace(SITE, series={"sentinel2": SITE.series["sentinel2"]})
     example = _examples(1, site=site)[0]
     assert jax.tree.map(np.shape, example) == jax.tree.map(np.shape, EXAMPLES[0])
@@ -293,7 +293,7 @@ def test_a_fixed_target_is_the_one_that_is_drawn():
 
 
 @pytest.mark.parametrize("days", [10, 365, 1000])
-def test_a_period_keeps_its_bounds_and_both_days_and_whole_years_are_asked_for(days):
+def test_periods_keep_bounds_and_include_days_and_whole_years(days):
     """Half of the lengths are uniform, half are log-uniform: what lies between two lengths is the mean of both laws."""
     config = replace(CONFIG, data=replace(CONFIG.data, support_days=days))
     bounds, rng = (START_MS, START_MS + days * DAY_MS), np.random.default_rng(0)
@@ -316,7 +316,7 @@ def test_the_shared_period_is_a_whole_code():
     assert EXAMPLES[0].shared_period.dtype == np.float32
 
 
-def test_texts_are_of_the_tile_and_of_the_support_period_and_all_such_take_their_turn():
+def test_texts_are_drawn_from_all_of_the_tile_and_support_period():
     inside = SITE.text.window(slice(3, 19), slice(5, 21))
     true_then = (inside.period_ms[:, 0] < SUPPORT[1]) & (inside.period_ms[:, 1] > SUPPORT[0])
     assert 0 < true_then.sum() < len(inside) < len(SITE.text)
@@ -331,7 +331,7 @@ def test_texts_are_of_the_tile_and_of_the_support_period_and_all_such_take_their
     assert drawn == set(np.flatnonzero(true_then).tolist())
 
 
-def test_a_tile_without_a_text_has_an_absent_one_and_data_without_text_have_none():
+def test_tile_without_text_has_an_absent_one():
     silent = _examples(1, site=replace(SITE, text=TextPoints.none()))[0].text
     assert silent.sentence.shape == (TEXT_WIDTH,)
     assert not silent.present

@@ -35,7 +35,7 @@ def _year(name: str) -> Series:
 # --- Line gaps ---
 
 
-def test_radar_inputs_have_one_gap_alike_in_all_frames_and_bands_and_nothing_else_has_any():
+def test_only_radar_inputs_have_a_gap_equal_in_frames_and_bands():
     scored = SCORED.window(*TILE).series
     for example in _examples(20):
         blank = {}
@@ -75,7 +75,7 @@ def _fitted(gap: np.ndarray) -> tuple[float, float, float]:
     return np.arctan2(*along) % np.pi, float(np.ptp(points @ along)), float(np.abs(points @ across).max())
 
 
-def test_a_gap_is_one_straight_line_across_the_tile_of_half_a_pixel_to_two_at_any_angle():
+def test_gap_is_a_straight_line_half_to_two_pixels_wide():
     rng = np.random.default_rng(0)
     angles, widths = [], []
     for _ in range(3_000):
@@ -106,7 +106,7 @@ def test_gaps_lie_anywhere_in_the_tile():
 
 
 @pytest.mark.parametrize("source", [SENTINEL2, LANDSAT, SENTINEL1], ids=lambda source: source.name)
-def test_the_teacher_loses_frames_at_the_students_rates_before_the_budget_is_spent(source):
+def test_teacher_drops_frames_at_student_rates_before_the_budget(source):
     series, rates = _year(source.name), []
     ample = replace(source, frame_budget=60)
     for seed in range(200):
@@ -119,7 +119,7 @@ def test_the_teacher_loses_frames_at_the_students_rates_before_the_budget_is_spe
     assert _drawn(ample, series, dropout=False).frames.present.sum() == len(series.time_ms)
 
 
-def test_a_setting_decides_whether_the_teacher_loses_frames_and_a_held_out_example_never_does():
+def test_teacher_drop_is_a_setting_and_off_in_validation():
     dropping = replace(CONFIG, data=replace(CONFIG.data, teacher_frame_dropout=True))
     available = len(_year("landsat").time_ms)
     whole = [example.frames["landsat"].present.sum() for example in _examples(20)]
@@ -146,7 +146,7 @@ def test_no_frame_of_the_targets_very_time_is_an_input():
 
 
 @pytest.mark.parametrize("name", ["sentinel2", "landsat"])
-def test_frames_without_any_data_in_the_tile_are_absent_and_take_no_budget(name):
+def test_frames_without_data_in_the_tile_take_no_budget(name):
     """Sentinel-2's no data is a number here, Landsat's is NaN."""
     series = _year(name)
     source = replace({"sentinel2": SENTINEL2, "landsat": LANDSAT}[name], frame_budget=8)
@@ -206,7 +206,7 @@ def test_a_random_student_sees_the_share_that_is_not_dropped(drop, present, expe
         assert there[student.index[student.present]].all()
 
 
-def test_a_student_of_a_half_sees_all_of_it_that_its_budget_holds():
+def test_student_of_a_half_sees_all_of_it_within_its_budget():
     source, there = replace(SENTINEL2, frame_budget=60), np.ones(60, bool)
     former = draw_student(source, there, TIMES, (0, 20 * DAY_MS), np.random.default_rng(0))
     assert former.index[former.present].tolist() == list(range(20))
@@ -229,7 +229,7 @@ def test_a_dropped_source_is_dropped_wholly():
     assert np.mean(np.array(seen) == 0) == pytest.approx(0.3, abs=0.06)
 
 
-def test_the_next_scene_of_the_targets_own_pass_is_no_input_either():
+def test_next_scene_of_the_target_pass_is_not_an_input():
     """Scenes of one pass overlap, and show the same pixels some seconds apart."""
     series = _year("landsat")
     twin = replace(series, time_ms=series.time_ms + 24_000)

@@ -46,7 +46,7 @@ def _is_finite(batch: Batch) -> bool:
 
 
 @pytest.mark.parametrize("name", ["sentinel2", "landsat", "sentinel1"])
-def test_frames_of_no_data_are_neither_inputs_nor_targets_whatever_their_mask_says(name):
+def test_no_data_frames_are_never_inputs_or_targets(name):
     series = SITE.series[name]
     year = np.flatnonzero((series.time_ms >= YEAR[0]) & (series.time_ms < YEAR[1]))
     clear = [i for i in year if series.valid[i, 3:19, 5:21].mean() > 0.5]
@@ -58,7 +58,7 @@ def test_frames_of_no_data_are_neither_inputs_nor_targets_whatever_their_mask_sa
         assert _is_finite(example)
 
 
-def test_a_year_of_nothing_but_no_data_has_no_input_and_no_target():
+def test_year_of_only_no_data_has_no_input_and_no_target():
     nothing = {name: _blank(SITE.series[name], slice(None)) for name in ("sentinel2", "landsat", "sentinel1")}
     for example in _examples(_with(SITE, **nothing), 5):
         for name in nothing:
@@ -68,7 +68,7 @@ def test_a_year_of_nothing_but_no_data_has_no_input_and_no_target():
         assert _is_finite(example)
 
 
-def test_frames_at_the_first_and_the_last_millisecond_of_the_year_are_of_it_and_the_next_is_not():
+def test_year_includes_its_first_and_last_millisecond():
     start, end = to_ms("2017-01-01"), to_ms("2018-01-01")
     times = np.array([start - 1, start, to_ms("2017-06-01"), to_ms("2017-12-31T23:59:59.999"), end])
     series = SITE.series["landsat"].select_frames(slice(0, 5))
@@ -88,7 +88,7 @@ def test_frames_at_the_first_and_the_last_millisecond_of_the_year_are_of_it_and_
     assert inputs == targets == set(times[1:4])
 
 
-def test_targets_that_share_a_time_leave_no_twin_among_the_inputs():
+def test_frames_at_the_target_time_are_not_inputs():
     series = SITE.series["sentinel2"]
     times = series.time_ms.copy()
     times[1::2] = times[: 2 * len(times[1::2]) : 2]
@@ -104,7 +104,7 @@ def test_targets_that_share_a_time_leave_no_twin_among_the_inputs():
     assert any(twins), "inputs may be twins of each other"
 
 
-def test_of_twins_a_held_out_example_reconstructs_the_one_that_shows_more():
+def test_validation_target_is_the_fuller_of_simultaneous_frames():
     series = SITE.series["sentinel2"]
     index = int(np.argmax(series.valid.mean(axis=(1, 2, 3)) * (series.time_ms > YEAR[0])))
     times, valid = series.time_ms.copy(), series.valid.copy()
@@ -122,7 +122,7 @@ def test_times_out_of_order_are_told_when_a_record_is_written():
     assert "source landsat: frame 1 was acquired before frame 0" in told(encode, _with(SITE, landsat=backwards))
 
 
-def test_a_site_that_is_smaller_than_a_tile_is_told_through_the_reading_threads():
+def test_site_smaller_than_a_tile_is_reported_through_threads():
     small = SITE.window(slice(0, 24), slice(0, 12))
     stream = small_stream(CONFIG, small)
     assert "site small: 24 x 12 pixels, expected at least one tile of 16 x 16" in told(next, stream)
@@ -140,7 +140,7 @@ def test_a_support_period_must_hold_two_valid_periods(days, is_enough):
         assert "its support period has 9 days, expected at least 10" in told(draw_location, short, CONFIG, rng)
 
 
-def test_facts_and_texts_of_another_number_than_the_datas_are_told():
+def test_facts_and_texts_of_wrong_length_are_refused():
     radar = replace(SITE.series["sentinel1"], metadata=SITE.series["sentinel1"].metadata[:, :1])
     said = told(draw_example, _with(SITE, sentinel1=radar), HELD, CONFIG, PLACE, np.random.default_rng(0))
     assert "sentinel1: a frame has 1 facts, expected ['platform_heading', 'orbit_inclination']" in said
@@ -150,7 +150,7 @@ def test_facts_and_texts_of_another_number_than_the_datas_are_told():
 
 
 @pytest.mark.usefixtures("quick_compiles")
-def test_the_worst_of_places_have_a_finite_loss_and_finite_gradients():
+def test_worst_locations_have_finite_loss_and_gradients():
     """A cloudy year; one of no data; one of some other sensor alone, without a text; and one as it should be."""
     sources = tuple(source for source in CONFIG.sources if source.name in ("sentinel2", "sentinel1", "nlcd", "text"))
     config = replace(BRIEF, sources=sources, data=CONFIG.data, model=replace(BRIEF.model, text_width=TEXT_WIDTH))
@@ -183,7 +183,7 @@ def _sites(number: int) -> list[Site]:
     return [replace(small_site(seed, f"site{seed}"), support=YEAR, labels=labels + seed) for seed in range(number)]
 
 
-def test_each_held_out_site_has_one_example_the_same_each_time_up_to_a_number_of_sites():
+def test_validation_sites_have_one_fixed_example_up_to_a_limit():
     few = replace(CONFIG, training=replace(CONFIG.training, validation_sites=3))
     sites = _sites(7)
     examples = list(validation_example_of_each(sites, HELD, few))
@@ -206,7 +206,7 @@ def test_a_held_out_example_keeps_no_record_in_memory():
         assert not np.shares_memory(leaf, site.text.sentence)
 
 
-def test_held_out_sites_that_lack_the_evaluated_source_or_are_all_cloud_have_no_example():
+def test_cloudy_or_sourceless_validation_sites_have_no_example():
     sites = _sites(4)
     del sites[1].series["sentinel2"]
     optical = sites[2].series["sentinel2"]

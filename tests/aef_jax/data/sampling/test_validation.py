@@ -45,7 +45,7 @@ def _days(days, values, valid) -> Series:
         ([0, 0, 0, 1], 0),  # nothing but the target itself
     ],
 )
-def test_persistence_is_the_nearest_valid_observation_and_never_the_target(valid, forecast):
+def test_persistence_is_the_nearest_valid_frame_not_the_target(valid, forecast):
     days, values = [0, 7, 12, 10], [10, 20, 30, 99]
     order = np.argsort(days)
     series = _days(*(np.array(column)[order] for column in (days, values, valid)))
@@ -67,7 +67,7 @@ def test_persistence_is_each_pixels_and_each_bands_own():
     np.testing.assert_array_equal(forecast, expected)
 
 
-def test_each_clear_frame_of_the_held_out_times_is_there_once_per_tile(examples):
+def test_each_clear_validation_frame_appears_once_per_tile(examples):
     clear = CORNER.time_ms[(CORNER.valid.mean(axis=(1, 2, 3)) >= 0.1) & np.isin(CORNER.time_ms, TIMES)]
     assert SIDE // 16 == 1, "one tile"
     assert [example.time_ms for example in examples] == clear.tolist()
@@ -76,7 +76,7 @@ def test_each_clear_frame_of_the_held_out_times_is_there_once_per_tile(examples)
         np.testing.assert_array_equal(example.batch.targets["sentinel2"].pixels, target)
 
 
-def test_all_other_frames_of_the_year_are_inputs_and_the_target_is_none(examples):
+def test_validation_inputs_are_all_frames_but_the_target(examples):
     for example in examples:
         frames = example.batch.frames["sentinel2"]
         assert frames.present.sum() >= 365 // 9 - 1
@@ -125,7 +125,7 @@ def test_examples_of_many_sites_are_not_in_memory_all_at_once():
     assert not any(kept() is not None for kept in pixels[:-1])
 
 
-def test_a_host_keeps_frames_of_the_sequences_alone_that_its_devices_compute(monkeypatch):
+def test_host_keeps_only_frames_of_its_own_sequences(monkeypatch):
     """Of a batch of two, the second: and of all examples what scores and pictures need."""
     monkeypatch.setattr("aef_jax.evaluation.validation.host_rows", lambda *_: [1])
     config = replace(CONFIG, training=replace(CONFIG.training, batch=2))
@@ -143,7 +143,7 @@ def test_a_host_keeps_frames_of_the_sequences_alone_that_its_devices_compute(mon
             assert sum(leaf.base.nbytes for leaf in jax.tree.leaves(frames)) < 100
 
 
-def test_sequences_that_fill_up_a_batch_change_nothing_with_frames_and_without(quick_compiles):
+def test_padding_sequences_change_nothing(quick_compiles):
     """A host that fills up a batch may have no frames of its last example."""
     config = replace(BRIEF, data=CONFIG.data, training=replace(BRIEF.training, batch=4))
     schema = held_by(config)

@@ -101,7 +101,7 @@ def test_a_folder_is_no_shard(own_dataset, name):
     assert "a shard of the data set is missing" in said or "is not the name of a file" in said
 
 
-def test_a_shard_that_is_missing_or_cut_short_is_told_by_its_name(own_dataset):
+def test_missing_or_truncated_shard_error_names_it(own_dataset):
     shard = only_shard(own_dataset)
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1])
@@ -142,7 +142,7 @@ def test_shards_that_hold_another_number_of_records_are_told(own_dataset):
     )
 
 
-def test_bits_that_flip_in_a_shard_are_told_by_the_record_or_change_nothing(own_dataset):
+def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
     shard, sites = only_shard(own_dataset), small_sites(TRAINING)
     whole = shard.read_bytes()
     rng, told_of = np.random.default_rng(0), set()

@@ -67,7 +67,7 @@ def test_the_same_sites_make_the_same_bytes(small_dataset, tmp_path):
         assert file.read_bytes() == (small_dataset / file.name).read_bytes()
 
 
-def test_shards_end_when_they_are_full_and_are_read_as_one_sequence(tmp_path):
+def test_full_shards_end_and_all_are_read_as_one_sequence(tmp_path):
     sites = small_sites(5)
     size = 2 * sum(series.pixels.nbytes for series in sites[0].series.values())
     dataset = Dataset.open(write(tmp_path / "many", sites, shard_bytes=size))
@@ -113,7 +113,7 @@ def test_after_an_exception_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_that_is_killed_leaves_nothing_that_looks_finished_and_is_not_in_the_way(tmp_path):
+def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     path = tmp_path / "killed"
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, KILLED, path], stdout=subprocess.PIPE, text=True, env=paths) as process:
@@ -169,7 +169,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("sentence", WRONG)
-def test_a_site_that_does_not_fit_is_refused_by_its_name_and_leaves_no_trace(sentence, tmp_path, small_dataset):
+def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dataset):
     """Who takes in many sites may leave out a bad one and go on."""
     with DatasetWriter(tmp_path / "rest", SOURCES, text_model="a model") as writer:
         for site in small_sites(TRAINING):

@@ -59,7 +59,7 @@ def test_scores_have_mean_0_and_deviation_1_and_float32():
     assert series.pixels.dtype == np.float32
 
 
-def test_scores_are_clipped_at_six_sigma_and_no_number_is_the_mean_and_invalid():
+def test_scores_clip_at_six_sigma_and_nan_is_an_invalid_mean():
     pixels = _reflectance()
     normalization = normalization_of([_site(pixels)], (SENTINEL2,))
     pixels[0, 0, 0] = [1e30, 0, np.nan, -5, np.inf]
@@ -79,7 +79,7 @@ def test_what_was_marked_invalid_stays_so_and_keeps_its_score():
     assert applied.pixels[1].any(), "inputs are not masked"
 
 
-def test_radar_outside_its_range_does_not_count_and_an_absent_polarisation_is_no_data_everywhere():
+def test_radar_out_of_range_or_absent_polarization_is_no_data():
     generator = np.random.default_rng(0)
     pixels = np.concatenate([generator.uniform(-25, 5, (3, 8, 8, 4)), generator.uniform(30, 45, (3, 8, 8, 1))], axis=-1)
     pixels[..., 2:4] = np.nan  # a scene over land has neither HH nor HV
@@ -118,7 +118,7 @@ def test_classes_pass_through_and_an_absent_class_is_invalid():
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
-def test_no_data_of_any_number_type_becomes_the_mean_and_is_not_valid(dtype):
+def test_no_data_of_any_dtype_becomes_the_mean_and_invalid(dtype):
     pixels = _reflectance().astype(dtype)
     pixels[0, 0, 0] = [0, 0, 5000, 0, 5000]
     site = _site(pixels)
@@ -132,7 +132,7 @@ def test_no_data_of_any_number_type_becomes_the_mean_and_is_not_valid(dtype):
     assert applied.valid.sum() == applied.valid.size - 3, "one mask for all bands became one for each"
 
 
-def test_classes_of_an_integer_type_are_no_data_where_they_say_so():
+def test_integer_classes_have_a_no_data_value():
     classes = np.array([0, 7, 255], np.uint8).reshape(1, 1, 3, 1)
     series = Series(classes, np.ones((1, 1, 3, 1), bool), np.arange(1), np.zeros((1, 0)), no_data=7)
     applied = Normalization({}, {}).z_score(series, NLCD)
@@ -183,7 +183,7 @@ def test_a_missing_file_is_told_by_name(tmp_path):
     assert "missing.json: not the normalisation" in told(Normalization.load, tmp_path / "missing.json")
 
 
-def test_data_without_statistics_or_without_a_valid_pixel_are_told():
+def test_data_without_statistics_or_valid_pixels_is_refused():
     site = _site(_reflectance())
     assert "sentinel2: no normalisation statistics" in told(Normalization({}, {}).apply, site, (SENTINEL2,))
     short = Normalization({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})

@@ -84,7 +84,7 @@ def test_every_number_type_comes_back_bit_for_bit(dtype):
     _assert_same(decode(encode(site), "here"), site)
 
 
-def test_an_array_that_is_not_contiguous_or_of_the_other_byte_order_comes_back():
+def test_noncontiguous_and_byteswapped_arrays_round_trip():
     numbers = np.arange(240, dtype=np.float32).reshape(3, 4, 5, 4)
     site = _site(cut=_series(numbers[:, :, ::-1, 1:3]))
     _assert_same(decode(encode(site), "here"), site)
@@ -97,7 +97,7 @@ def test_a_source_without_any_frame_comes_back():
     _assert_same(decode(encode(site), "here"), site)
 
 
-def test_what_is_the_same_all_over_the_site_is_stored_as_one_pixel():
+def test_spatially_constant_values_are_stored_as_one_pixel():
     month = np.random.default_rng(0).random((12, 1, 1, 3)).astype(np.float32)
     weather = _series(np.broadcast_to(month, (12, 100, 100, 3)))
     weather = replace(weather, valid=np.broadcast_to(np.ones((12, 1, 1, 1), bool), (12, 100, 100, 1)))
@@ -273,7 +273,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_blob_that_lies_is_told_by_the_records_name_and_costs_no_memory(what):
+def test_lying_blob_error_names_the_record_and_allocates_little(what):
     tracemalloc.start()
     sentence = told(decode, HOSTILE[what], "planet: training record 7")
     _, peak = tracemalloc.get_traced_memory()
@@ -282,7 +282,7 @@ def test_a_blob_that_lies_is_told_by_the_records_name_and_costs_no_memory(what):
     assert peak < 2**22
 
 
-def test_one_pixel_that_is_said_to_stand_for_the_whole_earth_is_refused():
+def test_one_pixel_claimed_for_the_whole_earth_is_refused():
     one = _site(weather=_series(np.ones((1, 1, 1, 1), np.float32)))
     blob = encode(one)
     assert b'\\"shape\\": [1, 1]' in blob
@@ -292,7 +292,7 @@ def test_one_pixel_that_is_said_to_stand_for_the_whole_earth_is_refused():
     assert "its grid is (9999999, 9999999)" in sentence
 
 
-def test_no_change_of_the_header_gets_through_as_anything_but_a_record_or_a_sentence():
+def test_changed_header_gives_a_record_or_a_plain_error():
     """Bytes of the header changed at random: whatever is decoded still is a site whose arrays can be read."""
     rng = np.random.default_rng(0)
     end = 8 + int.from_bytes(BLOB[:8], "little")

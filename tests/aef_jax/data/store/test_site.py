@@ -50,7 +50,7 @@ def test_a_delay_moves_all_sources_alike_and_nothing_else():
     assert year.support == (START_MS + DAY_MS, START_MS + 366 * DAY_MS)
 
 
-def test_a_window_has_the_texts_and_the_labels_of_its_ground_counted_from_its_corner():
+def test_window_has_its_texts_and_labels_relative_to_its_corner():
     words = tuple(f"about {number}" for number in range(TEXT_POINTS))
     labels = np.arange(SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint8)
     site = replace(SITE, text=replace(SITE.text, words=words), labels=labels)
@@ -73,7 +73,7 @@ def test_no_text_is_text_of_no_point():
     assert len(none.window(slice(0, 5), slice(0, 5))) == 0
 
 
-def test_a_series_that_is_cut_keeps_its_no_data_and_its_number_type():
+def test_cropped_series_keeps_its_no_data_and_dtype():
     optical = SITE.series["sentinel2"]
     cut = optical.between(START_MS, START_MS + 99 * DAY_MS).window(slice(0, 4), slice(2, 8)).select_frames(slice(0, 3))
     assert (cut.no_data, cut.pixels.dtype) == (0, np.uint16)

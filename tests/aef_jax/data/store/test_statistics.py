@@ -98,7 +98,7 @@ def test_no_data_of_an_integer_type_has_no_part():
     assert _of([without]).mean["plain"].tolist() == [4, 4]
 
 
-def test_a_band_that_no_pixel_shows_has_no_number_and_a_source_that_none_shows_is_left_out():
+def test_bands_and_sources_without_pixels_have_no_statistics():
     pixels = np.ones((1, 2, 2, 2), np.float32)
     half = _site(pixels, valid=np.broadcast_to([True, False], pixels.shape))
     found = _of([half, half])

@@ -62,7 +62,7 @@ def test_other_sites_and_other_planets_are_others(other):
     assert ours.site.transform != theirs.site.transform
 
 
-def test_another_year_is_the_same_ground_with_other_passes_and_crops():
+def test_another_year_keeps_ground_and_changes_passes_and_crops():
     farmed = next(site for site in every_site() if len(np.unique(site.crop)) > 3)
     index = int(farmed.site.name[-5:])
     first, second = (planet_site(SEED, index, SIDE, year) for year in (2018, 2020))
@@ -143,7 +143,7 @@ def test_passes_are_at_their_local_time_of_day():
             assert ((local > first) & (local < last)).all()
 
 
-def test_a_sentinel1_scene_has_one_or_two_polarisations_and_polar_ones_are_horizontal():
+def test_sentinel1_polarizations_are_horizontal_near_the_poles():
     counts = set()
     for site in every_site():
         pixels = site.site.series["sentinel1"].pixels
@@ -156,7 +156,7 @@ def test_a_sentinel1_scene_has_one_or_two_polarisations_and_polar_ones_are_horiz
     assert counts == {1, 2}
 
 
-def test_ascending_and_descending_passes_look_under_angles_of_their_own():
+def test_ascending_and_descending_passes_have_their_own_angles():
     series = next(s for s in (p.site.series["sentinel1"] for p in every_site()) if len(np.unique(s.metadata[:, 0])) > 1)
     headings = series.metadata[:, 0]
     angles = [np.nanmedian(series.pixels[headings == heading][..., 4]) for heading in np.unique(headings)]
@@ -236,7 +236,7 @@ def ndvi(site: PlanetSite, pixels: np.ndarray, warm: bool) -> float:
     return float(np.median((values[:, 3] - values[:, 2]) / (values[:, 3] + values[:, 2]))) if len(values) else np.nan
 
 
-def test_the_maps_of_the_united_states_end_there_and_agree_with_the_truth():
+def test_maps_of_the_united_states_end_there_and_match_the_truth():
     inside = [site for site in every_site() if site.climate.in_conus]
     assert 0.15 < len(inside) / SITES < 0.6
     certain = {Cover.WATER: (11, 111), Cover.BARE: (31, 131), Cover.SHRUB: (52, 152)}

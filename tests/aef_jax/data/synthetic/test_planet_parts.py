@@ -20,7 +20,7 @@ def normals(name: str, latitude: float | None = None) -> Climate:
     return climate_at(region, latitude, float(np.mean(region.longitude)), 200, float(np.mean(region.rain)))
 
 
-def test_forests_keep_or_shed_their_leaves_and_the_south_does_so_half_a_year_later():
+def test_forest_seasons_shift_half_a_year_in_the_south():
     north, south = normals("central Europe", 48), normals("central Europe", -48)
     january, july = 15, 196
     for climate, winter, summer in ((north, january, july), (south, july, january)):

@@ -104,7 +104,7 @@ def test_a_second_table_adds_to_the_first(tmp_path, planet):
     assert Dataset.open(planet).text_points == 5
 
 
-def test_points_are_one_where_pixel_period_and_vector_are_the_same():
+def test_points_merge_if_pixel_period_and_vector_are_equal():
     def point(row=1, start=0, sentence=1.0) -> TextPoints:
         vector = np.array([[sentence, 1, 2]], np.float32)
         return TextPoints(np.array([row]), np.array([2]), np.array([[start, 10]]), vector, ("words",))
@@ -129,7 +129,7 @@ def test_another_model_is_refused(tmp_path, planet, monkeypatch):
 
 
 @pytest.mark.parametrize("at", ["a record", "the shards' move", "dataset.json"])
-def test_a_rewrite_that_is_interrupted_leaves_the_old_data_set_whole(tmp_path, planet, monkeypatch, at):
+def test_interrupted_rewrite_leaves_the_old_dataset_whole(tmp_path, planet, monkeypatch, at):
     before = contents(planet)
     calls = []
 
@@ -190,7 +190,7 @@ needs_model = pytest.mark.skipif(
 
 
 @needs_model
-def test_the_real_model_puts_sentences_of_one_meaning_near_each_other(tmp_path, planet, monkeypatch):
+def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monkeypatch):
     monkeypatch.setattr(text_module, "embed", embed)
     place = degrees(NORTH, 55, 35)
     sentences = ["a dense wood of spruce and pine", "an evergreen coniferous forest", "a container terminal in a port"]

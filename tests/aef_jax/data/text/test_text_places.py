@@ -30,7 +30,7 @@ def test_a_point_is_placed_in_its_pixel_on_both_hemispheres(tmp_path, grid):
     assert found(tmp_path, site, inner, last) == [(0, 15, 7), (1, 23, 23)]
 
 
-def test_a_point_on_an_edge_lies_in_the_pixel_right_of_it_and_below_it(tmp_path):
+def test_point_on_an_edge_lies_in_the_pixel_right_and_below(tmp_path):
     for grid in (NORTH, SOUTH):
         corners = [degrees(grid, right, down) for right in (0, 120, 240) for down in (0, 240)]
         assert found(tmp_path, site_at(grid), *corners) == [(0, 0, 0), (2, 0, 12)]
@@ -49,7 +49,7 @@ def test_a_point_that_is_elsewhere_is_outside(tmp_path):
     assert found(tmp_path, site_at(NORTH), *elsewhere, *antipodes) == []
 
 
-def test_a_text_belongs_to_records_whose_support_period_its_own_overlaps(tmp_path):
+def test_text_belongs_to_records_with_overlapping_support_period(tmp_path):
     inside = degrees(NORTH, 5, 5)
     for dates, expected in [
         (("2015-06-01", "2016-01-01"), 0),  # the end is not itself inside
@@ -61,7 +61,7 @@ def test_a_text_belongs_to_records_whose_support_period_its_own_overlaps(tmp_pat
         assert len(found(tmp_path, site_at(NORTH), inside, dates=dates)) == expected, dates
 
 
-def test_a_site_without_a_support_period_takes_texts_of_its_frames_years(tmp_path):
+def test_site_without_support_period_takes_texts_of_frame_years(tmp_path):
     site = replace(site_at(NORTH), support=None)
     first = min(int(series.time_ms[0]) for series in site.series.values())
     assert first < START_MS + 30 * DAY_MS

@@ -136,7 +136,7 @@ def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     ]
 
 
-def test_a_checkpoint_of_another_model_or_dtype_is_told_and_not_cast(run, tensors, tmp_path, capsys):
+def test_checkpoint_of_other_model_or_dtype_is_refused_not_cast(run, tensors, tmp_path, capsys):
     halves = jax.tree.map(lambda array: array.astype(np.float16), to_jax(abstract_jax(SMALLEST), tensors))
     save_params(run / "checkpoints", halves, 30)
     told = mistake(capsys, run, tmp_path / "out.safetensors").splitlines()

@@ -77,7 +77,7 @@ def test_the_students_frames_have_effect_on_consistency_alone(compute):
 
 
 @both
-def test_a_student_that_sees_all_frames_agrees_with_the_teacher_in_whatever_order(compute):
+def test_student_with_all_frames_equals_the_teacher_in_any_order(compute):
     there = np.array([True, True, False])
     frames = {name: f._replace(present=f.present & there) for name, f in BATCH.frames.items()}
     backwards = np.tile(np.array([1, 0], np.int32), (len(NOISE.radial), 1))
@@ -126,7 +126,7 @@ def test_the_text_has_effect_on_its_own_term_alone(compute):
 
 
 @both
-def test_the_text_term_is_clip_of_the_field_at_its_pixel_and_period(compute):
+def test_text_term_is_clip_on_the_field_at_its_pixel_and_period(compute):
     model, text = torch_model(CONFIG), BATCH.text
     with torch.no_grad():
         frames = {name: type(f)(*map(to_tensor, f)) for name, f in BATCH.frames.items()}

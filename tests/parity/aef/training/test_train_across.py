@@ -74,7 +74,7 @@ def _losses(path: Path) -> dict[int, float]:
     return {record["step"]: record["loss"] for record in records if "loss" in record}
 
 
-def test_twenty_steps_here_twenty_there_and_twenty_here_are_sixty(config, stayed, tmp_path, monkeypatch):
+def test_training_across_frameworks_equals_sixty_steps_in_one(config, stayed, tmp_path, monkeypatch):
     def parity(*arguments) -> None:
         assert main([str(argument) for argument in arguments]) == 0
 
@@ -124,7 +124,7 @@ def _refused(capsys, *arguments) -> str:
     return told.rstrip("\n")
 
 
-def test_a_file_that_could_not_hold_the_moments_is_refused_at_the_start(begun, tmp_path, capsys):
+def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, capsys):
     told = _refused(capsys, begun, tmp_path / "on.safetensors")
     assert told.endswith("on.safetensors would hold parameters alone: give the name of a folder, which carries moments")
 

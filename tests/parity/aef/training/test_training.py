@@ -44,7 +44,7 @@ def test_some_steps_are_clipped_and_none_is_skipped(double):
     assert {terms["skipped"] for terms in double[1].terms} == {0}
 
 
-def test_in_float64_every_term_of_every_step_and_the_whole_state_agree(double):
+def test_float64_training_terms_and_state_agree_at_every_step(double):
     far = apart(*double)
     assert max(max(steps) for steps in far.terms.values()) < 1e-12
     assert far.first.keys() == far.last.keys() == KINDS
@@ -61,7 +61,7 @@ def test_in_float32_losses_and_parameters_agree(single):
     assert far.last["params"] < 5e-7
 
 
-def test_in_float32_the_states_are_no_further_apart_than_rounding_takes_one_framework(single, stream):
+def test_float32_states_differ_no_more_than_rounding(single, stream):
     nudged = apart(torch_steps(SMALL, one_ulp_up(start_of()), stream), single[1]).last
     far = apart(*single).last
     assert {kind for kind in KINDS if not far[kind] < CHAOS_RATIO * nudged[kind]} == set()

@@ -35,7 +35,7 @@ def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
 
 
 @pytest.mark.parametrize(("block_loop", "remat"), [("unroll", "dots"), ("scan", "block")])
-def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_loop, remat):
+def test_gradients_are_independent_of_scan_and_remat(block_loop, remat):
     config = replace(TINY, model=replace(TINY.model, block_loop=block_loop, remat=remat))
     found = jax_steps(config, start_of(config), batches(config, 2))
     # after one step the first moment is a tenth of the gradient
@@ -44,7 +44,7 @@ def test_however_the_blocks_are_run_and_recomputed_gradients_are_the_same(block_
 
 
 @pytest.mark.long
-def test_every_mesh_of_eight_devices_computes_what_one_device_does_and_fsdp_splits_parameters():
+def test_every_mesh_of_eight_devices_equals_one_device():
     *double, single = _on_meshes()
     assert [found["mesh"] for found in double] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
     assert [found["split"] > 0 for found in double] == [False, False, True, True]
