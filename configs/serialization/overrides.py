@@ -1,4 +1,4 @@
-"""Overriding any field of a config by its dotted name: `training.steps 200`, `sources.sentinel2.weight 0.5`."""
+"""Override any field of a config by its dotted name: `training.steps 200`, `sources.sentinel2.weight 0.5`."""
 
 import json
 from collections.abc import Sequence
@@ -7,19 +7,32 @@ from typing import Any, get_type_hints
 
 from configs.config import Config
 from configs.serialization.config_json import nearest, typed
+from configs.serialization.versions import new_names
 from configs.source import Source
 
 
 def override(config: Config, arguments: Sequence[str]) -> Config:
-    """The config with `--name value` or `--name=value` pairs applied, all at once.
+    """Apply `--name value` or `--name=value` pairs to a config, all at once.
 
-    `--sources sentinel2,landsat` leaves those rows of the table of sources, and no others.
+    `--sources sentinel2,landsat` selects those rows of the table of sources. Old names of settings are accepted, with
+    a warning. The last of several values for one name counts.
 
-    Raises ValueError, with one sentence, for an unknown name (with the nearest valid one), a missing value, a value of
-    another type or one out of range.
+    Args:
+        config: config to start from; it is not changed.
+        arguments: words of a command line.
+
+    Returns:
+        The changed config, validated.
+
+    Raises:
+        ValueError: a name is unknown (the message has the most similar valid one), a value is missing, of another type
+            or out of range, or a setting is given under its old and its new name.
     """
     tree: dict[str, Any] = {}
-    for name, text in _pairs(arguments):
+    pairs = _pairs(arguments)
+    renamed = new_names((name for name, _ in pairs), "")
+    for given_name, text in pairs:
+        name = renamed.get(given_name, given_name)
         if name == "sources":
             config = _with_sources(config, text)
             continue
@@ -41,7 +54,15 @@ def _with_sources(config: Config, text: str) -> Config:
 
 
 def field_names(node: Any, prefix: str = "") -> list[str]:
-    """All dotted names below a config, in order."""
+    """List all dotted names below a config, in order.
+
+    Args:
+        node: a config, one of its parts, or a table of sources.
+        prefix: start of each name.
+
+    Returns:
+        The names of all settings.
+    """
     names = []
     for name, child in _children(node).items():
         inner = field_names(child, f"{prefix}{name}.") if _has_children(child) else [prefix + name]
@@ -79,7 +100,7 @@ def _field_type(config: Config, name: str) -> Any:
 
 
 def _unknown(config: Config, name: str) -> ValueError:
-    # the many settings of the sources come last where all are listed
+    # the many settings of the sources are listed last
     names = sorted(field_names(config), key=lambda known: known.startswith("sources."))
     return ValueError(f"there is no setting {name!r}; {nearest(name, names)}")
 
@@ -110,5 +131,5 @@ def _children(node: Any) -> dict[str, Any]:
 
 
 def _has_children(node: Any) -> bool:
-    """Whether the dotted name goes on: into a part of the config, or into the table of sources by a source's name."""
+    """Say whether dotted names continue below: a part of the config, or the table of sources by a source's name."""
     return is_dataclass(node) or (isinstance(node, tuple) and bool(node) and isinstance(node[0], Source))

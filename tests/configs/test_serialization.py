@@ -26,11 +26,6 @@ def test_a_whole_number_is_taken_for_a_float_and_becomes_one():
     assert type(config.model.kappa) is float
 
 
-def test_a_config_from_before_there_were_workers_is_read():
-    before = from_json(_edited(lambda tree: tree["data"].pop("workers")))
-    assert before.data.workers == 0
-
-
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [

@@ -1,0 +1,92 @@
+"""Versions of `config.json`: names of settings that changed, and settings that older files lack.
+
+Files of version 1 have no version number.
+"""
+
+import copy
+import logging
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from configs.config import Config
+
+VERSION = 2
+"""Version that `to_json` writes."""
+RENAMED = {
+    "model.blocks": "model.num_blocks",
+    "model.embedding": "model.embed_dim",
+    "training.accumulate": "training.grad_accum_steps",
+    "training.skipped_in_a_row": "training.max_consecutive_skips",
+    "training.heldout_sites": "training.validation_sites",
+    "data.least_period_days": "data.min_period_days",
+    "data.least_target_fraction": "data.min_target_fraction",
+}
+"""New name by old name, both dotted. Files and command lines may still use the old names."""
+ADDED = {"data.workers": 2}
+"""First version in which every file has the setting; older files may lack it and get its default."""
+
+
+def upgrade(tree: Any) -> Any:
+    """Convert a config of any known version to the present one.
+
+    Args:
+        tree: config as parsed from JSON, of any type: only JSON objects are converted.
+
+    Returns:
+        A converted copy without the key `version`.
+
+    Raises:
+        ValueError: the version is unknown, or a setting appears under its old and its new name.
+    """
+    if not isinstance(tree, dict):
+        return tree
+    tree = copy.deepcopy(tree)
+    version = _pop_version(tree)
+    sections = {name: section for name, section in tree.items() if isinstance(section, dict)}
+    settings = [f"{name}.{key}" for name, section in sections.items() for key in section]
+    for old, new in new_names(settings, "config: ").items():
+        section, key = old.split(".")
+        sections[section][new.partition(".")[2]] = sections[section].pop(key)
+    for name, first_version in ADDED.items():
+        section, key = name.split(".")
+        if version < first_version and section in sections:
+            sections[section].setdefault(key, getattr(getattr(Config(), section), key))
+    return tree
+
+
+def new_names(names: Iterable[str], where: str = "") -> dict[str, str]:
+    """Find the settings that are given under an old name, and log a warning that lists them.
+
+    Args:
+        names: dotted names as the user gave them.
+        where: start of the error message.
+
+    Returns:
+        New name by old name.
+
+    Raises:
+        ValueError: a setting is given under its old and its new name.
+    """
+    names = list(names)
+    renamed = {name: RENAMED[name] for name in names if name in RENAMED}
+    for old, new in renamed.items():
+        if new in names:
+            raise ValueError(f"{where}{old} and {new} are the same setting, expected only {new}")
+    if renamed:
+        _warn_once("settings have new names: " + ", ".join(f"{old} is now {new}" for old, new in renamed.items()))
+    return renamed
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logging.getLogger(__name__).warning(message)
+
+
+def _pop_version(tree: dict[str, Any]) -> int:
+    version = tree.pop("version", 1)
+    if type(version) is not int or version < 1:
+        raise ValueError(f"config.version is {version!r}, expected an integer of at least 1")
+    if version > VERSION:
+        raise ValueError(f"config.version is {version}, expected at most {VERSION}: a newer aef wrote this config")
+    return version

@@ -1,0 +1,129 @@
+"""Configs and command lines of older versions are read, with a warning that names the new settings."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from configs.presets import TINY
+from configs.serialization import versions
+from configs.serialization.config_json import from_json, to_json
+from configs.serialization.overrides import override
+from configs.serialization.versions import ADDED, RENAMED, VERSION
+from tests.support.refusals import told
+
+VERSION_1 = (Path(__file__).parent / "fixtures" / "config_v1.json").read_text()
+"""Written by commit 179b89d: `aef config tiny` with a value other than the default for every renamed setting."""
+NAMES = {
+    "model.num_blocks": 3,
+    "model.embed_dim": 16,
+    "training.grad_accum_steps": 2,
+    "training.max_consecutive_skips": 4,
+    "training.validation_sites": 7,
+    "data.min_period_days": 6,
+    "data.min_target_fraction": 0.2,
+    "data.workers": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def _forget_warnings():
+    versions._warn_once.cache_clear()
+
+
+@pytest.fixture
+def warnings(caplog):
+    """The log: its `messages` are the warnings so far."""
+    caplog.set_level(logging.WARNING)
+    return caplog
+
+
+def value(config, name):
+    section, setting = name.split(".")
+    return getattr(getattr(config, section), setting)
+
+
+def edited_version_1(edit) -> str:
+    tree = json.loads(VERSION_1)
+    edit(tree)
+    return json.dumps(tree)
+
+
+def test_version_1_is_read_with_all_of_its_values():
+    config = from_json(VERSION_1)
+    assert {name: value(config, name) for name in NAMES} == NAMES
+    assert [source.name for source in config.sources] == ["sentinel2", "nlcd", "text"]
+    expected = override(TINY, ["--sources", "sentinel2,nlcd,text", *(f"--{name}={v}" for name, v in NAMES.items())])
+    assert config == expected
+
+
+def test_renamed_settings_are_warned_of_once_in_one_sentence(warnings):
+    from_json(VERSION_1)
+    from_json(VERSION_1)
+    (sentence,) = warnings.messages
+    assert "\n" not in sentence
+    for old, new in RENAMED.items():
+        assert f"{old} is now {new}" in sentence
+
+
+def test_a_config_of_the_present_version_warns_of_nothing(warnings):
+    assert json.loads(to_json(TINY))["version"] == VERSION == 2
+    assert from_json(to_json(TINY)) == TINY
+    assert warnings.messages == []
+
+
+def test_version_1_may_be_written_out():
+    assert from_json(edited_version_1(lambda tree: tree.update(version=1))) == from_json(VERSION_1)
+
+
+def test_a_later_setting_has_its_default_in_an_older_file():
+    assert ADDED == {"data.workers": 2}
+    before = from_json(edited_version_1(lambda tree: tree["data"].pop("workers")))
+    after = from_json(VERSION_1)
+    assert before == replace(after, data=replace(after.data, workers=0))
+
+
+def test_the_present_version_must_have_every_setting():
+    tree = json.loads(to_json(TINY))
+    del tree["data"]["workers"]
+    assert "config.data: the field 'workers' is missing" in told(from_json, json.dumps(tree))
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        (3, "config.version is 3, expected at most 2: a newer aef wrote this config"),
+        (0, "config.version is 0, expected an integer of at least 1"),
+        ("2", "config.version is '2', expected an integer"),
+        (True, "config.version is True, expected an integer"),
+        (None, "config.version is None, expected an integer"),
+    ],
+)
+def test_an_unknown_version_is_refused(version, sentence):
+    assert sentence in told(from_json, edited_version_1(lambda tree: tree.update(version=version)))
+
+
+def test_a_file_with_an_old_and_its_new_name_is_refused():
+    text = edited_version_1(lambda tree: tree["model"].update(num_blocks=3))
+    assert "config: model.blocks and model.num_blocks are the same setting" in told(from_json, text)
+
+
+def test_old_names_on_the_command_line_are_read_with_a_warning(warnings):
+    old = override(TINY, ["--training.skipped-in-a-row", "4", "--model.blocks=3"])
+    assert old == override(TINY, ["--training.max_consecutive_skips", "4", "--model.num_blocks=3"])
+    assert warnings.messages == [
+        "settings have new names: training.skipped_in_a_row is now training.max_consecutive_skips,"
+        " model.blocks is now model.num_blocks"
+    ]
+
+
+def test_the_command_line_cannot_use_both_names():
+    sentence = told(override, TINY, ["--model.blocks", "3", "--model.num_blocks", "4"])
+    assert sentence == "model.blocks and model.num_blocks are the same setting, expected only model.num_blocks"
+
+
+@pytest.mark.parametrize("name", RENAMED.values())
+def test_every_new_name_is_a_setting(name):
+    assert value(TINY, name) is not None
