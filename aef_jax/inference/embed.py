@@ -11,7 +11,8 @@ from jaxtyping import Array, Float32
 
 from aef_jax.data.loading.training_data import find_site
 from aef_jax.data.store.site import Period, Site
-from aef_jax.inference.tiling import check_period, default_support, embed_site
+from aef_jax.inference.site import embed_site
+from configs.fields.tiling import default_support, require_period
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.run.checkpoint import Which, restore_params
 from aef_jax.run.folder import RunFolder
@@ -61,7 +62,7 @@ def embed_run(
     import_rasterio()  # whatever is missing is told before the work, not after it
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
-    check_period("valid", *period)
+    require_period("valid", period)
     config, normalization = run.read_config(), run.read_normalization()
     if data:
         config = replace(config, data=replace(config.data, path=str(data)))

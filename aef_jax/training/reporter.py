@@ -17,7 +17,7 @@ from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.inference.tiling import default_support
+from configs.fields.tiling import default_support
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import on_first
 from aef_jax.sharding.mesh import compiler_options, replicated

@@ -10,7 +10,8 @@ import aef_torch.model.alphaearth
 from aef_jax.data.build.sample_cube import load_sample
 from aef_jax.data.sampling.examples import Period
 from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.inference.tiling import Embed, default_support, embed_site
+from aef_jax.inference.site import embed_site
+from configs.fields.tiling import Embed, default_support
 from aef_jax.inference.writers.geotiff import write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder

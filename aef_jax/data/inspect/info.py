@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
-from aef_jax.data.store.normalization import CLIP_SIGMA, Normalization
+from aef_jax.data.store.normalization import Normalization
+from configs.fields.statistics import CLIP_SIGMA
 from aef_jax.data.store.site import Site
 from aef_jax.files.atomic import replacing
 from configs.source import Source

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aef_jax.data.sampling.validation import ValidationExample
-from aef_jax.data.store.normalization import CLIP_SIGMA
+from configs.fields.statistics import CLIP_SIGMA
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.evaluation.probe_report import Probed, composite, probe_run, table
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction

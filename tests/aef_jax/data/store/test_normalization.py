@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aef_jax.data.store.normalization import CLIP_SIGMA, Normalization, scale
+from aef_jax.data.store.normalization import Normalization
+from configs.fields.statistics import CLIP_SIGMA, scale
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import normalization_of
 from configs.source import Band
@@ -173,19 +174,19 @@ def test_statistics_are_saved_and_read_exactly(tmp_path):
         '{"a": {"mean": [Infinity], "deviation": [1]}}',
     ],
 )
-def test_a_file_that_is_no_normalisation_is_told_by_name(tmp_path, text):
+def test_a_file_that_is_no_normalization_is_told_by_name(tmp_path, text):
     path = tmp_path / "normalization.json"
     path.write_text(text)
-    assert f"{path}: not the normalisation of a run" in told(Normalization.load, path)
+    assert f"{path}: not the normalization of a run" in told(Normalization.load, path)
 
 
 def test_a_missing_file_is_told_by_name(tmp_path):
-    assert "missing.json: not the normalisation" in told(Normalization.load, tmp_path / "missing.json")
+    assert "missing.json: not the normalization" in told(Normalization.load, tmp_path / "missing.json")
 
 
 def test_data_without_statistics_or_valid_pixels_is_refused():
     site = _site(_reflectance())
-    assert "sentinel2: no normalisation statistics" in told(Normalization({}, {}).apply, site, (SENTINEL2,))
+    assert "sentinel2: no normalization statistics" in told(Normalization({}, {}).apply, site, (SENTINEL2,))
     short = Normalization({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})
     assert "shape (4,), expected one for each of its 5 bands" in told(short.apply, site, (SENTINEL2,))
     nothing = _site(_reflectance(), np.zeros((4, 8, 8, 5), bool))

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from aef_jax.data.store.normalization import scale
+from configs.fields.statistics import scale
 from aef_jax.data.store.site import Series, to_ms
 from aef_jax.data.synthetic import PlanetSite, planet_site
 from aef_jax.data.synthetic.sensors.maps import NLCD_CODES

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.site import Series, Site, to_ms
-from aef_jax.inference.tiling import FRAMES_MULTIPLE, default_support, embed_site, lay_out
+from aef_jax.inference.site import embed_site
+from configs.fields.tiling import FRAMES_MULTIPLE, default_support, lay_out
 from configs.encodings.timecode import DAY_MS, period_code, timecode
 from configs.presets import PAPER, TINY
 
@@ -45,7 +46,7 @@ def test_the_papers_distances():
     first, second, third = lay_out(96 * 2 + 128, 128)
 
     assert [strip.start for strip in (first, second, third)] == [0, 96, 192]
-    assert [strip.kept for strip in (first, second, third)] == [slice(0, 120), slice(8, 120), slice(8, 128)]
+    assert [strip.used for strip in (first, second, third)] == [slice(0, 120), slice(8, 120), slice(8, 128)]
     # blended over the 16 pixels between the trims: together one
     np.testing.assert_allclose(first.weight[-16:] + second.weight[:16], 1, rtol=1e-6)
     np.testing.assert_array_equal(first.weight[:-16], 1)
@@ -106,7 +107,7 @@ def test_the_trimmed_rim_has_no_influence():
         means = plain(frames, periods)
         for i, (row, column) in enumerate((row, column) for row in rows for column in columns):
             inside = np.zeros((32, 32), bool)
-            inside[row.kept, column.kept] = True
+            inside[row.used, column.used] = True
             means[i, 0, ~inside] = np.nan
         return means
 
@@ -181,7 +182,7 @@ def test_a_valid_period_may_lie_outside_its_support():
 
 def test_a_period_without_a_frame_is_refused():
     later = (to_ms("2030-01-01"), to_ms("2031-01-01"))
-    with pytest.raises(ValueError, match=r"no frame .* 2030-01-01\.\.2031-01-01; theirs are of 2018-12-31\.\.2020"):
+    with pytest.raises(ValueError, match=r"no frame .* 2030-01-01\.\.2031-01-01; they have frames of 2018-12-31\.\.2020"):
         embed_site(PixelEmbed(), make_site(32, 32), TILES_OF_32, later)
 
 
