@@ -4,7 +4,7 @@ import pytest
 
 from configs.presets import PAPER, TINY
 from configs.serialization.overrides import field_names, override
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 def _source(config, name):
@@ -72,7 +72,7 @@ def test_every_listed_name_can_be_set_to_the_value_it_has():
     ],
 )
 def test_wrong_setting_error_has_the_nearest_name_or_the_bound(arguments, sentence):
-    assert sentence in told(override, TINY, arguments)
+    assert sentence in error_message(override, TINY, arguments)
 
 
 def test_source_table_rows_can_be_selected_and_changed():

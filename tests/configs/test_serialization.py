@@ -7,7 +7,7 @@ import pytest
 
 from configs.presets import PRESETS, TINY
 from configs.serialization.config_json import from_json, to_json
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 def _edited(edit) -> str:
@@ -51,16 +51,16 @@ def test_a_whole_number_is_taken_for_a_float_and_becomes_one():
     ],
 )
 def test_what_is_not_a_config_is_told_with_its_field_and_value(edit, sentence):
-    assert sentence in told(from_json, _edited(edit))
+    assert sentence in error_message(from_json, _edited(edit))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[" + "9" * 5_000 + "]", "null", "3"])
 def test_a_text_that_holds_no_config_is_told_in_one_sentence(text):
-    assert len(told(from_json, text)) < 200
+    assert len(error_message(from_json, text)) < 200
 
 
 def test_a_long_wrong_value_is_cut_short():
-    assert len(told(from_json, _edited(lambda tree: tree["model"].update(remat="x" * 10_000)))) < 300
+    assert len(error_message(from_json, _edited(lambda tree: tree["model"].update(remat="x" * 10_000)))) < 300
 
 
 def test_a_band_without_a_valid_range_stays_without():

@@ -12,7 +12,7 @@ from configs.objective import ObjectiveConfig
 from configs.source import Band, Source
 from configs.sources import NLCD, SENTINEL2, TEXT
 from configs.training import TrainingConfig
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ from tests.support.refusals import told
     ],
 )
 def test_a_value_out_of_range_is_told_with_field_value_and_bound(make, sentence):
-    assert sentence in told(make)
+    assert sentence in error_message(make)
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "2s", "class", "items", "pop", "a/b"])
@@ -76,5 +76,5 @@ def test_source_name_must_be_an_identifier(name):
 
 def test_source_weight_may_be_zero_without_reconstruction():
     weightless = replace(SENTINEL2, weight=0)
-    assert "weight" in told(lambda: Config(sources=(weightless,)))
+    assert "weight" in error_message(lambda: Config(sources=(weightless,)))
     assert Config(sources=(weightless,), objective=ObjectiveConfig(reconstruction=0)).sources[0].weight == 0

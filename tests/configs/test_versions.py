@@ -12,7 +12,7 @@ from configs.serialization import versions
 from configs.serialization.config_json import from_json, to_json
 from configs.serialization.overrides import override
 from configs.serialization.versions import ADDED, RENAMED, VERSION
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 VERSION_1 = (Path(__file__).parent / "fixtures" / "config_v1.json").read_text()
 """Written by commit 179b89d: `aef config tiny` with a value other than the default for every renamed setting."""
@@ -88,7 +88,7 @@ def test_a_later_setting_has_its_default_in_an_older_file():
 def test_the_present_version_must_have_every_setting():
     tree = json.loads(to_json(TINY))
     del tree["data"]["workers"]
-    assert "config.data: the field 'workers' is missing" in told(from_json, json.dumps(tree))
+    assert "config.data: the field 'workers' is missing" in error_message(from_json, json.dumps(tree))
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_the_present_version_must_have_every_setting():
     ],
 )
 def test_an_unknown_version_is_refused(version, sentence):
-    assert sentence in told(from_json, edited_version_1(lambda tree: tree.update(version=version)))
+    assert sentence in error_message(from_json, edited_version_1(lambda tree: tree.update(version=version)))
 
 
 def test_a_file_with_an_old_and_its_new_name_is_refused():
     text = edited_version_1(lambda tree: tree["model"].update(num_blocks=3))
-    assert "config: model.blocks and model.num_blocks are the same setting" in told(from_json, text)
+    assert "config: model.blocks and model.num_blocks are the same setting" in error_message(from_json, text)
 
 
 def test_old_names_on_the_command_line_are_read_with_a_warning(warnings):
@@ -120,7 +120,7 @@ def test_old_names_on_the_command_line_are_read_with_a_warning(warnings):
 
 
 def test_the_command_line_cannot_use_both_names():
-    sentence = told(override, TINY, ["--model.blocks", "3", "--model.num_blocks", "4"])
+    sentence = error_message(override, TINY, ["--model.blocks", "3", "--model.num_blocks", "4"])
     assert sentence == "model.blocks and model.num_blocks are the same setting, expected only model.num_blocks"
 
 

@@ -19,7 +19,7 @@ from configs.mesh import MeshConfig
 from configs.presets import PAPER
 from configs.serialization.config_json import from_json, to_json
 from tests.aef_jax.conftest import BRIEF
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_frames_that_the_mesh_does_not_divide_are_filled_up(brief, monkeypatch):
 
 def test_a_batch_that_the_devices_do_not_divide_is_told(brief, monkeypatch, capfd):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")
-    assert "batch is 1, expected a multiple of data times fsdp (8)" in told(_only, brief)
+    assert "batch is 1, expected a multiple of data times fsdp (8)" in error_message(_only, brief)
     assert "Traceback" not in capfd.readouterr().err
 
 

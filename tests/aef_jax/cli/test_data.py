@@ -54,9 +54,7 @@ def test_picture_is_written_to_the_dataset_folder_by_default(own_dataset, capsys
     assert len(Dataset.open(own_dataset).records("training")) == TRAINING
 
 
-def test_many_bands_empty_bands_and_empty_sources_are_drawn(
-    tmp_path, capsys
-):
+def test_many_bands_empty_bands_and_empty_sources_are_drawn(tmp_path, capsys):
     shape = (3, 16, 16, 12)
     weather = replace(
         SITE.series["landsat"].select_frames(slice(0, 3)),

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from aef_jax.data.sampling.validation import ValidationExample
-from configs.fields.statistics import CLIP_SIGMA
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.evaluation.probe_report import Probed, composite, probe_run, table
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
 from aef_jax.training.throughput import Throughput, peak_flops, without_peak
 from configs.fake_batch import random_batch
+from configs.fields.statistics import CLIP_SIGMA
 from tests.support.data.small_site import CONFIG, held_by, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 PLACES = 12
 
@@ -72,7 +72,7 @@ def test_composite_is_clear_optical_median_and_radar_mean():
 
 
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
-    assert "trained on the sample, which has no labels" in told(probe_run, training.run, 4, 2)
+    assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
 
 
 @pytest.mark.parametrize(("angle", "collapse"), [(0, 1), (np.pi / 3, 0.5), (np.pi / 2, 0)])

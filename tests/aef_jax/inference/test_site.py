@@ -7,8 +7,8 @@ import pytest
 
 from aef_jax.data.store.site import Series, Site, to_ms
 from aef_jax.inference.site import embed_site
-from configs.fields.tiling import FRAMES_MULTIPLE, default_support, lay_out
 from configs.encodings.timecode import DAY_MS, period_code, timecode
+from configs.fields.tiling import FRAMES_MULTIPLE, default_support, lay_out
 from configs.presets import PAPER, TINY
 
 TILES_OF_32 = replace(TINY, data=replace(TINY.data, tile_side=32))
@@ -182,7 +182,9 @@ def test_a_valid_period_may_lie_outside_its_support():
 
 def test_a_period_without_a_frame_is_refused():
     later = (to_ms("2030-01-01"), to_ms("2031-01-01"))
-    with pytest.raises(ValueError, match=r"no frame .* 2030-01-01\.\.2031-01-01; they have frames of 2018-12-31\.\.2020"):
+    with pytest.raises(
+        ValueError, match=r"no frame .* 2030-01-01\.\.2031-01-01; they have frames of 2018-12-31\.\.2020"
+    ):
         embed_site(PixelEmbed(), make_site(32, 32), TILES_OF_32, later)
 
 

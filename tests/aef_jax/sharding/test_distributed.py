@@ -16,7 +16,7 @@ from aef_jax.training.loop import train
 from aef_jax.training.profiler import Profile
 from tests.aef_jax.conftest import BRIEF, STEPS
 from tests.support.paths import PROGRAMS
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 UNSHARED, OLD_LISTING = (PROGRAMS / name for name in ("run_unshared.py", "run_old_listing.py"))
 TASK = {"SLURM_JOB_ID": "7", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_STEP_NODELIST": "localhost"}
@@ -59,13 +59,13 @@ def test_slurm_task_alone_on_its_node_keeps_all_gpus():
 
 def test_a_join_that_comes_too_late_is_told_as_what_it_is():
     jax.devices()
-    sentence = told(join, "127.0.0.1:1", 1, 0)
+    sentence = error_message(join, "127.0.0.1:1", 1, 0)
     assert sentence.startswith("--distributed: jax.distributed.initialize() must be called before any JAX calls")
 
 
 def test_host_does_not_train_before_joining_the_others(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 4)
-    assert "4 processes" in (sentence := told(train, BRIEF, RunFolder(tmp_path / "run"), None))
+    assert "4 processes" in (sentence := error_message(train, BRIEF, RunFolder(tmp_path / "run"), None))
     assert "--distributed" in sentence
 
 
@@ -80,7 +80,7 @@ def test_one_of_several_tasks_does_not_take_the_run_for_its_own(task, launcher, 
     for name, value in task.items():
         monkeypatch.setenv(name, value)
     expected = f"this is one of 4 tasks of {launcher}: give --distributed, or they would all write one run"
-    assert told(check_alone) == expected
+    assert error_message(check_alone) == expected
 
 
 @pytest.mark.parametrize("task", [{}, {"OMPI_COMM_WORLD_SIZE": "1"}, {"SLURM_STEP_NUM_TASKS": "4"}])

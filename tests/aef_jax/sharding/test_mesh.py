@@ -30,7 +30,7 @@ from aef_jax.sharding.mesh import (
 from configs.mesh import MeshConfig
 from configs.presets import PAPER
 from tests.support.paths import PROGRAMS, REPOSITORY
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 HERE = Path(__file__).parent
 
@@ -64,14 +64,14 @@ def test_without_fsdp_nothing_is_split():
 
 def test_misfitting_mesh_and_indivisible_batch_are_refused():
     many = jax.device_count() + 1
-    assert f"data={many} times fsdp=1 times seq=1 does not make" in told(make_mesh, MeshConfig(data=many))
-    assert "data=the rest times fsdp=3 times seq=1 does not make the 8 devices" in told(
+    assert f"data={many} times fsdp=1 times seq=1 does not make" in error_message(make_mesh, MeshConfig(data=many))
+    assert "data=the rest times fsdp=3 times seq=1 does not make the 8 devices" in error_message(
         mesh_shape, MeshConfig(fsdp=3), 8
     )
     assert mesh_shape(MeshConfig(fsdp=2, seq=2), 8) == (2, 2, 2)
-    assert "batch is 6, expected a multiple of data times fsdp (8)" in told(check_batch, 6, _mesh(4, 2))
+    assert "batch is 6, expected a multiple of data times fsdp (8)" in error_message(check_batch, 6, _mesh(4, 2))
     check_batch(16, _mesh(4, 2, 2), 2)
-    assert "batch is 8, expected a multiple of data times fsdp (8) times accumulate (2)" in told(
+    assert "batch is 8, expected a multiple of data times fsdp (8) times accumulate (2)" in error_message(
         check_batch, 8, _mesh(4, 2), 2
     )
 
@@ -113,7 +113,7 @@ def test_devices_beyond_sequences_each_take_a_share_of_one(mesh, devices, shape)
     ],
 )
 def test_misfitting_chosen_mesh_is_refused(mesh, devices, sentence):
-    assert sentence in told(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
+    assert sentence in error_message(training_mesh, replace(PAPER, mesh=mesh), chips(devices))
 
 
 @pytest.mark.parametrize("gradients", [False, True])

@@ -26,7 +26,7 @@ from configs.mesh import MeshConfig
 from configs.serialization.config_json import from_json
 from configs.sources import SENTINEL1
 from tests.aef_jax.conftest import BRIEF, STEPS
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
@@ -108,9 +108,7 @@ def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_pa
 
 
 @pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
-def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(
-    training, tmp_path, signal_number, workers
-):
+def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, signal_number, workers):
     """Each reaches all processes of the job, as a terminal sends one and a cluster the other."""
     run = RunFolder(tmp_path / "run")
     command = [sys.executable, "-m", "aef_jax.cli.main", "train"]
@@ -143,9 +141,7 @@ def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, capsys):
     assert _records(run) == _records(training.run)
 
 
-def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(
-    training, tmp_path, capsys
-):
+def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path, capsys):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
     checkpointer = Checkpointer(run, BRIEF, run.read_normalization(), open_data(BRIEF).data_fingerprint)
     state = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
@@ -165,19 +161,21 @@ def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(
 
 def test_other_config_in_a_run_folder_is_refused_before_compute(training, tmp_path):
     other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
-    sentence = told(train, other, training.run, open_data(BRIEF))
+    sentence = error_message(train, other, training.run, open_data(BRIEF))
     assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
 
 
 def test_data_without_any_input_source_are_refused():
     radar = replace(BRIEF, sources=(SENTINEL1,))
-    assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in told(open_data, radar)
+    assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in error_message(
+        open_data, radar
+    )
 
 
 def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
     mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
     run = RunFolder(tmp_path / "run")
-    assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in told(train, mesh, run, open_data(BRIEF))
+    assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in error_message(train, mesh, run, open_data(BRIEF))
 
 
 def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
@@ -206,7 +204,7 @@ def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
 def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
     run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
     twice = replace(data, training=(*data.training, *data.training))
-    assert "was trained on {'records': 1, " in told(train, BRIEF, run, twice)
+    assert "was trained on {'records': 1, " in error_message(train, BRIEF, run, twice)
 
 
 def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
@@ -260,19 +258,19 @@ def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, cap
 
 @pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
 def test_a_range_of_steps_that_is_none_is_told(steps):
-    assert "steps" in told(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
+    assert "steps" in error_message(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
 
 
 @pytest.mark.parametrize("steps", ["2:9", "17:20"])
 def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
     run = training.copied(tmp_path / "profiled", MIDWAY)
-    sentence = told(train, BRIEF, run, open_data(BRIEF), parse_steps(steps))
+    sentence = error_message(train, BRIEF, run, open_data(BRIEF), parse_steps(steps))
     assert sentence == f"profile: no step of {steps} will run: this run goes from step {MIDWAY + 1} to {STEPS}"
 
 
 def test_parameters_of_other_shape_or_dtype_are_refused(training):
     wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
-    sentence = told(restore_params, training.run.checkpoints, wider)
+    sentence = error_message(restore_params, training.run.checkpoints, wider)
     assert f"{STEPS}/params does not fit the run's config in" in sentence
     assert "decoders.sentinel2" in sentence
 
@@ -287,7 +285,7 @@ def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_pat
 
 
 def test_a_folder_without_a_checkpoint_is_told_and_left_as_it_is(tmp_path):
-    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "none", BRIEF)
+    assert "holds no checkpoint: train first" in error_message(restore_params, tmp_path / "none", BRIEF)
     (tmp_path / "empty").mkdir()
-    assert "holds no checkpoint: train first" in told(restore_params, tmp_path / "empty", BRIEF)
+    assert "holds no checkpoint: train first" in error_message(restore_params, tmp_path / "empty", BRIEF)
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]

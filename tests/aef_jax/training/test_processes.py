@@ -25,7 +25,7 @@ from aef_jax.training.step import abstract_model
 from configs.mesh import MeshConfig
 from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 STEPS, DEVICES = 24, 4
 VISIBILITY_TIMEOUT_S = 400
@@ -59,9 +59,7 @@ def alone(training, config_file, tmp_path_factory) -> RunFolder:
 
 
 @pytest.mark.long
-def test_run_over_four_two_and_one_process_equals_one_process(
-    training, alone, config_file, tmp_path
-):
+def test_run_over_four_two_and_one_process_equals_one_process(training, alone, config_file, tmp_path):
     """SIGKILL for one of four loses what was not saved; SIGTERM for one of two stops and saves both at one step."""
     run = RunFolder(tmp_path / "run")
     with started(4, run, training, config_file) as processes:
@@ -87,8 +85,8 @@ def test_the_processes_have_parameters_between_them():
 
 
 def test_what_says_only_half_of_where_the_others_are_is_refused():
-    assert "--processes is missing" in told(join, "127.0.0.1:1", None, 0)
-    assert "--process is 2, expected 0 to 1" in told(join, "127.0.0.1:1", 2, 2)
+    assert "--processes is missing" in error_message(join, "127.0.0.1:1", None, 0)
+    assert "--process is 2, expected 0 to 1" in error_message(join, "127.0.0.1:1", 2, 2)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 from aef_jax.data.build.sample_cube import _open, _to_10m, load_sample, split_sample
 from configs.encodings.timecode import DAY_MS
@@ -119,10 +119,10 @@ def test_training_has_no_frame_of_a_held_out_time(whole, split):
 
 def test_without_the_package_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "install aef[sample]" in told(load_sample, error=ModuleNotFoundError)
+    assert "install aef[sample]" in error_message(load_sample, error=ModuleNotFoundError)
 
 
 def test_package_without_a_cube_error_names_the_version_with_it(monkeypatch):
     numpy = importlib.util.find_spec("numpy")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: numpy)
-    assert "version 0.2.1 ships" in told(load_sample, error=ModuleNotFoundError)
+    assert "version 0.2.1 ships" in error_message(load_sample, error=ModuleNotFoundError)

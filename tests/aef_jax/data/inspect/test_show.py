@@ -34,7 +34,7 @@ from configs.config import Config
 from configs.encodings.timecode import DAY_MS, timecode
 from configs.sources import NLCD, SENTINEL1, SENTINEL2
 from tests.support.data.small_site import CONFIG, TEXT_POINTS, held_by, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 JITTER: Config = replace(CONFIG, data=replace(CONFIG.data, time_jitter_days=30))
 DROPOUT: Config = replace(JITTER, data=replace(JITTER.data, teacher_frame_dropout=True))
@@ -206,7 +206,7 @@ def test_an_example_that_there_is_not_is_told(tmp_path):
     config = write_dataset(tmp_path / "data")
     last = config.training.steps * config.training.batch - 1
     for index in (-1, last + 1):
-        message = told(write_example_png, config, index, tmp_path / "made.png")
+        message = error_message(write_example_png, config, index, tmp_path / "made.png")
         assert f"example {index}" in message
         assert f"from 0 to {last}" in message
     write_example_png(config, last, tmp_path / "made.png")

@@ -15,7 +15,7 @@ from configs.config import Config
 from configs.sources import PALSAR2
 from tests.support.data.small_dataset import HELDOUT, TRAINING, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = small_sites(1)[0]
 
@@ -61,7 +61,7 @@ def test_a_run_that_goes_on_keeps_its_own_statistics(written):
     own = Dataset.open(written).normalization
     moved = Normalization({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
     assert open_data(_at(written), own).schema.normalization is own
-    assert "its statistics are not those that the run began with" in told(open_data, _at(written), moved)
+    assert "its statistics are not those that the run began with" in error_message(open_data, _at(written), moved)
 
 
 def test_without_validation_records_there_is_no_evaluation(tmp_path):
@@ -84,7 +84,7 @@ def test_a_source_that_only_held_out_records_show_is_left_out(tmp_path):
 
 def test_input_only_in_validation_records_is_not_trained_on(tmp_path):
     path = write(tmp_path / "odd", [_without(SITE, "landsat", "sentinel1", "sentinel2")], [SITE])
-    assert "expected some of the inputs" in told(open_data, _at(path))
+    assert "expected some of the inputs" in error_message(open_data, _at(path))
 
 
 def test_dataset_without_text_trains_a_model_with_a_text_head(tmp_path):
@@ -96,7 +96,7 @@ def test_dataset_without_text_trains_a_model_with_a_text_head(tmp_path):
 
 def test_text_is_left_out_if_its_objective_weight_is_zero(written):
     wide = replace(CONFIG, model=replace(CONFIG.model, text_width=5))
-    assert "set --model.text_width 8" in told(open_data, _at(written, wide))
+    assert "set --model.text_width 8" in error_message(open_data, _at(written, wide))
     without = replace(wide, objective=replace(wide.objective, text=0.0))
     assert open_data(_at(written, without)).schema.text_width == 0
 
@@ -109,11 +109,11 @@ def test_broken_record_is_reported_by_the_batch_stream(tmp_path):
     second.write_bytes(content)
     data = dataset_data(CONFIG, Dataset.open(path))
     stream = training_batches(HostExamples(data.training, data.schema, CONFIG))
-    assert "training record 1: cannot be read" in told(list, stream)
+    assert "training record 1: cannot be read" in error_message(list, stream)
 
 
 def test_site_is_chosen_by_name_or_is_the_first_validation_site(written, tmp_path):
     assert find_site(_at(written), "site2").name == "site2"
     assert find_site(_at(written), None).name == "site10"
     assert find_site(_at(write(tmp_path / "training", [SITE])), None).name == SITE.name
-    assert f"{written}: there is no site 'site99'" in told(find_site, _at(written), "site99")
+    assert f"{written}: there is no site 'site99'" in error_message(find_site, _at(written), "site99")

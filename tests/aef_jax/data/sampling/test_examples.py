@@ -11,7 +11,7 @@ from aef_jax.data.sampling.targets import draw_period
 from aef_jax.data.store.site import Site, TextPoints
 from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
 from tests.support.data.small_site import CONFIG, DAYS, START_MS, TEXT_WIDTH, held_by, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = small_site()
 HELD = held_by()
@@ -71,9 +71,9 @@ def test_location_lies_within_the_site_and_the_input_years():
 def test_a_site_that_is_too_small_or_has_no_input_is_told():
     rng = np.random.default_rng(0)
     too_large = replace(CONFIG, data=replace(CONFIG.data, tile_side=32))
-    assert "24 x 24 pixels, expected at least one tile of 32 x 32" in told(draw_location, SITE, too_large, rng)
+    assert "24 x 24 pixels, expected at least one tile of 32 x 32" in error_message(draw_location, SITE, too_large, rng)
     only_map = replace(SITE, series={"nlcd": SITE.series["nlcd"]})
-    assert "no frame of an input source" in told(draw_location, only_map, CONFIG, rng)
+    assert "no frame of an input source" in error_message(draw_location, only_map, CONFIG, rng)
 
 
 def test_example_is_a_deterministic_function_of_the_generator():

@@ -18,7 +18,7 @@ from configs.batch import Batch
 from configs.encodings.timecode import DAY_MS, timecode
 from tests.aef_jax.conftest import BRIEF
 from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, held_by, small_site, small_stream
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = small_site()
 HELD = held_by()
@@ -119,13 +119,15 @@ def test_times_out_of_order_are_told_when_a_record_is_written():
     from aef_jax.data.store.record import encode
 
     backwards = SITE.series["landsat"].select_frames(slice(None, None, -1))
-    assert "source landsat: frame 1 was acquired before frame 0" in told(encode, _with(SITE, landsat=backwards))
+    assert "source landsat: frame 1 was acquired before frame 0" in error_message(
+        encode, _with(SITE, landsat=backwards)
+    )
 
 
 def test_site_smaller_than_a_tile_is_reported_through_threads():
     small = SITE.window(slice(0, 24), slice(0, 12))
     stream = small_stream(CONFIG, small)
-    assert "site small: 24 x 12 pixels, expected at least one tile of 16 x 16" in told(next, stream)
+    assert "site small: 24 x 12 pixels, expected at least one tile of 16 x 16" in error_message(next, stream)
 
 
 @pytest.mark.parametrize(("days", "is_enough"), [(9, False), (10, True)])
@@ -137,15 +139,15 @@ def test_a_support_period_must_hold_two_valid_periods(days, is_enough):
         for _ in range(50):
             assert _is_finite(draw_example(short, HELD, CONFIG, location, rng))
     else:
-        assert "its support period has 9 days, expected at least 10" in told(draw_location, short, CONFIG, rng)
+        assert "its support period has 9 days, expected at least 10" in error_message(draw_location, short, CONFIG, rng)
 
 
 def test_facts_and_texts_of_wrong_length_are_refused():
     radar = replace(SITE.series["sentinel1"], metadata=SITE.series["sentinel1"].metadata[:, :1])
-    said = told(draw_example, _with(SITE, sentinel1=radar), HELD, CONFIG, PLACE, np.random.default_rng(0))
+    said = error_message(draw_example, _with(SITE, sentinel1=radar), HELD, CONFIG, PLACE, np.random.default_rng(0))
     assert "sentinel1: a frame has 1 facts, expected ['platform_heading', 'orbit_inclination']" in said
     narrow = replace(SITE, text=replace(SITE.text, sentence=SITE.text.sentence[:, :3]))
-    said = told(draw_example, narrow, HELD, CONFIG, PLACE, np.random.default_rng(0))
+    said = error_message(draw_example, narrow, HELD, CONFIG, PLACE, np.random.default_rng(0))
     assert f"site small: sentence embeddings of 3 numbers, expected {TEXT_WIDTH}" in said
 
 
@@ -213,7 +215,7 @@ def test_cloudy_or_sourceless_validation_sites_have_no_example():
     sites[2].series["sentinel2"] = replace(optical, valid=np.zeros_like(optical.valid))
     examples = validation_example_of_each(sites, HELD, CONFIG)
     assert [int(example.labels[0, 0]) for example in examples if example.labels is not None] == [0, 3]
-    assert "no frame of the 2 held-out sites has a share of valid pixels" in told(
+    assert "no frame of the 2 held-out sites has a share of valid pixels" in error_message(
         validation_example_of_each, sites[1:3], HELD, CONFIG
     )
 

@@ -15,7 +15,7 @@ from aef_jax.training.step import init_state
 from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
 from tests.aef_jax.conftest import BRIEF
 from tests.support.data.small_site import CONFIG, SIDE, held_by, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = small_site()
 HELD = held_by()
@@ -109,7 +109,7 @@ def test_the_same_examples_are_made_each_time(examples):
 
 def test_no_clear_frame_is_told():
     cloudy = replace(SITE, series={"sentinel2": replace(SITE.series["sentinel2"], valid=np.zeros_like(SERIES.valid))})
-    sentence = told(validation_examples, cloudy, HELD, TIMES, CONFIG)
+    sentence = error_message(validation_examples, cloudy, HELD, TIMES, CONFIG)
     assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence
 
 

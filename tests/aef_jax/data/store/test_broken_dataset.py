@@ -14,14 +14,14 @@ from tests.support.data.small_dataset import (
     write,
     write_small,
 )
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 def test_a_folder_that_is_no_data_set_is_told(tmp_path):
-    assert f"{tmp_path} is not a data set: it has no dataset.json" in told(Dataset.open, tmp_path)
-    assert "is not a data set" in told(Dataset.open, tmp_path / "missing")
+    assert f"{tmp_path} is not a data set: it has no dataset.json" in error_message(Dataset.open, tmp_path)
+    assert "is not a data set" in error_message(Dataset.open, tmp_path / "missing")
     (tmp_path / "dataset.json").mkdir()
-    assert "is not a data set" in told(Dataset.open, tmp_path)
+    assert "is not a data set" in error_message(Dataset.open, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,20 @@ def test_a_folder_that_is_no_data_set_is_told(tmp_path):
 )
 def test_a_description_that_is_none_is_told_by_its_file(own_dataset, text):
     (own_dataset / "dataset.json").write_text(text)
-    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in error_message(
+        Dataset.open, own_dataset
+    )
 
 
 def test_a_description_that_is_no_text_is_told(own_dataset):
     (own_dataset / "dataset.json").write_bytes(b"\xff\xfe\x00")
-    assert "dataset.json: not the description of a data set" in told(Dataset.open, own_dataset)
+    assert "dataset.json: not the description of a data set" in error_message(Dataset.open, own_dataset)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_version_is_refused(own_dataset, version):
     change_description(own_dataset, lambda table: table.update(version=version))
-    assert f"format version {version}, expected 1" in told(Dataset.open, own_dataset)
+    assert f"format version {version}, expected 1" in error_message(Dataset.open, own_dataset)
 
 
 def _shard(**values):
@@ -91,13 +93,15 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_description_that_lies_is_told_by_its_file(own_dataset, what):
     change_description(own_dataset, HOSTILE[what])
-    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in told(Dataset.open, own_dataset)
+    assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in error_message(
+        Dataset.open, own_dataset
+    )
 
 
 @pytest.mark.parametrize("name", ["..", ".", ""])
 def test_a_folder_is_no_shard(own_dataset, name):
     change_description(own_dataset, _shard(file=name))
-    said = told(Dataset.open, own_dataset)
+    said = error_message(Dataset.open, own_dataset)
     assert "a shard of the data set is missing" in said or "is not the name of a file" in said
 
 
@@ -105,11 +109,11 @@ def test_missing_or_truncated_shard_error_names_it(own_dataset):
     shard = only_shard(own_dataset)
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1])
-    assert f"{shard}: {len(whole) - 1} bytes, expected {len(whole)}: it was cut short or overwritten" in told(
+    assert f"{shard}: {len(whole) - 1} bytes, expected {len(whole)}: it was cut short or overwritten" in error_message(
         Dataset.open, own_dataset
     )
     shard.unlink()
-    assert f"{shard}: a shard of the data set is missing" in told(Dataset.open, own_dataset)
+    assert f"{shard}: a shard of the data set is missing" in error_message(Dataset.open, own_dataset)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_missing_or_truncated_shard_error_names_it(own_dataset):
 )
 def test_a_shard_that_is_none_is_told_by_its_name(own_dataset, damage):
     overwrite_shard(own_dataset, damage(only_shard(own_dataset).read_bytes()))
-    said = told(Dataset.open(own_dataset).records, "training")
+    said = error_message(Dataset.open(own_dataset).records, "training")
     assert f"{only_shard(own_dataset)}: not a shard that can be read" in said
 
 
@@ -132,12 +136,12 @@ def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
     path = write(tmp_path / "many", small_sites(3), shard_bytes=1)
     second = path / "training-00001.array_record"
     second.write_bytes(bytes(second.stat().st_size))
-    assert str(second) in told(Dataset.open(path).records, "training")
+    assert str(second) in error_message(Dataset.open(path).records, "training")
 
 
 def test_shards_that_hold_another_number_of_records_are_told(own_dataset):
     change_description(own_dataset, _shard(records=9))
-    assert f"the training shards hold {TRAINING} records, expected 9" in told(
+    assert f"the training shards hold {TRAINING} records, expected 9" in error_message(
         Dataset.open(own_dataset).records, "training"
     )
 
@@ -160,7 +164,9 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
             try:
                 read = records[index]
             except ValueError:
-                assert f"{own_dataset}: training record {index}: cannot be read" in told(records.__getitem__, index)
+                assert f"{own_dataset}: training record {index}: cannot be read" in error_message(
+                    records.__getitem__, index
+                )
                 told_of.add(index)
             else:
                 assert_same(read, site)
@@ -170,4 +176,4 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
 def test_a_record_of_another_format_is_told_by_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
     records = Dataset.open(write_small(tmp_path / "odd")).records("heldout")
-    assert "heldout record 1: not a record of a site" in told(records.__getitem__, 1)
+    assert "heldout record 1: not a record of a site" in error_message(records.__getitem__, 1)

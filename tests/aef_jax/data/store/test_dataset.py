@@ -17,7 +17,7 @@ from aef_jax.data.store.writer import DatasetWriter
 from tests.support.data.small_dataset import HELDOUT, TRAINING, assert_same, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH, small_site
 from tests.support.paths import PROGRAMS
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 KILLED = PROGRAMS / "write_until_killed.py"
 SOURCES = CONFIG.decoded_sources
@@ -123,7 +123,7 @@ def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     assert not path.exists()
     (left,) = tmp_path.iterdir()
     assert list(left.glob("*.array_record"))
-    assert "is not a data set: it has no dataset.json" in told(Dataset.open, left)
+    assert "is not a data set: it has no dataset.json" in error_message(Dataset.open, left)
     write_small(path)
     assert len(Dataset.open(path).records("training")) == TRAINING
     assert left.exists()
@@ -131,9 +131,9 @@ def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
 
 def test_a_folder_that_exists_is_never_written_into(own_dataset, tmp_path):
     before = (own_dataset / "dataset.json").read_bytes()
-    assert f"{own_dataset} exists: give a new folder" in told(DatasetWriter, own_dataset, SOURCES)
+    assert f"{own_dataset} exists: give a new folder" in error_message(DatasetWriter, own_dataset, SOURCES)
     (tmp_path / "file").write_text("")
-    assert "file exists" in told(DatasetWriter, tmp_path / "file", SOURCES)
+    assert "file exists" in error_message(DatasetWriter, tmp_path / "file", SOURCES)
     assert (own_dataset / "dataset.json").read_bytes() == before
 
 
@@ -142,7 +142,7 @@ def test_folders_on_the_way_are_made(tmp_path):
 
 
 def test_without_a_training_record_there_is_no_data_set(tmp_path):
-    assert "no training record was written" in told(write, tmp_path / "none", [], small_sites(1))
+    assert "no training record was written" in error_message(write, tmp_path / "none", [], small_sites(1))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -174,7 +174,7 @@ def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dat
     with DatasetWriter(tmp_path / "rest", SOURCES, text_model="a model") as writer:
         for site in small_sites(TRAINING):
             writer.add(site)
-            said = told(writer.add, replace(WRONG[sentence], name="odd"))
+            said = error_message(writer.add, replace(WRONG[sentence], name="odd"))
             assert said.startswith("site odd")
             assert sentence in said
         for site in small_sites(HELDOUT, first_seed=10):
@@ -186,4 +186,4 @@ def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dat
 def test_classes_may_be_of_any_integer_type_but_of_one(tmp_path):
     wide = _with(SITE, "nlcd", pixels=SITE.series["nlcd"].pixels.astype(np.int16))
     assert Dataset.open(write(tmp_path / "wide", [wide])).sources["nlcd"].dtype == "int16"
-    assert "source nlcd: pixels are int16, expected uint8" in told(write, tmp_path / "both", [SITE, wide])
+    assert "source nlcd: pixels are int16, expected uint8" in error_message(write, tmp_path / "both", [SITE, wide])

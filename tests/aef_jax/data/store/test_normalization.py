@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.normalization import Normalization
-from configs.fields.statistics import CLIP_SIGMA, scale
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import normalization_of
+from configs.fields.statistics import CLIP_SIGMA, scale
 from configs.source import Band
 from configs.sources import NLCD, SENTINEL1, SENTINEL2
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 
 def _site(pixels: np.ndarray, valid: np.ndarray | None = None, source=SENTINEL2) -> Site:
@@ -177,19 +177,19 @@ def test_statistics_are_saved_and_read_exactly(tmp_path):
 def test_a_file_that_is_no_normalization_is_told_by_name(tmp_path, text):
     path = tmp_path / "normalization.json"
     path.write_text(text)
-    assert f"{path}: not the normalization of a run" in told(Normalization.load, path)
+    assert f"{path}: not the normalization of a run" in error_message(Normalization.load, path)
 
 
 def test_a_missing_file_is_told_by_name(tmp_path):
-    assert "missing.json: not the normalization" in told(Normalization.load, tmp_path / "missing.json")
+    assert "missing.json: not the normalization" in error_message(Normalization.load, tmp_path / "missing.json")
 
 
 def test_data_without_statistics_or_valid_pixels_is_refused():
     site = _site(_reflectance())
-    assert "sentinel2: no normalization statistics" in told(Normalization({}, {}).apply, site, (SENTINEL2,))
+    assert "sentinel2: no normalization statistics" in error_message(Normalization({}, {}).apply, site, (SENTINEL2,))
     short = Normalization({"sentinel2": np.zeros(4)}, {"sentinel2": np.ones(4)})
-    assert "shape (4,), expected one for each of its 5 bands" in told(short.apply, site, (SENTINEL2,))
+    assert "shape (4,), expected one for each of its 5 bands" in error_message(short.apply, site, (SENTINEL2,))
     nothing = _site(_reflectance(), np.zeros((4, 8, 8, 5), bool))
-    assert "sentinel2: no valid pixel in any training site" in told(normalization_of, [nothing], (SENTINEL2,))
+    assert "sentinel2: no valid pixel in any training site" in error_message(normalization_of, [nothing], (SENTINEL2,))
     unknown = replace(SENTINEL2, bands=(Band("B2", "1", scaling="square"), *SENTINEL2.bands[1:]))
-    assert "scaling is 'square'" in told(normalization_of, [site], (unknown,))
+    assert "scaling is 'square'" in error_message(normalization_of, [site], (unknown,))

@@ -13,7 +13,7 @@ from aef_jax.data.store.record import DTYPES, LABELS, SERIES_FIELDS, TEXT_FIELDS
 from aef_jax.data.store.site import Series, Site, TextPoints
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import START_MS, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = replace(
     small_site().window(slice(0, 6), slice(0, 8)),
@@ -177,9 +177,9 @@ NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
     ],
 )
 def test_a_site_that_is_no_record_is_told_by_its_name(site, sentence):
-    assert sentence in told(check, site)
-    assert sentence in told(encode, site)
-    assert told(check, site).startswith("site small")
+    assert sentence in error_message(check, site)
+    assert sentence in error_message(encode, site)
+    assert error_message(check, site).startswith("site small")
 
 
 def _with_header(change) -> bytes:
@@ -275,7 +275,7 @@ HOSTILE = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_lying_blob_error_names_the_record_and_allocates_little(what):
     tracemalloc.start()
-    sentence = told(decode, HOSTILE[what], "planet: training record 7")
+    sentence = error_message(decode, HOSTILE[what], "planet: training record 7")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sentence.startswith("planet: training record 7: ")
@@ -288,7 +288,7 @@ def test_one_pixel_claimed_for_the_whole_earth_is_refused():
     assert b'\\"shape\\": [1, 1]' in blob
     wide = blob.replace(b'\\"shape\\": [1, 1]', b'\\"shape\\": [9999999, 9999999]')
     length = int.from_bytes(blob[:8], "little") + len(wide) - len(blob)
-    sentence = told(decode, length.to_bytes(8, "little") + wide[8:], "record 0")
+    sentence = error_message(decode, length.to_bytes(8, "little") + wide[8:], "record 0")
     assert "its grid is (9999999, 9999999)" in sentence
 
 

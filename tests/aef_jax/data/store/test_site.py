@@ -8,7 +8,7 @@ import pytest
 from aef_jax.data.store.site import TextPoints, to_ms
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import SIDE, START_MS, TEXT_POINTS, small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 SITE = small_site()
 
@@ -107,4 +107,4 @@ def test_dates_are_utc_unless_they_name_their_offset(date, ms):
 
 @pytest.mark.parametrize("date", ["", "now", "today", "NaT", "2018-13-01", "2018-02-30", "01.02.2018", "12345"])
 def test_what_is_no_date_is_told(date):
-    assert f"date {date!r} is not a date in ISO 8601" in told(to_ms, date)
+    assert f"date {date!r} is not a date in ISO 8601" in error_message(to_ms, date)

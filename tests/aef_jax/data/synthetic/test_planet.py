@@ -5,12 +5,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from configs.fields.statistics import scale
 from aef_jax.data.store.site import Series, to_ms
 from aef_jax.data.synthetic import PlanetSite, planet_site
 from aef_jax.data.synthetic.sensors.maps import NLCD_CODES
 from aef_jax.data.synthetic.world.legend import CROPS, Cover
 from configs.encodings.timecode import DAY_MS
+from configs.fields.statistics import scale
 from configs.sources import SOURCES
 
 SEED, SIDE, SITES = 7, 32, 40

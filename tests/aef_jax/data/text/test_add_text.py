@@ -21,7 +21,7 @@ from aef_jax.data.text.sentences import embed
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import CONFIG, small_site
 from tests.support.data.small_texts import NORTH, SOUTH, WHOLE_YEAR, YEAR, a_table, degrees, site_at, write_table
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 pytest.importorskip("pyproj", reason="pyproj is not installed: pip install aef[text]")
 
@@ -120,11 +120,11 @@ def test_points_merge_if_pixel_period_and_vector_are_equal():
 def test_another_model_is_refused(tmp_path, planet, monkeypatch):
     add_text(planet, a_table(tmp_path), "")
     before = contents(planet)
-    message = told(add_text, planet, a_table(tmp_path), "models/other")
+    message = error_message(add_text, planet, a_table(tmp_path), "models/other")
     assert "'all-MiniLM-L6-v2'" in message
     assert "'other'" in message
     monkeypatch.setattr(text_module, "embed", lambda sentences, model: np.ones((len(sentences), 5), np.float32))
-    assert "6 numbers" in told(add_text, planet, a_table(tmp_path), "")
+    assert "6 numbers" in error_message(add_text, planet, a_table(tmp_path), "")
     assert contents(planet) == before
 
 
@@ -169,7 +169,7 @@ def test_where_the_table_has_a_mistake_nothing_is_written(tmp_path, planet):
     before = contents(planet)
     place = degrees(NORTH, 55, 35)
     table = write_table(tmp_path / "wrong.csv", [(*place, *WHOLE_YEAR, "a wood"), (*place, *WHOLE_YEAR, " ")])
-    assert "wrong.csv, row 3: its text is empty" in told(add_text, planet, table, "")
+    assert "wrong.csv, row 3: its text is empty" in error_message(add_text, planet, table, "")
     assert contents(planet) == before
 
 
@@ -180,7 +180,7 @@ def test_records_keep_words_and_refuse_a_wrong_number_of_them():
     assert decode(encode(site), "here").text.words == words
     mask = np.arange(len(words)) % 2 == 0
     assert site.text.select_points(mask).words == words[::2]
-    assert "words are of 11 points" in told(encode, replace(site, text=replace(site.text, words=words[:-1])))
+    assert "words are of 11 points" in error_message(encode, replace(site, text=replace(site.text, words=words[:-1])))
 
 
 needs_model = pytest.mark.skipif(
@@ -211,10 +211,10 @@ def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monke
 @needs_model
 def test_a_model_that_is_none_is_told(tmp_path):
     for model in ("no/such-model", str(tmp_path)):
-        message = told(embed, ["a wood"], model)
+        message = error_message(embed, ["a wood"], model)
         assert re.search("cannot be loaded as a sentence-transformers model", message)
 
 
 def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    assert "install aef[text]" in told(embed, ["a wood"], "", error=ModuleNotFoundError)
+    assert "install aef[text]" in error_message(embed, ["a wood"], "", error=ModuleNotFoundError)

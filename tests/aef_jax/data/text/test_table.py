@@ -5,7 +5,7 @@ import pytest
 from aef_jax.data.store.site import to_ms
 from aef_jax.data.text.table import read_table
 from tests.support.data.small_texts import HEADER, write_table
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 GOOD = ("3.0", "50.5", "2016-01-01", "2016-02-01", "a wood")
 MISTAKES = {
@@ -26,21 +26,21 @@ MISTAKES = {
 def test_a_mistake_is_told_with_its_row(tmp_path, mistake):
     row, expected = MISTAKES[mistake]
     table = write_table(tmp_path / "wrong.csv", [GOOD, row, GOOD])
-    assert f"wrong.csv, {expected}" in told(read_table, table)
+    assert f"wrong.csv, {expected}" in error_message(read_table, table)
 
 
 def test_a_file_that_is_no_such_table_is_told(tmp_path):
     file = tmp_path / "wrong.csv"
     write_table(file, [GOOD[:4]], HEADER[:4])
-    assert "there is no column 'text'" in told(read_table, file)
+    assert "there is no column 'text'" in error_message(read_table, file)
     write_table(file, [])
-    assert "no text in it" in told(read_table, file)
+    assert "no text in it" in error_message(read_table, file)
     file.write_bytes(b"")
-    assert "there is no column 'lon'" in told(read_table, file)
+    assert "there is no column 'lon'" in error_message(read_table, file)
     file.write_bytes("lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,Hütte\n".encode("latin-1"))
-    assert "wrong.csv, line 2: not UTF-8" in told(read_table, file)
+    assert "wrong.csv, line 2: not UTF-8" in error_message(read_table, file)
     file.write_text('lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,"a wood\n')
-    assert "row 2: not CSV" in told(read_table, file)
+    assert "row 2: not CSV" in error_message(read_table, file)
 
 
 def test_a_table_may_be_a_spreadsheets(tmp_path):

@@ -11,7 +11,7 @@ from aef_jax.data.text.table import read_table
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import START_MS
 from tests.support.data.small_texts import NORTH, SOUTH, WHOLE_YEAR, a_table, degrees, site_at, write_table
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 pytest.importorskip("pyproj", reason="pyproj is not installed: pip install aef[text]")
 
@@ -72,5 +72,5 @@ def test_site_without_support_period_takes_texts_of_frame_years(tmp_path):
 def test_a_grid_that_is_none_is_told_by_its_site(tmp_path):
     table = read_table(a_table(tmp_path))
     site = site_at(NORTH)
-    assert "site made" in told(Projected(table).on, replace(site, crs="EPSG:1"))
-    assert "site made" in told(Projected(table).on, replace(site, transform=(0, 0, 0, 0, 0, 0)))
+    assert "site made" in error_message(Projected(table).on, replace(site, crs="EPSG:1"))
+    assert "site made" in error_message(Projected(table).on, replace(site, transform=(0, 0, 0, 0, 0, 0)))

@@ -29,7 +29,7 @@ from tests.support.contracts.both_objectives import (
     torch_model,
 )
 from tests.support.data.sample_batch import SHRUNK
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 BOUND = 1e-13
 WHOLE: Config = replace(
@@ -181,7 +181,7 @@ def test_only_sources_that_are_there_are_learned_from(compute):
 
 def _refused(framework: str, config: Config, batch: Batch) -> str:
     if framework == "torch":
-        return told(
+        return error_message(
             aef_torch.training.objective.objective, torch_model(WHOLE), *jax.tree.map(to_tensor, (batch, NOISE)), config
         )
     graph, state = nnx.split(abstract_jax(WHOLE))
@@ -190,7 +190,7 @@ def _refused(framework: str, config: Config, batch: Batch) -> str:
         return aef_jax.training.objective.objective(nnx.merge(graph, state), batch, noise, config)
 
     with jax.enable_x64(True):
-        return told(jax.eval_shape, loss, state, batch, NOISE)
+        return error_message(jax.eval_shape, loss, state, batch, NOISE)
 
 
 @pytest.mark.parametrize("framework", ["jax", "torch"])
