@@ -12,7 +12,6 @@ from jaxtyping import Array, Float32
 from aef_jax.data.loading.training_data import find_site
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import embed_site
-from configs.fields.tiling import default_support, require_period
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.run.checkpoint import Which, restore_params
 from aef_jax.run.folder import RunFolder
@@ -21,6 +20,7 @@ from aef_jax.training.step import abstract_model
 from aef_jax.visualize.pictures import write_field_png
 from configs.batch import Frames
 from configs.config import Config
+from configs.fields.tiling import default_support, require_period
 
 
 def embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:

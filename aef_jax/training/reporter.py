@@ -17,7 +17,6 @@ from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
-from configs.fields.tiling import default_support
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import on_first
 from aef_jax.sharding.mesh import compiler_options, replicated
@@ -35,6 +34,7 @@ from aef_jax.visualize.pictures import (
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
+from configs.fields.tiling import default_support
 
 PICTURED = 4
 """Held-out examples in the picture of reconstructions, spread over the year."""

@@ -54,9 +54,9 @@ class Strip(NamedTuple):
 def lay_out(length: int, side: int) -> list[Strip]:
     """Cover an axis with tiles.
 
-    Origins are multiples of 3/4 of the side (960 m). The last tile is shifted inwards to end with the area, or one pixel
-    beyond it, so that all origins are even: the model's output doubles a grid of L/2, whose cells are then the same
-    ground in all tiles. The ends of the area, which no other tile covers, have neither trim nor ramp.
+    Origins are multiples of 3/4 of the side (960 m). The last tile is shifted inwards to end with the area, or one
+    pixel beyond it, so that all origins are even: the model's output doubles a grid of L/2, whose cells then are the
+    same ground in all tiles. The ends of the area, which no other tile covers, have neither trim nor ramp.
 
     Args:
         length: of the axis, in pixels.
@@ -171,7 +171,7 @@ def _tile_side(length: int, side: int) -> int:
 
 
 def _in_support(stacks: Mapping[str, FrameStack], support: Period) -> dict[str, FrameStack]:
-    """The frames that the encoder is given."""
+    """Select the frames that the encoder is given."""
     cut = {}
     for name, (pixels, time_ms) in stacks.items():
         first, end = np.searchsorted(time_ms, support)
@@ -180,7 +180,9 @@ def _in_support(stacks: Mapping[str, FrameStack], support: Period) -> dict[str, 
     if not cut:
         times = [int(time) for stack in stacks.values() for time in stack.time_ms]
         have = f"they have frames of {_iso(min(times), max(times))}" if times else "they have none at all"
-        raise ValueError(f"no frame of the input sources {sorted(stacks)} in the support period {_iso(*support)}; {have}")
+        raise ValueError(
+            f"no frame of the input sources {sorted(stacks)} in the support period {_iso(*support)}; {have}"
+        )
     for name, (pixels, _) in cut.items():
         if not max(pixels.max(), -pixels.min()) <= CLIP_SIGMA:
             raise ValueError(f"source {name} is not z-scored: a value lies beyond {CLIP_SIGMA:.0f} sigma")

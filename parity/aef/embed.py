@@ -11,12 +11,12 @@ from aef_jax.data.build.sample_cube import load_sample
 from aef_jax.data.sampling.examples import Period
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.inference.site import embed_site
-from configs.fields.tiling import Embed, default_support
 from aef_jax.inference.writers.geotiff import write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
 from configs.config import Config
+from configs.fields.tiling import Embed, default_support
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
 from parity.capture.tensors import load_torch, torch_specs

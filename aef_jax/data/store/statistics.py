@@ -15,7 +15,8 @@ LEAST_DEVIATION = 1e-6
 
 class Statistics:
     """Count, mean and sum of squared deviations of each band, over valid pixels after scaling; sites are added one by
-    one, and merged as Chan, Golub and LeVeque (1979) do, so that no digit is lost to a large mean."""
+    one, and merged as Chan, Golub and LeVeque (1979) do, so that no digit is lost to a large mean.
+    """
 
     def __init__(self, sources: tuple[Source, ...]):
         self.sources = tuple(source for source in sources if source.kind == "continuous")

@@ -1,0 +1,27 @@
+"""Training from Python: a config in, a run's folder out."""
+
+from pathlib import Path
+
+from aef_jax.data.loading.training_data import open_data
+from aef_jax.run.folder import RunFolder
+from aef_jax.training import loop
+from configs.config import Config
+
+
+def train(config: Config, run: str | Path = "runs/python") -> Path:
+    """Train a model, or go on with a run that was stopped.
+
+    Args:
+        config: what to train; a preset of `configs.presets`, or a copy with other settings by `dataclasses.replace`.
+        run: the folder of the run. If it holds a run of this config, training goes on from its latest checkpoint.
+
+    Returns:
+        The folder of the run, for `load_run`. Ctrl-C ends training early, with the state saved.
+
+    Raises:
+        ValueError: the folder holds a run of another config, or the data do not fit the config.
+        FloatingPointError: too many steps in a row were not finite.
+    """
+    folder = RunFolder(Path(run))
+    loop.train(config, folder, open_data(config, folder.read_normalization() if folder.started else None))
+    return folder.path

@@ -1,0 +1,1 @@
+"""Embedding fields with the PyTorch model."""
