@@ -1,1 +1,1 @@
-"""The contract that both frameworks read: what sources, sizes and batches are. No framework is imported here."""
+"""The contract of both frameworks: configs, sources and batches. No framework is imported here."""

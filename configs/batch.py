@@ -1,11 +1,13 @@
-"""What a training step reads: the batch, in the letters that all signatures use.
+"""The data of a training step, and the letters of shapes that all signatures use.
 
 B sequences, N frames of one source, S of them that the student sees, T frames of all sources, P valid periods, H x W
-pixels, C bands, D numbers of an embedding, K numbers of a timecode, R of a relative timecode, M of metadata. Every
-random choice (targets, periods, dropped frames) was drawn on the host and lies in the batch; so a step is a pure
-function of parameters, batch and the bottleneck's noise, in either framework.
+pixels, C bands, D numbers of an embedding, K of a timecode, R of a relative timecode, M of metadata, E of a sentence
+embedding.
 
-The arrays are NumPy's, JAX's or PyTorch's alike; a NamedTuple is a tree to both frameworks.
+The host draws every random choice (targets, periods, dropped frames) and stores it in the batch. A step is therefore a
+pure function of parameters, batch and the bottleneck's noise, in both frameworks.
+
+Arrays may be NumPy's, JAX's or PyTorch's. Both frameworks treat a NamedTuple as a tree.
 """
 
 from typing import Any, NamedTuple
@@ -14,60 +16,69 @@ from configs.model import PIXELS_PER_SPACE_CELL
 
 
 class Frames(NamedTuple):
-    """The frames of one input source, scaled and z-scored; a pixel without data holds 0, the mean of its band."""
+    """Frames of one input source, scaled and z-scored. Pixels without data are 0, the mean of their band."""
 
     pixels: Any  # Float "B N H W C"
     timecodes: Any  # Float "B N K"
-    present: Any  # Bool "B N"; what an absent frame holds has no influence on anything
+    present: Any  # Bool "B N"; the values of an absent frame have no influence
 
 
 class Target(NamedTuple):
-    """One frame to be reconstructed, of one source, and the valid period it is reconstructed from."""
+    """One frame of one source to reconstruct, and the valid period to reconstruct it from."""
 
-    pixels: Any  # Float "B H W C", scaled and z-scored; or the class index, Int "B H W"
-    valid: Any  # Bool, the shape of `pixels`: where the error counts
-    period: Any  # Float "B 2K": code of the source's own summary period, which contains the acquisition
-    time_code: Any  # Float "B R": code of the acquisition's fraction of that period; width 0 for a static source
+    pixels: Any  # Float "B H W C", scaled and z-scored; class indices, Int "B H W", for a source of classes
+    valid: Any  # Bool, the shape of `pixels`: which errors count
+    period: Any  # Float "B 2K": code of the source's summary period, which contains the acquisition
+    time_code: Any  # Float "B R": code of the acquisition time as a fraction of that period; R = 0 for a static map
     metadata: Any  # Float "B M"
-    grid_offset: Any  # Int "B 2": pixels by which the grid of a regridded error is moved, rows and columns
+    grid_offset: Any  # Int "B 2": shift of a regridded error's grid, in pixels along rows and columns
 
 
 class Student(NamedTuple):
-    """Which of one source's frames the student sees, side by side, so that its pass costs what it sees."""
+    """Which frames of one source the student sees. Its pass computes these only."""
 
-    index: Any  # Int "B S": into the source's frames; S is the source's `student_budget`
+    index: Any  # Int "B S": indices of the source's frames; S is the source's `student_budget`
     present: Any  # Bool "B S"
 
 
 class Text(NamedTuple):
-    """One text point of each tile that has one."""
+    """One text point per tile; some tiles have none."""
 
     sentence: Any  # Float "B E": embedding of a frozen language model
     pixel: Any  # Int "B 2": row and column within the tile
-    period: Any  # Float "B 2K": code of the text's own summary period
-    present: Any  # Bool "B"; what an absent text holds has no influence on anything
+    period: Any  # Float "B 2K": code of the text's summary period
+    present: Any  # Bool "B"; the values of an absent text have no influence
 
 
 class Batch(NamedTuple):
-    """One training step's data. The student's frames are some of the teacher's."""
+    """Data of one training step. The student's frames are a subset of the teacher's."""
 
     frames: dict[str, Frames]
     student: dict[str, Student]
     targets: dict[str, Target]
-    shared_period: Any  # Float "B 2K": the valid period over which teacher and student are compared
+    shared_period: Any  # Float "B 2K": code of the valid period for which teacher and student are compared
     text: Text | None = None
-    """None where the data hold no text at all."""
+    """None if the data set has no texts."""
 
 
 class BottleneckNoise(NamedTuple):
-    """The draws behind a von Mises-Fisher sample: all the randomness that a step has on the device."""
+    """Random numbers of the von Mises-Fisher samples. A step has no other randomness on the device."""
 
-    radial: Any  # Float "*N": 1 - w, w the cosine between sample and mean direction
-    direction: Any  # Float "*N D": standard normal; its part orthogonal to the mean gives the tangent direction
+    radial: Any  # Float "*N": 1 - w, with w the cosine of sample and mean direction
+    direction: Any  # Float "*N D": standard normal; its part orthogonal to the mean is the tangent direction
 
 
-def check_frames(frames: dict[str, Frames], inputs: tuple[str, ...]) -> None:
-    """Raises ValueError, with one sentence, where `frames` cannot be encoded."""
+def validate_frames(frames: dict[str, Frames], inputs: tuple[str, ...]) -> None:
+    """Check that a model can encode frames.
+
+    Args:
+        frames: frames by source name.
+        inputs: names of the model's input sources.
+
+    Raises:
+        ValueError: there are no frames, a source is not an input, has no frame slot, or a tile side is not a multiple
+            of 16.
+    """
     unknown = sorted(set(frames) - set(inputs))
     if unknown or not frames:
         raise ValueError(f"frames are of {unknown or 'no source'}, expected some of the input sources {list(inputs)}")

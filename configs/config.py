@@ -1,4 +1,4 @@
-"""One run's whole configuration."""
+"""The whole configuration of a run."""
 
 from dataclasses import dataclass, field
 
@@ -14,14 +14,20 @@ from configs.validate import require, require_multiple
 
 @dataclass(frozen=True)
 class Config:
-    """What a run is started from, and what it writes into its folder."""
+    """The settings of a run, which it also writes to `config.json` in its folder."""
 
     sources: tuple[Source, ...] = SOURCES
+    """Sensors and maps that the model encodes and reconstructs."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    """Sizes of the model, and how it is computed."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """Weights of the loss's terms."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Optimizer, batch, evaluation and checkpoints."""
     data: DataConfig = field(default_factory=DataConfig)
+    """Which data to train on, and how examples are cut out of it."""
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    """Devices along each axis of the mesh."""
 
     def __post_init__(self):
         names = [source.name for source in self.sources]
@@ -41,14 +47,15 @@ class Config:
 
     @property
     def input_sources(self) -> tuple[Source, ...]:
-        """Those that the encoder sees, in the order in which their frames are laid along T."""
+        """Sources that the encoder sees, in the order of their frames along T."""
         return tuple(source for source in self.sources if source.is_input)
 
     @property
     def decoded_sources(self) -> tuple[Source, ...]:
-        """Those with a decoder: all rasters."""
+        """Sources with a decoder: all but texts."""
         return tuple(source for source in self.sources if source.kind != "text")
 
     @property
     def has_text(self) -> bool:
+        """Whether one of the sources is text."""
         return any(source.kind == "text" for source in self.sources)

@@ -1,4 +1,4 @@
-"""Which data a run trains on, and how examples are cut from them."""
+"""Which data a run trains on, and how examples are cut out of it."""
 
 from dataclasses import dataclass
 
@@ -8,32 +8,32 @@ from configs.validate import require_at_least, require_fraction, require_multipl
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What a run trains on, and how examples are cut out of it. Distances are pixels of 10 m."""
+    """Which data a run trains on, and how examples are cut out of it."""
 
     path: str = ""
-    """Folder of a data set (`aef data --help`); empty for the sample that the package nrt ships."""
+    """Folder of a data set (`aef data --help`); if empty, the sample from the package nrt."""
     tile_side: int = 128
-    """L: side of the square ground tile."""
+    """L: side of the square tile, in pixels of 10 m."""
     support_days: int = 365
-    """Length of the support period."""
+    """Days of the support period."""
     min_period_days: int = 5
-    """Shortest valid period that is drawn; the paper asks for more than 4 days."""
+    """Days of the shortest valid period; the paper asks for more than 4."""
     min_target_fraction: float = 0.1
-    """A frame of an input source with a smaller share of valid pixels is not drawn as a target (ours)."""
+    """Least share of valid pixels of a target frame of an input source (ours)."""
     teacher_frame_dropout: bool = True
     """Whether the teacher's frames are dropped at the student's rates, too (paper, v2.1)."""
     time_jitter_days: int = 0
-    """Training examples are moved in time, as a whole, by up to so much: with the few dates of few sites a model would
-    learn by heart what each date looked like. (Ours; the paper, with millions of sites, has no need of it.)"""
+    """Most days by which a whole training example is shifted in time (ours). With few sites, and so few dates, a model
+    would memorize what each date looked like. The paper has millions of sites and needs no shift."""
     workers: int = 0
-    """Processes that read examples for each one that trains; 0: that one reads them itself."""
+    """Processes that read examples, for each training process; 0 reads in the training process."""
     threads: int = 2
-    """In which it reads them itself."""
+    """Threads that read examples if `workers` is 0."""
 
     def __post_init__(self):
         require_multiple("data", "tile_side", self.tile_side, of=PIXELS_PER_SPACE_CELL)
         require_at_least("data", "min_period_days", self.min_period_days, 5)
-        # a forecast's period lies in one half of the support period
+        # the valid period of a forecast lies in one half of the support period
         require_at_least("data", "support_days", self.support_days, 2 * self.min_period_days)
         require_fraction("data", "min_target_fraction", self.min_target_fraction)
         require_at_least("data", "time_jitter_days", self.time_jitter_days, 0)

@@ -1,4 +1,4 @@
-"""Random numbers in the place of a step's data, for any config: to compare frameworks, and to time them."""
+"""Random batches for any config, to compare frameworks and to time them."""
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -9,10 +9,11 @@ from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDT
 from configs.source import Source
 
 SEQUENCES = 2
+"""Sequences of a batch by default."""
 FRAMES = 3
-"""Of each input source."""
-SEEN = 2
-"""Of them, so many slots of the student."""
+"""Frames of each input source, unless a batch is full."""
+STUDENT_FRAMES = 2
+"""Frames of each input source for the student, unless a batch is full."""
 
 
 def random_batch(
@@ -22,15 +23,24 @@ def random_batch(
     sequences: int = SEQUENCES,
     full: bool = False,
 ) -> tuple[Batch, BottleneckNoise]:
-    """A step's data on tiles of `side` pixels, with a target of every decoded source; and the bottleneck's noise.
+    """Draw a batch with a target of every decoded source, and the bottleneck's noise.
 
-    `full`: as many frames as the budgets have, for teacher and student, in place of a few. The last of three sequences
-    or more has no text. The same for the same arguments.
+    The last of three or more sequences has no text.
+
+    Args:
+        config: sources and sizes.
+        side: pixels along a tile.
+        seed: equal arguments give equal numbers.
+        sequences: B.
+        full: use the whole frame budgets of teacher and student, instead of a few frames.
+
+    Returns:
+        The batch and the noise for its targets, as NumPy arrays.
     """
     generator = np.random.default_rng(seed)
     frames = random_frames(config, side, seed, sequences, full)
     student = {
-        source.name: _student(frames[source.name].present, source.student_budget if full else SEEN, generator)
+        source.name: _student(frames[source.name].present, source.student_budget if full else STUDENT_FRAMES, generator)
         for source in config.input_sources
     }
     targets = {source.name: _target(source, (sequences, side, side), generator) for source in config.decoded_sources}
@@ -44,7 +54,18 @@ def random_batch(
 def random_frames(
     config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES, full: bool = False
 ) -> dict[str, Frames]:
-    """Frames of each input source, a few or `full` budgets; some are absent, and no sequence is without any."""
+    """Draw frames of each input source. Some are absent, but no sequence lacks a source.
+
+    Args:
+        config: sources.
+        side: pixels along a tile.
+        seed: equal arguments give equal numbers.
+        sequences: B.
+        full: use the whole frame budgets instead of a few frames.
+
+    Returns:
+        Frames by source name.
+    """
     generator = np.random.default_rng(seed)
     frames = {}
     for source in config.input_sources:
@@ -60,13 +81,22 @@ def random_frames(
 
 
 def random_periods(number: int = 2, seed: int = 0, sequences: int = SEQUENCES) -> Float32[np.ndarray, "B P 2K"]:
-    """Codes of valid periods."""
+    """Draw codes of valid periods.
+
+    Args:
+        number: P.
+        seed: equal arguments give equal numbers.
+        sequences: B.
+
+    Returns:
+        Codes, uniform in [-1, 1).
+    """
     return np.random.default_rng(seed).uniform(-1, 1, (sequences, number, PERIOD_CODE_WIDTH)).astype(np.float32)
 
 
-def _student(present: Bool[np.ndarray, "B N"], seen: int, generator: np.random.Generator) -> Student:
-    """Some of the frames that there are, in any order; of a source, it may be none."""
-    index = np.argsort(generator.random(present.shape), axis=1)[:, :seen].astype(np.int32)
+def _student(present: Bool[np.ndarray, "B N"], slots: int, generator: np.random.Generator) -> Student:
+    """Draw some of the frames that are present, in any order; possibly none."""
+    index = np.argsort(generator.random(present.shape), axis=1)[:, :slots].astype(np.int32)
     return Student(index, np.take_along_axis(present, index, axis=1) & (generator.random(index.shape) < 0.8))
 
 

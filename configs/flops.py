@@ -1,7 +1,7 @@
-"""What the model costs: floating point operations per sequence, by operator, from a formula.
+"""Floating point operations of the model per sequence, by operator, from a formula.
 
-Matrix products and convolutions count, 2 for each multiply-add; taps that fall outside of the grid do not. What is left
-out (norms, activations, softmax) is bound by memory, not by arithmetic. XLA's own count cannot be used in its place: it
+The formula counts 2 for each multiply-add of matrix products and convolutions. It does not count kernel taps outside of
+the grid, nor norms, activations and softmax, which are bound by memory. XLA's own count cannot be used, because it
 counts the body of a scan once.
 """
 
@@ -12,16 +12,22 @@ from configs.encodings.timecode import PERIOD_CODE_WIDTH, RELATIVE_TIMECODE_WIDT
 from configs.model import ModelConfig
 
 Flops = dict[str, int]
+"""Floating point operations by operator."""
 
 RECOMPUTED = ("precision", "time", "space", "exchange")
-"""What rematerialised blocks compute twice."""
+"""Operators that rematerialized blocks compute twice."""
 
 
 def forward_flops(config: Config, frames: Mapping[str, int], periods: int) -> Flops:
-    """Frames in, the embedding fields of `periods` out, for one sequence.
+    """Count the operations of embedding one sequence.
 
     Args:
-        frames: number of elements by input source, absent ones included: they are computed and then masked.
+        config: sizes and tile side.
+        frames: number of frames by input source. Absent frames count, because they are computed and then masked.
+        periods: number of valid periods that are summarized.
+
+    Returns:
+        Operations of one forward pass, by operator.
     """
     model, side, total = config.model, config.data.tile_side, sum(frames.values())
     blocks = {name: model.num_blocks * total * flops for name, flops in _block(model, side, total).items()}
@@ -37,14 +43,19 @@ def forward_flops(config: Config, frames: Mapping[str, int], periods: int) -> Fl
 def training_flops(
     config: Config, frames: Mapping[str, int], student: Mapping[str, int], targets: tuple[str, ...], text: bool
 ) -> Flops:
-    """One training step of one sequence: what the objective's weights leave of it, forward and backward.
+    """Count the operations of one training step of one sequence, forward and backward.
 
-    A backward pass costs two forward passes; rematerialised blocks are computed once more.
+    Terms whose weight is 0 cost nothing. A backward pass costs two forward passes, and rematerialized blocks one more.
 
     Args:
-        frames: number of the teacher's elements by input source.
-        student: number of the student's, absent ones included.
-        text: whether the batch holds texts.
+        config: sizes, tile side, weights of the objective and rematerialization.
+        frames: number of the teacher's frames by input source, absent ones included.
+        student: number of the student's frames by input source, absent ones included.
+        targets: names of the sources that are reconstructed.
+        text: whether the batch has texts.
+
+    Returns:
+        Operations of one step, by operator.
     """
     weights = config.objective
     text = text and config.has_text and weights.text > 0
@@ -61,7 +72,15 @@ def training_flops(
 
 
 def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
-    """One reconstruction of each target, at all pixels."""
+    """Count the operations of reconstructing targets at all pixels, forward only.
+
+    Args:
+        config: sizes, tile side and sources.
+        targets: names of the sources that are reconstructed.
+
+    Returns:
+        Operations for one sequence.
+    """
     width, pixels = config.model.decoder_width, config.data.tile_side**2
     sources = [source for source in config.decoded_sources if source.name in targets]
     per_pixel = sum(config.model.embed_dim * width + width**2 + width * source.decoder_outputs for source in sources)
@@ -70,7 +89,14 @@ def decoder_flops(config: Config, targets: tuple[str, ...]) -> int:
 
 
 def text_flops(model: ModelConfig) -> int:
-    """One text's direction; its product with the global batch's places is too small to count."""
+    """Count the operations of embedding one text. Its product with the global batch's embeddings is negligible.
+
+    Args:
+        model: sizes.
+
+    Returns:
+        Operations of one forward pass.
+    """
     inputs, width = model.text_width + PERIOD_CODE_WIDTH, model.decoder_width
     return 2 * (inputs * width + width**2 + width * model.embed_dim)
 
@@ -80,7 +106,7 @@ def _source_encoder(channels: int, model: ModelConfig, side: int) -> int:
 
 
 def _block(model: ModelConfig, side: int, frames: int) -> Flops:
-    """One block on one frame of a sequence of so many."""
+    """Count one block on one frame of a sequence of `frames`."""
     cells_time, cells_space = (side // 8) ** 2, (side // 16) ** 2
     time = cells_time * (_transformer(model.d_time, frames, model.mlp_ratio)) + 2 * TIMECODE_WIDTH * model.d_time
     return {
@@ -92,7 +118,7 @@ def _block(model: ModelConfig, side: int, frames: int) -> Flops:
 
 
 def _transformer(width: int, elements: int, mlp_ratio: int) -> int:
-    """Attention among `elements` and an MLP, for one of them."""
+    """Count attention among `elements` and an MLP, for one of them."""
     return 2 * ((4 + 2 * mlp_ratio) * width**2 + 2 * elements * width)
 
 
@@ -118,7 +144,7 @@ def _summary(model: ModelConfig, side: int, frames: int, periods: int) -> int:
 
 
 def _taps(cells: int, kernel: int, stride: int) -> int:
-    """Kernel taps that fall on a square grid of `cells`, over all outputs, with padding 1 on each side."""
+    """Count kernel taps inside a square grid of `cells`, over all outputs, with padding 1 on each side."""
     outputs = range((cells + 2 - kernel) // stride + 1)
     along = sum(0 <= output * stride - 1 + tap < cells for output in outputs for tap in range(kernel))
     return along**2

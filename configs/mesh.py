@@ -10,11 +10,13 @@ class MeshConfig:
     """Devices along each axis of the mesh."""
 
     data: int = -1
-    """Splits sequences. -1: all devices that the other axes leave; where these are more than sequences, `seq` grows."""
+    """Devices that split the sequences; -1 takes all that the other axes leave. If these are more than the sequences,
+    `seq` grows."""
     fsdp: int = 1
-    """Splits sequences, and parameters and Adam's moments too."""
+    """Devices that split the sequences, and also the parameters and Adam's moments."""
     seq: int = 1
-    """Splits each sequence: its frames, and rows of pixels where there are none. It divides `data.tile_side` / 8."""
+    """Devices that split each sequence: its frames, or rows of pixels after the summary. It divides `data.tile_side` /
+    8."""
 
     def __post_init__(self):
         require(self.data == -1 or self.data >= 1, f"mesh: data is {self.data}, expected -1 or at least 1")

@@ -1,4 +1,4 @@
-"""The weights of the objective's terms."""
+"""Weights of the objective's terms."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,23 @@ from configs.validate import require, require_above, require_at_least
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights of the loss's terms (paper, S4). A term whose weight is 0 is not computed at all: an ablation."""
+    """Weights of the loss's terms (paper, S4).
+
+    A term with weight 0 is not computed at all, for ablations.
+    """
 
     reconstruction: float = 1.0
+    """Weight of the reconstruction of the sources."""
     uniformity: float = 0.05
-    """Batch uniformity: embeddings of different places point in different directions."""
+    """Weight of batch uniformity: embeddings of different places point in different directions."""
     consistency: float = 0.02
-    """Teacher and student agree; without it there is no student."""
+    """Weight of the agreement of teacher and student. With 0 there is no student pass."""
     text: float = 0.001
-    """CLIP: embeddings and the texts that describe them find each other in the global batch."""
+    """Weight of CLIP: embeddings and the texts that describe them identify each other in the global batch."""
     temperature: float = 0.07
-    """Divides the cosines of CLIP; fixed (ours: CLIP's own first value)."""
+    """Divisor of CLIP's cosines; fixed (ours: the value that CLIP starts from)."""
     noise: bool = True
-    """Whether decoders see a sample of the bottleneck's distribution; without it, its mean direction."""
+    """Whether decoders see a sample of the bottleneck's distribution. With false they see its mean direction."""
 
     def __post_init__(self):
         weights = {field: getattr(self, field) for field in ("reconstruction", "uniformity", "consistency", "text")}

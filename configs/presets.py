@@ -1,4 +1,4 @@
-"""Named configurations; each differs from the paper's by what is written here."""
+"""Named configs. Each lists what differs from the paper's."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from configs.sources import LANDSAT, SENTINEL1, SENTINEL2, SOURCES
 from configs.training import TrainingConfig
 
 PAPER = Config()
-"""The released model: D 128/512/1024, 15 blocks, about 480 M parameters."""
+"""The released model: widths 128, 512 and 1024, 15 blocks, about 480 M parameters."""
 
 PAPER_1B = replace(
     PAPER,
@@ -17,7 +17,7 @@ PAPER_1B = replace(
         d_precision=192, d_exchange=448, d_time=768, d_space=1536, heads_time=12, heads_space=24, heads_summary=6
     ),
 )
-"""About a billion parameters; that such a variant existed is all the paper says of it."""
+"""About a billion parameters (ours). The paper mentions such a variant but not its sizes."""
 
 SMALL = replace(
     PAPER,
@@ -34,7 +34,7 @@ SMALL = replace(
     ),
     training=TrainingConfig(steps=50_000, learning_rate=3e-4, batch=32),
 )
-"""About 25 M parameters: one GPU."""
+"""About 25 M parameters, for one GPU."""
 
 TINY = replace(
     PAPER,

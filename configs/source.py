@@ -1,4 +1,4 @@
-"""What a source is: one sensor or map product, its bands, and what the objective does with it."""
+"""Sources: a sensor or map product, its bands, and how the objective uses it."""
 
 import keyword
 import math
@@ -8,24 +8,24 @@ from typing import Literal
 from configs.validate import require, require_at_least, require_fraction
 
 Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
-"""How a band's stored value is scaled before its z-score (paper, S1; see data.store.normalization)."""
-
+"""How a band's stored value is scaled before its z-score (paper, S1; see aef_jax.data.store.normalization)."""
 
 PIXEL_M = 10
-"""Side of a tile's pixel."""
+"""Side of a pixel, in meters."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """One band of a source, as it is stored in a record.
-
-    `valid_range`, in the band's unit after scaling, bounds what counts as an observation.
-    """
+    """One band of a source, as a record stores it."""
 
     name: str
+    """Name of the band in its product."""
     unit: str
+    """Unit of the stored values."""
     scaling: Scaling = "none"
+    """How stored values are scaled before the z-score."""
     valid_range: tuple[float, float] | None = None
+    """Range of valid observations, in the band's unit after scaling; None accepts all."""
 
     def __post_init__(self):
         low, high = self.valid_range or (0, 1)
@@ -34,53 +34,58 @@ class Band:
 
 @dataclass(frozen=True)
 class Metadata:
-    """One fact about an acquisition that its decoder is told.
-
-    An angle (in degrees in the record) reaches the decoder as its sine and cosine; a binary fact as -1 or +1 (ours).
-    """
+    """One property of an acquisition that its decoder is given."""
 
     name: str
+    """Name of the property in the record."""
     kind: Literal["angle", "binary"]
+    """angle is in degrees and encoded as sine and cosine; binary is encoded as -1 or +1 (ours)."""
 
     @property
     def width(self) -> int:
+        """Numbers that encode the property."""
         return 2 if self.kind == "angle" else 1
 
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the table of sources (paper, S1 and S2). Distances are metres, rates are probabilities.
+    """One row of the table of sources (paper, S1 and S2).
 
     Fields that only an input source uses (`frame_budget`, `source_drop`, `frame_drop`) are 0 for the others.
     """
 
     name: str
+    """Name of the source, an identifier."""
     kind: Literal["continuous", "classes", "text"]
+    """continuous, classes or text."""
     bands: tuple[Band, ...]
+    """Bands of a frame; none for text."""
     is_input: bool = False
     """Whether the encoder sees it. Every source is a target."""
     classes: int = 0
-    """Number of classes of a `classes` source; its band holds the class index."""
+    """Number of classes of a `classes` source. Its band holds the class index."""
     weight: float = 1.0
-    """Weight in the reconstruction loss, before the weights are normalised over the sources in use."""
+    """Weight in the reconstruction loss, before the weights are normalized over the sources in use."""
     shift_invariant_m: float = 0.0
-    """Planar shifts up to this distance are forgiven (misregistration); 0 means none."""
+    """Planar shifts up to this many meters do not count as errors (misregistration); 0 for none."""
     regrid_m: float = 0.0
-    """Reconstruction and target are averaged to this grid before the error; 0 means not."""
+    """Meters of the grid to which reconstruction and target are averaged before the error; 0 for none."""
     timed: bool = True
-    """Whether its decoder is told the acquisition time; a static map has none."""
+    """Whether its decoder is given the acquisition time. A static map has none."""
     metadata: tuple[Metadata, ...] = ()
+    """Properties of an acquisition that its decoder is given."""
     frame_budget: int = 0
-    """Sequence elements that training reserves for it."""
+    """Frames that training reserves for it in a sequence."""
     source_drop: float = 0.0
-    """How often the student sees nothing of it."""
+    """Probability that the student sees none of its frames."""
     frame_drop: float = 0.0
-    """Share of its frames that the student's random drop removes."""
+    """Share of its frames that are dropped at random for the student."""
     line_gaps: bool = False
     """Whether training blanks a line across all its input frames, so that the model learns to fill gaps."""
 
     def __post_init__(self):
-        # it is a parameter's path in both frameworks, where a dot would split it and a dictionary's method hide it
+        # The name is part of parameter paths in both frameworks: a dot would split a path, and a name of a dict
+        # method would hide it.
         require(
             self.name.isidentifier() and not keyword.iskeyword(self.name) and not hasattr(dict, self.name),
             f"source: name is {self.name!r}, expected an identifier that is neither a keyword nor a method of dict",
@@ -99,7 +104,7 @@ class Source:
         for field in ("shift_invariant_m", "regrid_m"):
             require(
                 getattr(self, field) % PIXEL_M == 0,
-                f"{where}: {field} is {getattr(self, field)}, expected a multiple of {PIXEL_M}, the metres of a pixel",
+                f"{where}: {field} is {getattr(self, field)}, expected a multiple of {PIXEL_M}, the meters of a pixel",
             )
         require(
             (self.kind == "text") != bool(self.bands),
@@ -121,7 +126,7 @@ class Source:
 
     @property
     def student_budget(self) -> int:
-        """Sequence elements that the student's pass has for it: what its random drop leaves of the frame budget."""
+        """Frames of the source in the student's pass: the frame budget less the random drop."""
         return math.ceil((1 - self.frame_drop) * self.frame_budget)
 
     @property
@@ -131,10 +136,10 @@ class Source:
 
     @property
     def decoder_outputs(self) -> int:
-        """Numbers per pixel that its decoder gives: one per band, or one logit per class."""
+        """Numbers per pixel that its decoder returns: one per band, or one logit per class."""
         return self.classes or self.channels
 
     @property
     def metadata_width(self) -> int:
-        """Numbers per acquisition that its decoder is given beside the time."""
-        return sum(fact.width for fact in self.metadata)
+        """Numbers per acquisition that its decoder is given besides the time."""
+        return sum(item.width for item in self.metadata)

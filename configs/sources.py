@@ -1,4 +1,4 @@
-"""The eleven sources of the paper (its S1 and S2), one row each. Another sensor is another row."""
+"""The eleven sources of the paper (S1 and S2), one row each. To add a sensor, add a row."""
 
 from configs.source import Band, Metadata, Source
 
@@ -93,7 +93,7 @@ CDL = Source(
     "cdl",
     "classes",
     bands=_bands("cropland", "class"),
-    classes=256,  # ours: the product's own 8-bit code is the class index, so no code needs a table
+    classes=256,  # ours: the class index is the product's 8-bit code, so no table is needed
     weight=0.25,
     regrid_m=30,
 )

@@ -7,34 +7,45 @@ from configs.validate import require, require_above, require_at_least, require_m
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Adam under the paper's schedule: from 0 to `learning_rate` in `warmup_steps`, then to 0 at `steps`, linearly."""
+    """Adam, its learning rate, the batch, and how often to evaluate and save.
+
+    The learning rate rises linearly from 0 to `learning_rate` in `warmup_steps`, then falls linearly to 0 at `steps`
+    (paper).
+    """
 
     steps: int = 100_000
+    """Steps of the whole run."""
     warmup_steps: int = 1_000
+    """Steps in which the learning rate rises from 0."""
     learning_rate: float = 1e-4
+    """Highest learning rate of Adam."""
     clip_norm: float = 1.0
-    """Gradients of a larger global norm are scaled down to it (ours)."""
+    """Largest global norm of a gradient; larger gradients are scaled down to it (ours)."""
     weight_decay: float = 0.0
-    """Share of every kernel that a step takes off, times the learning rate; biases and norms keep theirs (ours: the
-    paper names none)."""
+    """Decoupled weight decay of all kernels, times the learning rate. Biases and norms are not decayed (ours: the
+    paper has none)."""
     batch: int = 256
     """Sequences per step, over all devices."""
     grad_accum_steps: int = 1
-    """Parts in which the batch is computed, one after the other, where it does not fit into memory at once. Batch
-    uniformity and CLIP then are of each part, and a source's error is the mean of the parts'. Each part sums its
-    gradients over the devices."""
+    """Parts into which each batch is divided, to save memory. The parts are computed one after the other. Batch
+    uniformity and CLIP are computed within each part, and a source's error is the mean over the parts. Each part
+    reduces its gradients over the devices."""
     max_consecutive_skips: int = 10
-    """A step whose loss or gradient is not finite changes nothing; after so many in a row the run stops."""
+    """Consecutive steps with a loss or gradient that is not finite, after which the run stops. Such a step does not
+    change the parameters."""
     seed: int = 0
+    """Seed of the initial parameters, the examples and the bottleneck's noise."""
     evaluate_every: int = 2_000
-    """Steps between held-out evaluations; each also draws the pictures."""
+    """Steps between evaluations on the validation split. Each evaluation also draws the pictures."""
     validation_sites: int = 64
-    """Held-out sites of a data set that an evaluation uses, one example of each."""
+    """Sites of the validation split that an evaluation uses, with one example each."""
     checkpoint_every: int = 1_000
+    """Steps between checkpoints."""
     keep_last: int = 2
-    """Checkpoints that are kept beside the best by held-out loss."""
+    """Latest checkpoints to keep, beside the one with the best validation loss."""
     keep_every: int = 0
-    """Checkpoints at multiples of so many steps, itself one of `checkpoint_every`, are kept for good; 0: none."""
+    """Checkpoints at multiples of this many steps are kept forever; 0 keeps none. It is a multiple of
+    `checkpoint_every`."""
 
     def __post_init__(self):
         counts = ("steps", "batch", "grad_accum_steps", "max_consecutive_skips", "evaluate_every", "validation_sites")

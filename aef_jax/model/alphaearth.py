@@ -15,7 +15,7 @@ from aef_jax.model.layers import at_least_float32
 from aef_jax.model.stp import SourceEncoder, STPEncoder
 from aef_jax.model.summary import TemporalSummary
 from aef_jax.sharding.mesh import constrain, join_frames
-from configs.batch import Frames, check_frames
+from configs.batch import Frames, validate_frames
 from configs.config import Config
 
 
@@ -51,7 +51,7 @@ class AlphaEarth(nnx.Module):
         Raises ValueError where no input source is given, or a tile side is no multiple of 16.
         """
         sources = [name for name in self.inputs if name in frames]
-        check_frames(frames, self.inputs)
+        validate_frames(frames, self.inputs)
         with jax.named_scope("source encoders"):
             features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
         # what says which frames there are, and when, is small: whole on each device

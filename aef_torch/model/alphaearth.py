@@ -13,7 +13,7 @@ from aef_torch.model.decoders import Decoder, TextHead
 from aef_torch.model.layers import at_least_float32
 from aef_torch.model.stp import SourceEncoder, STPEncoder
 from aef_torch.model.summary import TemporalSummary
-from configs.batch import Frames, check_frames
+from configs.batch import Frames, validate_frames
 from configs.config import Config
 
 
@@ -50,7 +50,7 @@ class AlphaEarth(nn.Module):
         Raises ValueError where no input source is given, or a tile side is no multiple of 16.
         """
         sources = [name for name in self.inputs if name in frames]
-        check_frames(frames, self.inputs)
+        validate_frames(frames, self.inputs)
         features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
         present = torch.cat([frames[name].present for name in sources], dim=1)
         timecodes = torch.cat([frames[name].timecodes for name in sources], dim=1).to(self.dtype)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from aef_torch.model.layers import unit
 from configs.batch import BottleneckNoise
-from configs.encodings.vmf_quantile import MOST_SIGMA, radial_coefficients
+from configs.encodings.vmf_quantile import MAX_SIGMA, radial_coefficients
 
 
 def sample_noise(generator: torch.Generator, shape: tuple[int, ...], dimension: int, kappa: float) -> BottleneckNoise:
@@ -33,7 +33,7 @@ def von_mises_fisher(mean: Float[Tensor, "*B D"], noise: BottleneckNoise) -> Flo
 def radial_quantile(z: Float[Tensor, "*N"], dimension: int, kappa: float) -> Float[Tensor, "*N"]:
     """1 - w of the samples that are no farther from the mean than a share ndtr(z) of all."""
     first, *others = radial_coefficients(dimension, kappa)
-    u = torch.clip(z / MOST_SIGMA, -1, 1)
+    u = torch.clip(z / MAX_SIGMA, -1, 1)
     total, before = torch.zeros_like(u), torch.zeros_like(u)
     for coefficient in reversed(others):  # Clenshaw's recurrence
         total, before = coefficient + 2 * u * total - before, total

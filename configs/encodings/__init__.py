@@ -1,1 +1,1 @@
-"""Fixed numeric encodings that both frameworks share, computed on the host in float64."""
+"""Fixed encodings that both frameworks share, computed on the host in float64."""

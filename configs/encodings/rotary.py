@@ -1,19 +1,26 @@
-"""Where a pixel lies in its tile, as the angles of a two-dimensional rotary position (ours; the paper says "ViT-like").
+"""Angles of two-dimensional rotary positions for the space operator (ours; the paper says "ViT-like").
 
-Rotary angles depend on distances only, so that any tile side works with the same weights.
+Rotary attention depends on distances only, so the same weights work for any tile side.
 """
 
 import numpy as np
 from jaxtyping import Float
 
 _SLOWEST = 100.0
-"""The slowest pair turns this much slower than 1 radian per cell: tiles of up to some 300 cells stay unambiguous."""
+"""The slowest pair rotates this many times slower than 1 radian per cell. Tiles of up to about 300 cells are unique."""
 
 
 def grid_angles(height: int, width: int, head_width: int) -> Float[np.ndarray, "N A"]:
-    """Angles in radians for the cells of a grid, row by row: N = height * width, A = head_width / 2.
+    """Compute the rotary angles of the cells of a grid.
 
-    The first half of the A pairs turns with the row, the second with the column. Float64.
+    Args:
+        height: rows of the grid.
+        width: columns of the grid.
+        head_width: channels of an attention head, a multiple of 4.
+
+    Returns:
+        Angles in radians, float64, row by row: N = height * width, A = head_width / 2. The first half of the A pairs
+        rotates with the row, the second half with the column.
     """
     frequencies = _SLOWEST ** -np.linspace(0, 1, head_width // 4)
     row, column = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")

@@ -1,7 +1,7 @@
-"""Times as sinusoidal codes, computed on the host in float64 from int64 milliseconds.
+"""Sinusoidal codes of times, computed on the host in float64 from int64 milliseconds.
 
-A float32 epoch in milliseconds has a grain of 131 s, and its sine would be noise; so no time ever is a float32. The
-paper says "sinusoidal timecodes" and no more: the periods are ours.
+Times are never float32: epoch milliseconds in float32 have a resolution of 131 s. The paper says only "sinusoidal
+timecodes"; the periods are ours.
 """
 
 import numpy as np
@@ -10,22 +10,34 @@ from jaxtyping import Float, Int64
 DAY_MS = 86_400_000
 YEAR_DAYS = 365.2425
 RELATIVE_HARMONICS = 8
+"""Harmonics of a relative timecode."""
 
 PERIODS_DAYS = np.concatenate(
     [
-        np.geomspace(4.0, 80 * YEAR_DAYS, 12),  # 4 days tell one day from the next; 80 years do not alias over 40
-        YEAR_DAYS / np.arange(1, 5),  # the year and its harmonics: the season, whatever the year
+        np.geomspace(4.0, 80 * YEAR_DAYS, 12),  # 4 days separate consecutive days; 80 years do not alias over 40
+        YEAR_DAYS / np.arange(1, 5),  # the year and its harmonics encode the season
     ]
 )
+"""Periods of the sinusoids of a timecode."""
 TIMECODE_WIDTH = 2 * len(PERIODS_DAYS)
+"""K."""
 PERIOD_CODE_WIDTH = 2 * TIMECODE_WIDTH
+"""2K."""
 RELATIVE_TIMECODE_WIDTH = 2 * RELATIVE_HARMONICS
+"""R."""
 
 
 def timecode(time_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K"]:
-    """The code of an instant: sine and cosine of each of `PERIODS_DAYS`, in float64.
+    """Encode instants.
 
-    Raises TypeError where the times are not int64 epoch milliseconds.
+    Args:
+        time_ms: epoch milliseconds.
+
+    Returns:
+        Sines, then cosines, one for each of `PERIODS_DAYS`, in float64.
+
+    Raises:
+        TypeError: the times are not int64.
     """
     time_ms = np.asarray(time_ms)
     if time_ms.dtype != np.int64:
@@ -35,14 +47,28 @@ def timecode(time_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K"]:
 
 
 def period_code(start_ms: Int64[np.ndarray, "*N"], end_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N 2K"]:
-    """The code of a valid period [start, end): the timecodes of its two ends, side by side."""
+    """Encode valid periods [start, end).
+
+    Args:
+        start_ms: epoch milliseconds of the starts.
+        end_ms: epoch milliseconds of the ends.
+
+    Returns:
+        The timecodes of both ends, concatenated.
+    """
     return np.concatenate([timecode(start_ms), timecode(end_ms)], axis=-1)
 
 
 def relative_timecode(fraction: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N R"]:
-    """The code of a time within a period, given as its fraction in [0, 1) (paper, decoders; the harmonics are ours).
+    """Encode times relative to a period, for decoders (paper; the harmonics are ours).
 
-    Half turns, so that the period's two ends are told apart.
+    The slowest sinusoid makes half a turn, so that the two ends of the period have different codes.
+
+    Args:
+        fraction: elapsed fraction of the period, in [0, 1).
+
+    Returns:
+        Sines, then cosines, one for each harmonic, in float64.
     """
     return _sine_cosine(np.asarray(fraction, np.float64)[..., None] * np.arange(1, RELATIVE_HARMONICS + 1) / 2)
 

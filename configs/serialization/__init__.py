@@ -1,1 +1,1 @@
-"""Configs as JSON, and overrides of their fields by dotted name."""
+"""Configs as JSON, overrides of settings by dotted name, and their help."""

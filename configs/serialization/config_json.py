@@ -17,7 +17,7 @@ _MAX_CHARACTERS = 80
 
 
 def to_json(config: Config) -> str:
-    """Write a config as JSON with its version number.
+    """Write a config as JSON: its version, the settings, and last the sources.
 
     Args:
         config: any config.
@@ -25,7 +25,9 @@ def to_json(config: Config) -> str:
     Returns:
         Indented JSON that ends with a newline.
     """
-    return json.dumps({"version": VERSION, **asdict(config)}, indent=2) + "\n"
+    tree = asdict(config)
+    sources = tree.pop("sources")
+    return json.dumps({"version": VERSION, **tree, "sources": sources}, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:

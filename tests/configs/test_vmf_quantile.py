@@ -8,14 +8,14 @@ from numpy.polynomial import Chebyshev
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from configs.encodings.vmf_quantile import MOST_SIGMA, radial_coefficients
+from configs.encodings.vmf_quantile import MAX_SIGMA, radial_coefficients
 from tests.support.contracts.von_mises_fisher import CASES
 
 
 @pytest.mark.parametrize(("dimension", "kappa"), [*CASES, (4, 1e-3), (1024, 10.0), (64, 1e6)])
 def test_quantile_matches_the_normal_share(dimension, kappa):
     """In both tails, by the density of the angle."""
-    log_x = Chebyshev(radial_coefficients(dimension, kappa), domain=[-MOST_SIGMA, MOST_SIGMA])
+    log_x = Chebyshev(radial_coefficients(dimension, kappa), domain=[-MAX_SIGMA, MAX_SIGMA])
 
     def density(angle: float) -> float:
         x, x_mode = 2 * np.sin(angle / 2) ** 2, 2 * np.sin(mode / 2) ** 2
