@@ -8,7 +8,7 @@ import xarray
 
 from configs.fields.frames import read_frames, read_period
 from configs.sources import SENTINEL2
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 
 DATES = ["2018-03-01", "2018-01-01", "2018-02-01"]
 SORTED_MS = [1514764800000, 1517443200000, 1519862400000]
@@ -89,11 +89,11 @@ def test_masks_become_nan():
     ],
 )
 def test_wrong_frames_are_refused_in_one_sentence(frames, sentence):
-    assert sentence in told(read_frames, SENTINEL2, frames)
+    assert sentence in error_message(read_frames, SENTINEL2, frames)
 
 
 def test_periods_are_years_or_two_ends():
     year = (1514764800000, 1546300800000)
     assert read_period(2018) == read_period(("2018-01-01", "2019-01-01")) == year
     assert read_period((np.datetime64("2018"), datetime(2019, 1, 1))) == year
-    assert "period: times are" in told(read_period, ("2018", "never"))
+    assert "period: times are" in error_message(read_period, ("2018", "never"))

@@ -19,7 +19,7 @@ from configs.fields.tiling import Period
 from parity.cli import main
 from tests.support.converting import SMALLEST
 from tests.support.data.small_site import small_site
-from tests.support.refusals import told
+from tests.support.refusals import error_message
 from tests.support.training_run import write_training_run
 
 YEAR: Period = (1514764800000, 1546300800000)
@@ -97,13 +97,17 @@ def test_an_embedder_tells_bands_and_units(run):
 def test_wrong_frames_are_refused_in_one_sentence(run, frames):
     embed = aef_jax.load_run(run).embed
     pixels, times = frames["sentinel2"]
-    assert "frames are of ['spot'], expected some of ['landsat', 'sentinel2']" in told(
+    assert "frames are of ['spot'], expected some of ['landsat', 'sentinel2']" in error_message(
         embed, {"spot": frames["landsat"]}, 2018
     )
-    assert "expected the unit reflectance * 10000" in told(embed, {"sentinel2": (pixels / 1e4, times)}, 2018)
-    assert "sources lie on different grids" in told(embed, frames | {"sentinel2": (pixels[:, :16], times)}, 2018)
-    assert "in the support period 2030-01-01..2031-01-01" in told(embed, frames, 2030)
-    assert "the valid period 2018-01-01..2018-01-01 is empty" in told(embed, frames, ("2018-01-01", "2018-01-01"))
+    assert "expected the unit reflectance * 10000" in error_message(embed, {"sentinel2": (pixels / 1e4, times)}, 2018)
+    assert "sources lie on different grids" in error_message(
+        embed, frames | {"sentinel2": (pixels[:, :16], times)}, 2018
+    )
+    assert "in the support period 2030-01-01..2031-01-01" in error_message(embed, frames, 2030)
+    assert "the valid period 2018-01-01..2018-01-01 is empty" in error_message(
+        embed, frames, ("2018-01-01", "2018-01-01")
+    )
 
 
 def test_wrong_weights_are_refused_in_one_sentence(weights, tmp_path):
@@ -113,14 +117,14 @@ def test_wrong_weights_are_refused_in_one_sentence(weights, tmp_path):
 
     def refusal(tensors: dict, metadata: dict) -> str:
         save_file(tensors, tmp_path / "odd.safetensors", metadata)
-        return told(aef_torch.load_weights, tmp_path / "odd.safetensors")
+        return error_message(aef_torch.load_weights, tmp_path / "odd.safetensors")
 
     assert "carries no config" in refusal(tensors, {})
     assert "carries no normalization statistics" in refusal(tensors, {"aef_config": metadata["aef_config"]})
     assert "its tensors are not those of its config's model" in refusal(dict(list(tensors.items())[1:]), metadata)
-    assert "not readable as safetensors" in told(aef_torch.load_weights, tmp_path / "missing.safetensors")
+    assert "not readable as safetensors" in error_message(aef_torch.load_weights, tmp_path / "missing.safetensors")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../a.safetensors"}}))
-    assert "expected the name of a file beside it" in told(aef_torch.load_weights, tmp_path)
+    assert "expected the name of a file beside it" in error_message(aef_torch.load_weights, tmp_path)
 
 
 def test_public_names_are_one_class():
