@@ -1,1 +1,1 @@
-"""`aef compile`: the real training step, compiled for a machine that is not there, and what it would cost on it."""
+"""`aef compile`: compile the real training step for a machine that is absent and report what it costs there."""

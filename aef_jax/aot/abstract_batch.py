@@ -1,4 +1,4 @@
-"""The global batch of a training step as shapes and dtypes: all sources and texts, not one number."""
+"""Describe the global batch of a training step by shapes and dtypes, with all sources and texts and without data."""
 
 import jax
 from jax.sharding import Mesh
@@ -12,9 +12,14 @@ from configs.config import Config
 
 
 def abstract_batch(config: Config, mesh: Mesh) -> Batch:
-    """What the pipeline would put on the devices of `mesh`, if the data held every source of the config and all texts.
+    """Return the batch that the pipeline would put on the devices for data with every source of the config and all texts.
 
-    Every leaf is a jax.ShapeDtypeStruct with its sharding.
+    Args:
+        config: of the training run.
+        mesh: that the batch is split over.
+
+    Returns:
+        A batch whose leaves are jax.ShapeDtypeStruct with their shardings.
     """
     example, sequences = fill_frames(stack([absent_example(config)]), mesh.shape[SEQ]), config.training.batch
     return jax.tree.map(

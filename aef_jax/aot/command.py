@@ -6,17 +6,28 @@ from pathlib import Path
 import jax
 
 from aef_jax.aot.compile import compile_step
-from aef_jax.aot.report import as_text, as_tree
+from aef_jax.aot.report import format_report, report_json
 from aef_jax.files.atomic import replacing
 from configs.config import Config
 
 
 def compile_command(config: Config, topology: str, output: Path, save: Path | None = None, full: bool = False) -> int:
-    """Compiles, prints the report and writes it to `output`; keeps the executable in `save`; see `compile_step`."""
-    jax.config.update("jax_platforms", "cpu")  # chips that are there have other things to do
+    """Compile the training step, print the report and write it.
+
+    Args:
+        config: of the training run.
+        topology: the machine, such as v4:8x8x8.
+        output: the JSON file to write.
+        save: the file for the executable.
+        full: optimize as training does (see `compile_step`).
+
+    Returns:
+        The exit status.
+    """
+    jax.config.update("jax_platforms", "cpu")  # leave the chips of this machine to others
     compiled = compile_step(config, topology, save, full)
-    print(as_text(compiled))
+    print(format_report(compiled))
     with replacing(output) as temporary:
-        temporary.write_text(json.dumps(as_tree(compiled), indent=2) + "\n")
+        temporary.write_text(json.dumps(report_json(compiled), indent=2) + "\n")
     print(f"\nall of it is in {output}" + (f"; the executable is {save}" if save else ""))
     return 0

@@ -1,4 +1,4 @@
-"""Compiles the training step for a machine that is not there, and asks of the program what it takes."""
+"""Compile the training step for an absent machine and read from the program what it costs."""
 
 import time
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import jax
 from jax.experimental import serialize_executable
 
 from aef_jax.aot.abstract_batch import abstract_batch
-from aef_jax.aot.cost.chips import Chip, machine
+from aef_jax.aot.cost.chips import Chip, topology_devices
 from aef_jax.aot.cost.parameters import operator_weights
-from aef_jax.aot.cost.roofline import Roofline, roofline
-from aef_jax.aot.hlo.collectives import Collective, on_chips
-from aef_jax.aot.hlo.estimates import Estimates, estimates
-from aef_jax.aot.memory import Memory, memory_of, too_big, what_fits
+from aef_jax.aot.cost.roofline import Roofline, compute_roofline
+from aef_jax.aot.hlo.collectives import Collective, find_collectives_on
+from aef_jax.aot.hlo.estimates import Estimates, read_estimates
+from aef_jax.aot.memory import Memory, explain_excess, explain_xla_error, memory_of
 from aef_jax.files.atomic import replacing
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.training.step import TrainState, abstract_state, make_train_step
@@ -23,7 +23,7 @@ from configs.config import Config
 
 @dataclass(frozen=True)
 class Compiled:
-    """What is known of a training step that was compiled for a machine."""
+    """A training step that was compiled for a machine, and its costs. Sizes are bytes of one device."""
 
     config: Config
     topology: str
@@ -37,39 +37,46 @@ class Compiled:
     roofline: Roofline
     estimates: Estimates
     full: bool
+    """Whether XLA optimized the step as it does for training."""
 
     @property
     def in_blocks(self) -> list[Collective]:
         """The collectives in loops over the blocks, forward or backward."""
-        return [one for one in self.collectives if one.in_loop_of(self.config.model.num_blocks)]
+        return [each for each in self.collectives if each.in_loop_of(self.config.model.num_blocks)]
 
 
-QUICK: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
-"""The least effort, an eighth of the time: code that XLA takes to be half as fast, and that hides nothing it sends."""
+LOW_EFFORT: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
+"""XLA's options for the least effort. Compiling takes an eighth of the time; the code is half as fast by XLA's estimates
+and overlaps no collective with computation."""
 
 
 def compile_step(config: Config, topology: str, save: Path | None = None, full: bool = False) -> Compiled:
-    """Lowers and compiles `make_train_step` on the global batch of all sources.
+    """Lower and compile `make_train_step` for a global batch with all sources.
 
     Args:
-        topology: such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
-        full: as training compiles it. Without, XLA takes the least trouble: a little more memory, the same collectives
-            but none of them hidden, and estimates of slower code.
-        save: where the executable is kept, for `serialize_executable.deserialize_and_load`; the trees that this asks
-            for too are those of the step's arguments and results.
+        config: of the training run.
+        topology: the machine, such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
+        save: the file for the executable, to be loaded with `serialize_executable.deserialize_and_load`, which also
+            needs the trees of the step's arguments and results.
+        full: optimize as training does. Otherwise XLA spends the least effort: the step takes a little more memory, the
+            collectives are the same but none is hidden, and the estimates are of slower code.
 
-    Raises ValueError, with one sentence, where the step does not fit into the chips' memory, the mesh not the machine
-    or the batch not the mesh.
+    Returns:
+        The costs of the compiled step.
+
+    Raises:
+        ValueError: if the step does not fit into the chips' memory, the mesh does not fit the machine, or the batch
+            does not fit the mesh.
     """
-    chip, devices = machine(topology)
+    chip, devices = topology_devices(topology)
     mesh = training_mesh(config, devices)
     sides = {str(name): size for name, size in mesh.shape.items()}
     state, batch = abstract_state(config, mesh), abstract_batch(config, mesh)
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     lowered = make_train_step(config, mesh).lower(state, batch)
     lowered_at = time.perf_counter()
     try:
-        compiled, memory = _fitting(lowered, full, chip, config, sides, state)
+        compiled, memory = _compile_to_fit(lowered, full, chip, config, sides, state)
     except ValueError as error:
         raise ValueError(f"{topology}: {error}{'' if full else '; --full takes a little less'}") from None
     compiled_at = time.perf_counter()
@@ -77,43 +84,48 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
         keep(compiled, save)
     weights = operator_weights(config)
     hlo = compiled.as_text() or ""
-    sent = on_chips(hlo, chip, [device.coords for device in mesh.devices.flat])
-    floor = roofline(config, batch, weights, sides, chip, sent)
+    collectives = find_collectives_on(chip, hlo, [device.coords for device in mesh.devices.flat])
+    roofline = compute_roofline(config, batch, weights, sides, chip, collectives)
     return Compiled(
         config=config,
         topology=topology,
         chip=chip,
         mesh=sides,
         parameters=sum(weights.values()),
-        lowering_seconds=lowered_at - begun,
+        lowering_seconds=lowered_at - started_at,
         compile_seconds=compiled_at - lowered_at,
         memory=memory,
-        collectives=sent,
-        roofline=floor,
+        collectives=collectives,
+        roofline=roofline,
         full=full,
-        estimates=estimates(hlo, chip, frozenset(operator.name for operator in floor.operators)),
+        estimates=read_estimates(hlo, chip, frozenset(operator.name for operator in roofline.operators)),
     )
 
 
-def _fitting(
+def _compile_to_fit(
     lowered: jax.stages.Lowered, full: bool, chip: Chip, config: Config, mesh: dict[str, int], state: TrainState
 ) -> tuple[jax.stages.Compiled, Memory]:
-    """Raises ValueError, with one sentence, where XLA refuses a step as too big, or compiles one that is."""
+    """Compile a step. Raises ValueError if it takes too much memory, by XLA's refusal or by the compiled program."""
     try:
-        compiled = lowered.compile(None if full else QUICK)
+        compiled = lowered.compile(None if full else LOW_EFFORT)
     except jax.errors.JaxRuntimeError as error:
-        sentence = too_big(str(error), config, mesh, state)
-        if sentence is None:
+        explanation = explain_xla_error(str(error), config, mesh, state)
+        if explanation is None:
             raise
-        raise ValueError(sentence) from None
+        raise ValueError(explanation) from None
     memory = memory_of(compiled, chip)
     if memory.peak > memory.hbm:
-        raise ValueError(what_fits(memory.peak, memory.hbm, config, mesh, state))
+        raise ValueError(explain_excess(memory.peak, memory.hbm, config, mesh, state))
     return compiled, memory
 
 
 def keep(compiled: jax.stages.Compiled, path: Path) -> None:
-    """Writes the executable, as JAX serialises it."""
+    """Write the executable as JAX serializes it.
+
+    Args:
+        compiled: the executable.
+        path: the file to write.
+    """
     payload, _, _ = serialize_executable.serialize(compiled)
     with replacing(path) as temporary:
         temporary.write_bytes(payload)

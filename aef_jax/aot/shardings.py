@@ -1,4 +1,4 @@
-"""`aef shardings`: what of a training step lies where on a mesh, and what it takes of each device's memory."""
+"""`aef shardings`: show how parameters are split over a mesh and how much memory they take on each device."""
 
 import math
 from collections.abc import Iterator
@@ -14,24 +14,34 @@ from aef_jax.training.step import abstract_model
 from configs.config import Config
 from configs.mesh import MeshConfig
 
-MOMENTS = 2
-"""Of each parameter, as large as it is and lying as it does: Adam's."""
+NUM_MOMENTS = 2
+"""Adam's moments of each parameter, which have its shape and its sharding."""
 
 
 class Row(NamedTuple):
-    """One tensor."""
+    """One parameter."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     split: tuple[str | None, ...]
-    """The mesh's axis that each of its own is split over."""
+    """For each axis of the parameter, the axis of the mesh that it is split over."""
     bytes: int
     bytes_per_device: int
 
 
 def parse_mesh(text: str) -> MeshConfig:
-    """`data=4,fsdp=2,seq=2`; what is not named is as by default. Raises ValueError where it is something else."""
+    """Parse the sizes of a mesh.
+
+    Args:
+        text: such as `data=4,fsdp=2,seq=2`; axes that are left out have their default size.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        ValueError: if the text is not of this form.
+    """
     sizes = {}
     for part in text.split(","):
         name, _, number = part.partition("=")
@@ -42,9 +52,16 @@ def parse_mesh(text: str) -> MeshConfig:
 
 
 def shardings_table(config: Config) -> str:
-    """Every parameter, as lines; and what parameters and Adam's moments take of each device, in all.
+    """List every parameter, and the memory that parameters and Adam's moments take on each device.
 
-    Raises ValueError where `config.mesh` leaves the number of devices open, or does not divide the batch.
+    Args:
+        config: of the training run.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        ValueError: if `config.mesh` leaves the number of devices open or does not divide the batch.
     """
     mesh, batch = _abstract_mesh(config.mesh), config.training.batch
     check_batch(batch, mesh, config.training.grad_accum_steps)
@@ -56,7 +73,7 @@ def shardings_table(config: Config) -> str:
     lines += [
         "",
         f"parameters: {readable(params)}B per device of {readable(whole)}B;"
-        f" with Adam's moments {readable((1 + MOMENTS) * params)}B of {readable((1 + MOMENTS) * whole)}B",
+        f" with Adam's moments {readable((1 + NUM_MOMENTS) * params)}B of {readable((1 + NUM_MOMENTS) * whole)}B",
         f"a batch of {batch} sequences: {batch // sequence_parts(mesh)} per device"
         + (f", each split over {config.mesh.seq} (frames; rows of pixels after the summary)" * (config.mesh.seq > 1)),
     ]
@@ -64,13 +81,22 @@ def shardings_table(config: Config) -> str:
 
 
 def parameter_rows(config: Config, mesh: AbstractMesh) -> Iterator[Row]:
-    """In the order of the model's tree."""
+    """List the parameters in the order of the model's tree.
+
+    Args:
+        config: of the model.
+        mesh: that parameters are split over.
+
+    Yields:
+        One row for each parameter.
+    """
     _, shapes = abstract_model(config)
-    flat = nnx.to_flat_state(shapes)
-    for path, leaf in flat:
-        on: Any = state_shardings(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), mesh)
-        whole, local = (math.prod(shape) * leaf.dtype.itemsize for shape in (leaf.shape, on.shard_shape(leaf.shape)))
-        split = (*on.spec, *(None,) * (len(leaf.shape) - len(on.spec)))
+    for path, leaf in nnx.to_flat_state(shapes):
+        sharding: Any = state_shardings(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), mesh)
+        whole, local = (
+            math.prod(shape) * leaf.dtype.itemsize for shape in (leaf.shape, sharding.shard_shape(leaf.shape))
+        )
+        split = (*sharding.spec, *(None,) * (len(leaf.shape) - len(sharding.spec)))
         yield Row(".".join(map(str, path)), leaf.shape, str(leaf.dtype), split, whole, local)
 
 

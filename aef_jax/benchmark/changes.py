@@ -13,7 +13,7 @@ from functools import partial
 from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.aot.cost.chips import CHIPS
 from aef_jax.aot.cost.parameters import operator_weights
-from aef_jax.aot.cost.roofline import Roofline, roofline
+from aef_jax.aot.cost.roofline import Roofline, compute_roofline
 from aef_jax.benchmark.rounds import Measured, in_turn
 from aef_jax.benchmark.size import sized, sized_parser
 from aef_jax.benchmark.worker import Task
@@ -67,7 +67,7 @@ def on_chips(config: Config, chip: str, chips: int) -> Roofline:
     """
     data, fsdp, seq = mesh_shape(config.mesh, chips)
     mesh = {str(DATA): data, str(FSDP): fsdp, str(SEQ): seq}
-    return roofline(
+    return compute_roofline(
         config, abstract_batch(config, single_device_mesh()), operator_weights(config), mesh, CHIPS[chip], ()
     )
 

@@ -22,7 +22,7 @@ from aef_jax.sharding.distributed import on_first
 from aef_jax.sharding.mesh import compiler_options, replicated
 from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
-from aef_jax.training.throughput import Throughput, without_peak
+from aef_jax.training.throughput import Throughput, unknown_peak_note
 from aef_jax.visualize.pictures import (
     Reconstruction,
     has_true_colour,
@@ -68,7 +68,7 @@ class Reporter:
         self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
         self.bar.set_postfix_str("compiling the step")
         self.throughput = Throughput(config, data.schema)
-        if (unknown := without_peak(jax.devices()[0])) and jax.process_index() == 0:
+        if (unknown := unknown_peak_note(jax.devices()[0])) and jax.process_index() == 0:
             self.bar.write(f"aef: {unknown}", file=sys.stderr)
         self.embedder = make_embedder(config)
         options = compiler_options(mesh)

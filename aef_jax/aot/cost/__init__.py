@@ -1,1 +1,1 @@
-"""What a training step costs on a chip, from formulas."""
+"""Estimate what a training step costs on a chip, from formulas."""

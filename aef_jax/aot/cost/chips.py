@@ -1,4 +1,4 @@
-"""TPU chips: what their makers publish of them, and the machines made of them that XLA compiles for without one."""
+"""Describe TPU chips and the machines made of them that XLA compiles for in their absence."""
 
 import math
 import os
@@ -10,83 +10,90 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
-GIB, GB = 2**30, 10**9
+from aef_jax.training.accelerators import ACCELERATORS
 
 
 @dataclass(frozen=True)
 class Chip:
-    """Of one chip; bytes, and bytes or operations per second."""
+    """Published numbers of one TPU chip, in bytes, FLOP/s and bytes per second."""
 
     name: str
     peak_flops: float
-    """Products in bfloat16, summed in float32: what XLA uses at its default precision for float32, too."""
     clock: float
-    """Cycles per second: the peak over the products that its matrix units finish in a cycle: 128 x 128 each, eight of
-    them, or four; of v6e four of 256 x 256."""
+    """Cycles per second: the peak divided by the FLOP of all matrix units in one cycle."""
     hbm_bytes: int
     hbm_bandwidth: float
     link_bandwidth: float
-    """Of one link of the torus, one way."""
+    """One link of the torus, one way."""
     source: str
     axes: int
-    """Of its torus: two links for each."""
+    """Number of axes of the torus. A chip has two links along each axis."""
     largest: int
-    """Chips of the largest slice."""
+    """Number of chips of the largest slice."""
     topology: str
-    """An example of a machine."""
+    """The name of an example machine."""
 
 
-_DOCS = "https://docs.cloud.google.com/tpu/docs/"
-_LINKS = "link: bidirectional ICI bandwidth per chip, over both ways and its links"
+def _chip(name: str, matrix_units: int, unit_side: int, link_source: str, **numbers: Any) -> Chip:
+    """Make a chip whose `matrix_units` finish `unit_side` x `unit_side` multiply-adds each in one cycle."""
+    published = ACCELERATORS[name]
+    assert published.hbm_bytes is not None
+    return Chip(
+        name=name,
+        peak_flops=published.peak_flops,
+        clock=published.peak_flops / (2 * matrix_units * unit_side**2),
+        hbm_bytes=published.hbm_bytes,
+        source=f"{published.source} (link: {link_source})",
+        **numbers,
+    )
+
+
+_LINKS = "bidirectional ICI bandwidth per chip, over both ways and its links"
 
 CHIPS = {
     chip.name: chip
     for chip in (
-        Chip(
-            name="v4",
-            peak_flops=275e12,
-            clock=275e12 / (2 * 8 * 128**2),
-            hbm_bytes=32 * GIB,
+        _chip(
+            "v4",
+            matrix_units=8,
+            unit_side=128,
+            link_source="1.1 PB/s of all-reduce per pod, over 4096 chips of 6 links; also"
+            " https://jax-ml.github.io/scaling-book/tpus",
             hbm_bandwidth=1200e9,
             link_bandwidth=45e9,
-            source=f"{_DOCS}v4 (link: 1.1 PB/s of all-reduce per pod, over 4096 chips of 6 links; also"
-            " https://jax-ml.github.io/scaling-book/tpus)",
             axes=3,
             largest=4096,
             topology="v4:8x8x8",
         ),
-        Chip(
-            name="v5e",
-            peak_flops=197e12,
-            clock=197e12 / (2 * 4 * 128**2),
-            hbm_bytes=16 * GB,
+        _chip(
+            "v5e",
+            matrix_units=4,
+            unit_side=128,
+            link_source=f"{_LINKS}: 400 GB/s, 4 links",
             hbm_bandwidth=819e9,
             link_bandwidth=50e9,
-            source=f"{_DOCS}v5e ({_LINKS}: 400 GB/s, 4 links)",
             axes=2,
             largest=256,
             topology="v5e:16x16",
         ),
-        Chip(
-            name="v5p",
-            peak_flops=459e12,
-            clock=459e12 / (2 * 8 * 128**2),
-            hbm_bytes=95 * GIB,
+        _chip(
+            "v5p",
+            matrix_units=8,
+            unit_side=128,
+            link_source=f"{_LINKS}: 1200 GB/s, 6 links",
             hbm_bandwidth=2765e9,
             link_bandwidth=100e9,
-            source=f"{_DOCS}v5p ({_LINKS}: 1200 GB/s, 6 links)",
             axes=3,
             largest=8960,
             topology="v5p:8x8x8",
         ),
-        Chip(
-            name="v6e",
-            peak_flops=918e12,
-            clock=918e12 / (2 * 4 * 256**2),
-            hbm_bytes=32 * GB,
+        _chip(
+            "v6e",
+            matrix_units=4,
+            unit_side=256,
+            link_source=f"{_LINKS}: 800 GB/s, 4 links",
             hbm_bandwidth=1600e9,
             link_bandwidth=100e9,
-            source=f"{_DOCS}v6e ({_LINKS}: 800 GB/s, 4 links)",
             axes=2,
             largest=256,
             topology="v6e:16x16",
@@ -95,24 +102,34 @@ CHIPS = {
 }
 
 
-def machine(topology: str) -> tuple[Chip, list[Any]]:
-    """The chip and all devices (jax.Device) of a machine such as `v4:8x8x8`, none of which need exist.
+def topology_devices(topology: str) -> tuple[Chip, list[Any]]:
+    """Describe a machine that need not exist.
 
     A device of a v4 or v5p is a whole chip: its two cores work as one ("megacore").
 
-    Raises ValueError for a machine that is not one, ModuleNotFoundError where XLA's compiler for TPUs is missing.
+    Args:
+        topology: the chip and the sides of the machine's torus, such as `v4:8x8x8`.
+
+    Returns:
+        The chip and all devices of the machine (jax.Device).
+
+    Raises:
+        ValueError: if there is no such machine.
+        ModuleNotFoundError: if XLA's compiler for TPUs is not installed.
     """
-    chip, sides = _parsed(topology)
-    # XLA would ask the metadata server of a cloud machine otherwise, and wait for it
+    chip, sides = _parse_topology(topology)
+    # otherwise XLA asks the metadata server of a cloud machine and waits for the answer
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
-    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v4-8")  # any: it only warns where none is named
-    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is opened that another process could want
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v4-8")  # any value: without one XLA prints a warning
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # no chip is opened, so no other process is disturbed
     try:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
         raise ModuleNotFoundError("XLA's compiler for TPUs is not installed; pip install 'aef[tpu]'") from None
-    options: dict[str, Any] = {"wrap": wraps(chip, sides), "chip_config_name": "megacore"} if chip.axes == 3 else {}
+    options: dict[str, Any] = {}
+    if chip.axes == 3:
+        options = {"wrap": wrapped_axes(chip, sides), "chip_config_name": "megacore"}
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology, **options)
     except jax.errors.JaxRuntimeError as error:
@@ -120,17 +137,24 @@ def machine(topology: str) -> tuple[Chip, list[Any]]:
     return chip, list(described.devices)
 
 
-def wraps(chip: Chip, sides: Sequence[int]) -> tuple[bool, ...]:
-    """Which axes of a machine of these sides are closed to rings: all or none.
+def wrapped_axes(chip: Chip, sides: Sequence[int]) -> tuple[bool, ...]:
+    """Return which axes of a machine are closed to rings: all or none.
 
-    A v4 or v5p is made of cubes of 4 x 4 x 4, which optical switches close; of v5e and v6e a whole pod alone is taken
-    to be a torus.
+    Machines of v4 and v5p consist of cubes of 4 x 4 x 4 chips, which optical switches close to a torus. Of v5e and v6e,
+    only a whole pod is assumed to be a torus.
+
+    Args:
+        chip: the machine's chips.
+        sides: number of chips along each axis.
+
+    Returns:
+        For each axis, whether it is closed.
     """
     torus = all(side % 4 == 0 for side in sides) if chip.axes == 3 else math.prod(sides) == chip.largest
     return (torus,) * len(sides)
 
 
-def _parsed(topology: str) -> tuple[Chip, tuple[int, ...]]:
+def _parse_topology(topology: str) -> tuple[Chip, tuple[int, ...]]:
     name, _, sides = topology.partition(":")
     if name not in CHIPS or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", sides):
         examples = ", ".join(chip.topology for chip in CHIPS.values())

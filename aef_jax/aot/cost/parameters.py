@@ -1,4 +1,4 @@
-"""How many parameters each operator has, by the names of configs/flops.py."""
+"""Count the parameters of each operator, by the operator names of configs/flops.py."""
 
 from collections import Counter
 
@@ -23,10 +23,17 @@ _OPERATORS = {
 
 
 def operator_weights(config: Config) -> dict[str, int]:
-    """Numbers of parameters of all blocks, decoders and so on; nothing is computed."""
+    """Count the parameters of each operator over all blocks, from shapes alone.
+
+    Args:
+        config: of the model.
+
+    Returns:
+        The number of parameters of every operator, 0 for those that the model lacks.
+    """
     weights = dict.fromkeys(_OPERATORS.values(), 0)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for path, leaf in jax.tree_util.tree_leaves_with_path(abstract_model(config)[1]):
         names = tuple(key.key for key in path if isinstance(key, DictKey))
-        found[next(operator for start, operator in _OPERATORS.items() if names[: len(start)] == start)] += leaf.size
-    return weights | dict(found)
+        counts[next(operator for start, operator in _OPERATORS.items() if names[: len(start)] == start)] += leaf.size
+    return weights | dict(counts)

@@ -1,7 +1,7 @@
-"""The least time that a step can take on a chip: what each operator computes and moves, against what the chip can.
+"""Compute the least time that a step can take on a chip, from what each operator computes and moves.
 
-An operator takes the longer of its products' time at the chip's peak and its bytes' time at the memory's bandwidth;
-operators follow one another; of collectives, the time in which the program waits for them comes on top.
+An operator takes the longer of two times: that of its products at the chip's peak, and that of its bytes at the
+memory's bandwidth. Operators run one after another. The time in which the program waits for collectives is added.
 """
 
 import math
@@ -9,19 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aef_jax.aot.cost.chips import Chip
-from aef_jax.aot.cost.traffic import Frames, training_traffic
+from aef_jax.aot.cost.traffic import FrameCounts, training_traffic
 from aef_jax.aot.hlo.collectives import Collective
 from configs.batch import Batch
 from configs.config import Config
 from configs.flops import training_flops
 
-STEPS = 100_000
-"""Of the paper's training run."""
+PAPER_STEPS = 100_000
+"""Steps of the paper's training run."""
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What one operator costs one device in one step."""
+    """The cost of one operator on one device in one step."""
 
     name: str
     flops: float
@@ -31,48 +31,67 @@ class Operator:
 
     @property
     def seconds(self) -> float:
+        """The longer of the two times."""
         return max(self.flop_seconds, self.memory_seconds)
 
 
 @dataclass(frozen=True)
 class Roofline:
+    """The cost of one step on one device."""
+
     operators: tuple[Operator, ...]
     exposed_seconds: float
-    """Of collectives, while the program computes nothing."""
+    """Time of collectives during which the program computes nothing."""
     hidden_seconds: float
-    """Of collectives, while it computes, as long as XLA takes that to be; not part of the whole."""
+    """Time of collectives during which the program computes, by XLA's estimates; not part of `seconds`."""
 
     @property
     def seconds(self) -> float:
+        """Least time of a step, collectives that the program waits for included."""
         return sum(operator.seconds for operator in self.operators) + self.exposed_seconds
 
     @property
     def flops(self) -> float:
+        """Floating point operations of all operators."""
         return sum(operator.flops for operator in self.operators)
 
     @property
     def bytes(self) -> float:
+        """Bytes that all operators move through HBM."""
         return sum(operator.bytes for operator in self.operators)
 
-    def hours(self, steps: int = STEPS) -> float:
+    def hours(self, steps: int = PAPER_STEPS) -> float:
+        """Return the least time of a training run.
+
+        Args:
+            steps: of the run.
+
+        Returns:
+            Hours.
+        """
         return steps * self.seconds / 3600
 
 
-def roofline(
+def compute_roofline(
     config: Config,
     batch: Batch,
     weights: Mapping[str, int],
     mesh: Mapping[str, int],
     chip: Chip,
-    sent: Sequence[Collective],
+    collectives: Sequence[Collective],
 ) -> Roofline:
-    """Of one training step on a batch that is split evenly over all devices of a mesh.
+    """Compute the cost of one training step on a batch that is split evenly over all devices of a mesh.
 
     Args:
-        batch: global; only its shapes count.
-        weights: numbers of parameters by operator.
-        mesh: devices along each axis.
-        sent: of the compiled step.
+        config: of the training run.
+        batch: the global batch; only its shapes count.
+        weights: number of parameters of each operator.
+        mesh: number of devices along each axis.
+        chip: that the devices are.
+        collectives: of the compiled step.
+
+    Returns:
+        The cost on one device.
     """
     frames = {name: source.pixels.shape[1] for name, source in batch.frames.items()}
     student = {name: source.index.shape[1] for name, source in batch.student.items()}
@@ -81,8 +100,8 @@ def roofline(
     flops = training_flops(config, frames, student, targets, text)
     moved, weights_moved = training_traffic(
         config,
-        Frames(frames, len(targets) + 1 + text),
-        Frames(student, 1) if config.objective.consistency else None,
+        FrameCounts(frames, len(targets) + 1 + text),
+        FrameCounts(student, 1) if config.objective.consistency else None,
         targets,
         weights,
         shards=mesh["fsdp"],
@@ -94,6 +113,6 @@ def roofline(
         operators.append(
             Operator(name, computed, bytes_moved, computed / chip.peak_flops, bytes_moved / chip.hbm_bandwidth)
         )
-    exposed = sum(one.exposed_seconds(chip.link_bandwidth) for one in sent)
-    hidden = sum(one.seconds(chip.link_bandwidth) for one in sent) - exposed
+    exposed = sum(collective.exposed_seconds(chip.link_bandwidth) for collective in collectives)
+    hidden = sum(collective.seconds(chip.link_bandwidth) for collective in collectives) - exposed
     return Roofline(tuple(operators), exposed, hidden)

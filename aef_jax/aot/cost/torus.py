@@ -1,17 +1,17 @@
-"""How long collectives keep the links of a torus busy, if nothing but bandwidth counts.
+"""Compute how long collectives keep the links of a torus busy if only bandwidth counts.
 
-After jax-ml.github.io/scaling-book ("How to Think About TPUs", "Sharded Matrices"). Chips stand in a row along each
-axis, with a link each way between neighbours; where an axis wraps, the row is closed. What counts is the busiest link,
-one way. Let n devices of a row exchange a payload p each, evenly:
+The formulas follow jax-ml.github.io/scaling-book ("How to Think About TPUs", "Sharded Matrices"). Chips form a row
+along each axis, with one link each way between neighbors. If an axis wraps, the row is closed to a ring. The time is
+that of the busiest link, one way. Let n devices of a row each exchange a payload of p bytes, evenly:
 
-- Of an all-gather (p: the result) each device receives p (n-1)/n. In a closed row, a ring, half of it comes from either
-  side; in an open one all of it passes the last link. A reduce-scatter (p: the operand) is the same backwards, and an
-  all-reduce is both. Along more axes each takes its share of the payload, and all are busy at once.
-- Of an all-to-all each device sends p/n to each other. The link in the middle of an open row carries what half of the
-  devices send to the other half, (n/2)(n/2) p/n = p n/4; in a ring the shorter way is half as busy, p n/8. Along more
-  axes the payload goes along one after the other, and all axes are busy at once: the busiest counts.
+- All-gather (p: the result): each device receives p (n-1)/n. In a ring, half of it comes from either side; in an open
+  row, all of it passes the last link. A reduce-scatter (p: the operand) is the same backwards, and an all-reduce is
+  both. Over several axes, each axis carries its share of the payload, and all axes are busy at once.
+- All-to-all: each device sends p/n to each other device. The middle link of an open row carries what one half of the
+  devices sends to the other half: (n/2)(n/2) p/n = p n/4. In a ring the shorter way is half as busy: p n/8. Over
+  several axes, the payload passes one axis after the other, and all axes are busy at once, so the busiest axis counts.
 
-A group that takes every s-th chip of a row shares each link with the s-1 groups between: s times as long.
+A group that takes every s-th chip of a row shares each link with the s-1 groups between, which takes s times as long.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,46 +20,58 @@ from itertools import pairwise
 from typing import NamedTuple
 
 Coordinates = Sequence[Sequence[int]]
-"""Of each device of the mesh, in its order, on the torus; no two are the same."""
+"""Position on the torus of each device, in the order of the mesh; all positions differ."""
 
 
 class Row(NamedTuple):
-    """How a group of devices lies along one axis."""
+    """The extent of a group of devices along one axis."""
 
     devices: int
     stride: int
+    """Distance between neighbors of the group, in links."""
     ring: bool
 
     @property
     def links(self) -> float:
-        """Into each device, as far as they are this group's."""
+        """Links into each device; a link that several groups share counts by its share."""
         return (2 if self.ring else 1) / self.stride
 
 
 @dataclass(frozen=True)
 class Torus:
+    """A grid of chips whose axes may be closed to rings."""
+
     coordinates: Coordinates
     wraps: Sequence[bool]
-    """Of each axis. The first ones; the rest do not."""
+    """Whether each axis is closed. Axes beyond the end of the sequence are open."""
 
     def crossings(self, kind: str, group: Sequence[int]) -> float:
-        """How many payloads cross the busiest link, one way.
+        """Return how many payloads cross the busiest link, one way.
 
         Args:
-            kind: of any collective but a collective-permute.
-            group: places of its devices, two or more, in the mesh.
+            kind: any collective but a collective-permute.
+            group: positions in the mesh of two or more devices.
+
+        Returns:
+            The number of payloads, a fraction in most cases.
         """
         rows, devices = self._rows(group), len(group)
         if kind == "all-to-all":
             return max((row.devices**2 // 4) / row.devices / row.links for row in rows)
-        once = (devices - 1) / devices / sum(row.links for row in rows)
-        return 2 * once if kind == "all-reduce" else once
+        gathered = (devices - 1) / devices / sum(row.links for row in rows)
+        return 2 * gathered if kind == "all-reduce" else gathered
 
     def hops(self, pairs: Iterable[tuple[int, int]]) -> int:
-        """Links on the way from source to target, along one axis after the other, for the pair farthest apart.
+        """Return the number of links from source to target, along one axis after the other, of the pair farthest apart.
 
-        Where all devices send so far, as in a shift, each link is on the way of so many: this is taken for how often
-        the payload crosses the busiest.
+        If all devices send as far, as in a shift, each link is on the way of as many pairs. The result is therefore
+        used as the number of payloads that cross the busiest link.
+
+        Args:
+            pairs: positions in the mesh of source and target.
+
+        Returns:
+            The number of links.
         """
         axes = list(zip(*self._axes, strict=True))
         return max(
@@ -72,17 +84,17 @@ class Torus:
 
     @property
     def _axes(self) -> tuple[list[int], list[bool]]:
-        sides = sides_of(self.coordinates)
+        sides = torus_sides(self.coordinates)
         return sides, [*self.wraps, *[False] * (len(sides) - len(self.wraps))]
 
     def _rows(self, group: Sequence[int]) -> list[Row]:
         rows = []
-        places = zip(*(self.coordinates[member] for member in group), strict=True)
-        for along, side, wraps in zip(places, *self._axes, strict=True):
+        positions = zip(*(self.coordinates[member] for member in group), strict=True)
+        for along, side, wraps in zip(positions, *self._axes, strict=True):
             taken = sorted(set(along))
             gaps = [after - before for before, after in pairwise(taken)]
             if wraps:
-                # the widest gap is where a row that is no ring is open
+                # a group that is not a ring is open at its widest gap
                 gaps = sorted([*gaps, taken[0] + side - taken[-1]])
             if len(taken) > 1:
                 stride = max(gaps[:-1] if wraps else gaps)
@@ -90,6 +102,13 @@ class Torus:
         return rows
 
 
-def sides_of(coordinates: Coordinates) -> list[int]:
-    """Of the torus that these devices make up."""
+def torus_sides(coordinates: Coordinates) -> list[int]:
+    """Return the number of chips along each axis of the torus that the devices fill.
+
+    Args:
+        coordinates: of each device.
+
+    Returns:
+        The sides.
+    """
     return [1 + max(along) for along in zip(*coordinates, strict=True)]

@@ -1,1 +1,1 @@
-"""What a compiled program does, read from the text of its optimized HLO."""
+"""Read what a compiled program does from the text of its optimized HLO."""

@@ -1,6 +1,6 @@
-"""The text of an optimised HLO module: its computations, and how often each of them runs.
+"""Parse the text of an optimized HLO module: its computations and how often each of them runs.
 
-JAX gives no other view of a compiled program than its text; the grammar is XLA's (openxla.org/xla/operation_semantics).
+JAX exposes a compiled program only as text. The grammar is XLA's (openxla.org/xla/operation_semantics).
 """
 
 import re
@@ -18,48 +18,64 @@ _BOUND = re.compile(r"%?([\w.\-]+)\), direction=LT")
 
 
 class Instruction(NamedTuple):
+    """One instruction of an HLO computation."""
+
     name: str
     shape: str
-    """As XLA writes it: `bf16[4,8]{1,0}`, or a tuple of such."""
+    """The result's shape as XLA writes it: `bf16[4,8]{1,0}`, or a tuple of such shapes."""
     opcode: str
     rest: str
-    """Its operands, from the first on, and its attributes."""
+    """The text after the opening parenthesis: the operands and the attributes."""
 
     def attribute(self, pattern: str) -> str | None:
-        """The first group of a regular expression that is looked for in operands and attributes."""
-        found = re.search(pattern, self.rest)
-        return found.group(1) if found else None
+        """Search the operands and attributes for a regular expression.
+
+        Args:
+            pattern: a regular expression with one group.
+
+        Returns:
+            The text of the first group, or None if nothing matches.
+        """
+        match = re.search(pattern, self.rest)
+        return match.group(1) if match else None
 
     @property
     def operand(self) -> str | None:
-        """The name of the first one."""
+        """Name of the first operand."""
         return self.attribute(r"^[^%]*%([\w.\-]+)")
 
     @property
     def cycles(self) -> int:
-        """How long XLA's compiler for TPUs takes it to be; 0 where it says nothing, as of all that is sent."""
+        """Cycles that XLA's compiler for TPUs estimates. 0 if it gives no estimate, as for every collective."""
         return int(self.attribute(r'"estimated_cycles":"(\d+)"') or 0)
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A computation where it is called from."""
+    """A computation at one of the places that call it."""
 
     instructions: list[Instruction]
     loops: tuple[int | None, ...] = ()
-    """Trip counts of the loops around it, the outermost first; None where the program itself cannot know."""
+    """Trip counts of the loops around the computation, outermost first. None if the program does not state one."""
     inner_loops: tuple[int | None, ...] = ()
-    """Trip counts of the loops in the body of the innermost of these."""
+    """Trip counts of the loops in the body of the innermost loop of `loops`."""
     part_of: "tuple[Visit, int] | None" = None
-    """Where it is all that another instruction does (a fusion, an `async-start`): where that stands, and its place."""
+    """The visit and the index of the instruction (a fusion or an `async-start`) that consists of this computation."""
 
     def executed(self, index: int) -> "tuple[Visit, int]":
-        """Where what the device executes stands, and its place: this instruction, or what it is a part of."""
+        """Return the instruction that the device executes for the instruction at `index`.
+
+        Args:
+            index: position of an instruction in `instructions`.
+
+        Returns:
+            A visit and an index in it: of the instruction itself, or of the fusion or `async-start` that contains it.
+        """
         return self.part_of[0].executed(self.part_of[1]) if self.part_of else (self, index)
 
     @property
     def times(self) -> int:
-        """How often it runs; a loop whose length is not known counts once."""
+        """Number of runs. A loop of unknown length counts once."""
         times = 1
         for trips in self.loops:
             times *= trips or 1
@@ -67,27 +83,33 @@ class Visit:
 
 
 def visits(text: str) -> Iterator[Visit]:
-    """Every computation of the module, once for each place that it is called from; branches as if all were taken.
+    """Walk the computations of a module, each once for every place that calls it.
 
-    Reducers, which work on single numbers, are left out.
+    All branches of a conditional are visited. Reducers are skipped: they work on single numbers.
+
+    Args:
+        text: the optimized HLO module.
+
+    Yields:
+        The visits, callers before callees.
     """
     computations, entry = _computations(text)
 
-    def visit(name: str, **place) -> Iterator[Visit]:
-        here = Visit(computations[name], **place)
-        yield here
-        for index, instruction in enumerate(here.instructions):
+    def visit(name: str, **context) -> Iterator[Visit]:
+        caller = Visit(computations[name], **context)
+        yield caller
+        for index, instruction in enumerate(caller.instructions):
             called = dict(_CALLED.findall(instruction.rest))
-            inner = place
+            inner = context
             if instruction.opcode == "while":
                 trips = _trip_count(instruction, computations)
                 loops = [other for other in computations[called["body"]] if other.opcode == "while"]
                 inside = tuple(_trip_count(other, computations) for other in loops)
-                inner = place | {"loops": (*here.loops, trips), "inner_loops": inside}
+                inner = context | {"loops": (*caller.loops, trips), "inner_loops": inside}
             elif instruction.opcode in ("call", "conditional"):
                 called |= {branch: branch for branch in _branches(instruction)}
             elif instruction.opcode in ("fusion", "async-start"):
-                inner = place | {"part_of": (here, index)}
+                inner = context | {"part_of": (caller, index)}
             else:
                 continue
             for callee in called.values():
@@ -96,8 +118,15 @@ def visits(text: str) -> Iterator[Visit]:
     yield from visit(entry)
 
 
-def bytes_of(shape: str) -> int:
-    """Of an array, or of all arrays of a tuple, without padding."""
+def shape_bytes(shape: str) -> int:
+    """Return the size of an array, or of all arrays of a tuple, without padding.
+
+    Args:
+        shape: as XLA writes it.
+
+    Returns:
+        Bytes.
+    """
     return sum(_bytes(*array.groups()) for array in _ARRAY.finditer(shape))
 
 
@@ -115,8 +144,8 @@ def _computations(text: str) -> tuple[dict[str, list[Instruction]], str]:
         if header := _HEADER.match(line):
             current = computations[header.group(2)] = []
             entry = header.group(2) if header.group(1) else entry
-        elif found := _INSTRUCTION.match(line):
-            current.append(Instruction(*found.groups()))
+        elif match := _INSTRUCTION.match(line):
+            current.append(Instruction(*match.groups()))
     return computations, entry
 
 
@@ -126,7 +155,10 @@ def _branches(instruction: Instruction) -> list[str]:
 
 
 def _trip_count(loop: Instruction, computations: dict[str, list[Instruction]]) -> int | None:
-    """As XLA says it; or, as its compiler for TPUs says nothing, the bound of what counts up from 0, as a scan does."""
+    """Return the trip count that XLA states, or else the bound of a counter that starts at 0.
+
+    XLA's compiler for TPUs states none. A scan counts up from 0.
+    """
     if known := loop.attribute(_TRIPS.pattern):
         return int(known)
     condition = computations[dict(_CALLED.findall(loop.rest))["condition"]]

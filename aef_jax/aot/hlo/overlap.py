@@ -1,4 +1,4 @@
-"""What collectives hide behind: computation between their start and their end."""
+"""Compute how much of each collective is sent while the program computes."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,41 @@ from aef_jax.aot.hlo.module import Instruction, Visit
 _PRODUCTS = ("convolution", "dot", "fusion")
 
 
-def meanwhile(visit: Visit, index: int) -> range:
-    """The places, where what is executed stands, of what the program may compute while a collective is sent.
+def overlap_span(visit: Visit, index: int) -> range:
+    """Return the positions of the instructions that may compute while a collective is being sent.
 
-    That is what lies between start and done. A fusion that holds a collective beside products is its own meanwhile; all
-    else waits, a fusion that merely cuts what it sends to size (as TPUs scatter a reduction) too.
+    For an asynchronous collective these are the instructions between its start and its done. A fusion that contains a
+    collective and matrix products overlaps with itself. Nothing overlaps with any other collective, in particular not
+    with a fusion that only slices the result of its collective (the form in which TPUs scatter a reduction).
+
+    Args:
+        visit: the computation that contains the collective.
+        index: the collective's position in it.
+
+    Returns:
+        Positions in the computation that contains the executed instruction (see `Visit.executed`).
     """
-    executed, at = visit.executed(index)
-    instruction = executed.instructions[at]
+    executed, position = visit.executed(index)
+    instruction = executed.instructions[position]
     if instruction.opcode.endswith("-start"):
-        return range(at + 1, done(executed.instructions, at))
+        return range(position + 1, done_index(executed.instructions, position))
     computes = visit.part_of is not None and any(other.opcode in _PRODUCTS for other in visit.instructions)
-    return range(at, at + 1) if computes else range(at, at)
+    return range(position, position + 1) if computes else range(position, position)
 
 
-def done(instructions: Sequence[Instruction], start: int) -> int:
-    """The place of what ends that which starts at `start`. Raises ValueError where nothing does."""
+def done_index(instructions: Sequence[Instruction], start: int) -> int:
+    """Return the position of the `-done` instruction that ends an asynchronous instruction.
+
+    Args:
+        instructions: one computation.
+        start: position of the `-start` instruction.
+
+    Returns:
+        The position of the `-done` instruction.
+
+    Raises:
+        ValueError: if the computation has none.
+    """
     name = instructions[start].name
     for index, other in enumerate(instructions[start + 1 :], start + 1):
         if other.operand == name and other.opcode.endswith("-done"):
@@ -32,22 +51,25 @@ def done(instructions: Sequence[Instruction], start: int) -> int:
     raise ValueError(f"the HLO module starts {instructions[start].name} and never ends it")
 
 
-def hidden(sent: Sequence[tuple[range, float]], hides: Sequence[float]) -> list[float]:
-    """How much of each collective of one computation is sent while the program computes.
+def hidden_bytes(spans: Sequence[tuple[range, float]], capacities: Sequence[float]) -> list[float]:
+    """Compute how much of each collective of one computation is sent while the program computes.
 
-    What hides one hides no other that is in flight at the same time; the first to end takes first. (Collectives on
-    different links could both be hidden; that is not counted.) Loops and calls between start and done hide nothing:
-    XLA's estimates are of single instructions.
+    An instruction hides the bytes of one collective at a time; the collective that ends first is served first.
+    (Collectives on different links could be hidden at the same time; this is not modeled.) Loops and calls between
+    start and done hide nothing, because XLA's estimates are of single instructions.
 
     Args:
-        sent: of each, its meanwhile and its bytes.
-        hides: bytes that cross a link while each instruction runs.
+        spans: for each collective, its `overlap_span` and the bytes that it sends.
+        capacities: for each instruction, the bytes that cross a link while it runs.
+
+    Returns:
+        For each collective, the bytes that are hidden.
     """
-    left, found = list(hides), [0.0] * len(sent)
-    for which in sorted(range(len(sent)), key=lambda which: (sent[which][0].stop, sent[which][0].start)):
-        span, size = sent[which]
+    left, hidden = list(capacities), [0.0] * len(spans)
+    for collective in sorted(range(len(spans)), key=lambda index: (spans[index][0].stop, spans[index][0].start)):
+        span, size = spans[collective]
         for index in span:
-            taken = min(left[index], size - found[which])
+            taken = min(left[index], size - hidden[collective])
             left[index] -= taken
-            found[which] += taken
-    return found
+            hidden[collective] += taken
+    return hidden

@@ -1,4 +1,4 @@
-"""Which devices exchange what a collective sends, out of how XLA writes it."""
+"""Parse which devices take part in a collective."""
 
 import math
 import re
@@ -14,10 +14,21 @@ _MESH = re.compile(rf"mesh\[([^\]]*)\](?:, device_ids=\((?:(?:(?:\[[\d,]+\])?<=)
 _AXES = re.compile(r"'(\w+)'(?::\((\d+)\)(\d+))?")
 
 
-def members(instruction: Instruction, devices: int) -> list[int]:
-    """The first group, by the places of its devices in the mesh; all groups are taken to lie alike.
+def first_group(instruction: Instruction, devices: int) -> list[int]:
+    """Return the first of the groups of devices that a collective runs over.
 
-    XLA writes groups in one of three ways, or none for all `devices`. Raises ValueError for a way that is not known.
+    The groups are assumed to be laid out alike. XLA writes them in one of three notations, or omits them if the
+    collective runs over all devices.
+
+    Args:
+        instruction: any collective but a collective-permute.
+        devices: number of devices of the mesh.
+
+    Returns:
+        The positions of the group's devices in the mesh.
+
+    Raises:
+        ValueError: if the groups are written in an unknown notation.
     """
     written = instruction.attribute(r"replica_groups=(.*)")
     if written is None or written.startswith("{}"):
@@ -25,26 +36,34 @@ def members(instruction: Instruction, devices: int) -> list[int]:
     if listed := _LISTED.match(written):
         return [int(number) for number in listed.group(1).split(",")]
     if iota := _IOTA.match(written):
-        return _iota(iota.group(3)).reshape(int(iota.group(1)), int(iota.group(2)))[0].tolist()
+        return _parse_iota(iota.group(3)).reshape(int(iota.group(1)), int(iota.group(2)))[0].tolist()
     mesh = _MESH.match(written)
-    group = _of_mesh(*mesh.groups()) if mesh else None
+    group = _parse_mesh(*mesh.groups()) if mesh else None
     if group is None:
         raise ValueError(f"{instruction.name}: cannot tell which devices exchange it: replica_groups={written[:80]}")
     return group
 
 
-def pairs(instruction: Instruction) -> list[tuple[int, int]]:
-    """Source and target of all that a collective-permute sends to another device."""
+def source_target_pairs(instruction: Instruction) -> list[tuple[int, int]]:
+    """Return the transfers of a collective-permute from a device to another one.
+
+    Args:
+        instruction: a collective-permute.
+
+    Returns:
+        Source and target of each transfer. Transfers from a device to itself are left out.
+    """
     written = instruction.attribute(r"source_target_pairs=\{([{}\d,]*)\}") or ""
-    found = [(int(source), int(target)) for source, target in re.findall(r"\{(\d+),(\d+)\}", written)]
-    return [(source, target) for source, target in found if source != target]
+    pairs = [(int(source), int(target)) for source, target in re.findall(r"\{(\d+),(\d+)\}", written)]
+    return [(source, target) for source, target in pairs if source != target]
 
 
-def _of_mesh(sides: str, order: str | None, listed: str | None, axes: str) -> list[int] | None:
-    """`mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a'}`: devices that differ along these axes of a mesh alone.
+def _parse_mesh(sides: str, order: str | None, listed: str | None, axes: str) -> list[int] | None:
+    """Parse `mesh['a'=4,'b'=2], device_ids=([2,4]T(1,0)) {'a'}`: the devices that differ only along the axes in braces.
 
-    Devices are in their order, in that of an array of their numbers that was transposed, or listed. `'a':(2)2` is a
-    part of an axis: of its 4 places, seen as 2 x 2, the 2 after the first 2. None where the numbers do not fit.
+    The devices are in ascending order, in the order of a transposed array of their numbers, or listed. `'a':(2)2` is a
+    part of an axis: with the axis reshaped to (2, 2, the rest), the factor of size 2 after the first factor of 2.
+    Returns None if the numbers do not fit together.
     """
     parts = {name: (int(before or 1), int(size or 0)) for name, before, size in _AXES.findall(axes)}
     shape, index = [], []
@@ -54,14 +73,18 @@ def _of_mesh(sides: str, order: str | None, listed: str | None, axes: str) -> li
         size = size or side
         shape += [before, size, side // (before * size)]
         index += [0, slice(None), 0]
-    ids = np.array([int(number) for number in listed.split(",")]) if listed else _iota(order or f"[{math.prod(shape)}]")
+    ids = (
+        np.array([int(number) for number in listed.split(",")])
+        if listed
+        else _parse_iota(order or f"[{math.prod(shape)}]")
+    )
     if len(ids) != math.prod(shape) or len(parts) != len(_AXES.findall(axes)):
         return None
     return ids.reshape(shape)[tuple(index)].ravel().tolist()
 
 
-def _iota(text: str) -> np.ndarray:
-    """`[2,4]T(1,0)`: the numbers from 0 on, reshaped, transposed, and laid flat again."""
+def _parse_iota(text: str) -> np.ndarray:
+    """Parse `[2,4]T(1,0)`: the numbers from 0 on, reshaped, transposed and flattened."""
     sides, _, permutation = text.partition("T")
     shape = [int(side) for side in sides.strip("[]").split(",")]
     numbers = np.arange(np.prod(shape)).reshape(shape)

@@ -1,4 +1,4 @@
-"""The batch that a step is compiled for has the shapes, dtypes and places of the pipeline's own."""
+"""Tests that the batch a step is compiled for has the shapes, dtypes and shardings of the pipeline's."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def described(batch):
 
 
 @pytest.mark.parametrize("objective", [CONFIG.objective, replace(CONFIG.objective, text=0.0)])
-def test_it_is_as_the_pipeline_makes_it(objective):
+def test_abstract_batch_matches_the_pipelines_batch(objective):
     config, mesh = replace(SMALL, objective=objective), make_mesh(MeshConfig(), jax.devices()[:1])
     real = next(small_stream(config))
     if not objective.text:
@@ -27,8 +27,8 @@ def test_it_is_as_the_pipeline_makes_it(objective):
     assert described(abstract_batch(config, mesh)) == described(to_devices(real, mesh))
 
 
-def test_frames_are_filled_up_to_what_the_axis_of_frames_divides():
+def test_frames_are_padded_to_a_multiple_of_the_seq_axis():
     mesh = jax.sharding.AbstractMesh((1, 1, 4), ("data", "fsdp", "seq"))
     batch = abstract_batch(SMALL, mesh)
-    assert batch.frames["sentinel1"].pixels.shape[1] == 12  # of 10
+    assert batch.frames["sentinel1"].pixels.shape[1] == 12  # 10 frames
     assert batch.student["sentinel2"].index.shape[1] % 4 == 0

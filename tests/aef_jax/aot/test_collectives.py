@@ -1,4 +1,4 @@
-"""Collectives out of optimised HLO: of a real program on eight devices, and of what XLA's compiler for TPUs writes."""
+"""Tests of finding collectives in optimized HLO: a real program on eight devices, and text as compiled for TPUs."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from aef_jax.aot.cost.chips import CHIPS
-from aef_jax.aot.hlo.collectives import collectives, on_chips
-from aef_jax.aot.hlo.module import bytes_of
+from aef_jax.aot.hlo.collectives import find_collectives, find_collectives_on
+from aef_jax.aot.hlo.module import shape_bytes
 
 PROGRAM = """
 import json
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from aef_jax.aot.hlo.collectives import collectives
+from aef_jax.aot.hlo.collectives import find_collectives
 
 mesh = jax.make_mesh((4, 2), ("data", "seq"), axis_types=(AxisType.Auto,) * 2)
 
@@ -37,7 +37,7 @@ step = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=P("data", "seq"),
                              out_specs=(P("data", "seq"), P(), P(None, "seq")), check_vma=False))
 hlo = step.lower(jax.ShapeDtypeStruct((24, 16), jnp.float32)).compile().as_text()
 line = [(device, 0, 0) for device in range(8)]
-print(json.dumps([asdict(one) for one in collectives(hlo, line)]))
+print(json.dumps([asdict(each) for each in find_collectives(hlo, line)]))
 """
 
 TPU = """
@@ -104,79 +104,79 @@ ENTRY %step (p: (s32[], bf16[8,128])) -> (s32[], bf16[8,128]) {
 }
 """
 )
-"""The same, of each of 15 parts of a batch."""
+"""TPU in a loop over 15 parts of a batch."""
 
 
 @pytest.fixture(scope="module")
 def on_tpus():
-    return collectives(TPU, SQUARE, bytes_per_cycle=2.0)
+    return find_collectives(TPU, SQUARE, bytes_per_cycle=2.0)
 
 
-def test_a_compiled_program_on_eight_devices_sends_what_it_says():
+def test_collectives_of_a_program_compiled_for_eight_devices():
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    swaps = [one for one in found if one["kind"] == "all-to-all"]
-    assert [(one["times"], one["payload"], one["group"], one["loops"]) for one in swaps] == [(5, 192, 2, [5])] * 2
-    assert all(one["sent"] == 96 for one in swaps)  # half of what a device has, to its neighbour
-    (gathered,) = (one for one in found if one["kind"] == "all-gather")
+    collectives = json.loads(done.stdout.splitlines()[-1])
+    swaps = [each for each in collectives if each["kind"] == "all-to-all"]
+    assert [(each["times"], each["payload"], each["group"], each["loops"]) for each in swaps] == [(5, 192, 2, [5])] * 2
+    assert all(each["sent"] == 96 for each in swaps)  # half of a device's data goes to its neighbor
+    (gathered,) = (each for each in collectives if each["kind"] == "all-gather")
     assert (gathered["times"], gathered["payload"], gathered["group"]) == (1, 4 * 32, 4)
-    (summed,) = (one for one in found if one["kind"] == "all-reduce")
+    (summed,) = (each for each in collectives if each["kind"] == "all-reduce")
     assert (summed["times"], summed["payload"], summed["group"], summed["loops"]) == (1, 32, 8, [])
 
 
-def test_a_pair_of_start_and_done_is_one_and_a_loop_repeats_it(on_tpus):
-    (reduced,) = (one for one in on_tpus if one.kind == "all-reduce" and one.loops)
+def test_start_and_done_are_one_collective_that_a_loop_repeats(on_tpus):
+    (reduced,) = (each for each in on_tpus if each.kind == "all-reduce" and each.loops)
     assert (reduced.payload, reduced.times, reduced.loops, reduced.group) == (2048, 15, (15,), 2)
     assert reduced.in_loop_of(15)
     assert not reduced.in_loop_of(3)
 
 
 def test_outer_loop_is_not_mistaken_for_an_inner_one_as_long(on_tpus):
-    found = collectives(PARTS, SQUARE)
-    blocks = [one for one in found if one.in_loop_of(15)]
-    assert [(one.kind, one.times) for one in blocks] == [(one.kind, 15 * 15) for one in on_tpus if one.loops]
-    assert {one.loops for one in found if one not in blocks} == {(15,)}
-    fewer = collectives(PARTS.replace("constant(15)", "constant(4)", 1), SQUARE)
-    assert {one.loops for one in fewer if one.in_loop_of(4)} == {(15, 4)}
-    assert {one.loops for one in fewer if one.in_loop_of(15)} == {(15,)}
+    collectives = find_collectives(PARTS, SQUARE)
+    blocks = [each for each in collectives if each.in_loop_of(15)]
+    assert [(each.kind, each.times) for each in blocks] == [(each.kind, 15 * 15) for each in on_tpus if each.loops]
+    assert {each.loops for each in collectives if each not in blocks} == {(15,)}
+    fewer = find_collectives(PARTS.replace("constant(15)", "constant(4)", 1), SQUARE)
+    assert {each.loops for each in fewer if each.in_loop_of(4)} == {(15, 4)}
+    assert {each.loops for each in fewer if each.in_loop_of(15)} == {(15,)}
 
 
 def test_concurrent_compute_hides_each_transfer_once(on_tpus):
-    sent = {(one.kind, one.group): (one.sent, one.hidden) for one in on_tpus if one.loops}
+    sent = {(each.kind, each.group): (each.sent, each.hidden) for each in on_tpus if each.loops}
     assert sent == {
-        # 1400 bytes cross a link in 700 cycles: the first to end takes what it needs of them
+        # 1400 bytes cross a link in 700 cycles; the collective that ends first is hidden first
         ("all-gather", 4): (2048 * 3 / 4 / 2, 768),
         ("all-reduce", 2): (2048, 1400 - 768),
         ("all-gather", 2): (1024, 0),
     }
-    (reduced,) = (one for one in on_tpus if one.kind == "all-reduce" and one.loops)
+    (reduced,) = (each for each in on_tpus if each.kind == "all-reduce" and each.loops)
     assert reduced.seconds(link_bandwidth=2) == 15 * 1024
     assert reduced.exposed_seconds(link_bandwidth=2) == 15 * (2048 - 632) / 2
 
 
-def test_on_chips_the_torus_the_links_and_the_clock_count():
+def test_collectives_on_a_chip_use_its_torus_links_and_clock():
     chip = replace(CHIPS["v4"], link_bandwidth=3e9, clock=1e9)
     cube = [(x, y, z) for x in range(4) for y in range(4) for z in range(4)]
-    swapped = [one for one in on_chips(TPU, chip, cube) if one.kind == "all-to-all"]
-    assert [(one.payload, one.group, one.sent) for one in swapped] == [(512, 64, 512 * 4 / 8)]  # rings of four
-    in_loops = [one for one in on_chips(TPU, chip, SQUARE) if one.loops]
-    assert sum(one.hidden for one in in_loops) == 3 * 700
+    swapped = [each for each in find_collectives_on(chip, TPU, cube) if each.kind == "all-to-all"]
+    assert [(each.payload, each.group, each.sent) for each in swapped] == [(512, 64, 512 * 4 / 8)]  # rings of four
+    in_loops = [each for each in find_collectives_on(chip, TPU, SQUARE) if each.loops]
+    assert sum(each.hidden for each in in_loops) == 3 * 700
 
 
-def test_a_group_of_one_is_no_collective_and_tuples_are_summed(on_tpus):
-    (pair,) = (one for one in on_tpus if one.kind == "all-reduce" and not one.loops)
+def test_groups_of_one_are_ignored_and_tuples_are_summed(on_tpus):
+    (pair,) = (each for each in on_tpus if each.kind == "all-reduce" and not each.loops)
     assert (pair.payload, pair.group, pair.origin) == (128, 2, "sum")
 
 
-def test_the_bytes_on_the_busiest_link(on_tpus):
-    sent = {one.kind: one.sent for one in on_tpus if not one.loops}
-    assert sent["all-reduce"] == 128  # to the only neighbour, and back
-    assert sent["reduce-scatter"] == 2048 * 3 / 4 / 2  # of all that is summed; along both axes
-    assert sent["all-to-all"] == 512 / 2  # the other half of what goes along an axis stays
-    assert sent["collective-permute"] == 512 * 2  # from one corner to the opposite one
-    (pair,) = (one for one in on_tpus if one.kind == "all-reduce" and not one.loops)
+def test_sent_bytes_are_those_of_the_busiest_link(on_tpus):
+    sent = {each.kind: each.sent for each in on_tpus if not each.loops}
+    assert sent["all-reduce"] == 128  # to the only neighbor and back
+    assert sent["reduce-scatter"] == 2048 * 3 / 4 / 2  # of the operand, along both axes
+    assert sent["all-to-all"] == 512 / 2  # half of the payload of an axis stays on the device
+    assert sent["collective-permute"] == 512 * 2  # from one corner to the opposite corner
+    (pair,) = (each for each in on_tpus if each.kind == "all-reduce" and not each.loops)
     assert pair.seconds(link_bandwidth=64) == 2
 
 
@@ -190,5 +190,5 @@ def test_the_bytes_on_the_busiest_link(on_tpus):
         ("token[]", 0),
     ],
 )
-def test_bytes_of_a_shape(shape, number):
-    assert bytes_of(shape) == number
+def test_shape_bytes_sums_all_arrays_without_padding(shape, number):
+    assert shape_bytes(shape) == number

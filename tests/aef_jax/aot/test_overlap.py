@@ -1,9 +1,9 @@
-"""What collectives hide behind, in programs as XLA's compiler for TPUs writes them."""
+"""Tests of which collectives overlap with computation, in programs as XLA's compiler for TPUs writes them."""
 
 import pytest
 
-from aef_jax.aot.hlo.collectives import collectives
-from aef_jax.aot.hlo.overlap import hidden
+from aef_jax.aot.hlo.collectives import find_collectives
+from aef_jax.aot.hlo.overlap import hidden_bytes
 
 LINE = [(0,), (1,), (2,), (3,)]
 MODULE = """
@@ -60,10 +60,10 @@ INSTRUCTIONS
 
 
 def sent(*instructions: str) -> list:
-    """Kind, payload, bytes on the link, and those of them that are hidden, of a program of these; a byte a cycle."""
+    """Return kind, payload, bytes sent and bytes hidden of a program's collectives, at one byte per cycle."""
     lines = "\n".join(f"  %{instruction}" for instruction in instructions)
-    found = collectives(MODULE.replace("INSTRUCTIONS", lines), LINE, bytes_per_cycle=1.0)
-    return [(one.kind, one.payload, one.sent, one.hidden) for one in found]
+    collectives = find_collectives(MODULE.replace("INSTRUCTIONS", lines), LINE, bytes_per_cycle=1.0)
+    return [(each.kind, each.payload, each.sent, each.hidden) for each in collectives]
 
 
 def work(name: str, cycles: int) -> str:
@@ -78,11 +78,11 @@ def test_fused_reduce_scatter_hides_nothing():
     fusion = 'fused = (bf16[528]{0}, bf16[12]{0}) fusion(%x, %x), kind=kCustom, calls=%scatter, metadata={op_name="g"}'
     payload = 2 * (1056 + 24)
     assert sent(work("before", 5000), fusion, work("after", 5000)) == [("reduce-scatter", payload, payload / 2, 0)]
-    (one,) = collectives(MODULE.replace("INSTRUCTIONS", f"  %{fusion}"), LINE)
-    assert one.origin == "g"
+    (scattered,) = find_collectives(MODULE.replace("INSTRUCTIONS", f"  %{fusion}"), LINE)
+    assert scattered.origin == "g"
 
 
-def test_a_sum_that_is_cut_afterwards_is_an_all_reduce():
+def test_an_all_reduce_sliced_outside_a_fusion_stays_one():
     whole = "whole = bf16[40]{0} all-reduce(%x), replica_groups={{0,1},{2,3}}, to_apply=%add"
     part = "part = bf16[20]{0} dynamic-slice(%whole, %x), dynamic_slice_sizes={20}"
     assert sent(whole, part) == [("all-reduce", 80, 80, 0)]
@@ -100,7 +100,7 @@ def test_matmuls_in_a_fusion_hide_its_transfer_while_they_run():
     assert sent(fusion, work("after", 5000)) == [("all-gather", 1024, 512, 90)]
 
 
-def test_what_ends_where_it_starts_is_exposed():
+def test_a_transfer_that_ends_at_once_is_exposed():
     assert sent(work("before", 5000), START, DONE, work("after", 5000)) == [("all-to-all", 80, 40, 0)]
 
 
@@ -118,7 +118,7 @@ def test_operations_without_cycle_counts_and_loops_hide_nothing():
     assert sent(START, loop, plain, DONE) == [("all-to-all", 80, 40, 0)]
 
 
-def test_what_never_ends_is_told():
+def test_a_start_without_done_is_refused():
     with pytest.raises(ValueError, match="the HLO module starts swap and never ends it"):
         sent(START, "other = bf16[40]{0} async-done(%swap.1)")
 
@@ -133,5 +133,5 @@ def test_what_never_ends_is_told():
         ([(range(1, 1), 9.0)], [0]),
     ],
 )
-def test_what_hides_one_hides_no_other(spans, expected):
-    assert hidden(spans, [10.0, 20.0, 30.0]) == expected
+def test_an_instruction_hides_one_transfer_at_a_time(spans, expected):
+    assert hidden_bytes(spans, [10.0, 20.0, 30.0]) == expected

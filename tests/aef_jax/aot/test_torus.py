@@ -1,11 +1,11 @@
-"""The busiest link of a torus under each collective: by hand, and by sending every message along its way."""
+"""Tests of the busiest link of a torus under each collective, by hand and by sending every message."""
 
 from collections import defaultdict
 
 import pytest
 
-from aef_jax.aot.cost.chips import CHIPS, wraps
-from aef_jax.aot.cost.torus import Torus, sides_of
+from aef_jax.aot.cost.chips import CHIPS, wrapped_axes
+from aef_jax.aot.cost.torus import Torus, torus_sides
 
 
 def row(side: int, wrapped: bool = False) -> Torus:
@@ -27,7 +27,7 @@ def test_a_ring_is_twice_as_fast_as_an_open_row(kind, open_row, ring):
 
 
 def busiest_link(side: int, wrapped: bool) -> float:
-    """Of an all-to-all of one payload for each device; what is as far either way goes half each."""
+    """Simulate an all-to-all of one payload per device; messages split in half if both ways are equally long."""
     load: defaultdict[tuple[int, int], float] = defaultdict(float)
     for source in range(side):
         for target in set(range(side)) - {source}:
@@ -50,13 +50,13 @@ def test_all_to_all_cost_is_the_link_load_of_all_its_messages(side, wrapped):
     ("wrapped", "group", "crossings"),
     [
         (True, [0, 1, 2, 3], 3 / 4),  # half of a ring is an open row
-        (True, [0, 7], 1 / 2),  # neighbours around the end
+        (True, [0, 7], 1 / 2),  # neighbors around the end
         (True, [7, 0, 1], 2 / 3),
         (False, [0, 7], 7 / 2),  # the links between are those of six more such pairs
-        (True, [0, 2, 4, 6], 2 * 3 / 8),  # every second of a ring: a ring that shares its links with the other
+        (True, [0, 2, 4, 6], 2 * 3 / 8),  # every second device of a ring: a ring that shares its links with another
         (False, [0, 2, 4, 6], 2 * 3 / 4),
         (False, [1, 3], 2 / 2),
-        (True, [0, 4], 4 / 4),  # eight devices send a half over four links each: 16, over 16 links
+        (True, [0, 4], 4 / 4),  # eight devices send half a payload over four links each: 16 over 16 links
     ],
 )
 def test_groups_that_skip_devices_share_links_with_other_groups(wrapped, group, crossings):
@@ -69,12 +69,12 @@ def test_all_axes_are_busy_at_once():
     assert mesh.crossings("all-gather", range(16)) == (15 / 16) / 3
     assert torus.crossings("all-reduce", range(16)) == 2 * (15 / 16) / 4
     assert mesh.crossings("all-to-all", range(16)) == 4 / 4  # along the longest
-    assert torus.crossings("all-to-all", range(16)) == 2 / 4  # as long as along the others
+    assert torus.crossings("all-to-all", range(16)) == 2 / 4  # as busy as the other axes
     square = [index for index, (_, _, z) in enumerate(places) if z == 1]
     assert torus.crossings("all-gather", square) == (3 / 4) / 2
 
 
-def test_a_message_goes_the_shorter_way_and_the_longest_counts():
+def test_hops_take_the_shorter_way_of_the_farthest_pair():
     places = [(x, y) for x in range(4) for y in range(8)]
     torus = Torus(places, [False, True])
     at = places.index
@@ -96,4 +96,4 @@ def test_a_message_goes_the_shorter_way_and_the_longest_counts():
 )
 def test_a_machine_is_a_torus_if_it_is_large_enough(chip, sides, closed):
     places = [(x, y, z) for x in range(sides[0]) for y in range(sides[1]) for z in range(sides[2])]
-    assert wraps(CHIPS[chip], sides_of(places)) == (closed,) * 3
+    assert wrapped_axes(CHIPS[chip], torus_sides(places)) == (closed,) * 3

@@ -1,4 +1,4 @@
-"""The formula of what a step moves through memory, against the model's own products; and the roofline made of it."""
+"""Tests of the formula for a step's memory traffic, against the model's own products, and of the roofline."""
 
 import math
 from dataclasses import replace
@@ -11,8 +11,8 @@ from flax import nnx
 from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.aot.cost.chips import CHIPS
 from aef_jax.aot.cost.parameters import operator_weights
-from aef_jax.aot.cost.roofline import Operator, Roofline, roofline
-from aef_jax.aot.cost.traffic import Frames, forward_activations, training_traffic
+from aef_jax.aot.cost.roofline import Operator, Roofline, compute_roofline
+from aef_jax.aot.cost.traffic import FrameCounts, forward_activations, training_traffic
 from aef_jax.aot.hlo.collectives import Collective
 from aef_jax.model.operators import PrecisionOperator, SpaceOperator, TimeOperator
 from aef_jax.model.pyramid import Analysis, Exchange, Synthesis
@@ -21,7 +21,7 @@ from aef_jax.training.step import abstract_model
 from configs.encodings.timecode import TIMECODE_WIDTH
 from tests.support.data.sample_batch import SHRUNK
 
-FRAMES = Frames({"sentinel2": 3, "landsat": 2}, periods=4)
+FRAMES = FrameCounts({"sentinel2": 3, "landsat": 2}, periods=4)
 TOTAL = 5
 MODEL, SIDE = replace(SHRUNK.model, num_blocks=1), 32
 CONFIG = replace(SHRUNK, model=MODEL, data=replace(SHRUNK.data, tile_side=SIDE))
@@ -35,12 +35,12 @@ def state(level: str) -> jax.ShapeDtypeStruct:
 
 
 def bytes_of(levels: str) -> int:
-    """Of so many states as there are letters."""
+    """Sum the bytes of one state per letter."""
     return 4 * sum(math.prod(state(level).shape) for level in levels)
 
 
 def products(function, *arguments) -> int:
-    """Bytes that all products of a function read and write, weights left out."""
+    """Sum the bytes that all products of a function read and write, except weights."""
     moved = 0
     for equation in jax.make_jaxpr(function)(*arguments).eqns:
         moved += _of_products(equation)
@@ -74,7 +74,9 @@ def test_block_traffic_is_matmuls_norms_residuals_and_logits():
     assert moved["precision"] == products(run, params, state("P")) + bytes_of("PP" + "P")
 
     run, params = made(TimeOperator, MODEL.d_time, MODEL.heads_time, MODEL.mlp_ratio, TIMECODE_WIDTH)
-    conditioning = 4 * TOTAL * (TIMECODE_WIDTH + MODEL.d_time)  # of the timecodes: too small for the formula
+    conditioning = (
+        4 * TOTAL * (TIMECODE_WIDTH + MODEL.d_time)
+    )  # the product with the timecodes: too small for the formula
     logits = 4 * MODEL.heads_time * (SIDE // 8) ** 2 * TOTAL**2
     expected = products(run, params, state("T"), codes, present) - conditioning
     assert moved["time"] == expected + bytes_of("TTT" + "TT" + "TT") + 2 * logits
@@ -88,7 +90,7 @@ def test_block_traffic_is_matmuls_norms_residuals_and_logits():
     assert moved["exchange"] == products(run, params, *states) + bytes_of("PP" + "TT" * 2 + "SS" + "PXTTS")
 
 
-def test_the_pyramid_moves_its_products_norms_and_residuals():
+def test_pyramid_traffic_is_matmuls_norms_and_residuals():
     down, params_down = made(Analysis, MODEL)
     up, params_up = made(Synthesis, MODEL)
     run_up = lambda params, *states: up(params, states[0], None, *states[1:])  # noqa: E731
@@ -97,7 +99,7 @@ def test_the_pyramid_moves_its_products_norms_and_residuals():
     assert forward_activations(CONFIG, FRAMES)["pyramid"] == moved + bytes_of("PP" + "SS" + "TT" + "PT")
 
 
-def test_blocks_and_number_formats_scale_what_is_moved():
+def test_traffic_scales_with_blocks_and_dtype():
     moved = forward_activations(CONFIG, FRAMES)
     deeper = forward_activations(replace(CONFIG, model=replace(MODEL, num_blocks=7)), FRAMES)
     half = forward_activations(replace(CONFIG, model=replace(MODEL, compute_dtype="bfloat16")), FRAMES)
@@ -114,18 +116,18 @@ def test_training_moves_three_times_and_remat_four_times_as_much():
     sequence, device = training_traffic(CONFIG, FRAMES, None, targets, weights)
     assert sequence["exchange"] == 3 * forward["exchange"]
     assert device["exchange"] == 3 * 4 * weights["exchange"]
-    assert "kept states" not in sequence
+    assert "saved states" not in sequence
 
     remat = replace(CONFIG, model=replace(MODEL, remat="block"))
     sequence, device = training_traffic(remat, FRAMES, FRAMES, targets, weights, shards=2)
     assert sequence["exchange"] == 2 * 4 * forward["exchange"]
     assert sequence["summary"] == 2 * 3 * forward["summary"]
-    assert sequence["kept states"] == 2 * 3 * bytes_of("PTS")
+    assert sequence["saved states"] == 2 * 3 * bytes_of("PTS")
     assert device["exchange"] == 2 * 4 * 4 * weights["exchange"]
     assert device["optimizer"] == 8 * 4 * sum(weights.values()) / 2
 
 
-def test_each_part_of_a_batch_reads_the_weights_anew():
+def test_each_part_of_a_batch_reads_the_weights_again():
     weights = operator_weights(CONFIG)
     parts = replace(CONFIG, training=replace(CONFIG.training, batch=6, grad_accum_steps=3))
     sequence, device = training_traffic(CONFIG, FRAMES, None, (), weights)
@@ -135,7 +137,7 @@ def test_each_part_of_a_batch_reads_the_weights_anew():
     assert device_in_parts == {name: 3 * moved for name, moved in device.items()} | {"optimizer": adam}
 
 
-def test_every_parameter_is_some_operators():
+def test_every_parameter_belongs_to_an_operator():
     weights = operator_weights(SHRUNK)
     leaves = jax.tree.leaves(abstract_model(SHRUNK)[1])
     assert sum(weights.values()) == sum(leaf.size for leaf in leaves)
@@ -156,15 +158,15 @@ def test_chips_are_plausible(chip):
     assert chip.topology.startswith(f"{chip.name}:")
 
 
-def test_a_step_waits_for_what_nothing_hides_each_time():
+def test_a_step_waits_for_exposed_collectives_in_each_run():
     chip, batch = replace(CHIPS["v4"], link_bandwidth=3), abstract_batch(SHRUNK, single_device_mesh())
     sent = [
         Collective("all-reduce", 10, 4, 30.0, (5,), (), 5, "", hidden=12.0),
         Collective("all-gather", 10, 4, 6.0, (), (), 1, ""),
     ]
     mesh = {"data": 1, "fsdp": 1, "seq": 1}
-    floor = roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, sent)
+    floor = compute_roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, sent)
     assert floor.exposed_seconds == 5 * 18 / 3 + 6 / 3
     assert floor.hidden_seconds == 5 * 12 / 3
-    alone = roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, ())
+    alone = compute_roofline(SHRUNK, batch, operator_weights(SHRUNK), mesh, chip, ())
     assert floor.seconds == alone.seconds + floor.exposed_seconds

@@ -10,7 +10,8 @@ from aef_jax.data.sampling.validation import ValidationExample
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.evaluation.probe_report import Probed, composite, probe_run, table
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
-from aef_jax.training.throughput import Throughput, peak_flops, without_peak
+from aef_jax.training.accelerators import peak_flops
+from aef_jax.training.throughput import Throughput, unknown_peak_note
 from configs.fake_batch import random_batch
 from configs.fields.statistics import CLIP_SIGMA
 from tests.support.data.small_site import CONFIG, held_by, small_site
@@ -106,7 +107,7 @@ def test_the_peak_of_a_device_is_known_by_its_kind():
 
 def test_an_accelerator_of_which_no_peak_is_known_is_told():
     found = [
-        without_peak(SimpleNamespace(platform=platform, device_kind=kind))
+        unknown_peak_note(SimpleNamespace(platform=platform, device_kind=kind))
         for platform, kind in (("gpu", "NVIDIA X1"), ("gpu", "NVIDIA H200"), ("cpu", "cpu"))
     ]
     assert found == ["the peak of a NVIDIA X1 is not known here, so no MFU is told", "", ""]

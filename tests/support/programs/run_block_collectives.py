@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax
 
 from aef_jax.aot.abstract_batch import abstract_batch
-from aef_jax.aot.hlo.collectives import collectives
+from aef_jax.aot.hlo.collectives import find_collectives
 from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.step import abstract_state, make_train_step
 from configs.mesh import MeshConfig
@@ -24,9 +24,9 @@ config = replace(
 )
 mesh = make_mesh(MeshConfig(data=4, seq=2))
 compiled = make_train_step(config, mesh).lower(abstract_state(config, mesh), abstract_batch(config, mesh)).compile()
-sent = collectives(compiled.as_text(), [(device.id,) for device in mesh.devices.flat])
+sent = find_collectives(compiled.as_text(), [(device.id,) for device in mesh.devices.flat])
 counts = Counter()
-for one in sent:
-    if one.in_loop_of(BLOCKS):
-        counts[one.kind] += one.times
+for collective in sent:
+    if collective.in_loop_of(BLOCKS):
+        counts[collective.kind] += collective.times
 print(json.dumps(counts))
