@@ -1,0 +1,56 @@
+"""The Python of the pages does what the pages say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aef_jax.data.loading.training_data import open_data, open_examples
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.statistics import normalization_of
+from aef_jax.run.folder import RunFolder
+from configs.presets import TINY
+from parity.cli import main as parity
+from tests.support.converting import SMALLEST
+from tests.support.data.small_site import small_site
+from tests.support.documents import block
+from tests.support.training_run import write_training_run
+
+
+def test_written_records_are_a_training_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(block("records"), {})
+    dataset = Dataset.open(tmp_path / "mine")
+    assert [len(dataset.records(split)) for split in ("training", "validation")] == [3, 1]
+    config = replace(TINY, data=replace(TINY.data, path=str(tmp_path / "mine")))
+    example = open_examples(config)[0]
+    assert set(example.frames) == {"sentinel2"}
+    assert example.frames["sentinel2"].present.all()
+    assert np.isfinite(example.targets["sentinel2"].pixels).all()
+    assert len(open_data(config).validation["validation"]) == 1
+
+
+def test_both_frameworks_embed_your_arrays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = write_training_run(tmp_path / "runs" / "tiny", scale=0.3)
+    normalization_of([small_site()], SMALLEST.input_sources).save(RunFolder(run).normalization_path)
+    assert parity(["convert", "runs/tiny", "tiny.safetensors"]) == 0
+    names = {}
+    exec(block("arrays") + block("arrays_torch"), names)
+    assert names["field"].shape == (96, 96, 64)
+    np.testing.assert_allclose(np.linalg.norm(names["field"], axis=-1), 1, atol=1e-5)
+
+
+def test_the_embedding_snippets_have_ten_lines():
+    code = [line for name in ("arrays", "arrays_torch") for line in block(name).splitlines() if line]
+    assert len(code) <= 11
+
+
+@pytest.mark.slow
+def test_training_from_python_gives_an_embedder(tmp_path, monkeypatch):
+    pytest.importorskip("nrt", reason="the sample cube is not installed: pip install aef[sample]")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block("train_from_python"), names)
+    assert names["embedder"].inputs["sentinel2"]["B2"] == "reflectance * 10000"
+    assert (tmp_path / "runs" / "python" / "metrics.jsonl").exists()
