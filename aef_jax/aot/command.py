@@ -11,23 +11,23 @@ from aef_jax.files.atomic import replacing
 from configs.config import Config
 
 
-def compile_command(config: Config, topology: str, output: Path, save: Path | None = None, full: bool = False) -> int:
-    """Compile the training step, print the report and write it.
+def compile_command(config: Config, topology: str, output: Path | None = None, full: bool = False) -> int:
+    """Compile the training step, print the report, and write it if asked to.
 
     Args:
         config: of the training run.
         topology: the machine, such as v4:8x8x8.
-        output: the JSON file to write.
-        save: the file for the executable.
+        output: the JSON file to write; None writes none.
         full: optimize as training does (see `compile_step`).
 
     Returns:
         The exit status.
     """
     jax.config.update("jax_platforms", "cpu")  # leave the chips of this machine to others
-    compiled = compile_step(config, topology, save, full)
+    compiled = compile_step(config, topology, full)
     print(format_report(compiled))
-    with replacing(output) as temporary:
-        temporary.write_text(json.dumps(report_json(compiled), indent=2) + "\n")
-    print(f"\nall of it is in {output}" + (f"; the executable is {save}" if save else ""))
+    if output is not None:
+        with replacing(output) as temporary:
+            temporary.write_text(json.dumps(report_json(compiled), indent=2) + "\n")
+        print(f"\nwrote {output}")
     return 0

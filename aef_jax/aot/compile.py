@@ -2,11 +2,9 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental import serialize_executable
 
 from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.aot.cost.chips import Chip, topology_devices
@@ -15,7 +13,6 @@ from aef_jax.aot.cost.roofline import Roofline, compute_roofline
 from aef_jax.aot.hlo.collectives import Collective, find_collectives_on
 from aef_jax.aot.hlo.estimates import Estimates, read_estimates
 from aef_jax.aot.memory import Memory, explain_excess, explain_xla_error, memory_of
-from aef_jax.files.atomic import replacing
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.training.step import TrainState, abstract_state, make_train_step
 from configs.config import Config
@@ -50,14 +47,12 @@ LOW_EFFORT: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
 and overlaps no collective with computation."""
 
 
-def compile_step(config: Config, topology: str, save: Path | None = None, full: bool = False) -> Compiled:
+def compile_step(config: Config, topology: str, full: bool = False) -> Compiled:
     """Lower and compile `make_train_step` for a global batch with all sources.
 
     Args:
         config: of the training run.
         topology: the machine, such as v4:8x8x8; its devices make up the mesh of `config.mesh`.
-        save: the file for the executable, to be loaded with `serialize_executable.deserialize_and_load`, which also
-            needs the trees of the step's arguments and results.
         full: optimize as training does. Otherwise XLA spends the least effort: the step takes a little more memory, the
             collectives are the same but none is hidden, and the estimates are of slower code.
 
@@ -80,8 +75,6 @@ def compile_step(config: Config, topology: str, save: Path | None = None, full: 
     except ValueError as error:
         raise ValueError(f"{topology}: {error}{'' if full else '; --full takes a little less'}") from None
     compiled_at = time.perf_counter()
-    if save is not None:
-        keep(compiled, save)
     weights = operator_weights(config)
     hlo = compiled.as_text() or ""
     collectives = find_collectives_on(chip, hlo, [device.coords for device in mesh.devices.flat])
@@ -117,15 +110,3 @@ def _compile_to_fit(
     if memory.peak > memory.hbm:
         raise ValueError(explain_excess(memory.peak, memory.hbm, config, mesh, state))
     return compiled, memory
-
-
-def keep(compiled: jax.stages.Compiled, path: Path) -> None:
-    """Write the executable as JAX serializes it.
-
-    Args:
-        compiled: the executable.
-        path: the file to write.
-    """
-    payload, _, _ = serialize_executable.serialize(compiled)
-    with replacing(path) as temporary:
-        temporary.write_bytes(payload)

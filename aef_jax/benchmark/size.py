@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from aef_jax.cli.main import resolve
+from aef_jax.cli.resolve_config import resolve
 from configs.config import Config
 
 

@@ -1,1 +1,1 @@
-"""The command `aef`, one module per group of subcommands."""
+"""The command `aef`: a module per subcommand, or per group of subcommands."""

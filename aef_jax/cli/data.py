@@ -1,60 +1,85 @@
-"""`aef data`: making training sets, and looking at them."""
+"""`aef data`: make data sets, and look at them."""
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-EXAMPLES = """examples:
-  aef data make-planet planet --sites 200 --seed 0    a procedural planet: a test bench, no real place
-  aef data add-text planet --table planet/points.csv  sentences about places, embedded and stored in the records
-  aef data info planet                                what is in it, and a picture of its values
-  aef data check planet                               reads all of it, and lists what is wrong
-  aef data show planet 3                              a picture of one training example
+from aef_jax.cli.arguments import WHAT, add_command, documented
+from aef_jax.cli.resolve_config import resolve, with_data
+
+CLI_EXAMPLES = """
+aef data make-planet planet --sites 200 --seed 0    write a procedural planet, for tests of the method
+aef data add-text planet --table planet/points.csv  embed texts about places, and store them in the records
+aef data info planet                                print what a data set contains, and draw its values
+aef data check planet                               read a whole data set, and list its problems
+aef data show planet 3                              draw a training example
 """
 
 
-def add_data_commands(commands, documented) -> None:
-    """Adds `data` and its own commands to a parser's; `documented` makes a parser with an epilog."""
-    data = documented(commands.add_parser, EXAMPLES, name="data", help="make training sets, and look at them")
-    inner = data.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+def add_data_commands(commands: Any) -> None:
+    """Add `data` and its subcommands.
 
-    planet = documented(inner.add_parser, EXAMPLES, name="make-planet", help="write a procedural planet, a test bench")
-    planet.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
-    planet.add_argument("--sites", type=int, default=100, help="how many (default: 100)")
-    planet.add_argument("--side", type=int, default=128, help="pixels of 10 m along each (default: 128)")
-    planet.add_argument("--heldout", type=float, default=0.2, help="share of them held out (default: 0.2)")
-    planet.add_argument("--seed", type=int, default=0)
-    planet.set_defaults(function=_make_planet, takes_settings=False)
+    Args:
+        commands: what `add_subparsers` returned.
+    """
+    summary = "make data sets, and look at them"
+    parser = commands.add_parser("data", help=summary, **documented(CLI_EXAMPLES))
+    inner = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    for add in (_add_make_planet, _add_add_text, _add_info, _add_check, _add_show):
+        add(inner)
 
-    text = documented(inner.add_parser, EXAMPLES, name="add-text", help="embed a table of texts into the records")
-    text.add_argument("folder", type=Path, metavar="DIR")
-    text.add_argument("--table", type=Path, required=True, help="CSV with the columns lon, lat, start, end, text")
-    text.add_argument("--model", default="", help="path or name of a sentence-transformers model (default: MiniLM)")
-    text.set_defaults(function=_add_text, takes_settings=False)
 
-    info = documented(inner.add_parser, EXAMPLES, name="info", help="say what is in a training set")
-    info.add_argument("folder", type=Path, metavar="DIR")
-    info.add_argument("-o", "--output", type=Path, help="the picture of its values (default: DIR/info.png)")
-    info.set_defaults(function=_info, takes_settings=False)
+def _example(name: str) -> str:
+    return "\n".join(line for line in CLI_EXAMPLES.splitlines() if line.startswith(f"aef data {name} "))
 
-    check = documented(inner.add_parser, EXAMPLES, name="check", help="read all of it, and list what is wrong")
-    check.add_argument("folder", type=Path, metavar="DIR")
-    check.set_defaults(function=_check, takes_settings=False)
 
-    show = documented(inner.add_parser, EXAMPLES, name="show", help="draw one training example")
-    show.add_argument("folder", type=Path, metavar="DIR")
-    show.add_argument("index", type=int, metavar="INDEX", help="which of the run's examples, counted from 0")
-    show.add_argument("--preset", default="tiny", metavar="PRESET|CONFIG.json|RUN", help="how it is drawn")
-    show.add_argument("-o", "--output", type=Path, default=Path("example.png"), help="(default: example.png)")
-    show.set_defaults(function=_show, takes_settings=True)
+def _add_make_planet(commands: Any) -> None:
+    summary = "write a procedural planet, for tests of the method"
+    parser = add_command(commands, "make-planet", summary, _example("make-planet"), _make_planet)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder")
+    parser.add_argument("--sites", type=int, default=100, help="number of sites (default: 100)")
+    parser.add_argument("--side", type=int, default=128, help="pixels of 10 m along a site (default: 128)")
+    parser.add_argument("--validation", type=float, default=0.2, help="share of sites for validation (default: 0.2)")
+    # the old name of the option
+    parser.add_argument("--heldout", type=float, dest="validation", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes another planet (default: 0)")
+
+
+def _add_add_text(commands: Any) -> None:
+    summary = "embed a table of texts, and store them in the records"
+    parser = add_command(commands, "add-text", summary, _example("add-text"), _add_text)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a data set")
+    parser.add_argument("--table", type=Path, required=True, help="CSV with the columns lon, lat, start, end, text")
+    parser.add_argument("--model", default="", help="name or folder of a sentence-transformers model (default: MiniLM)")
+
+
+def _add_info(commands: Any) -> None:
+    summary = "print what a data set contains, and draw its values"
+    parser = add_command(commands, "info", summary, _example("info"), _info)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a data set")
+    parser.add_argument("-o", "--output", type=Path, help="picture of the values (default: DIR/info.png)")
+
+
+def _add_check(commands: Any) -> None:
+    parser = add_command(
+        commands, "check", "read a whole data set, and list its problems", _example("check"), _check_dataset
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a data set")
+
+
+def _add_show(commands: Any) -> None:
+    parser = add_command(commands, "show", "draw a training example", _example("show"), _show, True)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a data set")
+    parser.add_argument("index", type=int, metavar="INDEX", help="position among the run's examples, from 0")
+    parser.add_argument("--preset", default="tiny", metavar=WHAT, help="config that cuts the example (default: tiny)")
+    parser.add_argument("-o", "--output", type=Path, default=Path("example.png"), help="(default: example.png)")
 
 
 def _make_planet(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.synthetic.write import write_planet
 
     write_planet(options.folder, options.sites, options.side, options.validation, options.seed)
-    print(
-        f"wrote {options.folder}: a procedural planet, a test bench; its texts are in {options.folder / 'points.csv'}"
-    )
+    print(f"wrote a procedural planet to {options.folder}; its texts are in {options.folder / 'points.csv'}")
     return 0
 
 
@@ -76,19 +101,18 @@ def _info(options: argparse.Namespace, _: list[str]) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace, _: list[str]) -> int:
+def _check_dataset(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.inspect.check import problems
 
-    found = 0
+    number = 0
     for problem in problems(options.folder):
         print(problem)
-        found += 1
-    print(f"{options.folder}: " + (f"{found} problems" if found else "nothing wrong"))
-    return 2 if found else 0
+        number += 1
+    print(f"{options.folder}: " + (f"{number} problems" if number else "nothing wrong"))
+    return 2 if number else 0
 
 
 def _show(options: argparse.Namespace, settings: list[str]) -> int:
-    from aef_jax.cli.main import resolve, with_data
     from aef_jax.data.inspect.show import write_example_png
 
     config = with_data(resolve(options.preset, settings)[0], options.folder)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
-from aef_jax.cli.main import resolve, with_data
+from aef_jax.cli.resolve_config import resolve, with_data
 from aef_jax.data.loading.pipeline import training_batches
 from aef_jax.data.loading.training_data import open_examples
 from aef_jax.data.store.dataset import Dataset

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.config import Config
 from configs.serialization.versions import VERSION, upgrade
+from configs.source import Source
 
 _MAX_NAMES = 20
 """Names that a hint lists at most."""
@@ -28,6 +29,19 @@ def to_json(config: Config) -> str:
     tree = asdict(config)
     sources = tree.pop("sources")
     return json.dumps({"version": VERSION, **tree, "sources": sources}, indent=2) + "\n"
+
+
+def summary_json(config: Config) -> str:
+    """Write the settings of a config as JSON, with one line for each source.
+
+    Args:
+        config: any config.
+
+    Returns:
+        Indented JSON that ends with a newline. `from_json` refuses it, because the sources are not whole.
+    """
+    tree = json.loads(to_json(config))
+    return json.dumps({**tree, "sources": {s.name: _summary(s) for s in config.sources}}, indent=2) + "\n"
 
 
 def from_json(text: str) -> Config:
@@ -98,6 +112,14 @@ def nearest(name: str, valid: list[str]) -> str:
         return f"did you mean {close[0]}?"
     more = ", ..." if len(valid) > _MAX_NAMES else ""
     return f"expected one of {', '.join(valid[:_MAX_NAMES])}{more}"
+
+
+def _summary(source: Source) -> str:
+    if source.kind == "text":
+        return f"text, weight {source.weight:g}"
+    size = f"{source.classes} classes" if source.classes else f"{source.channels} band{'s' * (source.channels > 1)}"
+    role = f"input with up to {source.frame_budget} frames" if source.is_input else "target only"
+    return f"{source.kind}, {size}, {role}, weight {source.weight:g}"
 
 
 def _dataclass(value: Any, kind: Any, where: str) -> Any:

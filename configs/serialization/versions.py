@@ -37,12 +37,15 @@ def upgrade(tree: Any) -> Any:
         A converted copy without the key `version`.
 
     Raises:
-        ValueError: the version is unknown, or a setting appears under its old and its new name.
+        ValueError: the version is unknown, a setting appears under its old and its new name, or the sources are
+            summaries, as `aef config` prints them by default.
     """
     if not isinstance(tree, dict):
         return tree
     tree = copy.deepcopy(tree)
     version = _pop_version(tree)
+    if isinstance(tree.get("sources"), dict) and all(isinstance(line, str) for line in tree["sources"].values()):
+        raise ValueError("config.sources are summaries, expected whole sources, as aef config PRESET --sources prints")
     sections = {name: section for name, section in tree.items() if isinstance(section, dict)}
     settings = [f"{name}.{key}" for name, section in sections.items() for key in section]
     for old, new in new_names(settings, "config: ").items():

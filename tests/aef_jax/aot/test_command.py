@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import pickletools
 import sys
 from dataclasses import replace
 
@@ -159,11 +158,11 @@ def test_a_topology_that_xla_refuses_is_reported():
 
 @needs_libtpu
 def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
-    report, executable = tmp_path / "report.json", tmp_path / "step.bin"
+    report = tmp_path / "report.json"
     # as many parts as blocks: the loop over parts must not be mistaken for the loop over blocks
     training = replace(SCANNED.training, batch=6, grad_accum_steps=BLOCKS)
     config = replace(SCANNED, mesh=MeshConfig(data=2, seq=2), training=training)
-    assert compile_command(config, "v4:2x2x1", report, executable) == 0
+    assert compile_command(config, "v4:2x2x1", report) == 0
     printed = capsys.readouterr().out
     written = json.loads(report.read_text())
     assert written["mesh"] == {"data": 2, "fsdp": 1, "seq": 2}
@@ -183,21 +182,6 @@ def test_a_step_is_compiled_for_four_chips(tmp_path, capsys):
     assert "exposed ms" in printed
     assert "all-to-all" in printed
     assert "100,000 steps" in printed
-    assert executable_in(executable.read_bytes()) > 1e5
-
-
-def executable_in(serialized: bytes) -> int:
-    """Return the bytes of the program in what `serialize_executable` wrote.
-
-    Only a TPU client can load it, and there are no TPUs here. The test therefore reads the pickle without running it, to
-    see that it is complete and contains a program.
-    """
-    operations = list(pickletools.genops(serialized))
-    assert operations[-1][0].name == "STOP"
-    assert operations[-1][2] == len(serialized) - 1
-    arguments = [argument for _, argument, _ in operations]
-    assert "exec" in arguments
-    return max(len(argument) for argument in arguments if isinstance(argument, bytes))
 
 
 @needs_libtpu

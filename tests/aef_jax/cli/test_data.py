@@ -144,3 +144,13 @@ def test_data_without_inputs_or_valid_input_pixels_is_refused(tmp_path, mistake)
     blind = replace(SITE.series["landsat"], valid=np.zeros_like(SITE.series["landsat"].valid))
     path = write(tmp_path / "blind", [replace(maps, series={**maps.series, "landsat": blind})])
     assert f"it shows pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
+
+
+@pytest.mark.parametrize("option", ["--validation", "--heldout"])
+def test_make_planet_passes_its_options_on(option, tmp_path, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr("aef_jax.data.synthetic.write.write_planet", lambda *arguments: calls.append(arguments))
+    words = ["data", "make-planet", str(tmp_path / "planet"), "--sites", "5", "--side", "32", option, "0.4"]
+    assert cli.main([*words, "--seed", "2"]) == 0
+    assert calls == [(tmp_path / "planet", 5, 32, 0.4, 2)]
+    assert str(tmp_path / "planet" / "points.csv") in capsys.readouterr().out

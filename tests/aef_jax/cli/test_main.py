@@ -1,28 +1,69 @@
 """The command `aef`: it shows how it is used, and answers a mistake in one sentence."""
 
 import importlib.util
+import json
+import re
+import shlex
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aef_jax.cli import main as cli
+from aef_jax.cli.arguments import split_settings
 from configs.presets import PRESETS, TINY
 from configs.serialization.config_json import from_json, to_json
+from configs.serialization.settings_help import settings_help
 from tests.aef_jax.conftest import BRIEF
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
+COMMANDS = (
+    *("train", "embed", "probe", "config", "shardings", "compile"),
+    *(f"data {name}" for name in ("make-planet", "add-text", "info", "check", "show")),
+)
 PERIOD = ["--start", "2020-09-03", "--end", "2021-01-01"]
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["embed"], ["config"]])
-def test_help_shows_examples_of_the_command(command, capsys):
+def help_of(command: str, capsys) -> str:
     with pytest.raises(SystemExit) as ended:
-        cli.main([*command, "--help"])
+        cli.main([*command.split(), "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert f"aef {command[0] if command else 'train'} " in said.partition("examples:")[2]
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples_of_that_very_command(command, capsys):
+    examples = help_of(command, capsys).partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert examples
+    assert all(line.startswith(f"  aef {command} ") for line in examples)
+
+
+def test_the_help_of_aef_lists_all_commands_and_examples(capsys):
+    text = help_of("", capsys)
+    assert all(f"\n    {command.split()[0]}" in text for command in COMMANDS)
+    assert "aef train tiny" in text.partition("examples:")[2]
+
+
+def test_help_of_train_explains_the_settings_by_group(capsys):
+    assert settings_help() in help_of("train", capsys)
+
+
+def test_every_command_that_shows_examples_parses_them():
+    parser = cli._parser()
+    for command in COMMANDS:
+        examples = subparser(parser, command).epilog.partition("\n\n")[0].splitlines()[1:]
+        for line in examples:
+            words, _ = split_settings(shlex.split(re.split(r"\s{2,}|\s>\s", line.strip())[0])[1:])
+            assert parser.parse_args(words).function
+
+
+def subparser(parser, command: str):
+    for name in command.split():
+        (action,) = (action for action in parser._actions if action.choices and action.dest.endswith("command"))
+        parser = action.choices[name]
+    return parser
 
 
 def test_no_command_is_told_with_the_usage(capsys):
@@ -33,9 +74,52 @@ def test_no_command_is_told_with_the_usage(capsys):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_config_prints_a_preset_that_can_be_read_back(name, capsys):
-    assert cli.main(["config", name]) == 0
-    assert from_json(capsys.readouterr().out) == PRESETS[name]
+def test_config_with_sources_prints_a_preset_that_can_be_read(name, capsys):
+    for words in ([name, "--sources"], ["--sources", name]):
+        assert cli.main(["config", *words]) == 0
+        printed = capsys.readouterr()
+        assert from_json(printed.out) == PRESETS[name]
+        assert not printed.err
+
+
+def test_what_config_prints_with_sources_can_be_trained(tmp_path, capsys, monkeypatch):
+    assert cli.main(["config", "tiny", "--sources", "--training.seed", "3"]) == 0
+    (tmp_path / "my.json").write_text(capsys.readouterr().out)
+    trained = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("aef_jax.data.loading.training_data.open_data", lambda *_: None)
+    monkeypatch.setattr(
+        "aef_jax.training.loop.train", lambda config, *_: trained.append(config) or config.training.steps
+    )
+    assert cli.main(["train", "my.json"]) == 0
+    assert trained == [replace(TINY, training=replace(TINY.training, seed=3))]
+
+
+def test_config_prints_settings_first_and_a_line_for_each_source(capsys):
+    assert cli.main(["config", "tiny"]) == 0
+    printed = capsys.readouterr()
+    tree, whole = json.loads(printed.out), json.loads(to_json(TINY))
+    assert list(tree) == list(whole) == ["version", "model", "objective", "training", "data", "mesh", "sources"]
+    assert {name: tree[name] for name in tree if name != "sources"} == {n: whole[n] for n in whole if n != "sources"}
+    assert list(tree["sources"]) == [source.name for source in TINY.sources]
+    assert tree["sources"]["sentinel2"] == "continuous, 5 bands, input with up to 16 frames, weight 1"
+    assert len(printed.out.splitlines()) < 80
+    assert "--sources prints the whole config" in printed.err
+
+
+def test_a_config_with_summarized_sources_is_refused(tmp_path, capsys, mistake):
+    cli.main(["config", "tiny"])
+    (tmp_path / "short.json").write_text(capsys.readouterr().out)
+    sentence = mistake("train", tmp_path / "short.json")
+    assert sentence.endswith(
+        "config.sources are summaries, expected whole sources, as aef config PRESET --sources prints"
+    )
+
+
+@pytest.mark.parametrize("words", [["tiny", "--sources", "nlcd,sentinel2"], ["--sources=nlcd,sentinel2", "tiny"]])
+def test_config_with_names_of_sources_selects_and_prints_them(words, capsys):
+    assert cli.main(["config", *words]) == 0
+    assert [source.name for source in from_json(capsys.readouterr().out).sources] == ["sentinel2", "nlcd"]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +132,7 @@ def test_config_prints_a_preset_that_can_be_read_back(name, capsys):
     ],
 )
 def test_settings_may_stand_anywhere(arguments, capsys):
-    assert cli.main(arguments) == 0
+    assert cli.main([*arguments, "--sources"]) == 0
     assert from_json(capsys.readouterr().out).training.steps == 900
 
 
@@ -56,7 +140,7 @@ def test_config_file_and_run_folder_may_share_a_preset_name(tmp_path, capsys):
     config_file = tmp_path / "config.json"
     config_file.write_text(to_json(BRIEF))
     for what in (config_file, tmp_path):
-        assert cli.main(["config", str(what)]) == 0
+        assert cli.main(["config", str(what), "--sources"]) == 0
         assert from_json(capsys.readouterr().out) == BRIEF
 
 

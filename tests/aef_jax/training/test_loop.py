@@ -126,7 +126,7 @@ def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, 
     assert process.returncode == 0, complained
     (done,) = _saved_steps(run)
     assert 0 < done < STEPS
-    assert f"stopped after {done} of {STEPS} steps, all saved; go on with: aef train {run.path}" in said
+    assert f"stopped after {done} of {STEPS} steps, all saved; resume with: aef train {run.path}" in said
     assert "Traceback" not in complained
 
     subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)

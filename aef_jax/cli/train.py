@@ -1,0 +1,67 @@
+"""`aef train`: train a model, or resume a run."""
+
+import argparse
+from typing import Any
+
+from aef_jax.cli.arguments import WHAT, add_command, path_or_none
+from aef_jax.cli.resolve_config import resolve, with_data
+from configs.presets import PRESETS
+from configs.serialization.settings_help import settings_help
+
+CLI_EXAMPLES = """
+aef train tiny                                      train on the sample cube, into runs/tiny
+aef train tiny --training.steps 200 --run runs/b    change a setting
+aef train tiny --sources sentinel2,landsat          use some of the sources only
+aef train tiny --data planet                        train on a data set; aef data --help makes one
+aef train my.json                                   train a config file; aef config tiny --sources prints one
+aef train runs/tiny                                 resume a run that was stopped
+"""
+
+
+def add_train_command(commands: Any) -> None:
+    """Add `train`.
+
+    Args:
+        commands: what `add_subparsers` returned.
+    """
+    summary = "train a preset or a config file, or resume a run"
+    parser = add_command(commands, "train", summary, CLI_EXAMPLES, _train, True, settings_help())
+    parser.add_argument("what", metavar=WHAT, help=f"a preset ({', '.join(PRESETS)}), a config file, or a run's folder")
+    parser.add_argument("--run", type=path_or_none, metavar="DIR", help="folder of the run (default: runs/PRESET)")
+    parser.add_argument("--data", type=path_or_none, metavar="DIR", help="folder of a data set (default: the sample)")
+    parser.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
+    parser.add_argument("--distributed", action="store_true", help="one of several processes: TPU pod, SLURM, MPI, GKE")
+    group = parser.add_argument_group("several processes without a cluster environment")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
+    group.add_argument("--processes", type=int, metavar="N", help="number of processes")
+    group.add_argument("--process", type=int, metavar="I", help="index of this process, from 0")
+
+
+def _train(options: argparse.Namespace, settings: list[str]) -> int:
+    from aef_jax.data.loading.training_data import open_data
+    from aef_jax.run.folder import RunFolder
+    from aef_jax.sharding.distributed import check_alone, join, print_topology
+    from aef_jax.sharding.host_memory import keep_memory
+    from aef_jax.training.loop import train
+    from aef_jax.training.profiler import parse_steps
+
+    profiled = parse_steps(options.profile_steps) if options.profile_steps else None
+    config, default = resolve(options.what, settings)
+    config = with_data(config, options.data)
+    folder = RunFolder(options.run or default)
+    folder.check(config)
+    explicit = options.coordinator, options.processes, options.process
+    if options.distributed or any(value is not None for value in explicit):
+        join(*explicit)
+        print_topology()
+    else:
+        check_alone()
+        keep_memory()
+    data = open_data(config, folder.read_normalization() if folder.started else None)
+    steps = train(config, folder, data, profiled)
+    if steps < config.training.steps:
+        of_steps = f"{steps} of {config.training.steps} steps"
+        print(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")
+    else:
+        print(f"trained {steps} steps; pictures, metrics and the checkpoint are in {folder.path}")
+    return 0
