@@ -29,8 +29,8 @@ FUNCTIONS = (
     "losses.clip",
 )
 MAP = ModelMap(
-    functions={f"aef_jax.{name}": f"aef_torch.{name}" for name in FUNCTIONS},
-    float32=[f"aef_jax.{name}" for name in FUNCTIONS],
+    functions={f"aef_jax.training.{name}": f"aef_torch.training.{name}" for name in FUNCTIONS},
+    float32=[f"aef_jax.training.{name}" for name in FUNCTIONS],
 )
 """Attribute names are the same in both, by the mirror rule; beside modules, the functions of the objective."""
 

@@ -11,7 +11,7 @@ _FISHER = "aef_jax.training.objective.von_mises_fisher"
 
 DECODERS = [
     Mutation("scale of the embedding missing", _DECODER, "sample * self.scale", "sample", "Decoder"),
-    Mutation("time and metadata swapped", _DECODER, "[when, metadata]", "[metadata, when]", "Decoder"),
+    Mutation("time and metadata swapped", _DECODER, "[time_code, metadata]", "[metadata, time_code]", "Decoder"),
     Mutation("one GELU left out", _DECODER, "self.hidden(gelu(x))", "self.hidden(x)", "Decoder"),
     Mutation(
         "sentence and period swapped",
