@@ -7,16 +7,9 @@ from typing import Any
 import jax
 
 from aef_jax.inference.embed import embedder
+from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.host_memory import keep_memory
-from aef_jax.sharding.mesh import (
-    SEQ,
-    batch_shardings,
-    check_batch,
-    compiler_options,
-    make_mesh,
-    sharding,
-    with_mesh,
-)
+from aef_jax.sharding.mesh import SEQ, batch_shardings, check_batch, make_mesh, sharding, with_mesh
 from aef_jax.sharding.placement import fill_frames, put, to_devices
 from aef_jax.training.step import init_state, make_train_step
 from aef_jax.training.throughput import peak_bytes as peak_bytes  # what a worker asks of this module

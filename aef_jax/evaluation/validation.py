@@ -14,7 +14,8 @@ from aef_jax.data.loading.pipeline import stack
 from aef_jax.data.sampling.examples import DatasetSchema
 from aef_jax.data.sampling.validation import ValidationExample, evaluated_source
 from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.sharding.mesh import compiler_options, replicated, sequence_parts, with_mesh
+from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.mesh import replicated, sequence_parts, with_mesh
 from aef_jax.sharding.placement import host_rows, to_devices
 from aef_jax.training.objective import reconstruct, targeted_sources
 from aef_jax.training.step import abstract_model

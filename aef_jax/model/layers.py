@@ -16,6 +16,7 @@ from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float
 
+from aef_jax.kernels.cpu_convolution import convolution
 from aef_jax.sharding.mesh import is_single_device, merge_frames, split_frames
 
 _kernel_init = nnx.initializers.lecun_normal()
@@ -46,8 +47,7 @@ class Conv(nnx.Conv):
         super().__init__(inputs, outputs, (3, 3), padding=1, kernel_init=_kernel_init, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H W O"]:
-        convolve = _convolve if is_single_device() else _convolution
-        frames = convolve(merge_frames(x), self.kernel[...].astype(x.dtype), 1)
+        frames = convolution(merge_frames(x), self.kernel[...].astype(x.dtype), stride=1)
         return _plus_bias(split_frames(frames, len(x)), self.bias)
 
 
@@ -58,7 +58,7 @@ class Down(nnx.Conv):
         super().__init__(inputs, outputs, (4, 4), strides=2, padding=1, kernel_init=_kernel_init, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W I"]) -> Float[Array, "B T H/2 W/2 O"]:
-        frames = _convolve(merge_frames(x), self.kernel[...].astype(x.dtype), 2)
+        frames = convolution(merge_frames(x), self.kernel[...].astype(x.dtype), stride=2)
         return _plus_bias(split_frames(frames, len(x)), self.bias)
 
 
@@ -103,77 +103,6 @@ def _product(x: Float[Array, "*B I"], kernel: Float[Array, "I O"]) -> Float[Arra
         return x @ kernel
     rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     return (rows @ kernel).reshape(*x.shape[:-1], kernel.shape[-1])
-
-
-def _convolution(
-    images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int
-) -> Float[Array, "N _ _ O"]:
-    """That of `Conv`, or of `Down` with stride 2.
-
-    On a single CPU its gradients are convolutions of the same form, NHWC and HWIO: others XLA transposes where they are
-    in no loop, and in a loop computes by the plainest of ways: a step of `small` took 5 times as long, and with oneDNN
-    over a minute. Over several devices they are XLA's own, but for `Down`'s to the images.
-    """
-    return _windows(images, kernel, (stride, stride))
-
-
-_convolve = jax.custom_vjp(_convolution, nondiff_argnums=(2,))
-
-
-def _convolve_forward(images: Float[Array, "N H W I"], kernel: Float[Array, "K K I O"], stride: int):
-    return _convolution(images, kernel, stride), (images, kernel)
-
-
-def _convolve_backward(stride: int, given: tuple[Array, Array], gradient: Float[Array, "N _ _ O"]) -> tuple[Array, ...]:
-    images, kernel = given
-
-    def to_images(gradient: Array, kernel: Array) -> Array:
-        return jax.linear_transpose(lambda images: _convolution(images, kernel, stride), images)(gradient)[0]
-
-    def to_kernel(gradient: Array, images: Array) -> Array:
-        return jax.linear_transpose(lambda kernel: _convolution(images, kernel, stride), kernel)(gradient)[0]
-
-    choose = jax.lax.platform_dependent
-    of_images = choose(gradient, kernel, cpu=_spread if stride == 2 else _turned, default=to_images)
-    if not is_single_device():
-        return of_images, to_kernel(gradient, images)
-    return of_images, choose(gradient, images, cpu=partial(_correlate, stride=stride), default=to_kernel)
-
-
-_convolve.defvjp(_convolve_forward, _convolve_backward)
-
-
-def _turned(cells: Float[Array, "N H W O"], kernel: Float[Array, "3 3 I O"]) -> Float[Array, "N H W I"]:
-    """What `Conv` takes from each pixel, given back."""
-    return _windows(cells, jnp.swapaxes(kernel[::-1, ::-1], 2, 3))
-
-
-def _spread(cells: Float[Array, "N H W O"], kernel: Float[Array, "4 4 I O"]) -> Float[Array, "N 2H 2W I"]:
-    """What `Down` takes from each pixel, given back: a convolution of 2x2 cells with the taps of the 2x2 pixels between
-    them. XLA would put zeros between the cells, and to images of 4x4 pixels takes nine times as long."""
-    # pixels 2m - 1 and 2m see cells m - 1 and m: through taps 2 and 0, and 3 and 1
-    # to roll two is to reverse them; what `rev` gives, oneDNN does not take
-    taps = jnp.roll(rearrange(kernel, "(i p) (j q) c o -> i j o (p q c)", p=2, q=2), (1, 1), axis=(0, 1))
-    pixels = rearrange(_windows(cells, taps), "n h w (p q c) -> n (h p) (w q) c", p=2, q=2)
-    return pixels[:, 1:-1, 1:-1]
-
-
-def _correlate(
-    gradient: Float[Array, "N _ _ O"], images: Float[Array, "N H W I"], stride: int
-) -> Float[Array, "K K I O"]:
-    """The kernel's gradient: of the images, each channel by itself, windows as large as they are."""
-    channels, weights = rearrange(images, "n h w i -> i h w n"), rearrange(gradient, "n h w o -> h w n o")
-    return rearrange(_windows(channels, weights, dilation=(stride, stride)), "i k l o -> k l i o")
-
-
-def _windows(
-    images: Float[Array, "N H W I"],
-    kernel: Float[Array, "K K I O"],
-    strides: tuple[int, int] = (1, 1),
-    dilation: tuple[int, int] = (1, 1),
-) -> Float[Array, "N _ _ O"]:
-    padding, axes = ((1, 1), (1, 1)), ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(images, kernel, strides, padding, rhs_dilation=dilation, dimension_numbers=axes)
 
 
 def _plus_bias(x: Float[Array, "*B O"], bias: nnx.Param | None) -> Float[Array, "*B O"]:

@@ -18,8 +18,9 @@ from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.run.folder import RunFolder
+from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.distributed import on_first
-from aef_jax.sharding.mesh import compiler_options, replicated
+from aef_jax.sharding.mesh import replicated
 from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
 from aef_jax.training.throughput import Throughput, unknown_peak_note

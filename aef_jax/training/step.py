@@ -12,7 +12,8 @@ from jaxtyping import Array, Int, Shaped
 
 from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
-from aef_jax.sharding.mesh import compiler_options, constrain, replicated, state_shardings, with_mesh
+from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.mesh import constrain, replicated, state_shardings, with_mesh
 from aef_jax.training.objective import objective
 from aef_jax.training.optimizer import learning_rate, make_optimizer
 from configs.batch import Batch, BottleneckNoise

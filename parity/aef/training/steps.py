@@ -16,7 +16,8 @@ import torch
 from jax.sharding import Mesh
 
 import aef_jax.training.step
-from aef_jax.sharding.mesh import compiler_options, replicated, sharding, single_device_mesh
+from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.mesh import replicated, sharding, single_device_mesh
 from aef_jax.sharding.placement import put, to_devices
 from aef_torch.training.snapshot import Snapshot, restored, snapshot
 from aef_torch.training.step import TrainState, train_step

@@ -12,7 +12,8 @@ from aef_jax.model.layers import Conv, Down
 from aef_jax.model.operators import PrecisionOperator
 from aef_jax.model.pyramid import Analysis
 from aef_jax.model.summary import TemporalSummary
-from aef_jax.sharding.mesh import compiler_options, single_device_mesh, with_mesh
+from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.mesh import single_device_mesh, with_mesh
 from configs.encodings.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 from configs.presets import SMALL
 

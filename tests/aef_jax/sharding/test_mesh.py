@@ -17,16 +17,8 @@ from jax.sharding import PartitionSpec
 from aef_jax.aot.shardings import parse_mesh, shardings_table
 from aef_jax.cli import main as cli
 from aef_jax.model.layers import Linear
-from aef_jax.sharding.mesh import (
-    AXES,
-    FSDP,
-    check_batch,
-    compiler_options,
-    make_mesh,
-    mesh_shape,
-    state_shardings,
-    training_mesh,
-)
+from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.mesh import AXES, FSDP, check_batch, make_mesh, mesh_shape, state_shardings, training_mesh
 from configs.mesh import MeshConfig
 from configs.presets import PAPER
 from tests.support.paths import PROGRAMS, REPOSITORY
