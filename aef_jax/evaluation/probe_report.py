@@ -44,7 +44,7 @@ def probe_run(
     if folder is None:
         raise ValueError(f"{run.path} was trained on the sample, which has no labels: probe a run of a data set")
     normalization = run.read_normalization()
-    records = Dataset.open(folder).records("heldout")
+    records = Dataset.open(folder).records("validation")
     embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
     embeddings, composites, labels = [], [], []
     for index in tqdm(np.unique(np.linspace(0, len(records) - 1, min(sites, len(records))).astype(int)), "sites"):

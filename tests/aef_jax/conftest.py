@@ -113,7 +113,7 @@ def mistake(capsys):
 @pytest.fixture(scope="module")
 def small_dataset(tmp_path_factory) -> Path:
     """A small data set, which no test of a module changes."""
-    return write_small(tmp_path_factory.mktemp("dataset") / "small", text_model="a model")
+    return write_small(tmp_path_factory.mktemp("dataset") / "small")
 
 
 @pytest.fixture

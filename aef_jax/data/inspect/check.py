@@ -94,7 +94,7 @@ class _Found:
                 yield f"{where}, source {name}: {misfit}"
                 continue
             stored = self.stored.get(
-                name, SourceSummary.nothing(self.dataset.sources[name].bands, series.pixels.dtype.name)
+                name, SourceSummary.empty(self.dataset.sources[name].bands, series.pixels.dtype.name)
             )
             self.stored[name] = stored.update(series)
             if name in self.sources:

@@ -72,7 +72,7 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
     if normalization is not None and normalization.as_table() != dataset.normalization.as_table():
         raise ValueError(f"data set {dataset.path}: its statistics are not those that the run began with")
     schema = _holdings(config, dataset, normalization)
-    training, validation = dataset.records("training"), dataset.records("heldout")
+    training, validation = dataset.records("training"), dataset.records("validation")
     kinds = {"heldout": validation_example_of_each(validation, schema, config)} if len(validation) else {}
     return TrainingData(training, kinds, schema, _pictured(validation if len(validation) else training, schema))
 
@@ -136,7 +136,7 @@ def find_site(config: Config, name: str | None) -> Site:
         sites: list[Sequence[Site]] = [(load_sample(),)]
     else:
         dataset = Dataset.open(Path(config.data.path))
-        sites = [dataset.records("heldout"), dataset.records("training")]
+        sites = [dataset.records("validation"), dataset.records("training")]
     for site in chain(*sites):
         if name in (None, site.name):
             return site

@@ -1,4 +1,4 @@
-"""A training set on disk: a folder of ArrayRecord shards, and `dataset.json`, which says what they hold."""
+"""A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
 import json
 from collections.abc import Sequence
@@ -12,13 +12,12 @@ import numpy as np
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import DTYPES, decode
 from aef_jax.data.store.site import Series, Site
+from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
 
 FORMAT = "aef-dataset"
-VERSION = 1
-"""Of the format; a reader refuses another one rather than guess."""
 
-Split = Literal["training", "heldout"]
-SPLITS: tuple[Split, ...] = ("training", "heldout")
+Split = Literal["training", "validation"]
+SPLITS: tuple[Split, ...] = ("training", "validation")
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,14 @@ class Shard:
     """One ArrayRecord file of the folder."""
 
     file: str
+    """Its name within the folder."""
     records: int
     bytes: int
+    """Size of the file."""
 
     def __post_init__(self):
         if not isinstance(self.file, str) or Path(self.file).name != self.file:
-            raise ValueError(f"shard {self.file!r} is not the name of a file of the folder")
+            raise ValueError(f"shard {self.file!r} is not the name of a file in the folder")
         _check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
 
 
@@ -44,9 +45,12 @@ class SourceSummary:
     """Number type of its pixels, by NumPy's name."""
     frames: int
     valid_pixels: int
+    """Pixels that are valid in any band."""
     pixels: int
     first_ms: int
+    """Earliest acquisition, in epoch milliseconds."""
     last_ms: int
+    """Latest acquisition, in epoch milliseconds."""
 
     def __post_init__(self):
         if not self.bands or not all(isinstance(band, str) for band in self.bands):
@@ -58,12 +62,27 @@ class SourceSummary:
             raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
 
     @classmethod
-    def nothing(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
-        """Of a source, before its first frame."""
+    def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
+        """Return the summary of a source without frames.
+
+        Args:
+            bands: names of the source's bands.
+            dtype: number type of its pixels, by NumPy's name.
+
+        Returns:
+            A summary to `update` with each site's frames.
+        """
         return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
 
     def update(self, series: Series) -> "SourceSummary":
-        """With one more site's frames."""
+        """Return the summary with one more site's frames.
+
+        Args:
+            series: the frames.
+
+        Returns:
+            A new summary.
+        """
         times = series.time_ms.tolist()
         return replace(
             self,
@@ -77,21 +96,38 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training set: what `dataset.json` says, and the records by split."""
+    """A training set: the content of `dataset.json`, and the records of each split.
+
+    Example:
+        dataset = Dataset.open(Path("planet"))
+        for site in dataset.records("training"):
+            print(site.name, len(site.series["sentinel2"].time_ms))
+    """
 
     path: Path
     sources: dict[str, SourceSummary]
     normalization: Normalization
-    """Over the training split alone."""
+    """Statistics of the training split alone."""
     shards: dict[Split, tuple[Shard, ...]]
     text_points: int
     text_width: int
-    """Numbers in a sentence embedding; 0 where no record has text."""
+    """Numbers in a sentence embedding; 0 if no record has text."""
     text_model: str
+    """Name of the language model that embedded the text; empty if it is not known."""
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
-        """Raises ValueError, naming the file, where it is no data set, of another version, or a shard was cut short."""
+        """Read `dataset.json` and compare the size of each shard with it. No record is read.
+
+        Args:
+            path: folder of the data set.
+
+        Returns:
+            The data set. One of an older version is read as the current one.
+
+        Raises:
+            ValueError: the folder is no data set, has another version, or a shard is missing or cut short.
+        """
         file = path / "dataset.json"
         if not file.is_file():
             raise ValueError(f"{path} is not a data set: it has no dataset.json")
@@ -101,10 +137,10 @@ class Dataset:
                 raise ValueError(f"its format is {table['format']!r}, expected {FORMAT!r}")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{file}: not the description of a data set ({error})") from None
-        if table.get("version") != VERSION:
-            raise ValueError(f"{file}: format version {table.get('version')}, expected {VERSION}")
+        if table.get("version") not in READABLE_VERSIONS:
+            raise ValueError(f"{file}: format version {table.get('version')}, expected one of {READABLE_VERSIONS}")
         try:
-            dataset = cls._from_table(path, table)
+            dataset = cls._from_table(path, upgrade(table))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{file}: not the description of a data set ({error!r})") from None
         for split in SPLITS:
@@ -113,10 +149,21 @@ class Dataset:
         return dataset
 
     def records(self, split: Split) -> "Records":
+        """Open the shards of a split.
+
+        Args:
+            split: "training" or "validation".
+
+        Returns:
+            The split's sites, each decoded when it is indexed.
+
+        Raises:
+            ValueError: a shard is not in the ArrayRecord format, or holds another number of records than expected.
+        """
         return Records(self, split)
 
     def as_table(self) -> dict[str, Any]:
-        """What `dataset.json` says."""
+        """Return the content of `dataset.json`."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -149,13 +196,21 @@ class Dataset:
 
 
 class Records(Sequence[Site]):
-    """All records of one split, each read and decoded when it is asked for; safe to share between threads."""
+    """All records of one split, each read and decoded when it is indexed. Threads may share it.
+
+    Args:
+        dataset: the data set.
+        split: "training" or "validation".
+
+    Raises:
+        ValueError: a shard is not in the ArrayRecord format, or holds another number of records than expected.
+    """
 
     def __init__(self, dataset: Dataset, split: Split):
         self.dataset, self.split = dataset, split
         self.shards = dataset.shards[split]
         self.length = sum(shard.records for shard in self.shards)
-        self.source = self._opened([dataset.path / shard.file for shard in self.shards])
+        self.source = self._open_shards([dataset.path / shard.file for shard in self.shards])
         if len(self.source) != self.length:
             raise ValueError(
                 f"{dataset.path}: the {split} shards hold {len(self.source)} records, expected {self.length}"
@@ -165,25 +220,25 @@ class Records(Sequence[Site]):
         return self.length
 
     def __getitem__(self, index: SupportsIndex) -> Site:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Raises ValueError, naming the record, where it cannot be read."""
+        """Read and decode a record. Raises ValueError, with the record's number, if it is broken."""
         where = f"{self.dataset.path}: {self.split} record {int(index)}"
         if not 0 <= int(index) < self.length:
-            raise IndexError(f"{where}: there are {self.length}")  # which ends a loop over a Sequence
+            raise IndexError(f"{where}: there are {self.length}")  # ends a loop over a Sequence
         try:
             blob = self.source[int(index)]
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"{where}: cannot be read ({_one_line(error)})") from None
         return decode(blob, where)
 
-    def _opened(self, files: list[Path]) -> Sequence[bytes]:
-        """Raises ValueError, naming the shard, where one is not of ArrayRecord's format, or its index is broken."""
+    def _open_shards(self, files: list[Path]) -> Sequence[bytes]:
+        """Open shards as one sequence of blobs. Raises ValueError, with the file's name, if one is broken."""
         try:
             return cast(Sequence[bytes], grain.sources.ArrayRecordDataSource([str(f) for f in files]) if files else [])
         except (RuntimeError, ValueError) as error:
             if len(files) == 1:
                 raise ValueError(f"{files[0]}: not a shard that can be read ({_one_line(error)})") from None
             for file in files:
-                self._opened([file])
+                self._open_shards([file])
             raise
 
 

@@ -1,4 +1,4 @@
-"""A site: one piece of ground on a 10 m grid, and what every source recorded of it over the years."""
+"""A site: one piece of ground on a 10 m grid, and the frames of every source over the years."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 Affine = tuple[float, float, float, float, float, float]
 
 SAME_PASS_MS = 10 * 60_000
-"""Frames of one source that lie no further apart are of one pass: neighbouring scenes overlap, and show the same pixels
-some seconds apart. An orbit takes 90 minutes and more."""
+"""Frames of one source that are at most this far apart belong to one pass. Neighboring scenes of a pass overlap and show
+the same pixels some seconds apart; an orbit takes 90 minutes and more."""
 
 Period = tuple[int, int]
 """[start, end) in epoch milliseconds."""
@@ -18,33 +18,74 @@ Period = tuple[int, int]
 
 @dataclass(frozen=True)
 class Series:
-    """All frames of one source at one site, in the order of their times; several may share one.
+    """All frames of one source at one site, sorted by time. Several frames may have the same time.
 
-    `pixels` are as they are stored: in the band's own unit and a number type of the sensor's. They hold no data where
-    they are `no_data` or NaN. `valid` tells which pixels count in the loss, for all bands alike (V is 1) or for each
-    (V is C). `metadata` has a column for each fact of the source: an angle in degrees, or 0 or 1 for a binary fact.
+    Example:
+        sentinel2 = Series(
+            pixels=np.ones((60, 128, 128, 5), np.uint16),  # 60 frames; bands as in configs.sources.SENTINEL2
+            valid=np.ones((60, 128, 128, 1), bool),  # clear sky
+            time_ms=np.linspace(*year, 60, endpoint=False).astype(np.int64),
+            metadata=np.zeros((60, 0)),  # Sentinel-2 has no metadata
+            no_data=0,
+        )
     """
 
     pixels: Num[np.ndarray, "N H W C"]
+    """Values as they are stored: in the band's own unit and the sensor's own number type. A pixel that is `no_data` or
+    NaN holds no data."""
     valid: Bool[np.ndarray, "N H W V"]
+    """Pixels that count in the loss. V is 1 (one mask for all bands) or C."""
     time_ms: Int64[np.ndarray, "N"]
+    """Acquisition time, in epoch milliseconds."""
     metadata: Float[np.ndarray, "N F"]
+    """One column per field of the source's metadata: an angle in degrees, or 0 or 1 for a binary field."""
     no_data: float | None = None
+    """Pixel value that means no data."""
 
     def between(self, start_ms: int, end_ms: int) -> "Series":
-        """The frames acquired in [start, end)."""
+        """Return the frames acquired in [start_ms, end_ms).
+
+        Args:
+            start_ms: epoch milliseconds.
+            end_ms: epoch milliseconds.
+
+        Returns:
+            A series whose arrays are views.
+        """
         return self.select_frames(slice(*np.searchsorted(self.time_ms, [start_ms, end_ms])))
 
     def without(self, times_ms: Int64[np.ndarray, "M"]) -> "Series":
-        """All frames but those acquired at some times."""
+        """Return all frames except those acquired at some times.
+
+        Args:
+            times_ms: epoch milliseconds.
+
+        Returns:
+            A series with copies of the other frames.
+        """
         return self.select_frames(~np.isin(self.time_ms, times_ms))
 
     def window(self, rows: slice, columns: slice) -> "Series":
-        """The part of the ground that `rows` and `columns` of the grid cut out."""
+        """Return the same frames over a rectangle of the ground.
+
+        Args:
+            rows: rows of the grid.
+            columns: columns of the grid.
+
+        Returns:
+            A series whose pixels and mask are views.
+        """
         return replace(self, pixels=self.pixels[:, rows, columns], valid=self.valid[:, rows, columns])
 
     def select_frames(self, frames: slice | Bool[np.ndarray, "N"] | Int64[np.ndarray, "n"]) -> "Series":
-        """Some of the frames, by a slice, a mask or their indices."""
+        """Return some of the frames.
+
+        Args:
+            frames: a slice, a mask or indices. They must keep the frames sorted by time.
+
+        Returns:
+            A series of these frames.
+        """
         return replace(
             self,
             pixels=self.pixels[frames],
@@ -56,19 +97,27 @@ class Series:
 
 @dataclass(frozen=True)
 class TextPoints:
-    """Sentences about single pixels of a site, each true of a period, as a frozen language model embeds them."""
+    """Embedded sentences about single pixels of a site, each true of a period."""
 
     row: Int64[np.ndarray, "N"]
     column: Int64[np.ndarray, "N"]
     period_ms: Int64[np.ndarray, "N 2"]
-    """[start, end) of each."""
+    """[start, end) of each, in epoch milliseconds."""
     sentence: Float32[np.ndarray, "N E"]
+    """Embeddings of the sentences by a frozen language model."""
     words: tuple[str, ...] = ()
-    """The sentences themselves, for people to read: of every point, or none at all. Training has no use for them."""
+    """The sentences themselves, of all points or of none. They are shown to people; training does not read them."""
 
     @classmethod
     def none(cls, width: int = 0) -> "TextPoints":
-        """No text, of sentence embeddings of so many numbers."""
+        """Return text points without any point.
+
+        Args:
+            width: numbers in a sentence embedding.
+
+        Returns:
+            Empty arrays.
+        """
         empty = np.zeros(0, np.int64)
         return cls(empty, empty, np.zeros((0, 2), np.int64), np.zeros((0, width), np.float32))
 
@@ -76,32 +125,54 @@ class TextPoints:
         return len(self.row)
 
     def select_points(self, points: Bool[np.ndarray, "N"]) -> "TextPoints":
-        words = tuple(word for word, is_chosen in zip(self.words, points, strict=False) if is_chosen)
+        """Return some of the points.
+
+        Args:
+            points: mask of the points.
+
+        Returns:
+            These points, with their words if there are any.
+        """
+        words = tuple(word for word, is_selected in zip(self.words, points, strict=False) if is_selected)
         return TextPoints(self.row[points], self.column[points], self.period_ms[points], self.sentence[points], words)
 
     def window(self, rows: slice, columns: slice) -> "TextPoints":
-        """Those within a rectangle of the ground, counted from its corner."""
-        inside = (self.row >= rows.start) & (self.row < rows.stop)
-        inside &= (self.column >= columns.start) & (self.column < columns.stop)
-        found = self.select_points(inside)
-        return replace(found, row=found.row - rows.start, column=found.column - columns.start)
+        """Return the points inside a rectangle of the ground.
+
+        Args:
+            rows: rows of the grid, with a start and a stop.
+            columns: columns of the grid, with a start and a stop.
+
+        Returns:
+            These points; their rows and columns count from the rectangle's corner.
+        """
+        is_inside = (self.row >= rows.start) & (self.row < rows.stop)
+        is_inside &= (self.column >= columns.start) & (self.column < columns.stop)
+        points = self.select_points(is_inside)
+        return replace(points, row=points.row - rows.start, column=points.column - columns.start)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Series by source name, on one grid: `transform` maps (column, row) to `crs`, as affine.Affine's six numbers.
+    """One piece of ground: series by source name, all on one grid.
 
-    Where it has a `support` period, its frames are those of that period, and examples take it for theirs.
+    Example:
+        site = Site("site-0", {"sentinel2": sentinel2}, "EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), support=year)
     """
 
     name: str
+    """Unique in its data set."""
     series: dict[str, Series]
     crs: str
+    """Coordinate reference system of the grid, such as EPSG:32631."""
     transform: Affine
+    """Map from (column, row) to coordinates in `crs`: the six numbers of affine.Affine."""
     support: Period | None = None
+    """Period of the frames, which examples take as their support period. None: examples draw one from the years of the
+    inputs."""
     text: TextPoints = field(default_factory=TextPoints.none)
     labels: UInt8[np.ndarray, "H W"] | None = None
-    """A map of classes to evaluate embeddings with, where there is one; training never sees it."""
+    """Map of classes to evaluate embeddings with. Training does not read it."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -109,24 +180,54 @@ class Site:
         return next(iter(self.series.values())).pixels.shape[1:3]
 
     def between(self, start_ms: int, end_ms: int) -> "Site":
-        """The frames acquired in [start, end)."""
+        """Return the site with the frames acquired in [start_ms, end_ms).
+
+        Args:
+            start_ms: epoch milliseconds.
+            end_ms: epoch milliseconds.
+
+        Returns:
+            A site whose arrays are views.
+        """
         return replace(self, series={name: series.between(start_ms, end_ms) for name, series in self.series.items()})
 
     def without(self, times_ms: Int64[np.ndarray, "M"]) -> "Site":
-        """All frames but those acquired at some times."""
+        """Return the site with all frames except those acquired at some times.
+
+        Args:
+            times_ms: epoch milliseconds.
+
+        Returns:
+            A site with copies of the other frames.
+        """
         return replace(self, series={name: series.without(times_ms) for name, series in self.series.items()})
 
     def shift_time(self, by_ms: int) -> "Site":
-        """The same frames, as if all had been acquired that much later."""
-        shift_time = {name: replace(series, time_ms=series.time_ms + by_ms) for name, series in self.series.items()}
+        """Return the site with all dates shifted: of frames, of the support period and of text.
+
+        Args:
+            by_ms: milliseconds; above 0 is later.
+
+        Returns:
+            A site with the same pixels.
+        """
+        series = {name: replace(series, time_ms=series.time_ms + by_ms) for name, series in self.series.items()}
         support = self.support and (self.support[0] + by_ms, self.support[1] + by_ms)
         text = replace(self.text, period_ms=self.text.period_ms + by_ms)
-        return replace(self, series=shift_time, support=support, text=text)
+        return replace(self, series=series, support=support, text=text)
 
     def window(self, rows: slice, columns: slice) -> "Site":
-        """A rectangle of the ground; `rows` and `columns` have a start and a stop."""
+        """Return a rectangle of the ground.
+
+        Args:
+            rows: rows of the grid, with a start and a stop.
+            columns: columns of the grid, with a start and a stop.
+
+        Returns:
+            A site with its own transform; its pixels are views.
+        """
         a, b, c, d, e, f = self.transform
-        moved = (
+        transform = (
             a,
             b,
             c + a * columns.start + b * rows.start,
@@ -136,13 +237,23 @@ class Site:
         )
         series = {name: series.window(rows, columns) for name, series in self.series.items()}
         labels = None if self.labels is None else self.labels[rows, columns]
-        return replace(self, series=series, transform=moved, text=self.text.window(rows, columns), labels=labels)
+        return replace(self, series=series, transform=transform, text=self.text.window(rows, columns), labels=labels)
 
 
 def to_ms(date: str) -> int:
-    """Epoch milliseconds of a date or instant in ISO 8601, in UTC unless it names its offset.
+    """Convert a date or instant in ISO 8601 to epoch milliseconds.
 
-    Raises ValueError where it is none.
+    Args:
+        date: such as 2018-01-01 or 2018-01-01T10:30:00+02:00; in UTC if it has no offset.
+
+    Returns:
+        Epoch milliseconds.
+
+    Raises:
+        ValueError: it is not ISO 8601.
+
+    Example:
+        year = to_ms("2023-01-01"), to_ms("2024-01-01")
     """
     try:
         instant = datetime.fromisoformat(date)

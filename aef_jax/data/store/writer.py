@@ -27,11 +27,11 @@ class DatasetWriter:
     removed. Statistics are taken on the way, of training records only.
     """
 
-    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES, text_model: str = ""):
+    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES):
         """Raises ValueError where `path` exists: nothing is overwritten."""
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
-        self.path, self.text_model = path, text_model
+        self.path = path
         self.sources = {source.name: source for source in sources}
         self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         self.statistics = Statistics(sources)
@@ -78,7 +78,7 @@ class DatasetWriter:
             shards,
             self.text_points,
             self.text_width,
-            self.text_model,
+            text_model="",
         )
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
         self.temporary.rename(self.path)
@@ -98,7 +98,7 @@ class DatasetWriter:
                 " in the records before"
             )
         bands = tuple(band.name for band in source.bands)
-        return (before or SourceSummary.nothing(bands, series.pixels.dtype.name)).update(series)
+        return (before or SourceSummary.empty(bands, series.pixels.dtype.name)).update(series)
 
 
 class OpenShards:

@@ -25,7 +25,7 @@ def write_planet(folder: Path, sites: int, side: int, validation: float, seed: i
     """
     require_at_least("make-planet", "sites", sites, 2)
     require_multiple("make-planet", "side", side, of=16)
-    require_fraction("make-planet", "heldout", validation)
+    require_fraction("make-planet", "validation", validation)
     with DatasetWriter(folder, SOURCES) as writer, (writer.temporary / TEXTS).open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["lon", "lat", "start", "end", "text"])
@@ -33,5 +33,5 @@ def write_planet(folder: Path, sites: int, side: int, validation: float, seed: i
             made = planet_site(seed, index, side)
             # held-out sites are spread evenly over all
             site = replace(made.site, labels=made.landcover)
-            writer.add(site, "heldout" if int((index + 1) * validation) > int(index * validation) else "training")
+            writer.add(site, "validation" if int((index + 1) * validation) > int(index * validation) else "training")
             table.writerows([(t.longitude, t.latitude, t.start, t.end, t.text) for t in made.texts])

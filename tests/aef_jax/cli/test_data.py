@@ -11,7 +11,7 @@ from aef_jax.data.inspect.info import BIN_EDGES, count_values
 from aef_jax.data.store.dataset import Dataset
 from configs.sources import ERA5_LAND, NLCD, SENTINEL2, SOURCES
 from tests.support.data.small_dataset import (
-    HELDOUT,
+    VALIDATION,
     TRAINING,
     change_description,
     small_sites,
@@ -24,13 +24,14 @@ SITE = small_sites(1)[0]
 # --- info ---
 
 
-def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
-    assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "values.png")]) == 0
+def test_info_tells_what_is_there(own_dataset, capsys, tmp_path):
+    change_description(own_dataset, lambda table: table["text"].update(model="a model"))
+    assert cli.main(["data", "info", str(own_dataset), "-o", str(tmp_path / "values.png")]) == 0
     said = capsys.readouterr().out
-    dataset = Dataset.open(small_dataset)
+    dataset = Dataset.open(own_dataset)
     lines = [" ".join(line.split()) for line in said.splitlines()]
     assert f"training {TRAINING} 1" in lines
-    assert f"heldout {HELDOUT} 1" in lines
+    assert f"validation {VALIDATION} 1" in lines
     frames = dataset.sources["sentinel2"].frames
     (row,) = (line for line in lines if line.startswith("sentinel2 B2 B3"))
     assert row.startswith(f"sentinel2 B2 B3 B4 B8 B11 uint16 {frames} 2016-01-0")
@@ -39,8 +40,8 @@ def test_info_tells_what_is_there(small_dataset, capsys, tmp_path):
     mean, deviation = (table["sentinel2"][1] for table in (dataset.normalization.mean, dataset.normalization.deviation))
     assert f"sentinel2 B3 {mean:.5g} {deviation:.5g}" in lines
     assert f"{dataset.text_points} text points: sentence embeddings of 8 numbers, by a model" in lines
-    megabytes = sum(file.stat().st_size for file in small_dataset.glob("*.array_record")) / 2**20
-    assert f"{small_dataset}: {megabytes:.1f} MiB on disk in 2 shards" in lines
+    megabytes = sum(file.stat().st_size for file in own_dataset.glob("*.array_record")) / 2**20
+    assert f"{own_dataset}: {megabytes:.1f} MiB on disk in 2 shards" in lines
     assert lines[-1] == f"wrote {tmp_path / 'values.png'}"
 
 

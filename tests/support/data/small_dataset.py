@@ -12,7 +12,7 @@ from aef_jax.data.store.writer import DatasetWriter
 from configs.source import Source
 from tests.support.data.small_site import CONFIG, small_site
 
-TRAINING, HELDOUT = 3, 2
+TRAINING, VALIDATION = 3, 2
 
 
 def small_sites(number: int, first_seed: int = 0) -> list[Site]:
@@ -32,12 +32,12 @@ def write(
         for site in training:
             writer.add(site)
         for site in validation:
-            writer.add(site, "heldout")
+            writer.add(site, "validation")
     return path
 
 
 def write_small(path: Path, **options: Any) -> Path:
-    return write(path, small_sites(TRAINING), small_sites(HELDOUT, first_seed=10), **options)
+    return write(path, small_sites(TRAINING), small_sites(VALIDATION, first_seed=10), **options)
 
 
 def change_description(path: Path, change: Callable[[dict], Any]) -> None:
@@ -46,6 +46,20 @@ def change_description(path: Path, change: Callable[[dict], Any]) -> None:
     table = json.loads(file.read_text())
     change(table)
     file.write_text(json.dumps(table))
+
+
+def as_version_1(path: Path) -> Path:
+    """Turn a data set of one shard a split into what version 1 of the format wrote."""
+    only_shard(path, "validation").rename(path / "heldout-00000.array_record")
+
+    def rename(table: dict) -> None:
+        (shard,) = table["splits"].pop("validation")
+        table["splits"]["heldout"] = [shard | {"file": "heldout-00000.array_record"}]
+        table["normalisation"] = table.pop("normalization")
+        table["version"] = 1
+
+    change_description(path, rename)
+    return path
 
 
 def only_shard(path: Path, split: str = "training") -> Path:

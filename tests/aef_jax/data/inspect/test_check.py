@@ -10,7 +10,7 @@ from aef_jax.cli import main as cli
 from aef_jax.data.store.site import Site
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import (
-    HELDOUT,
+    VALIDATION,
     TRAINING,
     change_description,
     only_shard,
@@ -42,7 +42,7 @@ def _with(site: Site, name: str, **changes) -> Site:
 
 def test_a_whole_data_set_has_nothing_wrong(own_dataset, checked, capsys):
     assert cli.main(["data", "check", str(own_dataset)]) == 0
-    assert f"{TRAINING + HELDOUT}/{TRAINING + HELDOUT}" in capsys.readouterr().err, "a progress bar"
+    assert f"{TRAINING + VALIDATION}/{TRAINING + VALIDATION}" in capsys.readouterr().err, "a progress bar"
     assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
 
 
@@ -51,7 +51,7 @@ def test_names_that_are_there_twice_are_told(tmp_path, checked):
     path = write(tmp_path / "twice", [first, second, replace(second, name=first.name)], [second])
     assert checked(path) == [
         "training record 2, site site0: it has the name of another: training record 0",
-        "heldout record 0, site site1: it is in both splits: it is also training record 1",
+        "validation record 0, site site1: it is in both splits: it is also training record 1",
         f"{path}: 2 problems",
     ]
 

@@ -13,7 +13,7 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site, TextPoints
 from configs.config import Config
 from configs.sources import PALSAR2
-from tests.support.data.small_dataset import HELDOUT, TRAINING, small_sites, write, write_small
+from tests.support.data.small_dataset import VALIDATION, TRAINING, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.refusals import error_message
 
@@ -36,7 +36,7 @@ def _without(site: Site, *names: str) -> Site:
 def test_run_has_both_splits_and_an_example_per_validation_site(written):
     data = open_data(_at(written))
     assert [site.name for site in data.training] == ["site0", "site1", "site2"]
-    assert len(data.validation["heldout"]) == HELDOUT
+    assert len(data.validation["heldout"]) == VALIDATION
     assert data.pictured.name == "site10"
     assert [source.name for source in data.schema.sources] == ["sentinel2", "landsat", "sentinel1", "glo30", "nlcd"]
     assert data.schema.text_width == TEXT_WIDTH

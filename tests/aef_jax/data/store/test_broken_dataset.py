@@ -17,7 +17,7 @@ from tests.support.data.small_dataset import (
 from tests.support.refusals import error_message
 
 
-def test_a_folder_that_is_no_data_set_is_told(tmp_path):
+def test_a_folder_that_is_no_data_set_is_error_message(tmp_path):
     assert f"{tmp_path} is not a data set: it has no dataset.json" in error_message(Dataset.open, tmp_path)
     assert "is not a data set" in error_message(Dataset.open, tmp_path / "missing")
     (tmp_path / "dataset.json").mkdir()
@@ -35,15 +35,15 @@ def test_a_description_that_is_none_is_told_by_its_file(own_dataset, text):
     )
 
 
-def test_a_description_that_is_no_text_is_told(own_dataset):
+def test_a_description_that_is_no_text_is_error_message(own_dataset):
     (own_dataset / "dataset.json").write_bytes(b"\xff\xfe\x00")
     assert "dataset.json: not the description of a data set" in error_message(Dataset.open, own_dataset)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_version_is_refused(own_dataset, version):
     change_description(own_dataset, lambda table: table.update(version=version))
-    assert f"format version {version}, expected 1" in error_message(Dataset.open, own_dataset)
+    assert f"format version {version}, expected one of (1, 2)" in error_message(Dataset.open, own_dataset)
 
 
 def _shard(**values):
@@ -66,7 +66,7 @@ HOSTILE = {
     "frames below 0": _source(frames=-1),
     "a time with a fraction": _source(first_ms=0.5),
     "no splits": lambda table: table.pop("splits"),
-    "a split too few": lambda table: table["splits"].pop("heldout"),
+    "a split too few": lambda table: table["splits"].pop("validation"),
     "a split that is a number": lambda table: table["splits"].update(training=3),
     "a shard without a name": lambda table: table["splits"]["training"][0].pop("file"),
     "a shard in another folder": _shard(file="../other/training-00000.array_record"),
@@ -139,7 +139,7 @@ def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
     assert str(second) in error_message(Dataset.open(path).records, "training")
 
 
-def test_shards_that_hold_another_number_of_records_are_told(own_dataset):
+def test_shards_that_hold_another_number_of_records_are_error_message(own_dataset):
     change_description(own_dataset, _shard(records=9))
     assert f"the training shards hold {TRAINING} records, expected 9" in error_message(
         Dataset.open(own_dataset).records, "training"
@@ -175,5 +175,5 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
 
 def test_a_record_of_another_format_is_told_by_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
-    records = Dataset.open(write_small(tmp_path / "odd")).records("heldout")
-    assert "heldout record 1: not a record of a site" in error_message(records.__getitem__, 1)
+    records = Dataset.open(write_small(tmp_path / "odd")).records("validation")
+    assert "validation record 1: not a record of a site" in error_message(records.__getitem__, 1)

@@ -14,7 +14,7 @@ from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.site import Site, TextPoints
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.data.store.writer import DatasetWriter
-from tests.support.data.small_dataset import HELDOUT, TRAINING, assert_same, small_sites, write, write_small
+from tests.support.data.small_dataset import VALIDATION, TRAINING, assert_same, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH, small_site
 from tests.support.paths import PROGRAMS
 from tests.support.refusals import error_message
@@ -28,7 +28,7 @@ SOURCES = CONFIG.decoded_sources
 
 def test_records_come_back_by_split_and_in_order(small_dataset):
     dataset = Dataset.open(small_dataset)
-    for split, sites in (("training", small_sites(TRAINING)), ("heldout", small_sites(HELDOUT, first_seed=10))):
+    for split, sites in (("training", small_sites(TRAINING)), ("validation", small_sites(VALIDATION, first_seed=10))):
         records = dataset.records(split)
         assert len(records) == len(sites)
         for read, site in zip(records, sites, strict=True):
@@ -36,7 +36,7 @@ def test_records_come_back_by_split_and_in_order(small_dataset):
 
 
 def test_the_description_says_what_is_there(small_dataset):
-    dataset, sites = Dataset.open(small_dataset), [*small_sites(TRAINING), *small_sites(HELDOUT, first_seed=10)]
+    dataset, sites = Dataset.open(small_dataset), [*small_sites(TRAINING), *small_sites(VALIDATION, first_seed=10)]
     assert set(dataset.sources) == {source.name for source in SOURCES}
     for name, stored in dataset.sources.items():
         series = [site.series[name] for site in sites]
@@ -48,7 +48,7 @@ def test_the_description_says_what_is_there(small_dataset):
         assert stored.dtype == series[0].pixels.dtype.name
     assert dataset.sources["sentinel2"].bands == ("B2", "B3", "B4", "B8", "B11")
     assert dataset.text_points == sum(len(site.text) for site in sites) > 0
-    assert (dataset.text_width, dataset.text_model) == (TEXT_WIDTH, "a model")
+    assert (dataset.text_width, dataset.text_model) == (TEXT_WIDTH, "")
 
 
 def test_statistics_are_of_the_training_records_alone(small_dataset):
@@ -61,7 +61,7 @@ def test_statistics_are_of_the_training_records_alone(small_dataset):
 
 
 def test_the_same_sites_make_the_same_bytes(small_dataset, tmp_path):
-    again = write_small(tmp_path / "again", text_model="a model")
+    again = write_small(tmp_path / "again")
     assert sorted(file.name for file in again.iterdir()) == sorted(file.name for file in small_dataset.iterdir())
     for file in again.iterdir():
         assert file.read_bytes() == (small_dataset / file.name).read_bytes()
@@ -72,7 +72,7 @@ def test_full_shards_end_and_all_are_read_as_one_sequence(tmp_path):
     size = 2 * sum(series.pixels.nbytes for series in sites[0].series.values())
     dataset = Dataset.open(write(tmp_path / "many", sites, shard_bytes=size))
     assert [shard.records for shard in dataset.shards["training"]] == [2, 2, 1]
-    assert len(dataset.records("heldout")) == 0
+    assert len(dataset.records("validation")) == 0
     for read, site in zip(dataset.records("training"), sites, strict=True):
         assert_same(read, site)
 
@@ -171,14 +171,14 @@ WRONG = {
 @pytest.mark.parametrize("sentence", WRONG)
 def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dataset):
     """Who takes in many sites may leave out a bad one and go on."""
-    with DatasetWriter(tmp_path / "rest", SOURCES, text_model="a model") as writer:
+    with DatasetWriter(tmp_path / "rest", SOURCES) as writer:
         for site in small_sites(TRAINING):
             writer.add(site)
             said = error_message(writer.add, replace(WRONG[sentence], name="odd"))
             assert said.startswith("site odd")
             assert sentence in said
-        for site in small_sites(HELDOUT, first_seed=10):
-            writer.add(site, "heldout")
+        for site in small_sites(VALIDATION, first_seed=10):
+            writer.add(site, "validation")
     for file in small_dataset.iterdir():
         assert file.read_bytes() == (tmp_path / "rest" / file.name).read_bytes()
 

@@ -40,7 +40,7 @@ def planet(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "planet"
     with DatasetWriter(folder, CONFIG.sources, shard_bytes=1) as writer:
         writer.add(site_at(NORTH, "north"))
-        writer.add(site_at(SOUTH, "south"), "heldout")
+        writer.add(site_at(SOUTH, "south"), "validation")
         writer.add(site_at(NORTH, "a year later", (YEAR[1], YEAR[1] + 365 * DAY_MS)))
     (folder / "notes.txt").write_text("the user's own")
     return folder
