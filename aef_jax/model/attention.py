@@ -1,4 +1,7 @@
-"""Attention with masks and positions."""
+"""Attention with masks and positions.
+
+Mirror: aef_torch/model/attention.py.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,7 @@
-"""The bottleneck: in training, decoders see a von Mises-Fisher sample around mu."""
+"""The bottleneck: in training, decoders see a von Mises-Fisher sample around mu.
+
+Mirror: aef_torch/model/bottleneck.py.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,7 @@
-"""What reads an embedding: a decoder per target source, and the text head."""
+"""What reads an embedding: a decoder per target source, and the text head.
+
+Mirror: aef_torch/model/decoders.py.
+"""
 
 import jax.numpy as jnp
 from flax import nnx

@@ -2,6 +2,8 @@
 
 Every layer computes in the dtype of its input: parameters stay in theirs and are cast where they are used. So the
 compute dtype is chosen where data enters the model, and nowhere else.
+
+Mirror: aef_torch/model/layers.py.
 """
 
 # pyright: reportIncompatibleMethodOverride=false

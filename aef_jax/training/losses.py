@@ -1,6 +1,8 @@
 """The terms of the objective (paper, S4).
 
 Only valid pixels count: what lies at an invalid one has no influence, on value or gradient. A mean over nothing is 0.
+
+Mirror: aef_torch/training/losses.py.
 """
 
 import jax

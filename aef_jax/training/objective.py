@@ -1,4 +1,7 @@
-"""One step's loss: teacher and student under the same parameters (paper, S4)."""
+"""One step's loss: teacher and student under the same parameters (paper, S4).
+
+Mirror: aef_torch/training/objective.py.
+"""
 
 import jax
 import jax.numpy as jnp

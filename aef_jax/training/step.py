@@ -1,4 +1,7 @@
-"""The training step: one compiled function of (state, batch), and how its state begins."""
+"""The training step: one compiled function of (state, batch), and how its state begins.
+
+Mirror: aef_torch/training/step.py.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple, cast

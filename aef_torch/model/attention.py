@@ -1,4 +1,7 @@
-"""Attention with masks and positions."""
+"""Attention with masks and positions.
+
+Mirror: aef_jax/model/attention.py.
+"""
 
 import numpy as np
 import torch

@@ -1,6 +1,8 @@
 """The learned Laplacian pyramid over L/2, L/4, L/8 and L/16, in steps of x2.
 
 The paper names the exchange and no more; this form of it is ours. Nothing is ever resized by interpolation.
+
+Mirror: aef_jax/model/pyramid.py.
 """
 
 from jaxtyping import Float

@@ -1,4 +1,7 @@
-"""From features of all frames to one embedding field per valid period (paper, S2)."""
+"""From features of all frames to one embedding field per valid period (paper, S2).
+
+Mirror: aef_jax/model/summary.py.
+"""
 
 import torch
 from einops import rearrange

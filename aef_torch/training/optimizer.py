@@ -1,6 +1,8 @@
 """Adam on clipped gradients, and the course of its learning rate (paper, S4).
 
 The paper names Adam and its course; clipping, weight decay and the skipping of steps that are not finite are ours.
+
+Mirror: aef_jax/training/optimizer.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""The training step: batch and noise in, parameters and moments changed (paper, S4)."""
+"""The training step: batch and noise in, parameters and moments changed (paper, S4).
+
+Mirror: aef_jax/training/step.py.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
