@@ -1,4 +1,6 @@
-"""How fast the data pipeline is, beside its floor: `python -m aef_jax.data.benchmark DIR [--preset tiny] [--run RUN]`.
+"""How fast the data pipeline is, beside its floor.
+
+Usage: `python -m aef_jax.benchmark.data_pipeline DIR [--preset tiny] [--run RUN]`.
 
 The floor of an example is its record's bytes, read and decompressed; then decoded, which copies nothing. What an
 example costs beyond that is drawing: choosing frames, scaling and z-scoring those chosen. With `--run`, the rate at
