@@ -12,7 +12,7 @@ from configs.config import Config
 
 
 def abstract_batch(config: Config, mesh: Mesh) -> Batch:
-    """Return the batch that the pipeline would put on the devices for data with every source of the config and all texts.
+    """Return the batch that the pipeline would put on the devices for data with all sources and texts.
 
     Args:
         config: of the training run.

@@ -43,8 +43,8 @@ class Compiled:
 
 
 LOW_EFFORT: dict[str, Any] = {"exec_time_optimization_effort": -1.0}
-"""XLA's options for the least effort. Compiling takes an eighth of the time; the code is half as fast by XLA's estimates
-and overlaps no collective with computation."""
+"""XLA's options for the least effort. Compiling takes an eighth of the time. The code is half as fast by XLA's
+estimates and overlaps no collective with computation."""
 
 
 def compile_step(config: Config, topology: str, full: bool = False) -> Compiled:

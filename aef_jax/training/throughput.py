@@ -63,10 +63,10 @@ class Throughput:
             waited: seconds of these in which the step waited for data.
 
         Returns:
-            Rates by name. `frames_per_second` counts only the frames that are present. `flops_per_second` and `mfu` also
-            count the absent frames that fill up a batch: they are masked, but the devices compute them. `mfu` is a share
-            of the bfloat16 peak, for float32 too. `peak_gigabytes` is the most memory of one accelerator of this host
-            that has been in use.
+            Rates by name. `frames_per_second` counts only the frames that are present. `flops_per_second` and `mfu`
+            also count the absent frames that fill up a batch: they are masked, but the devices compute them. `mfu` is a
+            share of the bfloat16 peak, for float32 too. `peak_gigabytes` is the most memory of one accelerator of this
+            host that has been in use.
         """
         # scaled from this host's sequences; other hosts may read some of them too
         own = sum(int(frames.present.sum()) for frames in batch.frames.values())

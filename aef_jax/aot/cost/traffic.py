@@ -1,6 +1,7 @@
 """Compute what a training step moves through HBM: bytes per sequence, by operator, from a formula.
 
-configs/flops.py counts the operations of the same operators. The formula gives a floor for the model as it is written, not for what XLA compiles it to. It assumes:
+configs/flops.py counts the operations of the same operators. The formula gives a floor for the model as it is written,
+not for what XLA compiles it to. It assumes:
 
 - A pass reads each of its arrays once and writes each of its results once. A matrix product or convolution is one pass
   together with the elementwise operations before and after it (bias, GELU, residual, rotation, casts). A norm is one
