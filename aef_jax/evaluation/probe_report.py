@@ -1,4 +1,4 @@
-"""`aef probe`: what a linear probe reads from a run's embeddings, beside what it reads from composites (paper, S6)."""
+"""`aef probe`: compare linear probes of a run's embeddings and of composites (paper, S6)."""
 
 import warnings
 from pathlib import Path
@@ -17,27 +17,37 @@ from aef_jax.run.checkpoint import Which, restore_params
 from aef_jax.run.folder import RunFolder
 from configs.config import Config
 
-COMPOSITE = {"sentinel2": 5, "landsat": 7, "sentinel1": 4}
-"""Bands of each source in the composite, the first ones (the radar's angle is left out): the paper's 16 numbers."""
+NUM_COMPOSITE_BANDS = {"sentinel2": 5, "landsat": 7, "sentinel1": 4}
+"""Number of leading bands of each source in the composite: the paper's 16 features. The radar's angle is left out."""
 
 
-class Probed(NamedTuple):
-    """How well one kind of features did."""
+class ProbeResult(NamedTuple):
+    """The scores of one kind of features."""
 
     features: str
-    numbers: int
-    """Per pixel."""
+    width: int
+    """Number of features per pixel."""
     scores: list[float]
-    """Balanced accuracy, of one division of the sites for each seed."""
+    """Balanced accuracy for each seed, which determines how the sites are divided."""
 
 
 def probe_run(
     run: RunFolder, sites: int, seeds: int, which: Which = "latest", data: Path | None = None
-) -> list[Probed]:
-    """Embeds held-out sites that have labels, and probes embeddings and composites at the same pixels.
+) -> list[ProbeResult]:
+    """Embed validation sites that have labels, and probe embeddings and composites at the same pixels.
 
-    For each seed the probe sees one half of the sites and is asked for the other. Raises ValueError where the run was
-    not trained on a data set, or less than two of its held-out sites have labels.
+    Args:
+        run: the run whose model is probed.
+        sites: the largest number of sites to embed, spread evenly over the validation split.
+        seeds: number of divisions of the sites into a half to fit and a half to score.
+        which: the checkpoint.
+        data: folder of the data set, if it is no longer where the run read it.
+
+    Returns:
+        The results of embeddings and of composites.
+
+    Raises:
+        ValueError: if the run was not trained on a data set, or fewer than two of the sites have labels.
     """
     config = run.read_config()
     folder = data or (Path(config.data.path) if config.data.path else None)
@@ -59,30 +69,46 @@ def probe_run(
         raise ValueError(f"{folder}: {len(labels)} of its held-out sites have labels, expected at least two")
     kinds = {"embedding": embeddings, "composite": composites}
     return [
-        Probed(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
+        ProbeResult(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
         for name, features in kinds.items()
     ]
 
 
 def composite(site: Site, normalization: Normalization, config: Config) -> Float32[np.ndarray, "H W F"]:
-    """The median of optical, the mean of radar frames: of valid pixels, z-scored (paper, S6); 0 where there is none."""
+    """Compute the per-pixel median of optical frames and mean of radar frames over valid pixels (paper, S6).
+
+    Args:
+        site: in the units it is stored in.
+        normalization: of the run.
+        config: of the run.
+
+    Returns:
+        Z-scored features; 0 at pixels that no frame shows and for sources that the site lacks.
+    """
     parts = []
     for source in config.input_sources:
-        bands = COMPOSITE.get(source.name, source.channels)
+        bands = NUM_COMPOSITE_BANDS.get(source.name, source.channels)
         if source.name not in site.series or source.name not in normalization.mean:
             parts.append(np.zeros((*site.shape, bands), np.float32))
             continue
         series = normalization.z_score(site.series[source.name], source)
-        seen = np.where(series.valid, series.pixels, np.nan)[..., :bands]
-        middle = np.nanmean if source.name == "sentinel1" else np.nanmedian
+        valid = np.where(series.valid, series.pixels, np.nan)[..., :bands]
+        average = np.nanmean if source.name == "sentinel1" else np.nanmedian
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a pixel that no frame shows has no median
-            parts.append(np.nan_to_num(middle(seen, axis=0)).astype(np.float32))
+            warnings.simplefilter("ignore", RuntimeWarning)  # the median of a pixel that no frame shows is NaN
+            parts.append(np.nan_to_num(average(valid, axis=0)).astype(np.float32))
     return np.concatenate(parts, axis=-1)
 
 
-def table(probed: list[Probed]) -> str:
-    """For people: mean and standard deviation over the seeds."""
+def table(results: list[ProbeResult]) -> str:
+    """Format the mean and the standard deviation over the seeds.
+
+    Args:
+        results: of `probe_run`.
+
+    Returns:
+        Lines of text.
+    """
     lines = [f"{'features':<12}{'numbers':>8}  balanced accuracy"]
-    lines += [f"{p.features:<12}{p.numbers:>8}  {np.mean(p.scores):.3f} +- {np.std(p.scores):.3f}" for p in probed]
+    lines += [f"{p.features:<12}{p.width:>8}  {np.mean(p.scores):.3f} +- {np.std(p.scores):.3f}" for p in results]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Held-out evaluation: each source's own error; beside two forecasts that must be beaten; and a linear probe."""
+"""Evaluate a model on validation examples: error of each source, two baseline forecasts and a linear probe."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,48 +25,55 @@ from configs.config import Config
 
 @dataclass(frozen=True)
 class ValidationReconstruction:
-    """One held-out example and what the model made of it; all z-scored."""
+    """One validation example and the model's output for it. All pixels are z-scored."""
 
     example: ValidationExample
     prediction: Float32[np.ndarray, "H W C"]
-    """Of the source that is compared with forecasts."""
+    """Reconstruction of the source that is compared with forecasts."""
     embedding: Float32[np.ndarray, "H W D"]
-    """Of the whole support period."""
+    """Embedding field of the whole support period."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the held-out examples of one kind gave."""
+    """The results of all validation examples of one kind."""
 
     reconstructions: list[ValidationReconstruction]
     errors: dict[str, float]
-    """The mean error of each source that some example shows, by its own loss, from mu itself: without noise."""
+    """Mean loss of each source that some example shows, reconstructed from mu without the bottleneck's noise."""
 
     @property
     def collapse(self) -> float:
-        """mean |mu . mu'| over pixels of examples half of them apart, which mostly are of other ground.
+        """Mean |mu . mu'| over the pixels of pairs of examples, most of which show different ground.
 
-        1 is a collapsed model, about sqrt(2 / (pi D)) one that fills the sphere.
+        It is 1 for a collapsed model and about sqrt(2 / (pi D)) for embeddings that fill the sphere. The examples of a
+        pair are half of the list apart.
         """
-        mu = np.stack([made.embedding for made in self.reconstructions])
+        mu = np.stack([each.embedding for each in self.reconstructions])
         return float(np.abs((mu * np.roll(mu, len(mu) // 2, axis=0)).sum(axis=-1)).mean())
 
 
 class Evaluator:
-    """Reconstructs held-out examples."""
+    """Reconstructs validation examples.
 
-    def __init__(self, schema: DatasetSchema, config: Config, mesh: Mesh, most: int):
-        """Of up to `most` examples at once, and no more than training computes at once."""
+    Args:
+        schema: of the data set.
+        config: of the run.
+        mesh: of the training step.
+        max_examples: the most examples to compute at once; they are never more than training computes at once.
+    """
+
+    def __init__(self, schema: DatasetSchema, config: Config, mesh: Mesh, max_examples: int):
         self.config, self.mesh = config, mesh
-        at_once = min(config.training.batch // config.training.grad_accum_steps, most)
+        concurrent = min(config.training.batch // config.training.grad_accum_steps, max_examples)
         split = sequence_parts(mesh)
-        self.batch = max(1, -(-at_once // split)) * split
+        self.batch = max(1, -(-concurrent // split)) * split
         self.rows = host_rows(self.batch, mesh)
         self.source = source = evaluated_source(schema)
         graph, _ = abstract_model(config)
 
         def evaluate(params: nnx.State, batch: Batch):
-            """From mu itself: the bottleneck's noise belongs to training."""
+            """Reconstruct from mu itself: the bottleneck's noise is only for training."""
             model, sources = nnx.merge(graph, params), targeted_sources(batch, config)
             periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
             mu = model(batch.frames, jnp.stack(periods, axis=1))
@@ -76,35 +83,57 @@ class Evaluator:
         options = compiler_options(mesh)
         self.evaluate = jax.jit(with_mesh(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
 
-    def needed(self, examples: Iterable[ValidationExample]) -> list[ValidationExample]:
-        """All examples, to be kept for every evaluation: the frames of those alone that this host's devices compute.
+    def without_unused_frames(self, examples: Iterable[ValidationExample]) -> list[ValidationExample]:
+        """Drop the frames of examples that other hosts compute. Scores and pictures do not need them.
 
-        Of the others, scores and pictures need no frames; with all of a year's, one of `paper` has 50 to 100 MB.
+        One example of `paper` with all frames of a year has 50 to 100 MB.
+
+        Args:
+            examples: all validation examples of one kind.
+
+        Returns:
+            All examples in their order, to be passed to every evaluation.
         """
         rows = set(self.rows)
         return [
-            example if place % self.batch in rows else example.without_frames()
-            for place, example in enumerate(examples)
+            example if index % self.batch in rows else example.without_frames()
+            for index, example in enumerate(examples)
         ]
 
     def __call__(self, params: nnx.State, examples: list[ValidationExample]) -> Evaluation:
-        """Of what is `needed` of the examples, all of them and in their order."""
+        """Evaluate a model.
+
+        Args:
+            params: of the model.
+            examples: the result of `without_unused_frames`.
+
+        Returns:
+            The reconstructions, in the order of the examples, and their errors.
+        """
         reconstructions, sums, counts = [], {}, {}
         for start in range(0, len(examples), self.batch):
-            chosen = examples[start : start + self.batch]
-            predictions, embeddings, terms = jax.device_get(self.evaluate(params, self._to_devices(chosen)))
-            made = zip(chosen, predictions, embeddings, strict=False)
-            reconstructions += [ValidationReconstruction(*each) for each in made]
-            for name, count in _valid(chosen).items():
+            part = examples[start : start + self.batch]
+            predictions, embeddings, terms = jax.device_get(self.evaluate(params, self._to_devices(part)))
+            outputs = zip(part, predictions, embeddings, strict=False)
+            reconstructions += [ValidationReconstruction(*each) for each in outputs]
+            for name, count in _count_valid(part).items():
                 sums[name] = sums.get(name, 0.0) + count * float(terms[f"reconstruction/{name}"])
                 counts[name] = counts.get(name, 0) + count
         errors = {name: sums[name] / counts[name] for name in sums if counts[name]}
         return Evaluation(reconstructions, errors)
 
     def scores(self, evaluation: Evaluation) -> dict[str, float]:
-        """The metrics of an evaluation: every source's error and their mean under the sources' weights, which is the
-        held-out loss; mean L1 over all valid elements, in standard deviations, of model, mean and persistence; the
-        balanced accuracy of a linear probe, where examples have labels."""
+        """Compute the metrics of an evaluation.
+
+        Args:
+            evaluation: of one kind of validation examples.
+
+        Returns:
+            Metrics by name. `reconstruction` is the validation loss: the mean of all sources' errors under the sources'
+            weights. `l1`, `l1_mean` and `l1_persistence` are the mean L1, in standard deviations over all valid
+            elements, of the model, of the training mean and of the nearest clear frame. `probe` is the balanced
+            accuracy of a linear probe; it is left out without labels.
+        """
         errors = evaluation.errors
         weights = {source.name: source.weight for source in self.config.sources if source.name in errors}
         total = sum(weights.values())
@@ -118,24 +147,23 @@ class Evaluator:
 
     def _l1(self, reconstructions: list[ValidationReconstruction]) -> dict[str, float]:
         sums = np.zeros(4)
-        for made in reconstructions:
-            target = made.example.batch.targets[self.source.name]
-            forecasts = made.prediction, 0, made.example.persistence
+        for each in reconstructions:
+            target = each.example.batch.targets[self.source.name]
+            forecasts = each.prediction, 0, each.example.persistence
             errors = [np.abs(target.pixels - forecast)[target.valid].sum() for forecast in forecasts]
             sums += [*errors, target.valid.sum()]
         names = ("l1", "l1_mean", "l1_persistence")
         return {f"{name}/{self.source.name}": float(total / sums[3]) for name, total in zip(names, sums, strict=False)}
 
     def _to_devices(self, examples: list[ValidationExample]) -> Batch:
-        """A batch of one shape, so that nothing compiles twice; it is filled up with what is not valid, and may have
-        no frames."""
+        """Pad a batch to one shape, so that nothing is compiled twice. The padding has no valid pixels."""
         batches = [example.batch for example in examples]
-        nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
-        batches += [batches[-1]._replace(targets=nothing)] * (self.batch - len(batches))
+        invalid = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
+        batches += [batches[-1]._replace(targets=invalid)] * (self.batch - len(batches))
         return to_devices(stack([batches[row] for row in self.rows]), self.mesh)
 
 
-def _valid(examples: list[ValidationExample]) -> dict[str, int]:
-    """Valid elements of each source."""
+def _count_valid(examples: list[ValidationExample]) -> dict[str, int]:
+    """Count the valid elements of each source."""
     names = examples[0].batch.targets
     return {name: sum(int(example.batch.targets[name].valid.sum()) for example in examples) for name in names}

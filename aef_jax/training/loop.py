@@ -19,14 +19,22 @@ from configs.config import Config
 
 
 def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range | None = None) -> int:
-    """Trains to `training.steps`, from the folder's latest checkpoint if it has one; returns the steps done.
+    """Train to `training.steps`, from the folder's latest checkpoint if it has one.
 
-    Fewer were done only where a signal asked to stop; then the state is saved, and the same call goes on with it. A
-    trace of the steps `profiled` (counted from 1) is written for xprof.
+    Args:
+        config: of the run.
+        folder: of the run.
+        data: the examples to train on and to evaluate with.
+        profiled: steps, counted from 1, whose trace is written for xprof.
 
-    Raises ValueError where the folder holds another run or is not one to all hosts, the devices do not fit the mesh,
-    shared memory does not hold what workers read, or no step would be profiled; FloatingPointError where too many steps
-    in a row were not finite.
+    Returns:
+        The number of steps done. It is below `training.steps` only after SIGINT or SIGTERM. The state is then saved,
+        and the same call resumes from it.
+
+    Raises:
+        ValueError: if the folder holds another run or is not shared by all hosts, the devices do not fit the mesh,
+            shared memory is too small for the workers' examples, or no step would be profiled.
+        FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
     # Devices
     check_joined()
@@ -47,7 +55,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     # Loop
     step = make_train_step(config, mesh)
     batches = training_batches(examples, steps_done=done)
-    # whatever ends the loop, a checkpoint that is being written is finished
+    # closing the checkpointer finishes a checkpoint that is being written, whatever ends the loop
     with PreemptionGuard() as stop, closing(batches), closing(checkpointer), reporter, profile:
         while done < config.training.steps and not stop.should_stop(done):
             batch = reporter.wait_for(batches)
@@ -59,7 +67,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
             due = done == config.training.steps or done % config.training.evaluate_every == 0
             score = reporter.evaluate(done, state.params) if due else None
             if due or done % config.training.checkpoint_every == 0:
-                reporter.flush()  # what the metrics say of a step is written before the step is saved
+                reporter.flush()  # write the metrics of a step before its checkpoint
                 checkpointer.save(state, score)
             if due:
                 reporter.draw(done, state.params)
@@ -69,13 +77,13 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
 
 
 def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
-    """One host writes; all must see it."""
+    """Write the run's folder on the first host and check that all hosts see it."""
     on_first(lambda: folder.start(config, data.schema.normalization))
     check_shared(folder.path)
 
 
 def _begin(checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:
-    """A fresh state, or that of the latest checkpoint."""
+    """Return the state of the latest checkpoint, or else a new state."""
     if checkpointer.latest_step is None:
         return init_state(config, mesh)
     return checkpointer.restore(abstract_state(config, mesh))

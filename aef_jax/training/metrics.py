@@ -1,4 +1,4 @@
-"""Where a run's numbers go: JSON lines, and TensorBoard."""
+"""Write the metrics of a run as JSON lines and for TensorBoard."""
 
 import json
 import math
@@ -11,24 +11,33 @@ from aef_jax.files.atomic import replacing
 
 
 class MetricsWriter:
-    """Appends records to `metrics.jsonl` and to TensorBoard's logs; on the first host only.
+    """Appends records to `metrics.jsonl` and to TensorBoard's logs, on the first host only.
 
-    A run that resumes at a step drops what was written after it, so each step is there once.
+    A resumed run drops the records of later steps, so that each step is recorded once.
+
+    Args:
+        path: of `metrics.jsonl`.
+        tensorboard: folder of TensorBoard's logs.
+        resumed_at: number of steps that are already done.
     """
 
     def __init__(self, path: Path, tensorboard: Path, resumed_at: int):
         self.first_host = jax.process_index() == 0
         if not self.first_host:
             return
-        _forget_after(path, resumed_at)
+        _drop_after(path, resumed_at)
         self.lines = path.open("a", buffering=1)
         self.tensorboard = SummaryWriter(str(tensorboard), purge_step=resumed_at + 1)
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
-        """One record, null where a number is not finite.
+        """Write one record. Numbers that are not finite are written as null.
 
-        `kind` is "train", "heldout" (other ground), "heldout_dates" (other ground and dates) or "speed": all but the
-        last are the same to the bit in a run that was interrupted and one that was not.
+        All kinds but "speed" are identical to the bit in an interrupted and in an uninterrupted run.
+
+        Args:
+            kind: "train", "heldout" (other ground), "heldout_dates" (other ground and dates) or "speed".
+            step: number of steps done.
+            values: numbers by name.
         """
         if not self.first_host:
             return
@@ -38,21 +47,22 @@ class MetricsWriter:
             self.tensorboard.add_scalar(f"{kind}/{name}", value, step)
 
     def close(self) -> None:
+        """Close the files."""
         if self.first_host:
             self.lines.close()
             self.tensorboard.close()
 
 
-def _forget_after(path: Path, step: int) -> None:
+def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines() if _step(line) <= step]
+    lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
     with replacing(path) as temporary:
-        temporary.write_text("".join(line + "\n" for line in kept))
+        temporary.write_text("".join(line + "\n" for line in lines))
 
 
 def _step(line: str) -> float:
-    """The step of a record; a line that a crash cut short belongs to no step that is kept."""
+    """Return the step of a record, or infinity for a line that a crash cut short, so that it is dropped."""
     try:
         return json.loads(line)["step"]
     except (json.JSONDecodeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop after the step in hand, whichever host they reach."""
+"""Turn Ctrl-C and SIGTERM, on whichever host, into a request to stop after the current step."""
 
 import os
 import signal
@@ -9,19 +9,19 @@ from jax.experimental.multihost_utils import reached_preemption_sync_point
 
 
 class PreemptionGuard:
-    """While entered, the first signal asks to stop; a second Ctrl-C interrupts at once, as usual.
+    """Handles signals while it is entered: the first one requests a stop, a second Ctrl-C interrupts at once as usual.
 
-    Of several hosts, SIGTERM goes to JAX's own service, which tells all of them and names the step after which they
-    stop together: one that stopped alone would leave the others waiting.
+    With several hosts, SIGTERM goes to JAX's own service, which notifies all hosts and names the step after which they
+    stop together. A host that stopped alone would leave the others waiting.
     """
 
     def __init__(self):
-        self.made = False
-        self.alone = jax.process_count() == 1
+        self.requested = False
+        self.is_single_process = jax.process_count() == 1
 
     def __enter__(self) -> "PreemptionGuard":
-        taken = (signal.SIGINT, signal.SIGTERM) if self.alone else (signal.SIGINT,)
-        self._before = {number: signal.signal(number, self._receive) for number in taken}
+        handled = (signal.SIGINT, signal.SIGTERM) if self.is_single_process else (signal.SIGINT,)
+        self._before = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
     def __exit__(self, *_) -> None:
@@ -29,11 +29,18 @@ class PreemptionGuard:
             signal.signal(number, handler)
 
     def should_stop(self, step: int) -> bool:
-        """Whether to stop after `step`, all hosts alike; to be asked after every step."""
-        return self.made if self.alone else reached_preemption_sync_point(step)
+        """Return whether to stop after a step, with the same answer on all hosts. Call it after every step.
+
+        Args:
+            step: number of steps done.
+
+        Returns:
+            True if a signal requested it.
+        """
+        return self.requested if self.is_single_process else reached_preemption_sync_point(step)
 
     def _receive(self, number: int, _: FrameType | None) -> None:
-        self.made = True
+        self.requested = True
         signal.signal(number, self._before[signal.Signals(number)])
-        if not self.alone:
+        if not self.is_single_process:
             os.kill(os.getpid(), signal.SIGTERM)

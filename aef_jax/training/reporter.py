@@ -1,4 +1,4 @@
-"""What a person sees of a run while it trains: the bar, the metrics, the held-out scores and the pictures."""
+"""Report a run while it trains: progress bar, metrics, validation scores and pictures."""
 
 import math
 import sys
@@ -26,7 +26,7 @@ from aef_jax.training.step import Terms
 from aef_jax.training.throughput import Throughput, unknown_peak_note
 from aef_jax.visualize.pictures import (
     Reconstruction,
-    has_true_colour,
+    has_true_color,
     read_metrics,
     write_field_png,
     write_loss_curves_png,
@@ -37,12 +37,12 @@ from configs.config import Config
 from configs.encodings.timecode import DAY_MS
 from configs.fields.tiling import default_support
 
-PICTURED = 4
-"""Held-out examples in the picture of reconstructions, spread over the year."""
+NUM_PICTURED = 4
+"""Number of validation examples in the picture of reconstructions, spread over the year."""
 
 
 class Pending(NamedTuple):
-    """One step's terms, still on the device."""
+    """A step whose terms are still on the device."""
 
     step: int
     terms: Terms
@@ -50,7 +50,16 @@ class Pending(NamedTuple):
 
 
 class Reporter:
-    """Called by the training loop; holds no state that training depends on."""
+    """The training loop's hooks for reporting. It holds no state that training depends on.
+
+    Args:
+        config: of the run.
+        folder: of the run.
+        data: the validation examples, and the site of the picture of an embedding field.
+        examples: the training examples of this host.
+        mesh: of the training step.
+        resumed_at: number of steps that are already done.
+    """
 
     def __init__(
         self,
@@ -63,7 +72,9 @@ class Reporter:
     ):
         self.config, self.folder, self.data, self.examples = config, folder, data, examples
         self.evaluator = Evaluator(data.schema, config, mesh, max(map(len, data.validation.values()), default=0))
-        self.validation = {kind: self.evaluator.needed(examples) for kind, examples in data.validation.items()}
+        self.validation = {
+            kind: self.evaluator.without_unused_frames(examples) for kind, examples in data.validation.items()
+        }
         self.reconstructions: list[ValidationReconstruction] = []
         self.writer = MetricsWriter(folder.metrics_path, folder.tensorboard, resumed_at)
         self.bar = tqdm(total=config.training.steps, initial=resumed_at, unit="step", disable=jax.process_index() > 0)
@@ -85,17 +96,32 @@ class Reporter:
         self.writer.close()
 
     def wait_for(self, batches: Iterator[Batch]) -> Batch:
-        """The next batch; takes note of how long it took to come."""
+        """Take the next batch and count the time it takes to arrive.
+
+        Args:
+            batches: of the training run.
+
+        Returns:
+            The next batch.
+        """
         asked = time.perf_counter()
         batch = next(batches)
         self.waited += time.perf_counter() - asked
         return batch
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:
-        """Takes note of a step under way, and reports the one before: fetching this one's terms would wait for it.
+        """Report the previous step and remember this one.
 
-        One that is done already, as where a CPU computes in the thread that asks, is reported at once: its time ends
-        here. Of several processes none does so: where too many steps were skipped, all must say so after the same one.
+        Fetching the terms of a running step would wait for it.
+
+        A step that is already done is reported at once, so that its time ends here. This is the case if a CPU computes
+        in the calling thread. With several processes it is never done: if too many steps were skipped, all processes
+        must stop after the same step.
+
+        Args:
+            step: number of the step, from 1.
+            terms: of the objective, still on the devices.
+            batch: this host's part of the step's batch.
         """
         self.flush()
         self.pending = Pending(step, terms, batch)
@@ -104,14 +130,18 @@ class Reporter:
             self.flush()
 
     def flush(self) -> None:
-        """Reports the step that is pending. Raises FloatingPointError where too many in a row were skipped."""
+        """Report the step that is pending, if there is one.
+
+        Raises:
+            FloatingPointError: if too many consecutive steps were skipped.
+        """
         if self.pending is None:
             return
         step, terms, batch = self.pending
         self.pending = None
         values = {name: float(value) for name, value in jax.device_get(terms).items()}
         now = time.perf_counter()
-        # all that was waited for a batch since the last report lies within this interval, and the next step's does not
+        # the interval contains all waiting for batches since the last report, and none of the next step's
         rates = self.throughput.rates(batch, now - self.since, self.waited)
         self.since, self.waited = now, 0.0
         self.writer.write("train", step, values)
@@ -122,7 +152,15 @@ class Reporter:
         self._check_skipped(step, values)
 
     def evaluate(self, step: int, params: nnx.State) -> float | None:
-        """Held-out scores. Returns the held-out loss; None where nothing is held out."""
+        """Compute and write the validation scores.
+
+        Args:
+            step: number of steps done.
+            params: of the model.
+
+        Returns:
+            The validation loss, or None without validation examples.
+        """
         self.flush()
         evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.validation.items()}
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
@@ -132,16 +170,19 @@ class Reporter:
         return scores["heldout"]["reconstruction"] if scores else None
 
     def draw(self, step: int, params: nnx.State) -> None:
-        """The pictures of the run as it stands, after the evaluation of the same step; and after its checkpoint, which
-        no picture may delay.
+        """Draw the pictures of the run. Call it after `evaluate` and after saving the checkpoint.
 
-        The first host draws, for as long as it takes. The others wait for it here: they could do no more than one step
-        without it, and after the last one JAX would wait no longer than SHUTDOWN_S.
+        The first host draws, for as long as it takes, and the others wait for it here. Without it they could do only
+        one more step, and after the last step JAX would wait no longer than SHUTDOWN_S.
+
+        Args:
+            step: number of steps done.
+            params: of the model.
         """
-        # the field is computed by one device of one host, which then needs all parameters for itself
+        # one device of one host computes the field, so it needs all parameters
         whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
         on_first(lambda: self._try_to_draw(step, whole))
-        self.reconstructions = []  # hundreds of megabytes, until the next evaluation
+        self.reconstructions = []  # free hundreds of megabytes until the next evaluation
         self.since = time.perf_counter()
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
@@ -158,18 +199,18 @@ class Reporter:
     def _try_to_draw(self, step: int, params: nnx.State) -> None:
         try:
             self._draw(step, params)
-        except Exception as error:  # no picture is worth a run: of one host alone, the others would wait for it
+        except Exception as error:  # a failed picture must not end the run, nor leave other hosts waiting for this one
             reason = str(error).partition("\n")[0] or type(error).__name__
             self.bar.write(f"aef: step {step}: the pictures could not be drawn: {reason}", file=sys.stderr)
 
     def _draw(self, step: int, params: nnx.State) -> None:
         source, site = self.evaluator.source, self.data.pictured
-        if self.reconstructions and has_true_colour(source):
+        if self.reconstructions and has_true_color(source):
             by_time = sorted(self.reconstructions, key=lambda r: r.example.time_ms)
-            chosen = [by_time[i] for i in np.linspace(0, len(by_time) - 1, PICTURED + 2).astype(int)[1:-1]]
+            examples = [by_time[i] for i in np.linspace(0, len(by_time) - 1, NUM_PICTURED + 2).astype(int)[1:-1]]
             rows = [
                 Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)
-                for r in chosen
+                for r in examples
                 for target in [r.example.batch.targets[source.name]]
             ]
             write_reconstructions_png(

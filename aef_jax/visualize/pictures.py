@@ -1,4 +1,4 @@
-"""Pictures of a run: embedding fields, reconstructions beside their targets, and loss curves, as PNG."""
+"""Draw embedding fields, reconstructions beside their targets, and loss curves as PNG."""
 
 import json
 from collections.abc import Iterable
@@ -17,17 +17,17 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replacing
 from configs.source import Source
 
-TRUE_COLOUR = ("B4", "B3", "B2")
-"""Red, green and blue, as Sentinel-2 and Landsat both number them."""
+TRUE_COLOR = ("B4", "B3", "B2")
+"""Names of the red, green and blue bands of both Sentinel-2 and Landsat."""
 
 _PIXEL_M = 10
 GAMMA = 0.7  # brightens shadows and dark forest
-_NOTHING = "0.82"  # a light grey: no observation there
+_NO_DATA_COLOR = "0.82"  # light gray
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """One frame and what the model made of it, scaled and z-scored; `valid` is False where the frame shows cloud."""
+    """One frame and its reconstruction, both scaled and z-scored. `valid` is False at pixels under cloud."""
 
     caption: str
     target: Float32[np.ndarray, "H W C"]
@@ -35,86 +35,124 @@ class Reconstruction:
     valid: Bool[np.ndarray, "H W C"]
 
 
-def principal_colours(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3"]]:
-    """Red, green and blue in [0, 1] from the first three principal components, and the share of variance of each.
+def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3"]]:
+    """Map the first three principal components to red, green and blue.
 
-    Each component is stretched between its 2nd and 98th percentile. Its sign, which is arbitrary, is chosen so that the
-    largest of its loadings is positive. NaN pixels have no part in it, and stay NaN.
+    Each component is stretched between its 2nd and 98th percentile. Its sign, which is arbitrary, is chosen so that its
+    largest loading is positive. NaN pixels are ignored and stay NaN.
 
-    Raises ValueError where all pixels are NaN.
+    Args:
+        field: an embedding field.
+
+    Returns:
+        The colors in [0, 1], and each component's share of the variance.
+
+    Raises:
+        ValueError: if all pixels are NaN.
     """
-    there = np.isfinite(field).all(axis=-1)
-    if not there.any():
+    has_data = np.isfinite(field).all(axis=-1)
+    if not has_data.any():
         raise ValueError("the embedding field has no pixel with data, so nothing to draw")
-    vectors = field[there].astype(np.float64)
+    vectors = field[has_data].astype(np.float64)
     vectors -= vectors.mean(axis=0)
     variances, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
     variances, axes = variances[:-4:-1], axes[:, :-4:-1]
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(3)])
-    colours = np.full((*field.shape[:2], 3), np.nan, np.float32)
-    colours[there] = stretch(vectors @ axes, *np.percentile(vectors @ axes, [2, 98], axis=0))
-    return colours, variances / max(np.square(vectors).sum(axis=1).mean(), np.finfo(float).tiny)
+    colors = np.full((*field.shape[:2], 3), np.nan, np.float32)
+    colors[has_data] = stretch(vectors @ axes, *np.percentile(vectors @ axes, [2, 98], axis=0))
+    return colors, variances / max(np.square(vectors).sum(axis=1).mean(), np.finfo(float).tiny)
 
 
 def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field") -> None:
-    """Draws an embedding field in false colour; NaN pixels are grey."""
-    colours, shares = principal_colours(field)
+    """Draw an embedding field in false color. NaN pixels are gray.
+
+    Args:
+        path: the PNG file to write.
+        field: the embedding field.
+        title: of the picture.
+    """
+    colors, shares = principal_colors(field)
     height, width = field.shape[:2]
     figure = Figure(figsize=(6, 6 * height / width + 1.1), layout="constrained")
     axes = figure.subplots()
-    axes.set_facecolor(_NOTHING)
-    opaque = np.isfinite(colours).all(axis=-1)
+    axes.set_facecolor(_NO_DATA_COLOR)
+    opaque = np.isfinite(colors).all(axis=-1)
     extent = (0, width * _PIXEL_M, height * _PIXEL_M, 0)
-    axes.imshow(np.dstack([np.nan_to_num(colours), opaque]), interpolation="nearest", extent=extent)
-    axes.set(xlabel="metres", ylabel="metres")
+    axes.imshow(np.dstack([np.nan_to_num(colors), opaque]), interpolation="nearest", extent=extent)
+    axes.set(xlabel="meters", ylabel="meters")
     axes.set_title(title, fontsize=12, loc="left", pad=20)
-    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(("red", "green", "blue"), shares, strict=True))
-    axes.text(0, 1.012, f"first three principal components; variance: {told}", transform=axes.transAxes, fontsize=9)
+    parts = ", ".join(f"{name} {share:.0%}" for name, share in zip(("red", "green", "blue"), shares, strict=True))
+    axes.text(0, 1.012, f"first three principal components; variance: {parts}", transform=axes.transAxes, fontsize=9)
     save_png(figure, path)
 
 
-def has_true_colour(source: Source) -> bool:
+def has_true_color(source: Source) -> bool:
+    """Return whether a source has the red, green and blue bands of the optical sources.
+
+    Args:
+        source: any source.
+
+    Returns:
+        True if it has bands B4, B3 and B2 of scaling log1p.
+    """
     scalings = {band.name: band.scaling for band in source.bands}
-    return all(scalings.get(name) == "log1p" for name in TRUE_COLOUR)
+    return all(scalings.get(name) == "log1p" for name in TRUE_COLOR)
 
 
-def true_colour(
+def true_color(
     pixels: Float32[np.ndarray, "H W C"], source: Source, normalization: Normalization
 ) -> Float[np.ndarray, "H W 3"]:
-    """Red, green and blue of scaled, z-scored frames, in the unit the bands are stored in.
+    """Undo the scaling of the red, green and blue bands.
 
-    Raises ValueError where the source has no bands B4, B3 and B2 of scaling log1p, the optical sources' own.
+    Args:
+        pixels: scaled, z-scored frames.
+        source: of the frames.
+        normalization: of the run.
+
+    Returns:
+        Red, green and blue in the unit in which the bands are stored.
+
+    Raises:
+        ValueError: if the source has no true color (see `has_true_color`).
     """
     names = [band.name for band in source.bands]
-    if not has_true_colour(source):
-        raise ValueError(f"source {source.name}: bands are {names}, expected the optical {list(TRUE_COLOUR)}")
-    chosen = [names.index(name) for name in TRUE_COLOUR]
-    mean, deviation = (table[source.name][chosen] for table in (normalization.mean, normalization.deviation))
-    return np.expm1(pixels[..., chosen] * deviation + mean)
+    if not has_true_color(source):
+        raise ValueError(f"source {source.name}: bands are {names}, expected the optical {list(TRUE_COLOR)}")
+    bands = [names.index(name) for name in TRUE_COLOR]
+    mean, deviation = (table[source.name][bands] for table in (normalization.mean, normalization.deviation))
+    return np.expm1(pixels[..., bands] * deviation + mean)
 
 
 def write_reconstructions_png(
     path: Path, rows: list[Reconstruction], source: Source, normalization: Normalization
 ) -> None:
-    """Draws target, reconstruction and error of an optical source, one example per row.
+    """Draw target, reconstruction and error of an optical source, one example per row.
 
-    A row's two pictures share a stretch, from the 2nd to the 98th percentile of the target's valid pixels. The error is
-    the mean absolute one over the bands, in standard deviations, as the loss sees it.
+    The two pictures of a row share a stretch, from the 2nd to the 98th percentile of the target's valid pixels. The
+    error is the mean absolute error over the bands, in standard deviations, as in the loss.
+
+    Args:
+        path: the PNG file to write.
+        rows: the examples.
+        source: of the examples.
+        normalization: of the run.
     """
     figure = Figure(figsize=(7.4, 2.42 * len(rows) + 0.9), layout="constrained")
     grid = figure.subplots(len(rows), 3, squeeze=False)
     errors = [_error(row) for row in rows]
     errors_norm = Normalize(0, np.nanpercentile(np.concatenate([error.ravel() for error in errors]), 98))
     for axes, row, error in zip(grid, rows, errors, strict=True):
-        target, made = (true_colour(pixels, source, normalization) for pixels in (row.target, row.reconstruction))
+        target, reconstruction = (
+            true_color(pixels, source, normalization) for pixels in (row.target, row.reconstruction)
+        )
         clear = row.valid.all(axis=-1)
         limits = np.percentile(target[clear] if clear.any() else target.reshape(-1, 3), [2, 98], axis=0)
-        for axis, picture in zip(axes, (target, made), strict=False):
+        for axis, picture in zip(axes, (target, reconstruction), strict=False):
             axis.imshow(stretch(picture, *limits) ** GAMMA, interpolation="nearest")
         axes[0].imshow(np.full(clear.shape, 0.82), alpha=0.6 * ~clear, cmap="gray", vmin=0, vmax=1)
         if not clear.all():
             axes[0].contourf(~clear, levels=[0.5, 1.5], colors="none", hatches=["////"])
-        axes[2].set_facecolor(_NOTHING)
+        axes[2].set_facecolor(_NO_DATA_COLOR)
         axes[2].imshow(error, norm=errors_norm, cmap="magma", interpolation="nearest")
         axes[0].set_ylabel(row.caption, fontsize=9)
         for axis in axes:
@@ -124,14 +162,21 @@ def write_reconstructions_png(
     bar = figure.colorbar(
         ScalarMappable(errors_norm, "magma"), ax=grid, location="bottom", shrink=0.5, aspect=40, pad=0.02
     )
-    bar.set_label("mean absolute error over the bands, in standard deviations; grey: not compared", fontsize=9)
+    bar.set_label("mean absolute error over the bands, in standard deviations; gray: not compared", fontsize=9)
     save_png(figure, path)
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The records of a run's JSON lines; a last line that was cut off by the end of a run is left out.
+    """Read the records of a run. A last line that the end of the run cut off is ignored.
 
-    Raises ValueError, naming file and line, where another line is no JSON.
+    Args:
+        path: of `metrics.jsonl`.
+
+    Returns:
+        The records.
+
+    Raises:
+        ValueError: if another line is not JSON. The message names the file and the line.
     """
     lines = path.read_text().splitlines()
     records = []
@@ -145,10 +190,16 @@ def read_metrics(path: Path) -> list[dict]:
 
 
 def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
-    """Draws the training terms and, source by source, the held-out L1 beside that of its baselines, over steps.
+    """Draw the training terms and, for each source, the validation L1 of the model and its baselines over steps.
 
-    Records are {"step": ..., "kind": "train" or "heldout", name: value, ...}. Those of a step that was run twice, after
-    a restart, count once, the later. Raises ValueError where there is no training record.
+    If a step was run twice, after a restart, its last record counts.
+
+    Args:
+        path: the PNG file to write.
+        records: such as {"step": ..., "kind": "train" or "heldout", name: value, ...}.
+
+    Raises:
+        ValueError: if there is no training record.
     """
     records = list(records)
     train, validation = (_by_step(records, kind) for kind in ("train", "heldout"))
@@ -165,7 +216,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     _draw_terms(panels[1], train, {name: name for name in ("uniformity", "consistency")})
     panels[1].set_title("training: terms on the embedding", fontsize=11)
     for panel, source in zip(panels[2:], compared, strict=False):
-        _draw_heldout(panel, validation, source)
+        _draw_validation(panel, validation, source)
     for panel in panels[:count]:
         panel.set_xlabel("step")
         panel.set_xlim(left=0)
@@ -186,12 +237,12 @@ def _sources(rows: list[dict], prefix: str) -> list[str]:
 
 
 def _curve(rows: list[dict], name: str) -> Float[np.ndarray, "2 N"]:
-    """Steps and values of one quantity, where it was recorded."""
+    """Return the steps and the values of one quantity, at the steps that recorded it."""
     return np.array([(row["step"], row[name]) for row in rows if row.get(name) is not None], float).reshape(-1, 2).T
 
 
 def _draw_terms(panel: Axes, rows: list[dict], labels: dict[str, str]) -> None:
-    """A term jumps from batch to batch: it is drawn faint, its running mean over it."""
+    """Draw each term faintly, because it jumps from batch to batch, and its running mean on top."""
     for name, label in labels.items():
         steps, values = _curve(rows, name)
         if not len(steps):
@@ -206,7 +257,7 @@ def _draw_terms(panel: Axes, rows: list[dict], labels: dict[str, str]) -> None:
     panel.yaxis.set_minor_locator(NullLocator())
 
 
-def _draw_heldout(panel: Axes, rows: list[dict], source: str) -> None:
+def _draw_validation(panel: Axes, rows: list[dict], source: str) -> None:
     styles = {
         f"l1_mean/{source}": ("mean of training", "#e69f00", ":"),
         f"l1_persistence/{source}": ("nearest clear frame", "#009e73", "--"),
@@ -220,18 +271,32 @@ def _draw_heldout(panel: Axes, rows: list[dict], source: str) -> None:
 
 
 def _error(row: Reconstruction) -> Float[np.ndarray, "H W"]:
-    """Mean absolute error over the valid bands; NaN where there is none."""
+    """Return the mean absolute error over the valid bands; NaN at pixels without any."""
     counted = row.valid.sum(axis=-1)
     error = np.where(row.valid, np.abs(row.target - row.reconstruction), 0).sum(axis=-1)
     return np.where(counted > 0, error / np.maximum(counted, 1), np.nan)
 
 
 def stretch(values: Float[np.ndarray, "*N 3"], low: Float[np.ndarray, "3"], high: Float[np.ndarray, "3"]):
-    """Values between `low` and `high`, as numbers from 0 to 1."""
+    """Map values between `low` and `high` to [0, 1] and clip the rest.
+
+    Args:
+        values: of three bands.
+        low: of each band.
+        high: of each band.
+
+    Returns:
+        Values in [0, 1].
+    """
     return np.clip((values - low) / np.maximum(high - low, 1e-9), 0, 1)
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Whole or not at all."""
+    """Write a figure. The file appears complete or not at all.
+
+    Args:
+        figure: to write.
+        path: of the PNG file.
+    """
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")

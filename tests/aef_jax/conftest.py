@@ -1,4 +1,4 @@
-"""One small training run, which all tests of what comes after share."""
+"""A small training run that many tests share, and small data sets."""
 
 import importlib.util
 import os
@@ -50,19 +50,19 @@ BRIEF: Config = replace(
     data=DataConfig(tile_side=32, support_days=120, min_target_fraction=0.98),
     sources=(replace(SENTINEL2, frame_budget=4),),
 )
-"""Compiles in seconds, and learns little."""
+"""Compiles in seconds and learns little."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A run that was trained to its end, and how processes beside it are started."""
+    """A finished run, and the environment for processes that tests start."""
 
     config_file: Path
     run: RunFolder
     environment: dict[str, str]
 
     def copied(self, folder: Path, steps: int | None = None) -> RunFolder:
-        """A copy of the run; of its checkpoints only that of `steps`, as if it had been killed after that."""
+        """Copy the run. With `steps`, only that checkpoint is copied, as if the run had been killed after it."""
         shutil.copytree(self.run.path, folder)
         for checkpoint in (folder / "checkpoints").iterdir():
             if steps is not None and checkpoint.name != str(steps):
@@ -72,7 +72,7 @@ class Training:
 
 @pytest.fixture(scope="session")
 def training(tmp_path_factory, compiler_settings) -> Training:
-    """`BRIEF`, trained on the sample cube in this process."""
+    """Train `BRIEF` on the sample cube in this process."""
     if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
         pytest.skip("the sample cube is not installed: pip install aef[sample]")
     from aef_jax.data.loading.training_data import open_data
@@ -85,7 +85,7 @@ def training(tmp_path_factory, compiler_settings) -> Training:
     with applied(compiler_settings):
         assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     environment = {name.upper(): str(value) for name, value in compiler_settings.items()}
-    # as where one trains: without PyTorch, which TensorBoard's writer would take seconds to load
+    # hide PyTorch, as on a training machine: TensorBoard's writer would spend seconds to load it
     (folder / "path").mkdir()
     (folder / "path" / "torch.py").write_text("raise ModuleNotFoundError('No module named torch', name='torch')\n")
     searched = [str(folder / "path"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -96,7 +96,7 @@ def training(tmp_path_factory, compiler_settings) -> Training:
 
 @pytest.fixture
 def mistake(capsys):
-    """Runs the command `aef`, and gives the one sentence in which it ends with exit code 2."""
+    """Return a function that runs `aef`, expects exit code 2 and returns the last line of stderr."""
 
     def run(*arguments: str | Path) -> str:
         assert cli.main([str(argument) for argument in arguments]) == 2
@@ -112,11 +112,11 @@ def mistake(capsys):
 
 @pytest.fixture(scope="module")
 def small_dataset(tmp_path_factory) -> Path:
-    """A small data set, which no test of a module changes."""
+    """Write a small data set that no test of the module changes."""
     return write_small(tmp_path_factory.mktemp("dataset") / "small")
 
 
 @pytest.fixture
 def own_dataset(tmp_path) -> Path:
-    """A small data set that a test may break."""
+    """Write a small data set that a test may break."""
     return write_small(tmp_path / "small")

@@ -12,7 +12,7 @@ from matplotlib.figure import SubFigure
 from aef_jax.data.inspect.timeline import STUDENT, date
 from aef_jax.data.sampling.examples import SampleTrace, frames_in_period
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.visualize.pictures import GAMMA, TRUE_COLOUR, has_true_colour, stretch, true_colour
+from aef_jax.visualize.pictures import GAMMA, TRUE_COLOR, has_true_color, stretch, true_color
 from configs.batch import Batch
 from configs.source import Source
 
@@ -126,9 +126,9 @@ def coloured(
         count = len(np.unique(pixels[valid[..., 0]]))
         return _class_colours(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
     whole = np.broadcast_to(valid, pixels.shape)
-    optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOUR]
-    if has_true_colour(source) and np.isfinite(normalization.mean[source.name][optical]).all():
-        values, shown, gamma = true_colour(pixels, source, normalization), "true colour", GAMMA
+    optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOR]
+    if has_true_color(source) and np.isfinite(normalization.mean[source.name][optical]).all():
+        values, shown, gamma = true_color(pixels, source, normalization), "true colour", GAMMA
         counted = whole[..., optical].all(axis=-1)
     else:
         band = int(whole.any(axis=(0, 1, 2)).argmax())

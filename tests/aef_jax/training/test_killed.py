@@ -1,4 +1,4 @@
-"""To the bit: a run that is killed again and again ends as one that never was."""
+"""Tests that a run that is killed repeatedly ends bit-identical to an uninterrupted one."""
 
 import json
 import random
@@ -27,12 +27,12 @@ LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_eve
 VISIBILITY_TIMEOUT_S = 300
 
 Kill = Callable[[subprocess.Popen], None]
-"""Waits for the moment to kill."""
+"""Waits for the moment to kill the process."""
 
 
 @pytest.fixture(scope="module")
 def whole(training, tmp_path_factory) -> RunFolder:
-    """The run that nothing disturbed."""
+    """Return a run that was not interrupted."""
     run = RunFolder(tmp_path_factory.mktemp("whole") / "run")
     with _started(run, training) as process:
         assert process.wait(VISIBILITY_TIMEOUT_S) == 0
@@ -41,7 +41,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
 
 @pytest.mark.long
 def test_run_killed_ten_times_ends_bit_identical(training, whole, tmp_path):
-    """Three times while it starts, three while a checkpoint is being written, four at some step."""
+    """Kill three times during startup, three times while a checkpoint is written, and four times at a random step."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")
     kills: list[Kill] = [
@@ -62,9 +62,9 @@ def test_run_killed_ten_times_ends_bit_identical(training, whole, tmp_path):
         assert process.wait(VISIBILITY_TIMEOUT_S) == 0
 
     assert _metrics(run) == _metrics(whole)
-    ours, theirs = (_state(each) for each in (run, whole))
-    assert int(ours.step) == STEPS
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs))), "parameters, moments or step differ"
+    state, expected = (_state(each) for each in (run, whole))
+    assert int(state.step) == STEPS
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, state, expected))), "parameters, moments or step differ"
 
 
 def _started(run: RunFolder, training) -> subprocess.Popen:
@@ -80,16 +80,16 @@ def _wait(seconds: float, _: subprocess.Popen) -> None:
 
 
 def _wait_for_a_save(run: RunFolder, process: subprocess.Popen) -> None:
-    """Until a checkpoint lies there under its temporary name."""
+    """Wait until a checkpoint exists under its temporary name."""
     _until(process, lambda: any("tmp" in path.name for path in run.checkpoints.glob("*")))
 
 
 def _wait_for_steps(run: RunFolder, number: int, process: subprocess.Popen) -> None:
-    """Until so many steps beyond the last checkpoint were done since now."""
+    """Wait until `number` steps beyond the last checkpoint were done, counted from now."""
     saved = max([0, *(int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal())])
-    now, wanted = time.time(), min(saved + number, STEPS - 1)
+    now, target = time.time(), min(saved + number, STEPS - 1)
     file = run.metrics_path
-    _until(process, lambda: file.exists() and file.stat().st_mtime > now and _steps_recorded(run) >= wanted)
+    _until(process, lambda: file.exists() and file.stat().st_mtime > now and _steps_recorded(run) >= target)
 
 
 def _until(process: subprocess.Popen, happened: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""A run from its start to its end, over a crash and a stop, leaves what it promises."""
+"""Tests of whole runs: what they write, and that they resume after a crash or a stop."""
 
 import json
 import os
@@ -50,17 +50,17 @@ def _assert_same_params(run: RunFolder, other: RunFolder) -> None:
     _assert_same_numbers(_params(run), _params(other))
 
 
-def _assert_same_numbers(ours, theirs) -> None:
-    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs)))
+def _assert_same_numbers(tree, other) -> None:
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, tree, other)))
 
 
 def _assert_same_metrics(run: RunFolder, other: RunFolder) -> None:
-    """All that does not depend on the clock, to the bit."""
-    ours, theirs = ([r for r in _records(each) if r["kind"] != "speed"] for each in (run, other))
-    assert ours == theirs
+    """Compare all metrics that do not depend on the clock, to the bit."""
+    records, other_records = ([r for r in _records(each) if r["kind"] != "speed"] for each in (run, other))
+    assert records == other_records
 
 
-def test_a_runs_folder_holds_all_that_it_promises(training):
+def test_a_run_writes_checkpoints_metrics_and_pictures(training):
     run = training.run
     assert run.read_config() == BRIEF
     assert set(run.read_normalization().mean) == {"sentinel2"}
@@ -71,7 +71,7 @@ def test_a_runs_folder_holds_all_that_it_promises(training):
     assert not [path.name for path in run.path.rglob("*.tmp")]
 
 
-def test_each_step_is_recorded_once_and_the_end_has_scores(training):
+def test_each_step_is_recorded_once_and_the_last_has_scores(training):
     records = _records(training.run)
     trained = [record for record in records if record["kind"] == "train"]
     assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
@@ -88,7 +88,7 @@ def test_each_step_is_recorded_once_and_the_end_has_scores(training):
         assert record["sequences_per_second"] > 0
         assert record["flops_per_second"] > 0
         assert 0 <= record["waiting_for_data"] < 1
-        assert "mfu" not in record, "nobody knows the peak of a CPU"
+        assert "mfu" not in record, "the peak of a CPU is not known"
     validation = [record for record in records if record["kind"].startswith("heldout")]
     assert [(record["kind"], record["step"]) for record in validation] == [("heldout", STEPS), ("heldout_dates", STEPS)]
     for record in validation:
@@ -100,7 +100,7 @@ def test_each_step_is_recorded_once_and_the_end_has_scores(training):
 
 
 def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_path):
-    """The metrics of the lost steps are there already; they are written anew, not twice."""
+    """The metrics of the lost steps were already written; they are replaced, not repeated."""
     run = training.copied(tmp_path / "killed", MIDWAY)
     assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     _assert_same_params(run, training.run)
@@ -109,7 +109,7 @@ def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_pa
 
 @pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
 def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, signal_number, workers):
-    """Each reaches all processes of the job, as a terminal sends one and a cluster the other."""
+    """Each signal goes to all processes of the job, as a terminal sends SIGINT and a cluster SIGTERM."""
     run = RunFolder(tmp_path / "run")
     command = [sys.executable, "-m", "aef_jax.cli.main", "train"]
     options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -122,19 +122,19 @@ def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, 
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, signal_number)
-        said, complained = process.communicate(timeout=300)
-    assert process.returncode == 0, complained
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
     (done,) = _saved_steps(run)
     assert 0 < done < STEPS
-    assert f"stopped after {done} of {STEPS} steps, all saved; resume with: aef train {run.path}" in said
-    assert "Traceback" not in complained
+    assert f"stopped after {done} of {STEPS} steps, all saved; resume with: aef train {run.path}" in out
+    assert "Traceback" not in err
 
     subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)
     _assert_same_params(run, training.run)
     _assert_same_metrics(run, training.run)
 
 
-def test_a_run_that_is_done_is_left_as_it_is(training, tmp_path, capsys):
+def test_a_finished_run_is_left_unchanged(training, tmp_path, capsys):
     run = training.copied(tmp_path / "done")
     assert cli.main(["train", str(run.path)]) == 0
     assert f"trained {STEPS} steps" in capsys.readouterr().out
@@ -145,8 +145,8 @@ def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path
     run = training.copied(tmp_path / "poisoned", MIDWAY)
     checkpointer = Checkpointer(run, BRIEF, run.read_normalization(), open_data(BRIEF).data_fingerprint)
     state = checkpointer.restore(abstract_state(BRIEF, make_mesh(BRIEF.mesh)))
-    spoilt = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
-    checkpointer.save(spoilt)
+    poisoned = state._replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params), step=state.step + 1)
+    checkpointer.save(poisoned)
     checkpointer.close()
 
     assert cli.main(["train", str(run.path)]) == 2
@@ -178,7 +178,7 @@ def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
     assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in error_message(train, mesh, run, open_data(BRIEF))
 
 
-def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
+def test_a_run_resumes_if_its_data_moved(training, tmp_path):
     run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
     run.check(moved)
     run.start(moved, run.read_normalization())
@@ -187,7 +187,7 @@ def test_a_run_goes_on_where_its_data_have_moved(training, tmp_path):
 
 def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     run = training.copied(tmp_path / "elsewhere", MIDWAY)
-    # these are not run: on two busy cores two of their collectives were seen to wait for each other for good
+    # accepted but not run: on two busy cores, two of its collectives were seen to deadlock
     run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
     settings = {"mesh.fsdp": 2, "data.workers": 1, "model.remat": "block"}
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
@@ -197,20 +197,20 @@ def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     config = run.read_config()
     assert (config.mesh.fsdp, config.data.workers, config.model.remat) == tuple(settings.values())
     assert _saved_steps(run) == [MIDWAY, STEPS]
-    for one, other in zip(*map(jax.tree.leaves, (_params(run), _params(training.run))), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for actual, expected in zip(*map(jax.tree.leaves, (_params(run), _params(training.run))), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_does_not_go_on_with_other_data(training, tmp_path):
+def test_resuming_with_other_data_is_refused(training, tmp_path):
     run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
     twice = replace(data, training=(*data.training, *data.training))
     assert "was trained on {'records': 1, " in error_message(train, BRIEF, run, twice)
 
 
-def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
-    """Scores fall until step 4 and rise again; that step is not forgotten by a process that begins later."""
-    course = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
-    config = replace(BRIEF, training=course)
+def test_latest_best_and_permanent_checkpoints_are_kept(training, tmp_path):
+    """Scores fall until step 4 and rise again; a process that starts later still knows that step 4 is the best."""
+    training_config = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
+    config = replace(BRIEF, training=training_config)
     run = RunFolder(tmp_path / "run")
     checkpointer = Checkpointer(run, config, training.run.read_normalization(), {})
     state = init_state(config, make_mesh(config.mesh))
@@ -226,12 +226,12 @@ def test_kept_are_the_latest_the_best_and_those_for_good(training, tmp_path):
     assert _saved_steps(run) == [3, 4, 6, 7, 8]
     for which, step in (("best", 4), ("latest", 8)):
         assert {float(x.min()) for x in jax.tree.leaves(restore_params(run.checkpoints, config, which=which))} == {step}
-    data_fingerprint = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
-    assert from_json(json.dumps(data_fingerprint["config"])) == config
-    assert set(data_fingerprint["normalization"]) == {"sentinel2"}
+    metadata = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
+    assert from_json(json.dumps(metadata["config"])) == config
+    assert set(metadata["normalization"]) == {"sentinel2"}
 
 
-def test_steps_that_are_asked_for_are_profiled(training, tmp_path):
+def test_requested_steps_are_profiled(training, tmp_path):
     run = training.copied(tmp_path / "profiled", MIDWAY)
     train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
     assert list(run.profile.rglob("*.xplane.pb"))
@@ -257,7 +257,7 @@ def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, cap
 
 
 @pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
-def test_a_range_of_steps_that_is_none_is_told(steps):
+def test_invalid_step_ranges_are_refused(steps):
     assert "steps" in error_message(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
 
 
@@ -275,7 +275,7 @@ def test_parameters_of_other_shape_or_dtype_are_refused(training):
     assert "decoders.sentinel2" in sentence
 
 
-def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_path, capsys):
+def test_training_from_saved_parameters_alone_is_refused(training, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
     run.start(BRIEF, training.run.read_normalization())
     save_params(run.checkpoints, restore_params(training.run.checkpoints, BRIEF), step=3)
@@ -284,7 +284,7 @@ def test_parameters_that_were_saved_alone_cannot_be_trained_on(training, tmp_pat
     assert "3 holds parameters alone" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_checkpoint_is_told_and_left_as_it_is(tmp_path):
+def test_a_folder_without_checkpoint_is_refused_unchanged(tmp_path):
     assert "holds no checkpoint: train first" in error_message(restore_params, tmp_path / "none", BRIEF)
     (tmp_path / "empty").mkdir()
     assert "holds no checkpoint: train first" in error_message(restore_params, tmp_path / "empty", BRIEF)

@@ -1,4 +1,4 @@
-"""Several `aef train` over a real socket train the run that one trains; and go on with it in another number."""
+"""Tests that several `aef train` over a real socket train the same run as one, and that other numbers resume it."""
 
 import json
 import os
@@ -35,11 +35,11 @@ CONFIG = replace(
     mesh=MeshConfig(data=1, fsdp=2, seq=2),
     training=replace(BRIEF.training, steps=STEPS, evaluate_every=STEPS, checkpoint_every=4),
 )
-"""Two sequences, each on two devices: of four processes, two have one sequence between them, and each half of the
-kernels that are large enough to be split."""
-SAME = 1e-5
-"""Sums over devices are those of another library between processes than within one, in another order: a few ULP, which
-Adam's first steps make larger."""
+"""Two sequences, each on two devices. Of four processes, two share a sequence, and each holds half of the kernels that
+are large enough to be split."""
+TOLERANCE = 1e-5
+"""Another library sums over devices between processes than within one, in another order. The difference is a few ULP,
+which Adam's first steps amplify."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def config_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def alone(training, config_file, tmp_path_factory) -> RunFolder:
-    """The run of one process that has all devices."""
+    """Return a run of one process that has all devices."""
     run = RunFolder(tmp_path_factory.mktemp("alone") / "run")
     with started(1, run, training, config_file) as processes:
         ended_well(processes)
@@ -60,7 +60,7 @@ def alone(training, config_file, tmp_path_factory) -> RunFolder:
 
 @pytest.mark.long
 def test_run_over_four_two_and_one_process_equals_one_process(training, alone, config_file, tmp_path):
-    """SIGKILL for one of four loses what was not saved; SIGTERM for one of two stops and saves both at one step."""
+    """SIGKILL of one of four loses the unsaved steps; SIGTERM of one of two stops and saves both at the same step."""
     run = RunFolder(tmp_path / "run")
     with started(4, run, training, config_file) as processes:
         wait_for_steps(run, 6, processes)
@@ -78,20 +78,20 @@ def test_run_over_four_two_and_one_process_equals_one_process(training, alone, c
     assert_same(run, alone)
 
 
-def test_the_processes_have_parameters_between_them():
+def test_parameters_are_split_over_processes():
     mesh = jax.sharding.AbstractMesh((CONFIG.mesh.data, CONFIG.mesh.fsdp, CONFIG.mesh.seq), AXES)
     shardings = jax.tree.leaves(state_shardings(abstract_model(CONFIG)[1], mesh))
     assert any(FSDP in sharding.spec for sharding in shardings)
 
 
-def test_what_says_only_half_of_where_the_others_are_is_refused():
+def test_incomplete_coordinator_options_are_refused():
     assert "--processes is missing" in error_message(join, "127.0.0.1:1", None, 0)
     assert "--process is 2, expected 0 to 1" in error_message(join, "127.0.0.1:1", 2, 2)
 
 
 @contextmanager
 def started(number: int, run: RunFolder, training, config_file: Path) -> Iterator[list[subprocess.Popen]]:
-    """So many processes of a run, which share its devices; none is left behind."""
+    """Start `number` processes of a run, which share its devices, and end them all."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -111,16 +111,16 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
         yield processes
     finally:
         for process in processes:
-            process.kill()  # one that lost another would wait for it
+            process.kill()  # a process that lost another one would wait for it
             process.wait()
 
 
 def ended_well(processes: list[subprocess.Popen]) -> list[int]:
-    """The steps that each of them had done, as its last line says."""
+    """Return the number of steps that each process reports in its last line."""
     steps = []
     for process in processes:
-        out, complained = process.communicate(timeout=VISIBILITY_TIMEOUT_S)
-        assert process.returncode == 0, complained
+        out, err = process.communicate(timeout=VISIBILITY_TIMEOUT_S)
+        assert process.returncode == 0, err
         steps.append(int(re.findall(r"^(?:trained|stopped after) (\d+)", out, re.MULTILINE)[-1]))
     return steps
 
@@ -135,11 +135,11 @@ def wait_for_steps(run: RunFolder, steps: int, processes: list[subprocess.Popen]
 
 
 def losses(run: RunFolder) -> dict[int, float]:
-    """By step: each is there once, as the first process alone writes."""
+    """Return the losses by step. Each is recorded once, because only the first process writes."""
     records = [json.loads(line) for line in run.metrics_path.read_text().splitlines() if line.endswith("}")]
-    found = [(record["step"], record["loss"]) for record in records if record["kind"] == "train"]
-    assert len(dict(found)) == len(found)
-    return dict(found)
+    pairs = [(record["step"], record["loss"]) for record in records if record["kind"] == "train"]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
 
 
 def saved_steps(run: RunFolder) -> list[int]:
@@ -147,10 +147,10 @@ def saved_steps(run: RunFolder) -> list[int]:
 
 
 def assert_same(run: RunFolder, expected: RunFolder) -> None:
-    """The same batches in the same order, and so the same losses and parameters, but for rounding."""
-    ours, theirs = losses(run), losses(expected)
-    assert list(ours) == list(theirs) == list(range(1, STEPS + 1))
-    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=SAME)
+    """Compare losses and parameters. The batches and their order are the same, so only rounding differs."""
+    actual, reference = losses(run), losses(expected)
+    assert list(actual) == list(reference) == list(range(1, STEPS + 1))
+    np.testing.assert_allclose(list(actual.values()), list(reference.values()), rtol=TOLERANCE)
     params = [restore_params(folder.checkpoints, CONFIG) for folder in (run, expected)]
-    for one, other in zip(*map(jax.tree.leaves, params), strict=True):
-        assert np.linalg.norm(one - other) <= SAME * np.linalg.norm(other) + SAME
+    for leaf, expected_leaf in zip(*map(jax.tree.leaves, params), strict=True):
+        assert np.linalg.norm(leaf - expected_leaf) <= TOLERANCE * np.linalg.norm(expected_leaf) + TOLERANCE

@@ -1,4 +1,4 @@
-"""What a run reports of itself is true of the step that it is reported of, and never in the way of the run."""
+"""Tests that the reporter attributes times to the right step and does not delay the run."""
 
 import json
 import time
@@ -27,24 +27,23 @@ def _stalling(batch: Batch) -> Iterator[Batch]:
         yield batch
 
 
-class _UnderWay(np.ndarray):
-    """What a device has yet to compute."""
+class _Running(np.ndarray):
+    """A term that the device is still computing."""
 
     def is_ready(self) -> bool:
         return False
 
 
 class _Done(np.ndarray):
-    """What it has computed by the time that the step was asked for, as one CPU does."""
+    """A term that is computed when the step returns, as on one CPU."""
 
     def is_ready(self) -> bool:
         return True
 
 
-@pytest.mark.parametrize(("term", "slow"), [(_UnderWay, STALLED - 1), (_Done, STALLED)])
+@pytest.mark.parametrize(("term", "slow"), [(_Running, STALLED - 1), (_Done, STALLED)])
 def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
-    """While the successor of a step under way waits for its batch, the step is not reported yet: it is that one which
-    is slow. One that is done is reported at once."""
+    """A running step is reported after the next batch arrived, so it includes that wait; a done step does not."""
     site, schema = small_site(), held_by()
     examples = HostExamples([site], schema, CONFIG)
     run = RunFolder(tmp_path)
@@ -65,7 +64,7 @@ def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
 
 
 def test_the_state_is_saved_before_its_pictures_are_drawn(training, quick_compiles, tmp_path, monkeypatch):
-    """The other hosts wait for a save, and a picture may take its time."""
+    """Other hosts wait for the checkpoint, and drawing may take long."""
     saved, drawn, save = [], [], Checkpointer.save
 
     def noted(checkpointer, state, score=None):

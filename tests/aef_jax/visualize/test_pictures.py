@@ -1,4 +1,4 @@
-"""Pictures: what is computed for them, and that they are drawn whole."""
+"""Tests of the pictures: the numbers that they show, and that they are written completely."""
 
 import json
 
@@ -11,9 +11,9 @@ from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.visualize.pictures import (
     Reconstruction,
-    principal_colours,
+    principal_colors,
     read_metrics,
-    true_colour,
+    true_color,
     write_field_png,
     write_loss_curves_png,
     write_reconstructions_png,
@@ -22,7 +22,7 @@ from configs.sources import LANDSAT, SENTINEL1, SENTINEL2
 
 
 def make_field(height: int = 30, width: int = 20) -> np.ndarray:
-    """Three directions, each stronger than the next, that turn along the rows, the columns and the diagonal."""
+    """Make a field of three directions of falling strength that vary along rows, columns and the diagonal."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(64, 3)))[0].T
     row, column = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
@@ -30,7 +30,7 @@ def make_field(height: int = 30, width: int = 20) -> np.ndarray:
 
 
 def make_frame(seed: int = 0) -> tuple[np.ndarray, Normalization, np.ndarray]:
-    """One Sentinel-2 frame: z-scored, its statistics, and as stored."""
+    """Make a Sentinel-2 frame: z-scored, its statistics, and as stored."""
     stored = np.random.default_rng(seed).uniform(100, 3000, (1, 16, 16, 5)).astype(np.float32)
     series = Series(stored, np.ones(stored.shape, bool), np.zeros(1, np.int64), np.zeros((1, 0)))
     site = Site("made", {"sentinel2": series}, "EPSG:32631", (10, 0, 0, 0, -10, 0))
@@ -38,20 +38,20 @@ def make_frame(seed: int = 0) -> tuple[np.ndarray, Normalization, np.ndarray]:
     return normalization.apply(site, (SENTINEL2,)).series["sentinel2"].pixels[0], normalization, stored[0]
 
 
-def test_principal_components_are_found_in_order():
-    colours, shares = principal_colours(make_field())
+def test_principal_components_are_in_order_of_variance():
+    colors, shares = principal_colors(make_field())
 
     assert shares[0] > shares[1] > shares[2]
     np.testing.assert_allclose(shares.sum(), 1, rtol=1e-9)
-    assert (colours.min(), colours.max()) == (0, 1)
+    assert (colors.min(), colors.max()) == (0, 1)
     down, across = np.arange(30.0), np.arange(20.0)
-    assert abs(np.corrcoef(down, colours[:, 10, 0])[0, 1]) > 0.99  # red turns along the rows
-    assert abs(np.corrcoef(across, colours[15, :, 1])[0, 1]) > 0.99  # green along the columns
+    assert abs(np.corrcoef(down, colors[:, 10, 0])[0, 1]) > 0.99  # red turns along the rows
+    assert abs(np.corrcoef(across, colors[15, :, 1])[0, 1]) > 0.99  # green along the columns
 
 
-def test_the_sign_of_a_component_is_not_the_solvers(monkeypatch):
+def test_component_signs_do_not_depend_on_the_eigensolver(monkeypatch):
     field = make_field()
-    expected = principal_colours(field)[0]
+    expected = principal_colors(field)[0]
     eigh = np.linalg.eigh
 
     def flipped(matrix):
@@ -59,53 +59,53 @@ def test_the_sign_of_a_component_is_not_the_solvers(monkeypatch):
         return variances, -axes
 
     monkeypatch.setattr(np.linalg, "eigh", flipped)
-    np.testing.assert_array_equal(principal_colours(field)[0], expected)
+    np.testing.assert_array_equal(principal_colors(field)[0], expected)
 
 
 def test_outliers_do_not_set_the_stretch():
     field = make_field()
-    spoilt = field.copy()
-    spoilt[29, 10] += 3 * (field[29, 10] - field[0, 10])  # along the first component, so that the axes stay
-    change = np.abs(principal_colours(spoilt)[0] - principal_colours(field)[0])
+    changed = field.copy()
+    changed[29, 10] += 3 * (field[29, 10] - field[0, 10])  # along the first component, so that the axes stay
+    change = np.abs(principal_colors(changed)[0] - principal_colors(field)[0])
     change[29, 10] = 0
     assert change.max() < 0.02
 
 
-def test_pixels_without_data_have_no_part():
+def test_pixels_without_data_are_ignored():
     field = make_field()
     field[:10] = np.nan
-    colours, shares = principal_colours(field)
+    colors, shares = principal_colors(field)
 
-    assert np.isnan(colours[:10]).all()
-    np.testing.assert_array_equal(colours[10:], principal_colours(field[10:])[0])
-    np.testing.assert_array_equal(shares, principal_colours(field[10:])[1])
+    assert np.isnan(colors[:10]).all()
+    np.testing.assert_array_equal(colors[10:], principal_colors(field[10:])[0])
+    np.testing.assert_array_equal(shares, principal_colors(field[10:])[1])
 
 
 def test_a_field_without_data_is_refused():
     with pytest.raises(ValueError, match="no pixel with data"):
-        principal_colours(np.full((4, 4, 64), np.nan))
+        principal_colors(np.full((4, 4, 64), np.nan))
 
 
-def test_true_colour_undoes_the_scaling():
+def test_true_color_undoes_the_scaling():
     pixels, normalization, stored = make_frame()
 
     # bands are stored as B2 B3 B4 B8 B11: red is B4
-    np.testing.assert_allclose(true_colour(pixels, SENTINEL2, normalization), stored[..., [2, 1, 0]], rtol=1e-3)
+    np.testing.assert_allclose(true_color(pixels, SENTINEL2, normalization), stored[..., [2, 1, 0]], rtol=1e-3)
 
 
-def test_true_colour_of_radar_is_refused():
+def test_true_color_of_radar_is_refused():
     with pytest.raises(ValueError, match=r"source sentinel1: bands are .* expected the optical"):
-        true_colour(np.zeros((4, 4, 5), np.float32), SENTINEL1, Normalization({}, {}))
+        true_color(np.zeros((4, 4, 5), np.float32), SENTINEL1, Normalization({}, {}))
 
 
-def test_landsat_has_true_colour_too():
+def test_landsat_has_true_color_too():
     normalization = Normalization({"landsat": np.full(7, 0.1)}, {"landsat": np.arange(1.0, 8) / 10})
-    colour = true_colour(np.ones((1, 1, 7), np.float32), LANDSAT, normalization)
+    color = true_color(np.ones((1, 1, 7), np.float32), LANDSAT, normalization)
 
-    np.testing.assert_allclose(colour[0, 0], np.expm1([0.4, 0.3, 0.2]), rtol=1e-6)
+    np.testing.assert_allclose(color[0, 0], np.expm1([0.4, 0.3, 0.2]), rtol=1e-6)
 
 
-def test_a_field_is_drawn(tmp_path):
+def test_field_picture_is_large_and_in_color(tmp_path):
     path = tmp_path / "pictures" / "field.png"
     field = make_field()
     field[:3, :3] = np.nan
@@ -113,10 +113,10 @@ def test_a_field_is_drawn(tmp_path):
 
     picture = imread(path)[..., :3]
     assert min(picture.shape[:2]) > 400
-    assert np.ptp(picture, axis=-1).max() > 0.8  # there is colour
+    assert np.ptp(picture, axis=-1).max() > 0.8  # the picture is not gray
 
 
-def test_the_same_picture_twice(tmp_path):
+def test_pictures_are_reproducible_to_the_byte(tmp_path):
     for name in ("a.png", "b.png"):
         write_field_png(tmp_path / name, make_field())
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -124,7 +124,7 @@ def test_the_same_picture_twice(tmp_path):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures that are drawn, in place of files."""
+    """Collect the figures instead of writing them."""
     figures = []
     monkeypatch.setattr("aef_jax.visualize.pictures.save_png", lambda figure, path: figures.append(figure))
     return figures
@@ -140,9 +140,9 @@ def test_reconstructions_are_drawn(tmp_path):
     write_reconstructions_png(tmp_path / "one.png", rows[:1], SENTINEL2, normalization)
     write_reconstructions_png(tmp_path / "three.png", rows, SENTINEL2, normalization)
 
-    one, three = (imread(tmp_path / name) for name in ("one.png", "three.png"))
-    assert three.shape[0] > 2 * one.shape[0]
-    assert abs(three.shape[1] - one.shape[1]) < 0.1 * one.shape[1]
+    single, three = (imread(tmp_path / name) for name in ("one.png", "three.png"))
+    assert three.shape[0] > 2 * single.shape[0]
+    assert abs(three.shape[1] - single.shape[1]) < 0.1 * single.shape[1]
 
 
 def test_the_error_counts_valid_bands_only(tmp_path, drawn):
@@ -175,7 +175,7 @@ def records() -> list[dict]:
     return train + validation
 
 
-def test_loss_curves_show_what_was_recorded(tmp_path, drawn):
+def test_loss_curves_show_the_records(tmp_path, drawn):
     write_loss_curves_png(tmp_path / "loss.png", records())
     terms, embedding, validation = drawn[0].axes
 
@@ -201,13 +201,13 @@ def test_a_jumping_term_has_a_running_mean(tmp_path, drawn):
     assert np.ptp(faint.get_ydata()) == 1
 
 
-def test_every_heldout_source_has_its_panel(tmp_path, drawn):
+def test_every_validation_source_has_its_panel(tmp_path, drawn):
     scores = {
         f"{kind}/{name}": 0.5 for kind in ("l1", "l1_mean", "l1_persistence") for name in ("landsat", "sentinel1")
     }
     write_loss_curves_png(tmp_path / "loss.png", [*records(), {"step": 200, "kind": "heldout", **scores}])
 
-    # two rows of three: what is not needed is gone; the record of step 200 was replaced, not merged
+    # two rows of three panels, the unused one removed; the record of step 200 was replaced, not merged
     titles = [axes.get_title() for axes in drawn[0].axes]
     assert titles[2:] == [f"held out: {name}" for name in ("landsat", "sentinel1", "sentinel2")]
 
@@ -221,18 +221,18 @@ def test_a_step_that_was_run_twice_counts_once(tmp_path, drawn):
     assert list(losses[14:16]) == [7.0, 7.0]
 
 
-def test_loss_curves_before_the_first_evaluation(tmp_path):
+def test_loss_curves_are_drawn_before_the_first_evaluation(tmp_path):
     write_loss_curves_png(tmp_path / "loss.png", records()[:1])
     assert imread(tmp_path / "loss.png").shape[0] > 300
 
 
-def test_without_training_records_there_is_nothing_to_draw(tmp_path):
+def test_loss_curves_without_training_records_are_refused(tmp_path):
     with pytest.raises(ValueError, match="no record of kind 'train'"):
         write_loss_curves_png(tmp_path / "loss.png", records()[-2:])
     assert not list(tmp_path.iterdir())
 
 
-def test_metrics_of_a_run_that_was_cut_off(tmp_path):
+def test_a_metrics_line_that_was_cut_off_is_ignored(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("\n".join(json.dumps(record) for record in records()) + '\n{"step": 210, "ki')
     assert read_metrics(path) == records()
@@ -245,7 +245,7 @@ def test_metrics_that_are_broken_inside_are_refused(tmp_path):
         read_metrics(path)
 
 
-def test_a_failed_drawing_leaves_what_was_there(tmp_path, monkeypatch):
+def test_a_failed_drawing_leaves_the_previous_picture(tmp_path, monkeypatch):
     path = tmp_path / "field.png"
     write_field_png(path, make_field())
     before = path.read_bytes()

@@ -130,7 +130,7 @@ def test_host_keeps_only_frames_of_its_own_sequences(monkeypatch):
     monkeypatch.setattr("aef_jax.evaluation.validation.host_rows", lambda *_: [1])
     config = replace(CONFIG, training=replace(CONFIG.training, batch=2))
     whole = validation_example_of_each(_sites(3), HELD, config)
-    kept = Evaluator(HELD, config, single_device_mesh(), most=3).needed(whole)
+    kept = Evaluator(HELD, config, single_device_mesh(), max_examples=3).without_unused_frames(whole)
     for location, (example, expected) in enumerate(zip(kept, whole, strict=True)):
         assert _same(example._replace(batch=None), expected._replace(batch=None))
         assert _same(example.batch._replace(frames={}), expected.batch._replace(frames={}))
@@ -147,7 +147,7 @@ def test_padding_sequences_change_nothing(quick_compiles):
     """A host that fills up a batch may have no frames of its last example."""
     config = replace(BRIEF, data=CONFIG.data, training=replace(BRIEF.training, batch=4))
     schema = held_by(config)
-    evaluator = Evaluator(schema, config, single_device_mesh(), most=4)
+    evaluator = Evaluator(schema, config, single_device_mesh(), max_examples=4)
     params = init_state(config, single_device_mesh()).params
     examples = list(validation_example_of_each(_sites(3), schema, config))
     nothing = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in examples[2].batch.targets.items()}
