@@ -1,1 +1,1 @@
-"""`python -m aef_jax.benchmark`: JAX beside PyTorch, eager and compiled, on the same numbers and the same device."""
+"""`python -m aef_jax.benchmark`: time JAX and PyTorch, eager and compiled, on the same inputs and the same device."""

@@ -1,15 +1,15 @@
-"""The command: `python -m aef_jax.benchmark small --side 32 --frames 16 --batch 2`.
+"""Compare JAX and PyTorch: `python -m aef_jax.benchmark small --side 32 --frames 16 --batch 2`.
 
-Each implementation has a process of its own; these are timed in turn, round by round, so that what disturbs the machine
-disturbs all of them. Ratios are medians over the rounds.
+Each implementation runs in its own process. The processes are timed in turn, round by round, so that whatever disturbs
+the machine disturbs all of them. Ratios are medians over the rounds.
 """
 
 import argparse
 import importlib.util
 from collections.abc import Mapping
 
-from aef_jax.benchmark.rounds import Measured, in_turn
-from aef_jax.benchmark.size import sized, sized_parser
+from aef_jax.benchmark.rounds import Measurement, time_in_turn
+from aef_jax.benchmark.size import parse_sized, sized_parser
 from aef_jax.benchmark.worker import Task
 from configs.config import Config
 from configs.serialization.config_json import to_json
@@ -22,15 +22,20 @@ IMPLEMENTATIONS = {
 KINDS = ("forward", "training")
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line.
+
+    Returns:
+        The parser.
+    """
     parser = sized_parser(__doc__)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     return parser
 
 
 def main() -> None:
-    """Prints a table for forward and for training."""
-    options, config = sized(parser())
+    """Print a table for forward and one for training."""
+    options, config = parse_sized(make_parser())
     frames = {source.name: source.frame_budget for source in config.input_sources}
     print(
         f"{options.what}: {options.batch} sequences of {frames},"
@@ -40,27 +45,48 @@ def main() -> None:
         try:
             measured = measure(kind, config, options.rounds)
         except ValueError as error:
-            parser().error(str(error))
+            make_parser().error(str(error))
         print(table(kind, measured, options.batch * sum(frames.values())), flush=True)
 
 
-def measure(kind: str, config: Config, rounds: int) -> dict[str, Measured]:
-    """By implementation; PyTorch's are left out where it is not installed. Raises ValueError as `in_turn` does."""
-    chosen = {
+def measure(kind: str, config: Config, rounds: int) -> dict[str, Measurement]:
+    """Time every implementation. PyTorch is left out if it is not installed.
+
+    Args:
+        kind: of work, one of `KINDS`.
+        config: of the model and its inputs.
+        rounds: number of rounds in which each implementation is timed once.
+
+    Returns:
+        Measurements by implementation.
+
+    Raises:
+        ValueError: if the work of one implementation cannot be done.
+    """
+    tasks = {
         name: Task(module, mode, kind, to_json(config))
         for name, (module, mode) in IMPLEMENTATIONS.items()
         if "torch" not in module or importlib.util.find_spec("torch")
     }
-    return in_turn(chosen, rounds, kind)
+    return time_in_turn(tasks, rounds, kind)
 
 
-def table(kind: str, measured: Mapping[str, Measured], frames: int) -> str:
-    """Each implementation's speed, and how many times as fast as it JAX is."""
+def table(kind: str, measured: Mapping[str, Measurement], frames: int) -> str:
+    """Format the speed of each implementation and JAX's speedup over it.
+
+    Args:
+        kind: of work, one of `KINDS`.
+        measured: by implementation.
+        frames: number of frames that one run processes.
+
+    Returns:
+        Lines of text.
+    """
     lines = [f"\n{kind:24s}{'frames/s':>10s}{'s':>9s}{'first s':>9s}{'peak GB':>9s}{'JAX is':>9s}  device"]
-    for name, of in measured.items():
+    for name, result in measured.items():
         lines.append(
-            f"{name:24s}{frames / of.seconds:10.1f}{of.seconds:9.3f}{of.ready.first_seconds:9.1f}"
-            f"{of.peak_bytes / 1e9:9.2f}{of.times(measured['JAX']):8.2f}x  {of.ready.device}"
+            f"{name:24s}{frames / result.seconds:10.1f}{result.seconds:9.3f}{result.ready.first_seconds:9.1f}"
+            f"{result.peak_bytes / 1e9:9.2f}{result.ratio_to(measured['JAX']):8.2f}x  {result.ready.device}"
         )
     return "\n".join(lines)
 

@@ -1,8 +1,8 @@
-"""What each choice of how a step is computed gains: `python -m aef_jax.benchmark.changes small --side 32 --frames 16`.
+"""Measure what each setting of the step gains: `python -m aef_jax.benchmark.changes small --side 32 --frames 16`.
 
-Every row is the training step with one choice made otherwise: how much more it computes by the formulas of
-configs/flops.py, how much longer a TPU chip would take by the roofline of `aef compile` (without collectives), and how
-much longer this machine takes, timed in turn with the step as it is. Ratios are medians over the rounds.
+Every row is the training step with one setting changed, relative to the unchanged step: the operations by the formulas
+of configs/flops.py, the time of a TPU chip by the roofline of `aef compile` (without collectives), and the time of this
+machine, measured in turn with the unchanged step. Ratios are medians over the rounds.
 """
 
 import argparse
@@ -14,56 +14,78 @@ from aef_jax.aot.abstract_batch import abstract_batch
 from aef_jax.aot.cost.chips import CHIPS
 from aef_jax.aot.cost.parameters import operator_weights
 from aef_jax.aot.cost.roofline import Roofline, compute_roofline
-from aef_jax.benchmark.rounds import Measured, in_turn
-from aef_jax.benchmark.size import sized, sized_parser
+from aef_jax.benchmark.rounds import Measurement, time_in_turn
+from aef_jax.benchmark.size import parse_sized, sized_parser
 from aef_jax.benchmark.worker import Task
 from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, single_device_mesh
 from configs.config import Config
 from configs.serialization.config_json import to_json
 
-AS_IT_IS = "the step as it is"
+BASELINE = "unchanged"
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line.
+
+    Returns:
+        The parser.
+    """
     parser = sized_parser(__doc__)
-    parser.add_argument("--chip", choices=CHIPS, default="v4", help="whose roofline predicts (default: v4)")
-    parser.add_argument("--chips", type=int, default=1, help="that it would run on (default: 1)")
-    parser.add_argument("--only-predict", action="store_true", help="time nothing here")
+    parser.add_argument("--chip", choices=CHIPS, default="v4", help="chip whose roofline is computed (default: v4)")
+    parser.add_argument("--chips", type=int, default=1, help="number of these chips (default: 1)")
+    parser.add_argument("--only-predict", action="store_true", help="do not time this machine")
     return parser
 
 
 def main() -> None:
-    """Prints the table."""
-    options, config = sized(parser())
-    configs = {AS_IT_IS: config, **alternatives(config)}
+    """Print the table."""
+    options, config = parse_sized(make_parser())
+    configs = {BASELINE: config, **alternatives(config)}
     step = partial(Task, "aef_jax.benchmark.jax_runs", "compiled", "training")
     measured = {}
     try:
-        predicted = {name: on_chips(of, options.chip, options.chips) for name, of in configs.items()}
+        predicted = {name: predict(each, options.chip, options.chips) for name, each in configs.items()}
         if not options.only_predict:
-            measured = in_turn({name: step(to_json(of)) for name, of in configs.items()}, options.rounds, "changes")
+            tasks = {name: step(to_json(each)) for name, each in configs.items()}
+            measured = time_in_turn(tasks, options.rounds, "changes")
     except ValueError as error:
-        parser().error(str(error))
+        make_parser().error(str(error))
     print(table(options.chip, predicted, measured))
 
 
 def alternatives(config: Config) -> dict[str, Config]:
-    """The config with one choice made otherwise each, by what that is."""
+    """List configs with one setting changed each.
+
+    Args:
+        config: the unchanged one.
+
+    Returns:
+        Configs by a description of the change. Changes that the config already has are left out.
+    """
     model = config.model
     all_frames = tuple(replace(source, frame_drop=0.0) for source in config.sources)
-    found = {
-        "the student has a place for every frame": replace(config, sources=all_frames),
+    changed = {
+        "no frames dropped for the student": replace(config, sources=all_frames),
         **{f"remat {remat}": replace(config, model=replace(model, remat=remat)) for remat in ("none", "dots", "block")},
         **{f"blocks: {loop}": replace(config, model=replace(model, block_loop=loop)) for loop in ("scan", "unroll")},
         **{dtype: replace(config, model=replace(model, compute_dtype=dtype)) for dtype in ("float32", "bfloat16")},
     }
-    return {name: other for name, other in found.items() if other != config}
+    return {name: other for name, other in changed.items() if other != config}
 
 
-def on_chips(config: Config, chip: str, chips: int) -> Roofline:
-    """Of a training step with full budgets, split over so many chips; without collectives.
+def predict(config: Config, chip: str, chips: int) -> Roofline:
+    """Compute the roofline of a training step with full frame budgets, without collectives.
 
-    Raises ValueError where the config's mesh does not make so many.
+    Args:
+        config: of the training run.
+        chip: name of the chip.
+        chips: number of chips that the step is split over.
+
+    Returns:
+        The roofline of one chip.
+
+    Raises:
+        ValueError: if the config's mesh does not have this number of devices.
     """
     data, fsdp, seq = mesh_shape(config.mesh, chips)
     mesh = {str(DATA): data, str(FSDP): fsdp, str(SEQ): seq}
@@ -72,17 +94,27 @@ def on_chips(config: Config, chip: str, chips: int) -> Roofline:
     )
 
 
-def table(chip: str, predicted: Mapping[str, Roofline], measured: Mapping[str, Measured]) -> str:
-    """A line for each, with what it costs in proportion to the first; `measured` may be empty."""
+def table(chip: str, predicted: Mapping[str, Roofline], measured: Mapping[str, Measurement]) -> str:
+    """Format the cost of each config relative to the first one.
+
+    Args:
+        chip: name of the chip of the predictions.
+        predicted: rooflines by config.
+        measured: measurements on this machine by config; may be empty.
+
+    Returns:
+        Lines of text.
+    """
     base, *_ = predicted
     header = f"\n{'':42s}{'FLOPs':>9s}{f'{chip} ms':>10s}{'':9s}"
     lines = [header + (f"{'here s':>9s}{'':9s}{'peak GB':>9s}  device" if measured else "")]
-    for name, on_chip in predicted.items():
-        line = f"{name:42s}{on_chip.flops / predicted[base].flops:8.2f}x{1e3 * on_chip.seconds:10.1f}"
-        line += f"{on_chip.seconds / predicted[base].seconds:8.2f}x"
+    for name, roofline in predicted.items():
+        line = f"{name:42s}{roofline.flops / predicted[base].flops:8.2f}x{1e3 * roofline.seconds:10.1f}"
+        line += f"{roofline.seconds / predicted[base].seconds:8.2f}x"
         if name in measured:
-            of = measured[name]
-            line += f"{of.seconds:9.3f}{of.times(measured[base]):8.2f}x{of.peak_bytes / 1e9:9.2f}  {of.ready.device}"
+            result = measured[name]
+            line += f"{result.seconds:9.3f}{result.ratio_to(measured[base]):8.2f}x{result.peak_bytes / 1e9:9.2f}"
+            line += f"  {result.ready.device}"
         lines.append(line)
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What is timed of JAX: the step that trains, and the embedder, compiled."""
+"""Prepare the JAX implementation for timing: the compiled training step and the compiled embedder."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,16 +12,24 @@ from aef_jax.sharding.host_memory import keep_memory
 from aef_jax.sharding.mesh import SEQ, batch_shardings, check_batch, make_mesh, sharding, with_mesh
 from aef_jax.sharding.placement import fill_frames, put, to_devices
 from aef_jax.training.step import init_state, make_train_step
-from aef_jax.training.throughput import peak_bytes as peak_bytes  # what a worker asks of this module
+from aef_jax.training.throughput import peak_bytes as peak_bytes  # part of the interface that Task.module describes
 from configs.config import Config
 from configs.fake_batch import random_batch, random_periods
 from configs.mesh import MeshConfig
 
 
 def prepare(config: Config, task: Any) -> Callable[[], None]:
-    """What runs once on the devices, and waits for it. `task` is a `Task`.
+    """Prepare the function to time.
 
-    Raises ValueError where there are not the devices that the mesh asks for, or they do not divide the batch.
+    Args:
+        config: of the model and its inputs.
+        task: a `Task`.
+
+    Returns:
+        A function that runs once on the devices and waits for the result.
+
+    Raises:
+        ValueError: if there are fewer devices than the mesh names, or they do not divide the batch.
     """
     keep_memory()
     sequences = config.training.batch
@@ -41,28 +49,41 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
 
         return forward
     step, on_devices = make_train_step(config, mesh), to_devices(batch, mesh)
-    kept = [state]
+    states = [state]
 
     def run() -> None:
-        kept[0], _ = jax.block_until_ready(step(kept[0], on_devices))
+        states[0], _ = jax.block_until_ready(step(states[0], on_devices))
 
     return run
 
 
 def used_devices(mesh: MeshConfig, devices: Sequence[Any]) -> Sequence[Any]:
-    """As many accelerators as the mesh names, one where it leaves that open, as PyTorch takes one; all of a CPU's.
+    """Choose the devices to run on.
 
-    Raises ValueError where there are fewer.
+    Args:
+        mesh: of the config.
+        devices: of this machine.
+
+    Returns:
+        As many devices as the mesh names. If it leaves the number open: one accelerator, as PyTorch uses one, or all
+        CPU devices.
+
+    Raises:
+        ValueError: if there are fewer devices than the mesh names.
     """
     if mesh.data == -1 and devices[0].platform == "cpu":
         return devices
-    asked = max(mesh.data, 1) * mesh.fsdp * mesh.seq
-    if asked > len(devices):
-        raise ValueError(f"mesh: it asks for {asked} devices, and there are {len(devices)}")
-    return devices[:asked]
+    needed = max(mesh.data, 1) * mesh.fsdp * mesh.seq
+    if needed > len(devices):
+        raise ValueError(f"mesh: it asks for {needed} devices, and there are {len(devices)}")
+    return devices[:needed]
 
 
 def device() -> str:
-    """Those that hold something."""
+    """Describe the devices that hold arrays.
+
+    Returns:
+        Such as "1 x NVIDIA H100 80GB HBM3".
+    """
     used = {device for array in jax.live_arrays() for device in array.devices()}
     return f"{len(used)} x {jax.devices()[0].device_kind}"

@@ -1,4 +1,4 @@
-"""The memory of this process on the processor's side: its peak, and what it keeps though it was freed."""
+"""Read the peak of this process's host memory and return freed memory to the system."""
 
 import ctypes
 import re
@@ -8,17 +8,22 @@ from pathlib import Path
 
 
 def peak_bytes() -> int:
-    """Since the process began, or since `give_back`. Elsewhere than on Linux what `getrusage` says, in its unit of 1024
-    bytes; on Linux that is at least what the process had that started this one."""
+    """Return the peak memory of this process since it began, or since `release_memory`.
+
+    On Linux the peak is read from /proc, because `getrusage` reports at least the memory of the parent process there.
+    Elsewhere it is what `getrusage` reports, in units of 1024 bytes.
+
+    Returns:
+        Bytes.
+    """
     with suppress(OSError):
-        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
-            return 1024 * int(found[1])
+        if match := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return 1024 * int(match[1])
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def give_back() -> None:
-    """What was freed goes back to the machine, and the peak is counted anew. Elsewhere than on Linux with glibc nothing
-    is done."""
+def release_memory() -> None:
+    """Return freed memory to the system and reset the peak. Does nothing except on Linux with glibc."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")

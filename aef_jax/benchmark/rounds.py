@@ -1,4 +1,4 @@
-"""Pieces of work, each in a process of its own, timed in turn: what disturbs the machine disturbs all of them."""
+"""Time tasks in turn, each in its own process, so that whatever disturbs the machine disturbs all of them."""
 
 import json
 import os
@@ -15,52 +15,70 @@ from aef_jax.benchmark.worker import REFUSED, Ready, Task, Timed
 
 
 @dataclass
-class Measured:
-    """Of one piece of work."""
+class Measurement:
+    """The times of one task."""
 
     ready: Ready
     rounds: list[Timed] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        """The median over the rounds."""
+        """Median over the rounds."""
         return median(timed.seconds for timed in self.rounds)
 
     @property
     def peak_bytes(self) -> int:
+        """Largest peak of all rounds."""
         return max(timed.peak_bytes for timed in self.rounds)
 
-    def times(self, other: "Measured") -> float:
-        """How many times as long as the other it took: the median over the rounds that both were in."""
-        return median(one.seconds / its.seconds for one, its in zip(self.rounds, other.rounds, strict=True))
+    def ratio_to(self, other: "Measurement") -> float:
+        """Return the ratio of this task's time to another task's.
+
+        Args:
+            other: a measurement with as many rounds.
+
+        Returns:
+            The median of the rounds' ratios.
+        """
+        return median(timed.seconds / base.seconds for timed, base in zip(self.rounds, other.rounds, strict=True))
 
 
-def in_turn(tasks: Mapping[str, Task], rounds: int, what: str) -> dict[str, Measured]:
-    """Times each task once in each round, after all are ready; `what` is told beside the progress.
+def time_in_turn(tasks: Mapping[str, Task], rounds: int, label: str) -> dict[str, Measurement]:
+    """Time each task once in each round, after all tasks are ready.
 
-    Rounds begin with one task after the other: none is always timed after the same. Raises ValueError where the work of
-    one cannot be done.
+    Each round begins with the next task, so that no task is always timed first.
+
+    Args:
+        tasks: by name.
+        rounds: number of rounds.
+        label: text beside the progress bars.
+
+    Returns:
+        Measurements by name.
+
+    Raises:
+        ValueError: if one of the tasks cannot be done.
     """
     with ExitStack() as stack:
         workers, measured = {}, {}
-        for name, task in tqdm(tasks.items(), desc=f"{what}: compiling", leave=False):
+        for name, task in tqdm(tasks.items(), desc=f"{label}: compiling", leave=False):
             workers[name] = stack.enter_context(_worker(task))
-            measured[name] = Measured(Ready(**_heard(workers[name])))
+            measured[name] = Measurement(Ready(**_receive(workers[name])))
         names = list(workers)
-        for turn in tqdm(range(rounds), desc=f"{what}: rounds", leave=False):
+        for turn in tqdm(range(rounds), desc=f"{label}: rounds", leave=False):
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 workers[name].stdin.write("\n")
                 workers[name].stdin.flush()
-                measured[name].rounds.append(Timed(**_heard(workers[name])))
+                measured[name].rounds.append(Timed(**_receive(workers[name])))
     return measured
 
 
 @contextmanager
 def _worker(task: Task) -> Iterator[subprocess.Popen]:
-    """The process of one task, until it is no longer needed."""
+    """Start the process of one task and end it on exit."""
     command = [sys.executable, "-m", "aef_jax.benchmark.worker", json.dumps(asdict(task))]
-    # all are alive at once, and JAX would take three quarters of an accelerator's memory for each
+    # all processes are alive at once, and by default JAX takes three quarters of an accelerator's memory for each
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
     try:
@@ -70,10 +88,10 @@ def _worker(task: Task) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def _heard(process: subprocess.Popen) -> dict:
+def _receive(process: subprocess.Popen) -> dict:
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("{"):  # libraries print, too
+        if line.startswith("{"):  # libraries print too
             answer = json.loads(line)
             if REFUSED in answer:
                 raise ValueError(answer[REFUSED])

@@ -1,4 +1,4 @@
-"""What the benchmarks' commands are told of the config and its size."""
+"""Parse the options of the benchmarks' commands for the config and its size."""
 
 import argparse
 from dataclasses import replace
@@ -8,29 +8,57 @@ from configs.config import Config
 
 
 def sized_parser(description: str | None) -> argparse.ArgumentParser:
-    """With the options that `sized` reads; what it does not know are settings of the config."""
+    """Make a parser with the options that `parse_sized` reads. All other options are settings of the config.
+
+    Args:
+        description: of the command.
+
+    Returns:
+        The parser.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", metavar="PRESET|CONFIG.json|RUN")
     parser.add_argument("--side", type=int, help="pixels of a tile (default: the config's)")
-    parser.add_argument("--frames", type=int, help="of all sources, about (default: the config's budgets)")
-    parser.add_argument("--batch", type=int, default=2, help="sequences at once (default: 2)")
-    parser.add_argument("--rounds", type=int, default=5, help="in which each is timed once (default: 5)")
+    parser.add_argument(
+        "--frames", type=int, help="frames of all sources, approximately (default: the config's budgets)"
+    )
+    parser.add_argument("--batch", type=int, default=2, help="sequences per step (default: 2)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="number of rounds; each round times everything once (default: 5)"
+    )
     return parser
 
 
-def sized(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Config]:
-    """The command line's options, and the config of the size that they ask for. A mistake in them ends the process."""
+def parse_sized(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Config]:
+    """Parse the command line. A mistake in it ends the process.
+
+    Args:
+        parser: made by `sized_parser`.
+
+    Returns:
+        The options, and the config of the size that they ask for.
+    """
     options, settings = parser.parse_known_args()
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}, expected at least 1")
     try:
-        return options, benchmarked(resolve(options.what, settings)[0], options.side, options.frames, options.batch)
+        return options, resize_config(resolve(options.what, settings)[0], options.side, options.frames, options.batch)
     except (ValueError, OSError) as error:
         parser.error(str(error))
 
 
-def benchmarked(config: Config, side: int | None, frames: int | None, batch: int) -> Config:
-    """The config with tiles of `side` pixels, budgets of `frames` of all sources in the same shares, and this batch."""
+def resize_config(config: Config, side: int | None, frames: int | None, batch: int) -> Config:
+    """Change the size of a config's inputs.
+
+    Args:
+        config: to change.
+        side: pixels of a tile's side; None leaves it unchanged.
+        frames: sum of the frame budgets of all sources, which keep their shares; None leaves them unchanged.
+        batch: sequences per step.
+
+    Returns:
+        The changed config, without gradient accumulation.
+    """
     share = 1 if frames is None else frames / sum(source.frame_budget for source in config.input_sources)
     return replace(
         config,

@@ -1,7 +1,7 @@
-"""A process that times one implementation when it is told to, so that several can be timed in turn.
+"""Time one implementation on request, in a process of its own, so that several can be timed in turn.
 
-Each line that it reads asks for one run; it answers with a line of JSON, after a first one when it is ready. Where the
-work cannot be done, the first line says why, and is the last.
+The process writes a line of JSON when it is ready, and another one for each line that it reads, after timing the task.
+If the task cannot be done, the first line gives the reason and the process ends.
 """
 
 import importlib
@@ -16,29 +16,28 @@ from configs.serialization.config_json import from_json
 
 REFUSED = "refused"
 
-
-RUNS = 3
-"""One after the other, which are timed at a time: as in training, and what the first left is where the next begins."""
+NUM_TIMED = 3
+"""Number of runs that are timed together. They follow one another as the steps of training do."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is timed."""
+    """The work to time."""
 
     module: str
-    """Has `prepare(config, task)`, which gives what runs once and waits, or raises ValueError where that cannot be;
-    `peak_bytes()` of an accelerator, and `device()`."""
+    """A module with three functions. `prepare(config, task)` returns a function that runs once and waits for the
+    result, or raises ValueError; `peak_bytes()` returns an accelerator's peak, or 0; `device()` names the devices."""
     mode: str
-    """How it runs there: eager or compiled."""
+    """How the module runs it: eager or compiled."""
     kind: str
-    """`training`, a whole step, or `forward`: the field of one period."""
+    """`training` for a whole step, or `forward` for the embedding field of one period."""
     config: str
-    """As JSON: a step has its batch of tiles, with full budgets of frames; absent ones are as costly."""
+    """JSON of the config. The inputs are its batch of tiles with full frame budgets; absent frames cost as much."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """After the first run, in which all is compiled."""
+    """The answer after the first run, which compiles everything."""
 
     first_seconds: float
     device: str
@@ -46,36 +45,38 @@ class Ready:
 
 @dataclass(frozen=True)
 class Timed:
+    """The answer after each timing."""
+
     seconds: float
-    """Of one run, the mean of `RUNS`."""
+    """Time of one run, the mean of `NUM_TIMED`."""
     peak_bytes: int
-    """Of the accelerator's memory since the beginning; where there is none, of the process, by then without what
-    compiling took."""
+    """Peak of the accelerator's memory since the process began. Without an accelerator, peak of the process's memory,
+    not counting what compiling took."""
 
 
 def main() -> None:
-    """Runs until its input ends."""
+    """Answer requests until the input ends."""
     task = Task(**json.loads(sys.argv[1]))
     module = importlib.import_module(task.module)
-    begun = time.perf_counter()
+    started_at = time.perf_counter()
     try:
         run: Callable[[], None] = module.prepare(from_json(task.config), task)
     except ValueError as error:
-        return _say({REFUSED: str(error)})
+        return _send({REFUSED: str(error)})
     run()
-    _say(asdict(Ready(time.perf_counter() - begun, module.device())))
-    process_memory.give_back()  # a compiler takes gigabytes, and others are alive at the same time
+    _send(asdict(Ready(time.perf_counter() - started_at, module.device())))
+    process_memory.release_memory()  # compiling takes gigabytes, and other workers are alive
     for _ in sys.stdin:
-        run()  # while others were timed, its memory may have been taken from it, and the device's clock have slowed
-        begun = time.perf_counter()
-        for _ in range(RUNS):
+        run()  # warm up: while others were timed, caches were overwritten and the device's clock may have slowed
+        started_at = time.perf_counter()
+        for _ in range(NUM_TIMED):
             run()
-        seconds = (time.perf_counter() - begun) / RUNS
-        _say(asdict(Timed(seconds, module.peak_bytes() or process_memory.peak_bytes())))
-        process_memory.give_back()
+        seconds = (time.perf_counter() - started_at) / NUM_TIMED
+        _send(asdict(Timed(seconds, module.peak_bytes() or process_memory.peak_bytes())))
+        process_memory.release_memory()
 
 
-def _say(answer: dict) -> None:
+def _send(answer: dict) -> None:
     print(json.dumps(answer), flush=True)
 
 

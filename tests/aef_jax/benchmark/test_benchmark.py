@@ -1,4 +1,4 @@
-"""The benchmark runs both frameworks in processes of their own, and says how they compare."""
+"""Tests of the benchmarks: timing in separate processes, and the tables."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ from aef_jax.aot.cost.roofline import Operator, Roofline
 from aef_jax.benchmark import changes
 from aef_jax.benchmark.__main__ import main, measure, table
 from aef_jax.benchmark.jax_runs import used_devices
-from aef_jax.benchmark.rounds import Measured, in_turn
-from aef_jax.benchmark.size import benchmarked
+from aef_jax.benchmark.rounds import Measurement, time_in_turn
+from aef_jax.benchmark.size import resize_config
 from aef_jax.benchmark.worker import Ready, Task, Timed
 from configs.fake_batch import random_batch
 from configs.mesh import MeshConfig
@@ -24,7 +24,7 @@ from tests.support.refusals import error_message
 
 @pytest.fixture
 def brief():
-    return benchmarked(BRIEF, side=16, frames=3, batch=1)
+    return resize_config(BRIEF, side=16, frames=3, batch=1)
 
 
 @pytest.fixture
@@ -37,29 +37,29 @@ def quick_processes(compiler_settings, monkeypatch):
 @pytest.mark.parametrize("kind", ["forward", "training"])
 def test_all_implementations_are_timed_in_turn(brief, kind, monkeypatch):
     pytest.importorskip("torch")
-    # compiling PyTorch's takes a C++ compiler a minute: it is left to who runs the benchmark
+    # torch.compile would take a C++ compiler a minute
     monkeypatch.delitem(measure.__globals__["IMPLEMENTATIONS"], "PyTorch, torch.compile")
-    found = measure(kind, brief, rounds=2)
-    assert list(found) == ["JAX", "PyTorch, eager"]
-    for of in found.values():
-        assert len(of.rounds) == 2
-        assert 0 < of.seconds < of.ready.first_seconds
-        assert of.peak_bytes > 1e7
+    measured = measure(kind, brief, rounds=2)
+    assert list(measured) == ["JAX", "PyTorch, eager"]
+    for result in measured.values():
+        assert len(result.rounds) == 2
+        assert 0 < result.seconds < result.ready.first_seconds
+        assert result.peak_bytes > 1e7
 
 
-def _only(config, kind: str = "training", module: str = "aef_jax.benchmark.jax_runs") -> Measured:
-    return in_turn({"JAX": Task(module, "compiled", kind, to_json(config))}, 1, kind)["JAX"]
+def _only(config, kind: str = "training", module: str = "aef_jax.benchmark.jax_runs") -> Measurement:
+    return time_in_turn({"JAX": Task(module, "compiled", kind, to_json(config))}, 1, kind)["JAX"]
 
 
 @pytest.mark.usefixtures("quick_processes")
-def test_frames_that_the_mesh_does_not_divide_are_filled_up(brief, monkeypatch):
+def test_frames_are_padded_if_the_mesh_does_not_divide_them(brief, monkeypatch):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
-    found = _only(replace(brief, mesh=MeshConfig(seq=2)), "forward")
-    assert found.ready.device == "2 x cpu"
-    assert found.seconds > 0
+    measurement = _only(replace(brief, mesh=MeshConfig(seq=2)), "forward")
+    assert measurement.ready.device == "2 x cpu"
+    assert measurement.seconds > 0
 
 
-def test_a_batch_that_the_devices_do_not_divide_is_told(brief, monkeypatch, capfd):
+def test_a_batch_that_devices_do_not_divide_is_refused(brief, monkeypatch, capfd):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")
     assert "batch is 1, expected a multiple of data times fsdp (8)" in error_message(_only, brief)
     assert "Traceback" not in capfd.readouterr().err
@@ -78,8 +78,8 @@ def test_one_accelerator_is_timed_unless_the_mesh_asks_for_more(mesh, platform, 
     assert len(used_devices(mesh, [SimpleNamespace(platform=platform)] * 8)) == expected
 
 
-def test_what_is_timed_in_turn_leaves_the_others_their_memory(brief, tmp_path, monkeypatch):
-    """All are alive at once, on one device."""
+def test_workers_do_not_preallocate_device_memory(brief, tmp_path, monkeypatch):
+    """All processes are alive at once, on one device."""
     (tmp_path / "says_its_memory.py").write_text(
         "import os\n"
         "prepare = lambda config, task: lambda: None\n"
@@ -87,14 +87,14 @@ def test_what_is_timed_in_turn_leaves_the_others_their_memory(brief, tmp_path, m
         "device = lambda: os.environ.get('XLA_PYTHON_CLIENT_PREALLOCATE', 'not set')\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    for chosen, expected in ((None, "false"), ("true", "true")):
-        if chosen:
-            monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", chosen)
+    for setting, expected in ((None, "false"), ("true", "true")):
+        if setting:
+            monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", setting)
         assert _only(brief, module="says_its_memory").ready.device == expected
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the peak of a process anew")
-def test_what_compiling_took_is_not_counted_and_not_kept(brief, tmp_path, monkeypatch):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak of a process")
+def test_memory_of_the_first_run_is_released_and_not_counted(brief, tmp_path, monkeypatch):
     (tmp_path / "takes_more_at_first.py").write_text(
         "import numpy as np\n"
         "taken = [np.ones(10**8), np.ones(10**5)]\n"
@@ -103,21 +103,23 @@ def test_what_compiling_took_is_not_counted_and_not_kept(brief, tmp_path, monkey
         "device = lambda: 'here'\n"
     )
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    assert 1e7 < _only(brief, module="takes_more_at_first").peak_bytes < 5e8  # of the first, 8e8
+    assert 1e7 < _only(brief, module="takes_more_at_first").peak_bytes < 5e8  # the first run took 8e8
 
 
 def test_table_has_speeds_and_the_speedup_of_jax():
-    ours = Measured(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 2 * 10**9), Timed(3.0, 10**9)])
-    theirs = Measured(Ready(1.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 10**9), Timed(4.5, 10**9)])
-    header, jax, torch = table("forward", {"JAX": ours, "PyTorch, eager": theirs}, frames=100).splitlines()[1:]
+    jax_times = Measurement(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 2 * 10**9), Timed(3.0, 10**9)])
+    torch_times = Measurement(Ready(1.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 10**9), Timed(4.5, 10**9)])
+    header, jax, torch = table("forward", {"JAX": jax_times, "PyTorch, eager": torch_times}, frames=100).splitlines()[
+        1:
+    ]
     assert header.split()[0] == "forward"
     assert jax.split()[:6] == ["JAX", "50.0", "2.000", "9.0", "2.00", "1.00x"]
     assert torch.split()[2:7] == ["50.0", "2.000", "1.0", "1.00", "1.50x"]
 
 
-def test_frames_are_shared_as_budgets_are():
-    assert benchmarked(PAPER, None, None, PAPER.training.batch) == PAPER
-    few = benchmarked(PAPER, side=32, frames=10, batch=2)
+def test_frame_budgets_are_scaled_in_their_proportions():
+    assert resize_config(PAPER, None, None, PAPER.training.batch) == PAPER
+    few = resize_config(PAPER, side=32, frames=10, batch=2)
     assert [source.frame_budget for source in few.input_sources] == [6, 2, 2]
     assert (few.data.tile_side, few.training.batch) == (32, 2)
     assert from_json(to_json(few)) == few
@@ -138,7 +140,7 @@ def test_frames_are_shared_as_budgets_are():
         (["tiny", "--model.width", "3"], "model.width"),
     ],
 )
-def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
+def test_mistakes_in_the_command_line_are_reported(mistake, sentence, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["benchmark", *mistake])
     with pytest.raises(SystemExit) as stopped:
         main()
@@ -147,24 +149,26 @@ def test_a_mistake_is_told(mistake, sentence, monkeypatch, capsys):
 
 
 def test_each_change_alters_the_step_and_its_formula_cost():
-    base = benchmarked(PAPER, side=32, frames=24, batch=2)
+    base = resize_config(PAPER, side=32, frames=24, batch=2)
     others = changes.alternatives(base)
-    all_frames, *kept = list(others)
-    assert all_frames == "the student has a place for every frame"
-    assert kept == ["remat none", "remat dots", "blocks: unroll", "bfloat16"]
-    one = changes.on_chips(base, "v4", 1)
-    predicted = {name: changes.on_chips(config, "v4", 1) for name, config in others.items()}
-    flops = {name: of.flops / one.flops for name, of in predicted.items()}
-    seconds = {name: of.seconds / one.seconds for name, of in predicted.items()}
-    assert flops["remat none"] == flops["remat dots"] == pytest.approx(0.76, abs=0.01)  # 3 passes of 4, in the blocks
+    all_frames, *names = list(others)
+    assert all_frames == "no frames dropped for the student"
+    assert names == ["remat none", "remat dots", "blocks: unroll", "bfloat16"]
+    unchanged = changes.predict(base, "v4", 1)
+    predicted = {name: changes.predict(config, "v4", 1) for name, config in others.items()}
+    flops = {name: each.flops / unchanged.flops for name, each in predicted.items()}
+    seconds = {name: each.seconds / unchanged.seconds for name, each in predicted.items()}
+    assert (
+        flops["remat none"] == flops["remat dots"] == pytest.approx(0.76, abs=0.01)
+    )  # the blocks run 3 passes instead of 4
     assert seconds["remat none"] <= seconds["remat dots"] < 1
     assert flops["blocks: unroll"] == seconds["blocks: unroll"] == flops["bfloat16"] == 1
     assert seconds["bfloat16"] < 0.9
     assert 1.1 < flops[all_frames] < 1.4
-    assert changes.on_chips(base, "v4", 2).flops == one.flops / 2
+    assert changes.predict(base, "v4", 2).flops == unchanged.flops / 2
 
 
-def test_what_it_cannot_predict_is_told(monkeypatch, capsys):
+def test_a_mesh_that_does_not_fit_the_chips_is_reported(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["changes", "tiny", "--only-predict", "--chips", "3", "--mesh.seq", "2"])
     with pytest.raises(SystemExit) as stopped:
         changes.main()
@@ -173,16 +177,16 @@ def test_what_it_cannot_predict_is_told(monkeypatch, capsys):
 
 
 @pytest.mark.usefixtures("quick_processes")
-def test_changes_are_timed_beside_the_step_as_it_is(brief, tmp_path, monkeypatch, capsys):
+def test_changes_are_timed_beside_the_unchanged_step(brief, tmp_path, monkeypatch, capsys):
     path = tmp_path / "config.json"
     path.write_text(to_json(brief))
-    one = lambda config: {"blocks: scan": replace(config, model=replace(config.model, block_loop="scan"))}  # noqa: E731
-    monkeypatch.setattr(changes, "alternatives", one)
+    scanned = lambda config: {"blocks: scan": replace(config, model=replace(config.model, block_loop="scan"))}  # noqa: E731
+    monkeypatch.setattr(changes, "alternatives", scanned)
     monkeypatch.setattr("sys.argv", ["changes", str(path), "--batch", "1", "--rounds", "2"])
     changes.main()
     *_, base, other = capsys.readouterr().out.splitlines()
-    assert base.startswith(changes.AS_IT_IS)
-    assert base.removeprefix(changes.AS_IT_IS).split()[4] == "1.00x"
+    assert base.startswith(changes.BASELINE)
+    assert base.removeprefix(changes.BASELINE).split()[4] == "1.00x"
     flops, _, on_chip, seconds, slower, peak, *_ = other.removeprefix("blocks: scan").split()
     assert flops == on_chip == "1.00x"
     assert min(float(seconds), float(slower.removesuffix("x")), float(peak)) > 0
@@ -193,8 +197,8 @@ def test_table_of_changes_is_relative_to_the_current_step():
         return Roofline((Operator("space", flops, 0, seconds, 0),), 0, 0)
 
     predicted = {"as it is": chip(4, 0.25), "other": chip(6, 0.3)}
-    base = Measured(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 10**9), Timed(3.0, 10**9)])
-    other = Measured(Ready(9.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 2 * 10**9), Timed(4.5, 10**9)])
+    base = Measurement(Ready(9.0, "cpu"), [Timed(1.0, 10**9), Timed(2.0, 10**9), Timed(3.0, 10**9)])
+    other = Measurement(Ready(9.0, "cpu"), [Timed(2.0, 10**9), Timed(2.0, 2 * 10**9), Timed(4.5, 10**9)])
     *_, first, second = changes.table("v4", predicted, {"as it is": base, "other": other}).splitlines()
     assert first.split()[3:8] == ["1.00x", "250.0", "1.00x", "2.000", "1.00x"]
     assert second.split() == ["other", "1.50x", "300.0", "1.20x", "2.000", "1.50x", "2.00", "cpu"]
