@@ -1,4 +1,4 @@
-"""A procedural planet: the test bench for sources that no package ships. All of it is made up (see `planet`)."""
+"""A procedural planet: invented data of every source, to test sources that no package ships (see `planet`)."""
 
 from aef_jax.data.synthetic.planet import PlanetSite, planet_site
 from aef_jax.data.synthetic.texts import TextRow

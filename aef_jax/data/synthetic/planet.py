@@ -1,8 +1,8 @@
-"""One site of the procedural planet: a pure function of (seed, index, side, year).
+"""Make one site of the procedural planet: a pure function of (seed, index, side, year).
 
-A test bench, not data: all of it is made up. It is there to run and to test the whole pipeline, with sources that no
-package ships, where the truth is known. Scores on it say nothing of the Earth, and are never to be presented as real.
-All missions fly in every year: the planet has no launch dates.
+The planet is a test bench: all of it is invented. It serves to run and to test the whole pipeline with sources that no
+package ships, and with a known truth. Scores on it say nothing about the Earth and must never be presented as real. All
+missions fly in every year: the planet has no launch dates.
 """
 
 from dataclasses import dataclass
@@ -20,36 +20,47 @@ from aef_jax.data.synthetic.world.grid import canvas, inner
 from aef_jax.data.synthetic.world.ground import draw_ground
 from aef_jax.data.synthetic.world.orbits import Calendar
 from aef_jax.data.synthetic.world.surface import Surface
-from aef_jax.data.synthetic.world.utm import FALSE_EASTING, FALSE_NORTHING, epsg, rough_northing, zone_of
+from aef_jax.data.synthetic.world.utm import FALSE_EASTING, FALSE_NORTHING, approximate_northing, epsg_code, utm_zone
 from aef_jax.data.synthetic.world.weather import draw_weather
 
 YEARS = (2017, 2023)
-"""First and last."""
-# one stream of random numbers each, so that a change to one leaves the others as they are
+"""First and last year that sites are drawn from."""
+# each has its own stream of random numbers, so that a change to one does not change the others
 PLACE, GROUND, LOOK, YEAR, CROPS, WEATHER, TEXT = range(7)
 SOURCE_STREAMS = 100
 
 
 @dataclass(frozen=True)
 class PlanetSite:
-    """A made-up site, and the truth about it. See the module: its scores are never to be presented as real."""
+    """An invented site and the truth about it. Scores on it must never be presented as real (see the module)."""
 
     site: Site
     landcover: UInt8[np.ndarray, "H W"]
-    """`legend.Cover`."""
+    """Values of `legend.Cover`."""
     crop: UInt8[np.ndarray, "H W"]
-    """0, or 1 + the index in `legend.CROPS`, of the year."""
+    """The year's crop: 1 + its index in `legend.CROPS`, or 0 for none."""
     climate: Climate
     texts: list[TextRow]
 
 
 def planet_site(seed: int, index: int, side: int = 128, year: int | None = None) -> PlanetSite:
-    """Site `index` of planet `seed`, of `side` pixels of 10 m, over one calendar year.
+    """Make a site over one calendar year. Sites are independent of each other.
 
-    The same bits every time, whatever the number of threads; another kind of processor, whose BLAS sums in another
-    order, may round the last bit otherwise. Sites are independent of each other. Another `year` is the same ground
-    with other weather, other crops and other passes; None is a year of the site's own. Another `side` is another
-    ground in the same climate. Raises ValueError where `side` is below 16.
+    The result is the same to the bit every time, whatever the number of threads. On another kind of processor, whose
+    BLAS sums in another order, the last bit may differ.
+
+    Args:
+        seed: of the planet.
+        index: of the site.
+        side: pixels of 10 m along each side. Another side gives another ground in the same climate.
+        year: the calendar year; None for a year drawn for the site. Another year gives the same ground with other
+            weather, other crops and other passes.
+
+    Returns:
+        The site and its truth.
+
+    Raises:
+        ValueError: if `side` is below 16.
     """
     if side < 16:
         raise ValueError(f"side is {side}, expected at least 16 pixels")
@@ -68,7 +79,7 @@ def planet_site(seed: int, index: int, side: int = 128, year: int | None = None)
     site = Site(
         f"planet-{seed}-{index:05d}",
         series,
-        epsg(zone, climate.latitude < 0),
+        epsg_code(zone, climate.latitude < 0),
         (10.0, 0.0, corner[0], 0.0, -10.0, corner[1]),
         calendar.support,
     )
@@ -101,9 +112,9 @@ def _stream(*key: int) -> np.random.Generator:
 
 
 def _grid(rng: np.random.Generator, climate: Climate, side: int) -> tuple[int, tuple[float, float]]:
-    """UTM zone, and easting and northing of the upper left corner, on the zone's 10 m grid."""
-    zone = zone_of(climate.longitude)
+    """Return the UTM zone, and easting and northing of the upper left corner on the zone's 10 m grid."""
+    zone = utm_zone(climate.longitude)
     off_meridian = np.deg2rad(climate.longitude - (zone * 6 - 183)) * np.cos(np.deg2rad(climate.latitude))
     easting = FALSE_EASTING + 6_378_137 * off_meridian
-    northing = rough_northing(climate.latitude) + (FALSE_NORTHING if climate.latitude < 0 else 0)
+    northing = approximate_northing(climate.latitude) + (FALSE_NORTHING if climate.latitude < 0 else 0)
     return zone, (10.0 * round(easting / 10 - side / 2), 10.0 * round(northing / 10 + side / 2))

@@ -1,4 +1,4 @@
-"""Sentences about points of a site, as an encyclopedia's article or a naturalist's record would put them."""
+"""Draw sentences about points of a site, in the style of an encyclopedia's article or a naturalist's record."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -39,7 +39,7 @@ PHRASE = {
 
 
 class TextRow(NamedTuple):
-    """One sentence, true at a point in [start, end); degrees, and dates in ISO 8601."""
+    """One sentence that is true at a point (degrees) in [start, end) (dates in ISO 8601)."""
 
     longitude: float
     latitude: float
@@ -56,7 +56,19 @@ def draw_texts(
     corner: tuple[float, float],
     zone: int,
 ) -> list[TextRow]:
-    """3 to 8; `corner` is the easting and northing of the grid's upper left corner."""
+    """Draw 3 to 8 sentences about random points of a site.
+
+    Args:
+        rng: random numbers.
+        climate: of the site.
+        ground: of the site.
+        calendar: of the year.
+        corner: easting and northing of the grid's upper left corner.
+        zone: UTM zone.
+
+    Returns:
+        The sentences.
+    """
     landcover, crop, slope, elevation = (
         inner(m) for m in (ground.landcover, ground.crop, ground.terrain.slope, ground.terrain.elevation)
     )
@@ -80,8 +92,8 @@ def draw_texts(
 
 
 def _article(rng, climate: Climate, cover: Cover, crop: str | None, around, slope: float, elevation: float) -> str:
-    """Some sentences on land cover, surroundings, terrain and climate."""
-    what = f"fields of {crop}" if crop else str(rng.choice(PHRASE[cover]))
+    """Draw sentences on land cover, surroundings, terrain and climate."""
+    land = f"fields of {crop}" if crop else str(rng.choice(PHRASE[cover]))
     counts = np.bincount(around.ravel(), minlength=len(Cover))
     counts[cover] = 0
     beside = f", surrounded by {PHRASE[Cover(int(counts.argmax()))][0]}" if counts.max() > 40 else ""
@@ -91,13 +103,13 @@ def _article(rng, climate: Climate, cover: Cover, crop: str | None, around, slop
     rain = "dry" if climate.wetness.mean() < 0.7 else "moist"
     opening = str(rng.choice(["The place is", "This part of the region is", "The site consists of"]))
     return (
-        f"{opening} {what}{beside}, on {lie} land {elevation:.0f} metres above sea level. The climate is {rain}, with"
+        f"{opening} {land}{beside}, on {lie} land {elevation:.0f} metres above sea level. The climate is {rain}, with"
         f" {winters}; the warmest days average {warmest:.0f} degrees."
     )
 
 
 def _sighting(rng, cover: Cover, crop: str | None, year: int) -> tuple[str, tuple[str, str]]:
-    """A record of a species, true of a month."""
+    """Draw a record of a species that is true for 30 days."""
     day = date(year, 1, 1) + timedelta(days=int(rng.integers(330)))
     where = f"a field of {crop}" if crop else str(rng.choice(PHRASE[cover]))
     verb = str(rng.choice(["Observation of", "Human observation:", "Record of"]))

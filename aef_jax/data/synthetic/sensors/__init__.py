@@ -1,1 +1,1 @@
-"""How each sensor or product records the procedural planet."""
+"""Simulate how each sensor or product records the procedural planet."""

@@ -1,16 +1,16 @@
-"""Radar backscatter of what covers the ground, in decibel, at C band (5.5 cm) and at L band (24 cm)."""
+"""Compute the radar backscatter of the ground at C band (5.5 cm) and L band (24 cm)."""
 
 import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.synthetic.world.ground import Ground
-from aef_jax.data.synthetic.world.legend import KINDS, Cover, crop_kind
+from aef_jax.data.synthetic.world.legend import NUM_KINDS, Cover, crop_kind
 from aef_jax.data.synthetic.world.noise import fractal
 from aef_jax.data.synthetic.world.surface import State
 
 Map = Float32[np.ndarray, "h w"]
 
-# of each kind: co- and cross-polarised without green, and what full green adds to each
+# decibels of each kind: co- and cross-polarized without green, and what full green adds to each
 C_BAND = {
     Cover.WATER: (-20.0, -28.0, 0.0, 0.0),
     Cover.BUILT_UP: (-6.5, -14.5, 0.0, 0.0),
@@ -38,45 +38,62 @@ L_BAND = {
     Cover.EVERGREEN_FOREST: (-9.0, -14.5, 0.0, 0.0),
     Cover.WETLAND: (-14.0, -22.0, 1.0, 2.0),
     Cover.SNOW_ICE: (-14.0, -24.0, 0.0, 0.0),
-    **{crop_kind(crop): (-15.0, -24.0, 3.0, 5.0) for crop in range(KINDS - crop_kind(0))},
+    **{crop_kind(crop): (-15.0, -24.0, 3.0, 5.0) for crop in range(NUM_KINDS - crop_kind(0))},
 }
 OPEN_WATER = {"C": (-20.0, -28.0), "L": (-23.0, -31.0)}
 FLOOR = {"C": 10**-2.75, "L": 10**-3.1}
-"""What the receiver adds, in power."""
-TREE_METRES = {"C": 60.0, "L": 12.0}
-"""Height of trees over which a band's signal grows by e, at first; L band sees more of the wood."""
+"""Power of the receiver's noise."""
+TREE_METERS = {"C": 60.0, "L": 12.0}
+"""Height scale, in meters, of the growth of the signal with trees; L band sees more of the wood."""
 
 
 class Backscatter:
-    """Of one site at one band; every site is rougher or smoother in ways of its own."""
+    """Backscatter of one site at one band. Each site has its own roughness.
+
+    Args:
+        rng: random numbers.
+        ground: of the site.
+        band: "C" or "L".
+    """
 
     def __init__(self, rng: np.random.Generator, ground: Ground, band: str):
         self.ground, self.band = ground, band
         table = C_BAND if band == "C" else L_BAND
-        rows = np.array([table.get(kind, table[Cover.BARE]) for kind in range(KINDS)], np.float32)
-        rows[:, :2] += rng.normal(0, 0.6, (KINDS, 1)) + rng.normal(0, 0.4, (KINDS, 2))
+        rows = np.array([table.get(kind, table[Cover.BARE]) for kind in range(NUM_KINDS)], np.float32)
+        rows[:, :2] += rng.normal(0, 0.6, (NUM_KINDS, 1)) + rng.normal(0, 0.4, (NUM_KINDS, 2))
         maps = rows[ground.kind]
         rough = rng.normal(0, 1.0, ground.parcels.count)[ground.parcels.number]
         rough = np.where(ground.farmed, rough, fractal(rng, ground.kind.shape, 25))
         built = ground.landcover == Cover.BUILT_UP
         walls = 3.5 * fractal(rng, ground.kind.shape, 3, slope=1.5)
-        self.still = (0.9 * rough * (ground.landcover != Cover.WATER) + built * walls).astype(np.float32)
+        self.roughness = (0.9 * rough * (ground.landcover != Cover.WATER) + built * walls).astype(np.float32)
         wooded = (ground.height > 5) & ~built
-        self.wood = (4.3 * np.log1p(ground.height / TREE_METRES[band]) * wooded).astype(np.float32)
-        self.wood -= wooded * np.float32(4.3 * np.log1p(18 / TREE_METRES[band]))  # the table is of trees of 18 m
+        self.wood = (4.3 * np.log1p(ground.height / TREE_METERS[band]) * wooded).astype(np.float32)
+        self.wood -= wooded * np.float32(4.3 * np.log1p(18 / TREE_METERS[band]))  # the table is for trees of 18 m
         self.wood += (ground.woody * 4).astype(np.float32)
         self.base, self.added = maps[..., :2], maps[..., 2:]
 
     def power(self, state: State, cross: bool, wind: float) -> Map:
-        """Expected power at 38 degrees; `wind` (decibel) roughens open water."""
+        """Compute the expected power at an incidence angle of 38 degrees.
+
+        Args:
+            state: of the ground.
+            cross: cross-polarized instead of co-polarized.
+            wind: decibels that it adds to open water.
+
+        Returns:
+            Linear power at each pixel.
+        """
         pol = int(cross)
-        level = self.base[..., pol] + self.added[..., pol] * state.leaf + self.still + self.wood
+        level = self.base[..., pol] + self.added[..., pol] * state.leaf + self.roughness + self.wood
         level += 5 * (state.moisture - 0.6) * (1 - 0.7 * state.green) * (state.snow < 0.5)
         if state.temperature < -1:
             level -= 1.8 * min((-1 - state.temperature) / 4, 1)
         level -= (4.5 if cross else 3.5) * state.wet_snow * state.snow
         standing = self.ground.density * (self.ground.landcover == Cover.WETLAND)
-        stems = (1.0 if cross else 4.0 if self.band == "C" else 6.0) * standing  # off the water, then off the stems
+        stems = (
+            1.0 if cross else 4.0 if self.band == "C" else 6.0
+        ) * standing  # reflected by the water and then by the stems
         flooded = np.maximum(level + stems, OPEN_WATER[self.band][pol] + wind)
         bare_water = OPEN_WATER[self.band][pol] + wind * (0.5 if cross else 1)
         hidden = np.maximum(standing, state.green)

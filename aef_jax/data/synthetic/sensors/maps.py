@@ -1,4 +1,4 @@
-"""The static map and the yearly ones: elevation, and the two land-cover maps of the United States."""
+"""Simulate the static map of elevation and the two yearly land-cover maps of the United States."""
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -6,14 +6,14 @@ from scipy.ndimage import uniform_filter
 
 from aef_jax.data.store.site import Series
 from aef_jax.data.synthetic.world.climate import Climate
-from aef_jax.data.synthetic.world.grid import inner, resampled, resampling
+from aef_jax.data.synthetic.world.grid import inner, resample, resampling_matrix
 from aef_jax.data.synthetic.world.ground import Ground
 from aef_jax.data.synthetic.world.legend import ALFALFA, CROPS, Cover
 from aef_jax.data.synthetic.world.orbits import Calendar
 from aef_jax.data.synthetic.world.terrain import PIXEL_M
 
 NLCD_CODES = (11, 12, 21, 22, 23, 24, 31, 41, 42, 43, 52, 71, 81, 82, 90, 95)
-"""Of its 16 classes; a class index is a place in this list."""
+"""Codes of NLCD's 16 classes; a class index is a position in this tuple."""
 _NLCD = {
     Cover.WATER: 11,
     Cover.BARE: 31,
@@ -41,10 +41,20 @@ CDL_WOODY_WETLAND = 190
 
 
 def glo30(rng: np.random.Generator, ground: Ground, calendar: Calendar, side: int) -> Series:
-    """Copernicus GLO-30, at 30 m: elevation in metres, slope in radians, sine and cosine of the aspect."""
-    matrices = [resampling(side, 3.0, phase=phase) for phase in rng.uniform(0, 3, 2)]
-    canopy = 0.5 * ground.height * ground.density  # a surface model: it stands part of the way up the trees
-    elevation = resampled(ground.terrain.elevation + canopy, *matrices) + rng.normal(0, 0.3, (side, side))
+    """Simulate Copernicus GLO-30 at 30 m: elevation in meters, slope in radians, sine and cosine of the aspect.
+
+    Args:
+        rng: random numbers.
+        ground: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        One frame.
+    """
+    matrices = [resampling_matrix(side, 3.0, phase=phase) for phase in rng.uniform(0, 3, 2)]
+    canopy = 0.5 * ground.height * ground.density  # a surface model is between the ground and the tops of the trees
+    elevation = resample(ground.terrain.elevation + canopy, *matrices) + rng.normal(0, 0.3, (side, side))
     smooth = uniform_filter(elevation, 3)
     south, east = np.gradient(smooth, PIXEL_M)
     slope, aspect = np.arctan(np.hypot(south, east)), np.arctan2(-east, south)
@@ -53,8 +63,18 @@ def glo30(rng: np.random.Generator, ground: Ground, calendar: Calendar, side: in
 
 
 def nlcd(ground: Ground, climate: Climate, calendar: Calendar, side: int) -> Series:
-    """Class index 0 to 15 in 30 m pixels; nothing is valid outside of the conterminous United States."""
-    code = _coded(ground, _NLCD, developed=21, mixed=MIXED["nlcd"])
+    """Simulate NLCD: class indices 0 to 15 in pixels of 30 m.
+
+    Args:
+        ground: of the site.
+        climate: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        One frame, without valid pixels outside the conterminous United States.
+    """
+    code = _cover_codes(ground, _NLCD, developed=21, mixed=MIXED["nlcd"])
     pasture = ground.farmed & (ground.landcover == Cover.GRASSLAND) | (ground.crop == ALFALFA + 1)
     code = np.where(pasture, PASTURE, code)
     code = np.where(ground.woody, WOODY_WETLAND, code)
@@ -62,15 +82,25 @@ def nlcd(ground: Ground, climate: Climate, calendar: Calendar, side: int) -> Ser
 
 
 def cdl(ground: Ground, climate: Climate, calendar: Calendar, side: int) -> Series:
-    """The Cropland Data Layer's code, 0 to 255, in 30 m pixels; nothing is valid outside of the same country."""
-    code = _coded(ground, _CDL, developed=121, mixed=MIXED["cdl"])
+    """Simulate the Cropland Data Layer: its codes 0 to 255 in pixels of 30 m.
+
+    Args:
+        ground: of the site.
+        climate: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        One frame, without valid pixels outside the conterminous United States.
+    """
+    code = _cover_codes(ground, _CDL, developed=121, mixed=MIXED["cdl"])
     code = np.where(ground.woody, CDL_WOODY_WETLAND, code)
     crops = np.array([0, *(crop.cdl for crop in CROPS)])
     return _classes(np.where(ground.crop > 0, crops[ground.crop], code), climate, calendar, side)
 
 
-def _coded(ground: Ground, codes: dict[Cover, int], developed: int, mixed: int) -> Int[np.ndarray, "h w"]:
-    """Codes of both maps alike: four densities of built-up land, and forest of both kinds of trees."""
+def _cover_codes(ground: Ground, codes: dict[Cover, int], developed: int, mixed: int) -> Int[np.ndarray, "h w"]:
+    """Map land cover to codes, with four densities of built-up land and mixed forest, as both maps have."""
     code = np.array([codes.get(cover, 0) for cover in Cover])[ground.landcover]
     built = ground.landcover == Cover.BUILT_UP
     density = uniform_filter(built.astype(np.float32), 9)
@@ -84,7 +114,7 @@ def _coded(ground: Ground, codes: dict[Cover, int], developed: int, mixed: int) 
 
 
 def _classes(code: Int[np.ndarray, "h w"], climate: Climate, calendar: Calendar, side: int) -> Series:
-    """The code at the centre of each 30 m pixel."""
+    """Take the code at the center of each 30 m pixel."""
     index = 3 * (np.arange(side) // 3) + 1
     coarse = inner(code)[np.ix_(index.clip(max=side - 1), index.clip(max=side - 1))]
     valid: Bool[np.ndarray, "1 H W 1"] = np.full((1, side, side, 1), climate.in_conus)
@@ -93,5 +123,5 @@ def _classes(code: Int[np.ndarray, "h w"], climate: Climate, calendar: Calendar,
 
 
 def _yearly(pixels: np.ndarray, valid: Bool[np.ndarray, "1 H W 1"], calendar: Calendar) -> Series:
-    """Such maps are dated at the start of their year."""
+    """Make a series of one frame, dated at the start of its year."""
     return Series(pixels, valid, np.array([calendar.support[0]], np.int64), np.zeros((1, 0), np.float32))

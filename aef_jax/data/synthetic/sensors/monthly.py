@@ -1,4 +1,4 @@
-"""Monthly products: the weather of ERA5-Land, the water of GRACE, and the heights that GEDI shoots along its tracks."""
+"""Simulate monthly products: weather of ERA5-Land, water of GRACE and heights of GEDI along its tracks."""
 
 from itertools import pairwise
 
@@ -17,14 +17,24 @@ from aef_jax.data.synthetic.world.weather import Weather
 
 KELVIN = 273.15
 GEDI_NORTH = 51.6
-"""Degrees of latitude: the station that carries GEDI goes no further."""
+"""Largest latitude, in degrees, of the station that carries GEDI."""
 TRACK_M, SHOT_M, FOOTPRINT_M = 600.0, 60.0, 25.0
-"""Between neighbouring tracks, between shots along one, and across a shot's footprint."""
+"""Distance between neighboring tracks, distance between shots along a track, and diameter of a footprint."""
 PERCENTILES = np.linspace(0, 1, 101)
 
 
 def era5_land(rng: np.random.Generator, surface: Surface, calendar: Calendar, side: int) -> Series:
-    """Twelve bands a month, alike all over the site: its pixels are of 9 km."""
+    """Simulate ERA5-Land: twelve bands per month, constant over the site, because its pixels are of 9 km.
+
+    Args:
+        rng: random numbers.
+        surface: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        Twelve frames.
+    """
     weather, months = surface.weather, calendar.months
     rows = [
         _month(rng, weather, surface.climate.elevation, slice(calendar.day(start), calendar.day(end)))
@@ -34,7 +44,17 @@ def era5_land(rng: np.random.Generator, surface: Surface, calendar: Calendar, si
 
 
 def grace(rng: np.random.Generator, surface: Surface, calendar: Calendar, side: int) -> Series:
-    """Water stored beside the mean of many years, in centimetres, about the middle of each month."""
+    """Simulate GRACE: stored water relative to the mean of many years, in centimeters, in the middle of each month.
+
+    Args:
+        rng: random numbers.
+        surface: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        Twelve frames.
+    """
     months = calendar.months
     middle = (months[:-1] + months[1:]) // 2
     stored = np.array([surface.weather.storage[calendar.day(int(time_ms))] for time_ms in middle]) / 10
@@ -42,9 +62,17 @@ def grace(rng: np.random.Generator, surface: Surface, calendar: Calendar, side: 
 
 
 def gedi(rng: np.random.Generator, surface: Surface, calendar: Calendar, side: int) -> Series:
-    """Heights in metres below which 0 to 100 % of the light comes back; only months with a shot in the site.
+    """Simulate GEDI: heights in meters below which 0 to 100 % of the returned energy lies.
 
-    There may be none at all: near the poles, and by chance where a site is small.
+    Args:
+        rng: random numbers.
+        surface: of the site.
+        calendar: of the year.
+        side: pixels along each side of the site.
+
+    Returns:
+        One frame for each month with a shot in the site. There may be none near the poles or, by chance, at small
+        sites.
     """
     pixels, valid, times = [], [], []
     for month in range(12):
@@ -66,7 +94,7 @@ def gedi(rng: np.random.Generator, surface: Surface, calendar: Calendar, side: i
 
 
 def _month(rng: np.random.Generator, weather: Weather, elevation: float, days: slice) -> list[float]:
-    """Precipitation in metres (hourly least and most, as the monthly product has them), kelvin, pascal."""
+    """Return one month: rain in meters (sum, hourly minimum and maximum), temperatures in K, pressures in Pa."""
     rain, temperature = weather.rain[days] / 1000, weather.temperature[days] + KELVIN
     dry = 1 + 14 * (1 - weather.moisture[days])
     dewpoint = temperature - dry
@@ -83,7 +111,7 @@ def _month(rng: np.random.Generator, weather: Weather, elevation: float, days: s
 
 
 def _spread(rows: Float32[np.ndarray, "N C"], times_ms: np.ndarray, side: int) -> Series:
-    """One pixel, seen all over the site."""
+    """Repeat one pixel over the whole site."""
     count = len(rows)
     pixels = np.broadcast_to(rows[:, None, None], (count, side, side, rows.shape[1]))
     valid = np.broadcast_to(np.ones((count, 1, 1, 1), bool), (count, side, side, 1))
@@ -95,15 +123,15 @@ def _mid_month(calendar: Calendar, month: int) -> int:
 
 
 def _shots(rng: np.random.Generator, side: int) -> Bool[np.ndarray, "H W"]:
-    """Pixels whose centre lies within a footprint of one pass over the site; some shots fail."""
+    """Draw the pixels whose center is in a footprint of one pass. Some shots fail."""
     angle = rng.uniform(0, np.pi)
     start_across, start_along = rng.uniform(0, TRACK_M), rng.uniform(0, SHOT_M)
-    metres = (np.indices((side, side)) + 0.5) * PIXEL_M
-    across = metres[0] * np.cos(angle) + metres[1] * np.sin(angle) + start_across
-    along = metres[1] * np.cos(angle) - metres[0] * np.sin(angle) + start_along
+    meters = (np.indices((side, side)) + 0.5) * PIXEL_M
+    across = meters[0] * np.cos(angle) + meters[1] * np.sin(angle) + start_across
+    along = meters[1] * np.cos(angle) - meters[0] * np.sin(angle) + start_along
     track, shot = np.rint(across / TRACK_M), np.rint(along / SHOT_M)
     near = np.hypot(across - track * TRACK_M, along - shot * SHOT_M) < FOOTPRINT_M / 2
-    # one draw for each shot, so that a footprint is there as a whole
+    # one draw for each shot, so that a footprint is complete or missing
     _, number = np.unique(np.stack([track, shot]).reshape(2, -1), axis=1, return_inverse=True)
     number = number.reshape(side, side)
     beams = rng.random(number.max() + 1) < rng.uniform(0.5, 0.95)
@@ -113,13 +141,13 @@ def _shots(rng: np.random.Generator, side: int) -> Bool[np.ndarray, "H W"]:
 def _profiles(
     rng: np.random.Generator, surface: Surface, leaf: Float[np.ndarray, "M"], shots: Bool[np.ndarray, "H W"]
 ) -> Float32[np.ndarray, "M 101"]:
-    """Quantiles of the light that comes back: some of it from the ground, the rest from the crown."""
+    """Compute quantiles of the returned energy, which comes from the ground and from the crown."""
     ground: Ground = surface.ground
     top, density, cover = (inner(np.asarray(m))[shots] for m in (ground.height, ground.density, ground.landcover))
     top = np.maximum(top + rng.normal(0, 0.5, len(top)), 0.1)
     seen = density * np.where(cover == Cover.DECIDUOUS_FOREST, 0.55 + 0.45 * leaf, 1)
     crown = (0.15 + 0.8 * seen) * (top > 2)
-    width = (1.1 + 3 * np.tan(inner(ground.terrain.slope)[shots])).clip(max=4)  # of the pulse, and of a tilted ground
+    width = (1.1 + 3 * np.tan(inner(ground.terrain.slope)[shots])).clip(max=4)  # of the pulse on tilted ground
     z = np.linspace(-8, 1, 20)[None] * width[:, None]
     z = np.concatenate([z, np.linspace(0, 1, 60)[None] * (top + 3 * width)[:, None] + width[:, None]], axis=1)
     from_ground = ndtr(z / width[:, None])

@@ -1,4 +1,4 @@
-"""From where a radar looks at a site, what the angle does to its signal, and speckle."""
+"""Draw the direction from which a radar sees a site, and speckle; compute the effect of the angle on the signal."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ from aef_jax.data.synthetic.world.terrain import Terrain
 LOOKS = 4.4
 """Equivalent number of independent looks in a pixel of Sentinel-1 (GRD, IW)."""
 SPREAD = 0.22
-"""Weight of either neighbour in a speckled pixel, beside 1 for itself: resolution is coarser than the pixels."""
+"""Weight of each neighbor in a speckled pixel, relative to 1 for the pixel: resolution is coarser than the pixels."""
 DEGREES_PER_PIXEL = 0.0007
-"""By which the incidence angle grows away from the radar."""
+"""Growth of the incidence angle with distance from the radar."""
 
 
 @dataclass(frozen=True)
@@ -24,39 +24,61 @@ class Pass:
     times_ms: Int64[np.ndarray, "N"]
     ascending: bool
     left: bool
-    """It looks to the left of its flight, not to the right."""
+    """Whether the radar looks to the left of its flight instead of the right."""
     heading: float
-    """Degrees clockwise from north, of the flight."""
+    """Direction of flight, in degrees clockwise from north."""
     angle: float
-    """Degrees from the vertical, at the site's centre."""
+    """Incidence angle at the site's center, in degrees from the vertical."""
     edge: SwathEdge | None
 
     @property
     def look(self) -> float:
-        """Azimuth in radians towards which it looks."""
+        """Azimuth in which the radar looks, in radians."""
         return float(np.deg2rad(self.heading + (-90 if self.left else 90)))
 
     def incidence(self, side: int, error: float) -> Float32[np.ndarray, "H W"]:
-        """Degrees; `error` is that of one scene's orbit."""
+        """Compute the incidence angle at each pixel.
+
+        Args:
+            side: pixels along each side of the site.
+            error: of the scene's orbit, in degrees.
+
+        Returns:
+            Degrees.
+        """
         rows, columns = np.indices((side, side)) - (side - 1) / 2
         away = columns * np.sin(self.look) - rows * np.cos(self.look)
         return (self.angle + error + DEGREES_PER_PIXEL * away).astype(np.float32)
 
     def slant(self, terrain: Terrain) -> Float32[np.ndarray, "h w"]:
-        """Factor on power: less at a flat angle, more from slopes that face the radar."""
+        """Compute the factor on power, which is lower at flat angles and higher on slopes that face the radar.
+
+        Args:
+            terrain: of the site.
+
+        Returns:
+            The factor at each pixel.
+        """
         zenith = np.deg2rad(self.angle)
         tilt = (self.facing(terrain) / np.cos(zenith)).clip(0.3, 2.5) ** 1.5
         return (tilt * 10 ** (-0.012 * (self.angle - 38))).astype(np.float32)
 
     def facing(self, terrain: Terrain) -> Float32[np.ndarray, "h w"]:
-        """Cosine of the local incidence angle."""
+        """Compute the cosine of the local incidence angle.
+
+        Args:
+            terrain: of the site.
+
+        Returns:
+            The cosine at each pixel.
+        """
         return terrain.facing(self.look + np.pi, np.deg2rad(self.angle))
 
 
 def draw_pass(
     rng: np.random.Generator,
     calendar: Calendar,
-    place: tuple[float, float],
+    location: tuple[float, float],
     side: int,
     ascending: bool,
     every: int,
@@ -64,13 +86,24 @@ def draw_pass(
     edged: float,
     left: bool = False,
 ) -> Pass:
-    """A pass over `place`, its latitude and longitude.
+    """Draw a relative orbit that sees a site.
 
-    `hour` is local solar time, `every` how many days lie between two scenes, `edged` how likely the swath ends
-    within the site.
+    Args:
+        rng: random numbers.
+        calendar: of the year.
+        location: latitude and longitude in degrees.
+        side: pixels along each side of the site.
+        ascending: direction of flight.
+        every: days between two scenes.
+        hour: local solar time.
+        edged: probability that the swath ends within the site.
+        left: look direction.
+
+    Returns:
+        The pass.
     """
-    latitude, longitude = place
-    # orbits that cross the equator at 98 degrees lean more towards the poles
+    latitude, longitude = location
+    # orbits with an inclination of 98 degrees lean more near the poles
     lean = np.rad2deg(np.arcsin(min(0.15 / max(np.cos(np.deg2rad(latitude)), 0.2), 0.9)))
     return Pass(
         passes(rng, calendar, longitude, every, hour + rng.uniform(-0.3, 0.3), int(rng.integers(every))),
@@ -83,10 +116,18 @@ def draw_pass(
 
 
 def speckle(rng: np.random.Generator, shape: tuple[int, int]) -> Float32[np.ndarray, "H W"]:
-    """Factor on power of mean 1: gamma of `LOOKS` looks, slightly alike at neighbouring pixels."""
+    """Draw speckle: gamma noise of `LOOKS` looks with mean 1, slightly correlated between neighboring pixels.
+
+    Args:
+        rng: random numbers.
+        shape: height and width in pixels.
+
+    Returns:
+        Factors on power.
+    """
     weights = np.array([SPREAD, 1, SPREAD], np.float32)
     weights /= weights.sum()
-    single = LOOKS * (weights**2).sum() ** 2  # averaging brings it to LOOKS
+    single = LOOKS * (weights**2).sum() ** 2  # averaging over neighbors raises it to LOOKS
     noise = rng.standard_gamma(single, (shape[0] + 2, shape[1] + 2), np.float32) / np.float32(single)
     for axis in (0, 1):
         noise = convolve1d(noise, weights, axis)

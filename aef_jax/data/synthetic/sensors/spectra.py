@@ -1,11 +1,11 @@
-"""Reflectance of what covers the ground in five bands: blue, green, red, near infrared and 1.6 um."""
+"""Compute the reflectance of the ground in five bands: blue, green, red, near infrared and 1.6 um."""
 
 import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.synthetic.world.climate import Climate
 from aef_jax.data.synthetic.world.ground import Ground
-from aef_jax.data.synthetic.world.legend import KINDS, Cover
+from aef_jax.data.synthetic.world.legend import NUM_KINDS, Cover
 from aef_jax.data.synthetic.world.noise import blend, fractal
 
 Spectrum = tuple[float, float, float, float, float]
@@ -19,7 +19,7 @@ LEAVES: dict[int, Spectrum] = {
     Cover.EVERGREEN_FOREST: NEEDLES,
     Cover.WETLAND: (0.022, 0.050, 0.030, 0.33, 0.14),
 }
-"""Of plants that hide the ground wholly; those not named here are herbs."""
+"""Reflectance of plants that hide the ground completely. Kinds that are not listed are herbs."""
 
 SOIL: Spectrum = (0.075, 0.115, 0.155, 0.23, 0.30)
 LITTER: Spectrum = (0.040, 0.060, 0.078, 0.16, 0.17)
@@ -40,11 +40,17 @@ SOIL_SHARE = {
     Cover.DECIDUOUS_FOREST: 0.1,
     Cover.EVERGREEN_FOREST: 0.15,
 }
-"""Between and below plants: how much is soil, and not straw or litter."""
+"""Share of soil, as opposed to straw or litter, between and below plants."""
 
 
 class Spectra:
-    """Maps of five bands on the site with its margin; every site has soils, leaves and waters of its own."""
+    """Maps of five bands of the site with its margin. Every site has its own soils, leaves and waters.
+
+    Args:
+        rng: random numbers.
+        climate: of the site.
+        ground: of the site.
+    """
 
     leaves: Float32[np.ndarray, "5 h w"]
     background: Float32[np.ndarray, "5 h w"]
@@ -54,11 +60,11 @@ class Spectra:
 
     def __init__(self, rng: np.random.Generator, climate: Climate, ground: Ground):
         def vary(spectrum, common: float, band: float) -> np.ndarray:
-            """A spectrum as it is at this site."""
+            """Vary a spectrum for this site."""
             return np.asarray(spectrum) * np.exp(rng.normal(0, common) + rng.normal(0, band, 5))
 
-        table = np.array([vary(LEAVES.get(kind, HERB), 0.10, 0.06) for kind in range(KINDS)])
-        if climate.temperature.min() > 8:  # where it never freezes, evergreen trees have broad leaves
+        table = np.array([vary(LEAVES.get(kind, HERB), 0.10, 0.06) for kind in range(NUM_KINDS)])
+        if climate.temperature.min() > 8:  # without frost, evergreen trees have broad leaves
             table[Cover.EVERGREEN_FOREST] = vary(BROADLEAF, 0.12, 0.07)
         kind, texture = ground.kind, ground.texture
         bright = np.exp(0.10 * texture)

@@ -1,1 +1,1 @@
-"""The procedural planet's ground, climate and weather."""
+"""Draw the procedural planet's ground, climate and weather."""

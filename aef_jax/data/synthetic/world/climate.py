@@ -1,4 +1,4 @@
-"""Where on the planet a site lies, and what its climate is like: normals by day of the year, no weather yet."""
+"""Draw where a site lies and its climate: normals by day of the year, without weather."""
 
 from dataclasses import dataclass
 
@@ -9,31 +9,31 @@ from aef_jax.data.synthetic.world.noise import sigmoid
 
 YEAR_DAYS = 365
 CONUS = ((24.5, 49.5), (-125.0, -66.5))
-"""Latitudes and longitudes in degrees within which the maps of the United States exist."""
+"""Latitudes and longitudes, in degrees, of the area covered by the maps of the United States."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the planet, in rough likeness of the Earth's; ranges are drawn from uniformly."""
+    """A part of the planet, roughly like one of the Earth. Sites draw uniformly from its ranges."""
 
     name: str
     weight: float
     latitude: tuple[float, float]
     longitude: tuple[float, float]
     elevation: tuple[float, float]
-    """Metres."""
+    """Meters."""
     rain: tuple[float, float]
-    """Millimetres a year."""
+    """Millimeters per year."""
     rain_season: float
-    """1: all rain falls in summer; -1: in winter; 0: evenly."""
+    """1 if all rain falls in summer, -1 if all falls in winter, 0 if it falls evenly."""
     farmland: float
-    """How much of its land is fields."""
+    """Typical share of fields."""
     relief: float
-    """Metres from valley to hill, over about a kilometre."""
+    """Meters from valley to hill, over about a kilometer."""
     warmer: float = 0.0
-    """Kelvin above what its latitude and height would have it."""
+    """Kelvin above the temperature that latitude and elevation give."""
     swing: float = 0.95
-    """Of the temperature between summer and winter; less near oceans."""
+    """Scale of the temperature difference between summer and winter; smaller near oceans."""
 
 
 REGIONS = (
@@ -56,36 +56,46 @@ REGIONS = (
 
 @dataclass(frozen=True)
 class Climate:
-    """A place and its normals; arrays have one number for each day of the year."""
+    """A location and its normals. Arrays have one number for each day of the year."""
 
     region: Region
     latitude: float
     longitude: float
     elevation: float
-    """Metres, about the mean of the site."""
+    """Meters; approximately the mean of the site."""
     temperature: Float64[np.ndarray, "365"]
     """Degrees Celsius."""
     rain: Float64[np.ndarray, "365"]
-    """Millimetres a day."""
+    """Millimeters per day."""
     wetness: Float64[np.ndarray, "365"]
-    """Water that plants find in the ground: 0 none, 1 enough."""
+    """Water in the ground that plants can use, from 0 (none) to 1 (enough)."""
 
     @property
     def warmth(self) -> Float64[np.ndarray, "365"]:
-        """How far the temperature lets plants grow: 0 not, 1 fully."""
+        """Growth that the temperature allows, from 0 (none) to 1 (full)."""
         return sigmoid((self.temperature - 6) / 2.5)
 
     @property
     def growth(self) -> Float64[np.ndarray, "365"]:
+        """Growth that temperature and water allow, from 0 (none) to 1 (full)."""
         return self.warmth * self.wetness
 
     @property
     def in_conus(self) -> bool:
+        """Whether the site is in the area covered by the maps of the United States."""
         (south, north), (west, east) = CONUS
         return south <= self.latitude <= north and west <= self.longitude <= east
 
 
 def draw_climate(rng: np.random.Generator) -> Climate:
+    """Draw a location in a random region, and its climate.
+
+    Args:
+        rng: random numbers.
+
+    Returns:
+        The climate.
+    """
     weights = np.array([region.weight for region in REGIONS])
     region = REGIONS[rng.choice(len(REGIONS), p=weights / weights.sum())]
     latitude, longitude, elevation, rain = (
@@ -97,8 +107,20 @@ def draw_climate(rng: np.random.Generator) -> Climate:
 def climate_at(
     region: Region, latitude: float, longitude: float, elevation: float, rain: float, swing: float = 1.0
 ) -> Climate:
-    """The normals of a place; `rain` is in millimetres a year; `swing` scales that of the region."""
-    summer = 200 if latitude >= 0 else 17  # the warmest day: some weeks after the solstice
+    """Compute the normals of a location.
+
+    Args:
+        region: of the location.
+        latitude: degrees.
+        longitude: degrees.
+        elevation: meters.
+        rain: millimeters per year.
+        swing: factor on the region's swing.
+
+    Returns:
+        The climate.
+    """
+    summer = 200 if latitude >= 0 else 17  # the warmest day, some weeks after the solstice
     season = np.cos(2 * np.pi * (np.arange(YEAR_DAYS) - summer) / YEAR_DAYS)
     mean = 27.5 + region.warmer - 0.0085 * latitude**2 - 0.006 * elevation
     temperature = mean + (1 + 0.33 * abs(latitude)) * region.swing * swing * season
@@ -110,6 +132,14 @@ def climate_at(
 
 
 def circular_lag(values: Float64[np.ndarray, "365"], days: float) -> Float64[np.ndarray, "365"]:
-    """A running mean over the days before, whose weights fall by e in `days`; the year's end meets its start."""
+    """Average each day over the days before it. The end of the year precedes its start.
+
+    Args:
+        values: for each day of the year.
+        days: over which the weights fall by a factor of e.
+
+    Returns:
+        The averages.
+    """
     weights = np.exp(-np.arange(YEAR_DAYS) / days)
     return np.fft.irfft(np.fft.rfft(values) * np.fft.rfft(weights / weights.sum()), YEAR_DAYS)

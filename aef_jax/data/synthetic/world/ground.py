@@ -1,4 +1,4 @@
-"""What is truly on the ground of a site: the cause of all that its sensors record, and the labels of the test bench."""
+"""Draw the true state of a site's ground: the cause of what its sensors record, and the labels of the test bench."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from aef_jax.data.synthetic.world.climate import Climate
 from aef_jax.data.synthetic.world.legend import CROPS, Cover, crop_kind
 from aef_jax.data.synthetic.world.noise import fractal, uniform
 from aef_jax.data.synthetic.world.parcels import Parcels, draw_parcels, draw_settlement
-from aef_jax.data.synthetic.world.phenology import leaf
+from aef_jax.data.synthetic.world.phenology import foliage
 from aef_jax.data.synthetic.world.terrain import Terrain, draw_terrain
 
 Map = Float32[np.ndarray, "H W"]
@@ -26,7 +26,8 @@ DENSITY = {
     Cover.WETLAND: (0.45, 0.95),
     Cover.SNOW_ICE: (0.0, 0.0),
 }
-"""Share of the ground that plants hide at their best, from sparse to dense; of crops, in parts of the crop's own."""
+"""Share of the ground that plants hide when they are greenest, from sparse to dense. For crops it is a factor on
+`Crop.cover`."""
 
 HEIGHT = {
     Cover.BUILT_UP: (2.0, 18.0),
@@ -35,48 +36,58 @@ HEIGHT = {
     Cover.EVERGREEN_FOREST: (6.0, 34.0),
     Cover.WETLAND: (0.3, 1.8),
 }
-"""Metres, from low to high, of what stands all year."""
+"""Lowest and highest height, in meters, of what stands all year."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """The latent state of a site in one year; maps cover the site and a margin around it."""
+    """The latent state of a site in one year. Maps include the margin."""
 
     terrain: Terrain
     parcels: Parcels
     landcover: UInt8[np.ndarray, "H W"]
     crop: UInt8[np.ndarray, "H W"]
-    """0, or 1 + the index in CROPS."""
+    """1 + the index in CROPS, or 0 for none."""
     farmed: Bool[np.ndarray, "H W"]
-    """Within fields, whatever is on them: tells a pasture from a wild grassland."""
+    """True on fields, whatever grows there; tells pasture from natural grassland."""
     woody: Bool[np.ndarray, "H W"]
-    """Wetland under trees."""
+    """True on wetland under trees."""
     density: Map
-    """Share of the ground that plants hide at their best."""
+    """Share of the ground that plants hide when they are greenest."""
     height: Map
-    """Metres of trees, shrubs and houses."""
+    """Height of trees, shrubs and houses in meters."""
     lag: Map
-    """Days by which the plants' year runs late here, beside other pixels."""
+    """Days by which the plants' year is later than at other pixels."""
     texture: Map
-    """Standard normal: brighter or darker than its kind."""
+    """Brightness relative to the kind, a standard normal number."""
 
     @property
     def kind(self) -> Int[np.ndarray, "H W"]:
-        """Row of the tables of phenology and of the sensors."""
+        """Row in the tables of phenology and of the sensors."""
         return np.where(self.crop > 0, crop_kind(0) - 1 + self.crop.astype(np.int64), self.landcover)
 
 
 def draw_ground(
     rng: np.random.Generator, year_rng: np.random.Generator, climate: Climate, shape: tuple[int, int]
 ) -> Ground:
-    """`rng` draws what lasts, `year_rng` what changes with the year: the crops."""
+    """Draw the ground of a site.
+
+    Args:
+        rng: random numbers for everything that lasts.
+        year_rng: random numbers for what changes from year to year: the crops.
+        climate: of the site.
+        shape: height and width in pixels.
+
+    Returns:
+        The ground.
+    """
     terrain = draw_terrain(rng, shape, climate.elevation, climate.region.relief)
     parcels = draw_parcels(rng, shape)
-    landcover = _wild(rng, climate, terrain)
+    landcover = _natural_cover(rng, climate, terrain)
     farmed = _farmland(rng, climate, terrain, parcels)
     used = _parcel_use(rng, climate, parcels)
     landcover = np.where(farmed, used[parcels.number], landcover)
-    landcover = _built(rng, climate, parcels, landcover)
+    landcover = _add_buildings(rng, climate, parcels, landcover)
     landcover[terrain.water] = Cover.WATER
     landcover = landcover.astype(np.uint8)
     crops = _crop_of_parcels(rng, year_rng, climate, parcels.count)
@@ -90,11 +101,11 @@ def draw_ground(
     return Ground(terrain, parcels, landcover, crop, farmed, woody, density, height, lag, texture)
 
 
-def _wild(rng: np.random.Generator, climate: Climate, terrain: Terrain) -> Int[np.ndarray, "H W"]:
-    """Land cover before people: of every class a fit to climate and ground, and noise; the best one wins."""
+def _natural_cover(rng: np.random.Generator, climate: Climate, terrain: Terrain) -> Int[np.ndarray, "H W"]:
+    """Draw natural land cover: the class with the best fit to climate and terrain, plus noise."""
     growth = climate.growth.mean()
     dryness = 1 - (climate.wetness * climate.warmth).sum() / max(climate.warmth.sum(), 1e-6)
-    leaves = leaf(climate)
+    leaves = foliage(climate)
     sheds = leaves.max() > 0.6 and leaves.min() < 0.5
     lapse = -0.006 * (terrain.elevation - climate.elevation)
     fit = {
@@ -116,7 +127,7 @@ def _wild(rng: np.random.Generator, climate: Climate, terrain: Terrain) -> Int[n
 def _farmland(
     rng: np.random.Generator, climate: Climate, terrain: Terrain, parcels: Parcels
 ) -> Bool[np.ndarray, "H W"]:
-    """Whole parcels, where the land is flat enough."""
+    """Draw which parcels are fields. Land must be flat enough."""
     share = rng.beta(1.2 + 2 * climate.region.farmland, 1.2 + 2 * (1 - climate.region.farmland))
     share *= min(3 * climate.region.farmland, 1)
     suited = fractal(rng, terrain.water.shape, 80) - 4 * terrain.slope
@@ -128,17 +139,17 @@ def _farmland(
 
 
 def _parcel_use(rng: np.random.Generator, climate: Climate, parcels: Parcels) -> Int[np.ndarray, "P"]:
-    """Not all parcels are sown: some are pasture, fallow or wood."""
-    leaves = leaf(climate)
+    """Draw the use of each parcel: sown, pasture, fallow or wood."""
+    leaves = foliage(climate)
     wood = Cover.DECIDUOUS_FOREST if leaves.max() > 0.6 and leaves.min() < 0.5 else Cover.EVERGREEN_FOREST
     uses = [Cover.CROPLAND, Cover.GRASSLAND, Cover.BARE, Cover.SHRUB, wood, Cover.EVERGREEN_FOREST]
     return rng.choice(uses, parcels.count, p=[0.62, 0.16, 0.05, 0.06, 0.06, 0.05])
 
 
-def _built(
+def _add_buildings(
     rng: np.random.Generator, climate: Climate, parcels: Parcels, landcover: Int[np.ndarray, "H W"]
 ) -> Int[np.ndarray, "H W"]:
-    """Roads, and a settlement here and there, with its parks."""
+    """Add roads and, at some sites, a settlement with parks."""
     shape = landcover.shape
     settled = climate.growth.max() > 0.45
     built = parcels.road & settled & (rng.random() < 0.7)
@@ -152,7 +163,7 @@ def _built(
 def _crop_of_parcels(
     rng: np.random.Generator, year_rng: np.random.Generator, climate: Climate, count: int
 ) -> Int[np.ndarray, "P"]:
-    """1 + index in CROPS for every parcel; a site has crops of its own, which its parcels take turns in."""
+    """Draw 1 + the index in CROPS for every parcel. Each site has its own mix of crops, which rotate over parcels."""
     warmest, coldest = climate.temperature.max(), climate.temperature.min()
     suited = {
         "maize": warmest > 16,
@@ -172,7 +183,7 @@ def _plants(
     crop: UInt8[np.ndarray, "H W"],
     woody: Bool[np.ndarray, "H W"],
 ) -> tuple[Map, Map]:
-    """Density and height: some stands are sparse, others dense; some young, others old."""
+    """Draw density and height: stands are sparse or dense, young or old."""
     shape = landcover.shape
     sparse, dense = np.array([DENSITY[cover] for cover in Cover]).T
     low, high = np.array([HEIGHT.get(cover, (0.0, 0.0)) for cover in Cover]).T

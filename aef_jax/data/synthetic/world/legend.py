@@ -1,11 +1,11 @@
-"""The names and numbers of what covers the ground."""
+"""Define the classes of land cover and the crops."""
 
 from enum import IntEnum
 from typing import NamedTuple
 
 
 class Cover(IntEnum):
-    """Latent land cover: the labels of the test bench."""
+    """Latent land cover, which is the labels of the test bench."""
 
     WATER = 0
     BUILT_UP = 1
@@ -20,23 +20,23 @@ class Cover(IntEnum):
 
 
 class Crop(NamedTuple):
-    """What grows on a field, and when: days after the growing season begins, in a season of 190 days."""
+    """A crop and its calendar: days after the growing season begins, in a season of 190 days."""
 
     name: str
     cdl: int
-    """Its code in the Cropland Data Layer."""
+    """Code in the Cropland Data Layer."""
     green_up: float
-    """Half green."""
+    """Day on which the crop is half green."""
     harvest: float
-    """Half gone."""
+    """Day on which half of the green is gone."""
     onset: float
-    """Days in which it greens."""
+    """Days that greening takes."""
     fading: float
-    """Days in which it goes."""
+    """Days that fading takes."""
     cover: float
-    """Share of the ground that it hides at its best."""
+    """Share of the ground that it hides when it is greenest."""
     height: float
-    """Metres at its best."""
+    """Meters when it is greenest."""
 
 
 CROPS = (
@@ -47,15 +47,22 @@ CROPS = (
     Crop("winter wheat", 24, -12, 72, 14, 6, 0.9, 0.8),
     Crop("alfalfa", 36, 5, 185, 8, 8, 0.85, 0.6),
 )
-"""Crop number i of a field (from 1; 0 is no field) is `CROPS[i - 1]`."""
+"""A field with crop number i has `CROPS[i - 1]`; number 0 is no field."""
 RICE, WINTER_WHEAT, ALFALFA = (
     next(i for i, crop in enumerate(CROPS) if crop.name == name) for name in ("rice", "winter wheat", "alfalfa")
 )
 
-KINDS = len(Cover) + len(CROPS)
-"""What differs in how it looks over the year: every cover, then every crop."""
+NUM_KINDS = len(Cover) + len(CROPS)
+"""Number of kinds of ground with their own yearly course: every cover, then every crop."""
 
 
 def crop_kind(crop: int) -> int:
-    """The kind of `CROPS[crop]`."""
+    """Return the number of a crop's kind.
+
+    Args:
+        crop: index in `CROPS`.
+
+    Returns:
+        The kind.
+    """
     return len(Cover) + crop

@@ -1,4 +1,4 @@
-"""Random fields that are alike at neighbouring pixels: what clouds, terrain and patches of land are cut from."""
+"""Draw spatially correlated random fields for clouds, terrain and patches of land."""
 
 import numpy as np
 from jaxtyping import Float32
@@ -9,17 +9,26 @@ from scipy.special import ndtr
 def fractal(
     rng: np.random.Generator, shape: tuple[int, int], wavelength: float, slope: float = 3.0
 ) -> Float32[np.ndarray, "H W"]:
-    """Gaussian noise of mean 0 and deviation 1 over many draws, whose power falls with `slope` beyond 1/wavelength.
+    """Draw Gaussian noise with mean 0 and deviation 1 over many draws.
 
-    Wavelengths above `wavelength` (in pixels) all have the power of that one, so that a larger map has no larger
-    hills. A map smaller than that has a mean of its own.
+    All wavelengths above `wavelength` have the same power, so that a larger map has no larger hills. A map smaller than
+    the wavelength has a mean different from 0.
+
+    Args:
+        rng: random numbers.
+        shape: height and width in pixels.
+        wavelength: in pixels.
+        slope: exponent with which power falls with frequency above 1 / wavelength.
+
+    Returns:
+        The field.
     """
-    # the transform is periodic: a margin keeps opposite edges from being alike
+    # the transform is periodic: a margin keeps opposite edges from being correlated
     margin = min(int(wavelength), 24)
     height, width = (int(next_fast_len(length + margin, True) or 0) for length in shape)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     power = (1 / wavelength**2 + frequency**2) ** (-slope / 2)
-    counted = np.full(power.shape[1], 2.0)  # of the half spectrum that a real field needs
+    counted = np.full(power.shape[1], 2.0)  # how often each column of the half spectrum of a real field counts
     counted[0] = 1
     if width % 2 == 0:
         counted[-1] = 1
@@ -29,15 +38,38 @@ def fractal(
 
 
 def uniform(field: Float32[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
-    """A Gaussian field of deviation 1 made uniform on [0, 1]."""
+    """Transform a standard normal field to a uniform one.
+
+    Args:
+        field: of deviation 1.
+
+    Returns:
+        Numbers in [0, 1].
+    """
     return ndtr(field)
 
 
 def sigmoid(x):
-    """1 / (1 + exp(-x)), without overflow."""
+    """Compute 1 / (1 + exp(-x)) without overflow.
+
+    Args:
+        x: numbers.
+
+    Returns:
+        Numbers in (0, 1).
+    """
     return 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
-def blend(weight, ahead, behind):
-    """`ahead` where `weight` is 1, `behind` where it is 0."""
-    return behind + weight * (ahead - behind)
+def blend(weight, foreground, background):
+    """Interpolate between two fields.
+
+    Args:
+        weight: of the foreground, in [0, 1].
+        foreground: the result at weight 1.
+        background: the result at weight 0.
+
+    Returns:
+        The interpolated field.
+    """
+    return background + weight * (foreground - background)

@@ -1,4 +1,4 @@
-"""What people lay out: fields in rows with lanes between them, roads and settlements."""
+"""Draw what people build: fields in rows with lanes between them, roads and settlements."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from aef_jax.data.synthetic.world.noise import fractal
 
 @dataclass(frozen=True)
 class Parcels:
-    """The land cut into rectangles. A parcel's number is that of its draws, such as its crop."""
+    """The division of the land into rectangles. A parcel's number is the index of its draws, such as its crop."""
 
     number: Int[np.ndarray, "H W"]
     count: int
@@ -18,7 +18,15 @@ class Parcels:
 
 
 def draw_parcels(rng: np.random.Generator, shape: tuple[int, int]) -> Parcels:
-    """Strips at a random angle, each cut across at its own distances; some of the strips' edges are roads."""
+    """Draw strips at a random angle, each divided at its own distances. Some edges of strips are roads.
+
+    Args:
+        rng: random numbers.
+        shape: height and width in pixels.
+
+    Returns:
+        The parcels.
+    """
     angle = rng.uniform(0, np.pi)
     depth, length = rng.uniform(9, 22), rng.uniform(12, 34)
     rows, columns = np.indices(shape, np.float32)
@@ -42,7 +50,16 @@ def draw_parcels(rng: np.random.Generator, shape: tuple[int, int]) -> Parcels:
 
 
 def draw_settlement(rng: np.random.Generator, shape: tuple[int, int], size: float) -> Float32[np.ndarray, "H W"]:
-    """How densely built the land is: above 0 inside of a settlement of about `size` pixels, 1 at its heart."""
+    """Draw how densely the land around a random point is built up.
+
+    Args:
+        rng: random numbers.
+        shape: height and width in pixels.
+        size: approximate radius of the settlement in pixels.
+
+    Returns:
+        Numbers above 0 inside the settlement, 1 at its center.
+    """
     row, column = (rng.uniform(0.1, 0.9) * length for length in shape)
     rows, columns = np.indices(shape, np.float32)
     distance = np.hypot(rows - row, columns - column) / size

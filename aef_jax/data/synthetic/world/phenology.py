@@ -1,29 +1,36 @@
-"""The year of every kind of cover: how green it is and how far it stands in water, by day of the year."""
+"""Compute how green and how flooded every kind of ground is on each day of a normal year."""
 
 import numpy as np
 from jaxtyping import Float64
 
 from aef_jax.data.synthetic.world.climate import YEAR_DAYS, Climate, circular_lag
-from aef_jax.data.synthetic.world.legend import ALFALFA, CROPS, KINDS, RICE, WINTER_WHEAT, Cover, Crop, crop_kind
+from aef_jax.data.synthetic.world.legend import ALFALFA, CROPS, NUM_KINDS, RICE, WINTER_WHEAT, Cover, Crop, crop_kind
 from aef_jax.data.synthetic.world.noise import sigmoid
 
 REFERENCE_SEASON = 190
-"""Days of the growing season that the calendar of crops is written for."""
+"""Length in days of the growing season that the crops' calendar refers to."""
 ALFALFA_CUT = 38
-"""Days between two cuts."""
+"""Days between two cuts of alfalfa."""
 
 Year = Float64[np.ndarray, "365"]
 
 
 def greenness(climate: Climate) -> Float64[np.ndarray, "K 365"]:
-    """0 to 1 for every kind in a normal year: the green share of what covers the ground at its best."""
-    table = np.zeros((KINDS, YEAR_DAYS))
+    """Compute the greenness of every kind in a normal year, relative to its greenest state.
+
+    Args:
+        climate: of the site.
+
+    Returns:
+        Numbers in [0, 1], by kind and day of the year.
+    """
+    table = np.zeros((NUM_KINDS, YEAR_DAYS))
     growth = circular_lag(climate.growth, days=12)
     table[Cover.BUILT_UP] = 0.2 + 0.8 * growth
     table[Cover.BARE] = growth
     table[Cover.GRASSLAND] = 0.08 + 0.92 * growth**1.3
     table[Cover.SHRUB] = 0.4 + 0.6 * circular_lag(climate.growth, days=45)
-    table[Cover.DECIDUOUS_FOREST] = leaf(climate)
+    table[Cover.DECIDUOUS_FOREST] = foliage(climate)
     table[Cover.EVERGREEN_FOREST] = 0.88 + 0.12 * growth
     table[Cover.WETLAND] = 0.06 + 0.94 * circular_lag(climate.warmth, days=25)
     start, days = growing_season(climate)
@@ -33,8 +40,15 @@ def greenness(climate: Climate) -> Float64[np.ndarray, "K 365"]:
 
 
 def inundation(climate: Climate) -> Float64[np.ndarray, "K 365"]:
-    """0 to 1 for every kind in a normal year: how much of the ground is under water where it lies lowest."""
-    table = np.zeros((KINDS, YEAR_DAYS))
+    """Compute the water level of every kind in a normal year.
+
+    Args:
+        climate: of the site.
+
+    Returns:
+        Numbers in [0, 1], by kind and day of the year: 0 is dry, and 1 is always under water.
+    """
+    table = np.zeros((NUM_KINDS, YEAR_DAYS))
     table[Cover.WATER] = 1
     stored = circular_lag(climate.rain * (climate.temperature > 0), days=40)
     stored += circular_lag(np.gradient(circular_lag(climate.warmth, 10)).clip(0) * stored.mean() * 60, 20)  # thaw
@@ -46,17 +60,31 @@ def inundation(climate: Climate) -> Float64[np.ndarray, "K 365"]:
     return table
 
 
-def leaf(climate: Climate) -> Year:
-    """How far trees that shed their leaves have them: shed for the cold or for the dry season, whichever comes."""
+def foliage(climate: Climate) -> Year:
+    """Compute how much foliage deciduous trees have. They shed it in the cold and in the dry season.
+
+    Args:
+        climate: of the site.
+
+    Returns:
+        Numbers in [0, 1], by day of the year.
+    """
     warm = sigmoid((circular_lag(climate.temperature, 8) - 8.5) / 1.3)
     moist = sigmoid((climate.wetness - 0.42) / 0.05)
     return warm * moist
 
 
 def growing_season(climate: Climate) -> tuple[float, float]:
-    """The day on which growth comes half-way to its best, and for how many days it stays there (100 to 230)."""
+    """Find the longest period in which growth is above the middle of its yearly range.
+
+    Args:
+        climate: of the site.
+
+    Returns:
+        The first day, and the number of days (100 to 230).
+    """
     growth = circular_lag(climate.growth, days=10)
-    if growth.min() > 0.6 * growth.max():  # no season to speak of: fields follow the rain
+    if growth.min() > 0.6 * growth.max():  # without a clear season, fields follow the rain
         return float(np.argmax(climate.rain) - 80) % YEAR_DAYS, 200.0
     growing = growth > (growth.min() + growth.max()) / 2
     starts = np.flatnonzero(growing & ~np.roll(growing, 1))
@@ -69,7 +97,7 @@ def _crop_year(index: int, crop: Crop, start: float, days: float) -> Year:
     stretch = days / REFERENCE_SEASON
     green_up, harvest = start + crop.green_up * stretch, start + crop.harvest * stretch
     year = _bump(green_up, harvest, crop.onset / 2, crop.fading / 2)
-    if index == WINTER_WHEAT:  # sown in autumn, it winters as a short green
+    if index == WINTER_WHEAT:  # it is sown in autumn and is short and green in winter
         sown = start + (REFERENCE_SEASON + 5) * stretch
         year = np.maximum(year, 0.3 * _bump(sown, sown + (green_up + 20 - sown) % YEAR_DAYS, 8, 8))
     if index == ALFALFA:
@@ -79,7 +107,7 @@ def _crop_year(index: int, crop: Crop, start: float, days: float) -> Year:
 
 
 def _bump(rise: float, fall: float, rising: float, falling: float) -> Year:
-    """1 from day `rise` to day `fall`, passing one half there, over the end of the year if need be."""
+    """Return 1 between the days `rise` and `fall` (across the end of the year if need be), 0.5 on them, 0 outside."""
     length = (fall - rise) % YEAR_DAYS
     margin = (YEAR_DAYS - length) / 2
     since = (np.arange(YEAR_DAYS) - rise + margin) % YEAR_DAYS - margin

@@ -1,4 +1,4 @@
-"""The state of a site's ground on a day: what optical and radar sensors see alike."""
+"""Compute the state of a site's ground on a day, which both optical and radar sensors see."""
 
 from dataclasses import dataclass
 
@@ -15,30 +15,37 @@ from aef_jax.data.synthetic.world.weather import Weather
 Map = Float32[np.ndarray, "h w"]
 
 SNOW_HIDDEN = {Cover.EVERGREEN_FOREST: 0.85, Cover.DECIDUOUS_FOREST: 0.5, Cover.SHRUB: 0.35, Cover.BUILT_UP: 0.3}
-"""Share of lying snow that plants (at full density) and houses keep from view."""
+"""Share of the snow on the ground that plants (at full density) and houses hide."""
 
 
 @dataclass(frozen=True)
 class State:
-    """Maps on the site with its margin, 0 to 1, and the weather of the day."""
+    """Maps in [0, 1] of the site with its margin, and the weather of the day."""
 
     green: Map
     """Share of the ground hidden by green plants."""
     leaf: Map
-    """How green plants are beside their best, however dense they stand."""
+    """Greenness of plants relative to their greenest state, regardless of their density."""
     flooded: Map
     snow: Map
-    """Share of the ground that is seen white."""
+    """Share of the ground that looks white."""
     temperature: float
-    """Degrees Celsius, at the mean elevation."""
+    """Degrees Celsius at the mean elevation."""
     moisture: float
-    """Of the topsoil."""
+    """Of the topsoil, from 0 (dry) to 1 (soaked)."""
     wet_snow: float
-    """1 where lying snow melts."""
+    """1 if snow on the ground melts, 0 if it is frozen."""
 
 
 class Surface:
-    """A site's ground through one year."""
+    """A site's ground over one year.
+
+    Args:
+        rng: random numbers.
+        climate: of the site.
+        ground: of the site.
+        weather: of the year.
+    """
 
     def __init__(self, rng: np.random.Generator, climate: Climate, ground: Ground, weather: Weather):
         self.climate, self.ground, self.weather = climate, ground, weather
@@ -47,7 +54,7 @@ class Surface:
         self.greenness = greenness(climate).astype(np.float32).ravel()
         self.inundation = inundation(climate).astype(np.float32).ravel()
         self.level = 0.5 + 0.22 * fractal(rng, self.kind.shape, 20)
-        """How high the water must stand to flood a pixel of wetland."""
+        """Water level at which a pixel of wetland is flooded."""
         hidden = np.array([SNOW_HIDDEN.get(cover, 0.0) for cover in Cover], np.float32)[ground.landcover]
         self.open_to_snow = 1 - hidden * np.where(ground.landcover == Cover.BUILT_UP, 1, ground.density)
         self.perennial = ground.landcover == Cover.SNOW_ICE
@@ -55,17 +62,24 @@ class Surface:
         self.wetland = ground.landcover == Cover.WETLAND
 
     def on(self, day: int) -> State:
-        """Day 0 is 1 January."""
+        """Compute the state on a day.
+
+        Args:
+            day: of the year; 0 is 1 January.
+
+        Returns:
+            The state.
+        """
         weather = self.weather
         late = day - weather.delay - self.ground.lag
         cell = self.row + np.floor(late).astype(np.int64) % YEAR_DAYS
-        leaf = self.greenness[cell] * np.float32(weather.vigour)
-        stands = self.inundation[cell]
-        flooded = np.where(self.wetland, sigmoid((stands - self.level) / 0.06), stands).astype(np.float32)
+        leaf = self.greenness[cell] * np.float32(weather.vigor)
+        level = self.inundation[cell]
+        flooded = np.where(self.wetland, sigmoid((level - self.level) / 0.06), level).astype(np.float32)
         temperature = float(weather.temperature[day])
-        lying = weather.snow[day]
-        white = self.open_to_snow * np.float32(1 - np.exp(-lying / 10))
-        # a lake carries snow once it is frozen; ice that lies all year shows when the snow on it melts
+        snow_water = weather.snow[day]
+        white = self.open_to_snow * np.float32(1 - np.exp(-snow_water / 10))
+        # snow stays on a lake only once it is frozen; perennial ice shows when the snow on it melts
         frozen = float(sigmoid(-(np.mean(weather.temperature[max(day - 20, 0) : day + 1]) + 3)))
         white = np.where(self.water, white * frozen, white)
         white = np.where(self.perennial, 0.75 + 0.25 * white, white).astype(np.float32)
@@ -76,5 +90,5 @@ class Surface:
             white,
             temperature,
             float(weather.moisture[day]),
-            wet_snow=float(sigmoid(temperature / 0.8)) if lying > 1 or self.perennial.any() else 0.0,
+            wet_snow=float(sigmoid(temperature / 0.8)) if snow_water > 1 or self.perennial.any() else 0.0,
         )

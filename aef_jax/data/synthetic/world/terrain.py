@@ -1,4 +1,4 @@
-"""Hills and the water between them."""
+"""Draw hills and the water between them."""
 
 from dataclasses import dataclass
 
@@ -14,28 +14,48 @@ Map = Float32[np.ndarray, "H W"]
 
 @dataclass(frozen=True)
 class Terrain:
+    """The shape of the ground, and its permanent water."""
+
     elevation: Map
-    """Metres above the sea."""
+    """Meters above sea level."""
     slope: Map
     """Radians."""
     aspect: Map
-    """Where the slope faces, in radians clockwise from north."""
+    """Direction that the slope faces, in radians clockwise from north."""
     above_water: Map
-    """Metres above the nearest river or lake, or above the lowest ground where there is none."""
+    """Meters above the mean level of rivers and lakes, or above the lowest ground if the site has none."""
     water: Bool[np.ndarray, "H W"]
-    """Where it stands or flows all year."""
+    """True on rivers and lakes."""
 
     def facing(self, azimuth: float, zenith: float) -> Map:
-        """Cosine of the angle between the ground's normal and a direction, both in radians."""
+        """Compute the cosine of the angle between the ground's normal and a direction.
+
+        Args:
+            azimuth: of the direction, in radians clockwise from north.
+            zenith: of the direction, in radians.
+
+        Returns:
+            The cosine at each pixel.
+        """
         tilted = np.sin(self.slope) * np.cos(azimuth - self.aspect)
         return np.cos(zenith) * np.cos(self.slope) + np.sin(zenith) * tilted
 
 
 def draw_terrain(rng: np.random.Generator, shape: tuple[int, int], mean: float, relief: float) -> Terrain:
-    """`mean` and `relief` in metres. A valley is carved along its river, so rivers lie in valleys."""
+    """Draw the terrain of a site. A valley is carved along the river, so that rivers lie in valleys.
+
+    Args:
+        rng: random numbers.
+        shape: height and width in pixels.
+        mean: elevation in meters.
+        relief: from valley to hill, in meters.
+
+    Returns:
+        The terrain.
+    """
     hills = relief * rng.lognormal(0, 0.35) * 0.5 * fractal(rng, shape, wavelength=110, slope=5.5)
     river = _winding_line(rng, shape) if rng.random() < 0.5 else np.full(shape, np.inf, np.float32)
-    width = rng.uniform(0.8, 4)  # half of it, in pixels
+    width = rng.uniform(0.8, 4)  # half of the width, in pixels
     valley = 25 * rng.lognormal(0, 0.3)
     low = 0.35 * relief + 4
     ground = hills - low * np.exp(-((river / valley) ** 2)) + 0.01 * relief * fractal(rng, shape, 20, slope=4)
@@ -55,7 +75,7 @@ def draw_terrain(rng: np.random.Generator, shape: tuple[int, int], mean: float, 
 
 
 def _winding_line(rng: np.random.Generator, shape: tuple[int, int]) -> Map:
-    """Pixels from a line that crosses the site: a contour of a tilted smooth field."""
+    """Return the distance in pixels from a line across the site, which is a contour of a tilted smooth field."""
     angle, tilt = rng.uniform(0, 2 * np.pi), 0.035
     rows, columns = np.indices(shape, np.float32)
     rows, columns = rows - rng.uniform(0.25, 0.75) * shape[0], columns - rng.uniform(0.25, 0.75) * shape[1]

@@ -1,12 +1,15 @@
-"""From a UTM grid to longitude and latitude (WGS 84), without a geodesy library: Krueger's series, to a millimetre."""
+"""Convert UTM coordinates to longitude and latitude (WGS 84) by Krueger's series, exact to a millimeter.
+
+No geodesy library is needed.
+"""
 
 import numpy as np
 from jaxtyping import Float64
 
 _THIRD = (1 / 298.257223563) / (2 - 1 / 298.257223563)
-"""The ellipsoid's third flattening n."""
+"""The third flattening n of the ellipsoid."""
 _RADIUS = 6378137.0 / (1 + _THIRD) * (1 + _THIRD**2 / 4 + _THIRD**4 / 64)
-"""Of the sphere whose meridians are as long, in metres."""
+"""Radius in meters of the sphere with meridians of the same length."""
 _BETA = (
     _THIRD / 2 - 2 * _THIRD**2 / 3 + 37 * _THIRD**3 / 96,
     _THIRD**2 / 48 + _THIRD**3 / 15,
@@ -20,20 +23,43 @@ _DELTA = (
 SCALE = 0.9996
 FALSE_EASTING = 500_000.0
 FALSE_NORTHING = 10_000_000.0
-"""Of the southern zones."""
+"""Of the southern zones, in meters."""
 
 
-def zone_of(longitude: float) -> int:
-    """1 to 60; the exceptions around Norway and Svalbard are not made."""
+def utm_zone(longitude: float) -> int:
+    """Return the UTM zone, without the exceptions around Norway and Svalbard.
+
+    Args:
+        longitude: degrees.
+
+    Returns:
+        1 to 60.
+    """
     return int((longitude + 180) // 6) % 60 + 1
 
 
-def epsg(zone: int, south: bool) -> str:
+def epsg_code(zone: int, south: bool) -> str:
+    """Return the name of a UTM zone's coordinate reference system.
+
+    Args:
+        zone: 1 to 60.
+        south: whether it is a southern zone.
+
+    Returns:
+        Such as "EPSG:32631".
+    """
     return f"EPSG:{(32700 if south else 32600) + zone}"
 
 
-def rough_northing(latitude: float) -> float:
-    """Metres north of the equator on the zone's central meridian, to about a kilometre."""
+def approximate_northing(latitude: float) -> float:
+    """Compute the northing on a zone's central meridian to about a kilometer.
+
+    Args:
+        latitude: degrees.
+
+    Returns:
+        Meters north of the equator, negative in the south.
+    """
     radians = np.deg2rad(latitude)
     return float(SCALE * (6_367_449.1 * radians - 16_038.5 * np.sin(2 * radians)))
 
@@ -41,7 +67,17 @@ def rough_northing(latitude: float) -> float:
 def to_degrees(
     easting: Float64[np.ndarray, "*N"], northing: Float64[np.ndarray, "*N"], zone: int, south: bool
 ) -> tuple[Float64[np.ndarray, "*N"], Float64[np.ndarray, "*N"]]:
-    """Longitude and latitude of UTM coordinates in metres."""
+    """Convert UTM coordinates.
+
+    Args:
+        easting: meters.
+        northing: meters.
+        zone: 1 to 60.
+        south: whether it is a southern zone.
+
+    Returns:
+        Longitudes and latitudes in degrees.
+    """
     xi = (np.asarray(northing) - (FALSE_NORTHING if south else 0)) / (SCALE * _RADIUS)
     eta = (np.asarray(easting) - FALSE_EASTING) / (SCALE * _RADIUS)
     sphere_xi, sphere_eta = xi, eta

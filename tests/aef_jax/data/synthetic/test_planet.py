@@ -1,4 +1,4 @@
-"""The procedural planet: all sources, as their products store them; the same site every time; its truth can be seen."""
+"""Tests of the procedural planet: formats of all sources, reproducibility, and that frames show the truth."""
 
 from functools import cache
 
@@ -16,7 +16,7 @@ from configs.sources import SOURCES
 SEED, SIDE, SITES = 7, 32, 40
 RASTERS = tuple(source for source in SOURCES if source.kind != "text")
 DTYPES = {"sentinel2": np.uint16, "nlcd": np.uint8, "cdl": np.uint8}
-PLAUSIBLE = {  # of valid pixels, before scaling: band by band where bands differ
+PLAUSIBLE = {  # lowest and highest valid pixels of each band, before scaling
     "sentinel2": ([1] * 5, [16_000] * 5),
     "landsat": ([0] * 6 + [210], [1.7] * 6 + [340]),
     "palsar2": ([20, 20, 25], [60_000, 60_000, 55]),
@@ -38,28 +38,28 @@ def every_site():
     return [planet(index) for index in range(SITES)]
 
 
-def seen(series: Series) -> np.ndarray:
-    """Pixels in float32, NaN where there is no data."""
+def float_pixels(series: Series) -> np.ndarray:
+    """Return the pixels in float32, with NaN for no data."""
     pixels = series.pixels.astype(np.float32)
     return pixels if series.no_data is None else np.where(pixels == series.no_data, np.nan, pixels)
 
 
-def test_a_site_has_the_same_bits_every_time():
+def test_a_site_is_reproducible_to_the_bit():
     first, again = planet(3), planet_site(SEED, 3, SIDE)
     for name, series in first.site.series.items():
         for field in ("pixels", "valid", "time_ms", "metadata"):
-            ours, theirs = (np.ascontiguousarray(getattr(s, field)) for s in (series, again.site.series[name]))
-            assert ours.tobytes() == theirs.tobytes(), (name, field)
+            expected, actual = (np.ascontiguousarray(getattr(s, field)) for s in (series, again.site.series[name]))
+            assert actual.tobytes() == expected.tobytes(), (name, field)
     np.testing.assert_array_equal(first.landcover, again.landcover)
     assert first.texts == again.texts
 
 
 @pytest.mark.parametrize("other", [(SEED, 4), (SEED + 1, 3)])
-def test_other_sites_and_other_planets_are_others(other):
-    ours, theirs = planet(3), planet_site(other[0], other[1], SIDE)
-    assert ours.site.name != theirs.site.name
-    assert (ours.landcover != theirs.landcover).any()
-    assert ours.site.transform != theirs.site.transform
+def test_other_indices_and_seeds_give_other_sites(other):
+    site, different = planet(3), planet_site(other[0], other[1], SIDE)
+    assert site.site.name != different.site.name
+    assert (site.landcover != different.landcover).any()
+    assert site.site.transform != different.site.transform
 
 
 def test_another_year_keeps_ground_and_changes_passes_and_crops():
@@ -78,7 +78,7 @@ def test_a_side_that_is_too_small_is_refused():
 
 
 @pytest.mark.parametrize("source", RASTERS, ids=lambda source: source.name)
-def test_every_source_is_as_its_product_stores_it(source):
+def test_every_source_has_its_products_shapes_and_dtypes(source):
     for site in every_site():
         series, (start, end) = site.site.series[source.name], site.site.support or (0, 0)
         frames = len(series.time_ms)
@@ -97,10 +97,10 @@ def test_every_source_is_as_its_product_stores_it(source):
 def test_valid_pixels_are_numbers_before_and_after_scaling(source):
     for site in every_site():
         series = site.site.series[source.name]
-        pixels, valid = seen(series), series.valid[..., 0]
+        pixels, valid = float_pixels(series), series.valid[..., 0]
         for i, band in enumerate(source.bands):
             values = pixels[..., i][valid]
-            if source.name == "sentinel1":  # a scene has some of the polarisations
+            if source.name == "sentinel1":  # a scene has only some of the polarizations
                 values = values[np.isfinite(values)]
                 assert not len(values) or (values > (-60 if i < 4 else 28)).all()
                 assert not len(values) or (values < (25 if i < 4 else 48)).all()
@@ -112,20 +112,20 @@ def test_valid_pixels_are_numbers_before_and_after_scaling(source):
             assert np.isfinite(scale(band, values)).all()
 
 
-def test_optical_sensors_come_back_as_often_as_the_real_ones():
+def test_optical_revisit_times_are_realistic():
     gaps = {"sentinel2": [], "landsat": []}
     for site in every_site():
-        if abs(site.climate.latitude) > 50:  # winters are too dark there
+        if abs(site.climate.latitude) > 50:  # winters are too dark at high latitudes
             continue
-        for name, every in gaps.items():
-            every.append(np.diff(site.site.series[name].time_ms) / DAY_MS)
-    often = [np.median(days) for days in gaps["sentinel2"]]
-    assert {2.0, 2.5, 3.0, 5.0} >= {round(2 * days) / 2 for days in often}
-    assert 0.4 < np.mean(np.array(often) > 4) < 0.9
+        for name, days in gaps.items():
+            days.append(np.diff(site.site.series[name].time_ms) / DAY_MS)
+    medians = [np.median(days) for days in gaps["sentinel2"]]
+    assert {2.0, 2.5, 3.0, 5.0} >= {round(2 * days) / 2 for days in medians}
+    assert 0.4 < np.mean(np.array(medians) > 4) < 0.9
     np.testing.assert_allclose([np.median(days) for days in gaps["landsat"]], 8, atol=0.01)
 
 
-def test_radars_come_back_as_often_as_the_real_ones():
+def test_radar_revisit_times_are_realistic():
     for site in every_site():
         series = site.site.series["sentinel1"]
         for heading in np.unique(series.metadata[:, 0]):
@@ -147,12 +147,12 @@ def test_sentinel1_polarizations_are_horizontal_near_the_poles():
     counts = set()
     for site in every_site():
         pixels = site.site.series["sentinel1"].pixels
-        there = np.asarray(np.any(np.isfinite(pixels), axis=(1, 2)))
-        counts |= set(there[:, :4].sum(1).tolist())
+        has_band = np.asarray(np.any(np.isfinite(pixels), axis=(1, 2)))
+        counts |= set(has_band[:, :4].sum(1).tolist())
         polar = abs(site.climate.latitude) > 65
-        assert there[:, 2 if polar else 0].all()
-        assert not there[:, :2].any() if polar else not there[:, 2:4].any()
-        assert there[:, 4].all()
+        assert has_band[:, 2 if polar else 0].all()
+        assert not has_band[:, :2].any() if polar else not has_band[:, 2:4].any()
+        assert has_band[:, 4].all()
     assert counts == {1, 2}
 
 
@@ -192,26 +192,26 @@ def test_clouds_are_bright_and_not_valid(name):
         if site.climate.temperature.min() < 5:  # snow is bright too
             continue
         series = site.site.series[name]
-        blue, valid = seen(series)[..., 0], series.valid[..., 0]
-        there = np.isfinite(blue)
-        masked.append((there & ~valid).sum() / there.sum())
-        assert np.nanmedian(blue[~valid & there]) > 1.5 * np.nanmedian(blue[valid])
+        blue, valid = float_pixels(series)[..., 0], series.valid[..., 0]
+        has_data = np.isfinite(blue)
+        masked.append((has_data & ~valid).sum() / has_data.sum())
+        assert np.nanmedian(blue[~valid & has_data]) > 1.5 * np.nanmedian(blue[valid])
     assert 0.15 < np.mean(masked) < 0.75
 
 
-def test_some_scenes_end_within_the_site_and_hold_no_data_beyond():
+def test_swaths_may_end_within_the_site_without_data_beyond():
     gaps = 0
     for site in every_site():
         for name in ("sentinel2", "landsat", "sentinel1"):
             series = site.site.series[name]
-            beyond = np.isnan(seen(series)).all(-1)
+            beyond = np.isnan(float_pixels(series)).all(-1)
             assert not (beyond & series.valid[..., 0]).any()
             share = np.mean(beyond, axis=(1, 2))
             gaps += np.sum((share > 0) & (share < 1))
     assert gaps > 50
 
 
-def test_the_forests_frames_show_it():
+def test_frames_show_the_seasons_of_deciduous_forests():
     change = {Cover.DECIDUOUS_FOREST: [], Cover.EVERGREEN_FOREST: []}
     for site in every_site():
         coldest, warmest = site.climate.temperature.min(), site.climate.temperature.max()
@@ -227,16 +227,16 @@ def test_the_forests_frames_show_it():
 
 
 def ndvi(site: PlanetSite, pixels: np.ndarray, warm: bool) -> float:
-    """Median over some pixels in the site's summer or winter half, without clouds and without snow."""
+    """Return the median NDVI of some pixels in the site's summer or winter, without clouds and snow."""
     series, (start, _) = site.site.series["sentinel2"], site.site.support or (0, 0)
     temperature = site.climate.temperature[((series.time_ms - start) // DAY_MS) % 365]
-    chosen = temperature > 13 if warm else temperature < 5
-    values = seen(series)[chosen][series.valid[chosen][..., 0] & pixels]
+    in_season = temperature > 13 if warm else temperature < 5
+    values = float_pixels(series)[in_season][series.valid[in_season][..., 0] & pixels]
     values = values[values[:, 0] < 2000]
     return float(np.median((values[:, 3] - values[:, 2]) / (values[:, 3] + values[:, 2]))) if len(values) else np.nan
 
 
-def test_maps_of_the_united_states_end_there_and_match_the_truth():
+def test_us_maps_match_the_truth_and_are_invalid_elsewhere():
     inside = [site for site in every_site() if site.climate.in_conus]
     assert 0.15 < len(inside) / SITES < 0.6
     certain = {Cover.WATER: (11, 111), Cover.BARE: (31, 131), Cover.SHRUB: (52, 152)}
@@ -246,17 +246,17 @@ def test_maps_of_the_united_states_end_there_and_match_the_truth():
             series = site.site.series[name]
             assert series.valid.all() if site.climate.in_conus else not series.valid.any()
         nlcd, cdl = (site.site.series[name].pixels[0, ..., 0] for name in ("nlcd", "cdl"))
-        for cover, (ours, theirs) in certain.items():
+        for cover, (nlcd_code, cdl_code) in certain.items():
             pixels = (site.landcover == cover) & site.climate.in_conus
-            agree += (np.array(NLCD_CODES)[nlcd[pixels]] == ours).sum() + (cdl[pixels] == theirs).sum()
+            agree += (np.array(NLCD_CODES)[nlcd[pixels]] == nlcd_code).sum() + (cdl[pixels] == cdl_code).sum()
             total += 2 * pixels.sum()
-    assert agree > 0.75 * total  # their pixels are of 30 m
+    assert agree > 0.75 * total  # the maps have pixels of 30 m
     grown = np.concatenate([site.crop[site.crop > 0] for site in inside])
     coded = np.concatenate([site.site.series["cdl"].pixels[0, ..., 0][site.crop > 0] for site in inside])
     assert (np.array([crop.cdl for crop in CROPS])[grown - 1] == coded).mean() > 0.75
 
 
-def test_every_class_is_somewhere_and_none_is_everywhere():
+def test_every_class_occurs_and_none_dominates():
     share = np.mean([np.bincount(site.landcover.ravel(), minlength=len(Cover)) / SIDE**2 for site in every_site()], 0)
     assert (share > 0.005).all()
     assert (share < 0.35).all()
@@ -264,7 +264,7 @@ def test_every_class_is_somewhere_and_none_is_everywhere():
     assert set(crops) == set(range(len(CROPS) + 1))
 
 
-def test_crop_is_where_the_land_is_cropped():
+def test_crops_grow_exactly_on_cropland():
     for site in every_site():
         np.testing.assert_array_equal(site.crop > 0, site.landcover == Cover.CROPLAND)
 
@@ -273,7 +273,7 @@ def test_patches_are_larger_than_pixels():
     assert np.mean([(site.landcover[1:] == site.landcover[:-1]).mean() for site in every_site()]) > 0.8
 
 
-def test_coordinates_agree_with_the_grid():
+def test_text_coordinates_agree_with_the_grid():
     pyproj = pytest.importorskip("pyproj")
     for site in every_site()[:12]:
         a, _, west, _, e, north = site.site.transform
@@ -287,14 +287,14 @@ def test_coordinates_agree_with_the_grid():
             column, row = (x - west) / a, (y - north) / e
             assert 0 <= column < SIDE
             assert 0 <= row < SIDE
-            assert abs(column % 1 - 0.5) < 1e-3  # pixel centres
+            assert abs(column % 1 - 0.5) < 1e-3  # pixel centers
 
 
-def test_texts_say_what_is_there():
+def test_texts_describe_the_land_cover():
     for site in every_site():
         assert 3 <= len(site.texts) <= 8
         for text in site.texts:
             assert to_ms(text.start) < to_ms(text.end)
             assert len(text.text.split()) > 4
-    told = " ".join(text.text for site in every_site() for text in site.texts)
-    assert all(word in told for word in ("water", "field", "deciduous"))
+    texts = " ".join(text.text for site in every_site() for text in site.texts)
+    assert all(word in texts for word in ("water", "field", "deciduous"))

@@ -1,11 +1,11 @@
-"""What the procedural planet is made of: its noise, its grid, its seasons and its ground."""
+"""Tests of the parts of the procedural planet: noise, grid, seasons and ground."""
 
 import numpy as np
 import pytest
 
 from aef_jax.data.synthetic.sensors.radar_geometry import LOOKS, speckle
 from aef_jax.data.synthetic.world.climate import REGIONS, Climate, climate_at
-from aef_jax.data.synthetic.world.grid import MARGIN, resampled, resampling
+from aef_jax.data.synthetic.world.grid import MARGIN, resample, resampling_matrix
 from aef_jax.data.synthetic.world.ground import draw_ground
 from aef_jax.data.synthetic.world.legend import CROPS, Cover
 from aef_jax.data.synthetic.world.noise import fractal
@@ -14,7 +14,7 @@ from aef_jax.data.synthetic.world.utm import to_degrees
 
 
 def normals(name: str, latitude: float | None = None) -> Climate:
-    """The climate in the middle of a region."""
+    """Return the climate in the middle of a region."""
     region = next(region for region in REGIONS if region.name == name)
     latitude = float(np.mean(region.latitude)) if latitude is None else latitude
     return climate_at(region, latitude, float(np.mean(region.longitude)), 200, float(np.mean(region.rain)))
@@ -31,22 +31,22 @@ def test_forest_seasons_shift_half_a_year_in_the_south():
         assert green[Cover.GRASSLAND, winter] < 0.5 * green[Cover.GRASSLAND, summer]
 
 
-def test_crops_have_calendars_of_their_own():
+def test_crops_have_distinct_calendars():
     green = greenness(normals("Great Plains"))[len(Cover) :]
     peaks = {crop.name: int(np.argmax(year)) for crop, year in zip(CROPS, green, strict=True)}
     assert peaks["winter wheat"] + 20 < peaks["maize"] < peaks["cotton"]
-    alike = np.corrcoef(green)
-    assert (alike[~np.eye(len(CROPS), dtype=bool)] < 0.97).all()
+    correlation = np.corrcoef(green)
+    assert (correlation[~np.eye(len(CROPS), dtype=bool)] < 0.97).all()
 
 
 @pytest.mark.parametrize(("zone", "south", "east", "north"), [(33, False, 300_000, 5.6e6), (20, True, 700_000, 6.2e6)])
-def test_utm_is_that_of_proj(zone, south, east, north):
+def test_utm_conversion_agrees_with_proj(zone, south, east, north):
     pyproj = pytest.importorskip("pyproj")
-    theirs = pyproj.Transformer.from_crs((32700 if south else 32600) + zone, 4326, always_xy=True).transform(
+    expected = pyproj.Transformer.from_crs((32700 if south else 32600) + zone, 4326, always_xy=True).transform(
         east, north
     )
-    ours = to_degrees(np.array(float(east)), np.array(north), zone, south)
-    np.testing.assert_allclose(ours, theirs, atol=1e-8)
+    actual = to_degrees(np.array(float(east)), np.array(north), zone, south)
+    np.testing.assert_allclose(actual, expected, atol=1e-8)
 
 
 def test_noise_has_deviation_one_and_is_smooth():
@@ -56,22 +56,22 @@ def test_noise_has_deviation_one_and_is_smooth():
     assert np.mean([np.corrcoef(f[:, 1:].ravel(), f[:, :-1].ravel())[0, 1] for f in fields]) > 0.8
 
 
-def test_speckle_has_its_looks_and_leaves_the_mean():
+def test_speckle_has_its_looks_and_mean_one():
     factor = speckle(np.random.default_rng(0), (400, 400))
     assert abs(factor.mean() - 1) < 0.01
     assert abs(1 / factor.var() - LOOKS) < 0.3
     assert 0.05 < np.corrcoef(factor[:, 1:].ravel(), factor[:, :-1].ravel())[0, 1] < 0.6
 
 
-def test_resampling_keeps_means_and_moves_by_its_shift():
+def test_resampling_keeps_means_and_applies_the_shift():
     side = 24
     ramp = np.arange(side + 2 * MARGIN, dtype=np.float32)[None] * np.ones((side + 2 * MARGIN, 1), np.float32)
     for cell in (1.0, 1.5, 2.0, 3.0, 10.0):
-        matrix = resampling(side, cell, phase=0.7)
+        matrix = resampling_matrix(side, cell, phase=0.7)
         np.testing.assert_allclose(matrix.sum(1), 1, rtol=1e-5)
-    same = resampled(ramp, resampling(side), resampling(side, shift=0.25))
+    same = resample(ramp, resampling_matrix(side), resampling_matrix(side, shift=0.25))
     np.testing.assert_allclose(same[0], MARGIN + np.arange(side) + 0.25, rtol=1e-5)
-    coarse = resampled(ramp, resampling(side), resampling(side, 3.0))
+    coarse = resample(ramp, resampling_matrix(side), resampling_matrix(side, 3.0))
     np.testing.assert_allclose(coarse[0], MARGIN + np.arange(side), atol=1e-4)
 
 
