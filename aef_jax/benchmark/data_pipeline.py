@@ -1,10 +1,8 @@
-"""How fast the data pipeline is, beside its floor.
+"""Time the data pipeline and its parts: `python -m aef_jax.benchmark.data_pipeline DIR [--preset tiny] [--run RUN]`.
 
-Usage: `python -m aef_jax.benchmark.data_pipeline DIR [--preset tiny] [--run RUN]`.
-
-The floor of an example is its record's bytes, read and decompressed; then decoded, which copies nothing. What an
-example costs beyond that is drawing: choosing frames, scaling and z-scoring those chosen. With `--run`, the rate at
-which a training run on the same machine consumed examples is set beside it.
+The least that an example costs is to read, decompress and decode its record; decoding copies nothing. The rest of its
+cost is drawing: selecting frames, scaling and z-scoring them. With `--run`, the rates are compared with the rate at
+which a training run on the same machine consumed examples.
 """
 
 import argparse
@@ -25,14 +23,14 @@ from aef_jax.data.store.record import decode
 from aef_jax.run.folder import RunFolder
 from configs.config import Config
 
-EXAMPLES = 96
-"""That are timed, after as many batches as the pipeline holds ready."""
+NUM_TIMED = 96
+"""Number of examples that are timed together."""
 REPEATS = 3
-"""Of each measurement; the median counts."""
+"""Number of timings of each measurement; the result is their median."""
 
 
 def main() -> None:
-    """Prints a table of rates in sequences per second."""
+    """Print a table of rates in sequences per second."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--preset", default="tiny", metavar="PRESET|CONFIG.json|RUN")
@@ -40,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     config = with_data(resolve(options.preset, [])[0], options.folder)
     records = Dataset.open(options.folder).records("training")
-    numbers = [index % len(records) for index in range(EXAMPLES)]
+    numbers = [index % len(records) for index in range(NUM_TIMED)]
     blobs = [records.source[index] for index in numbers[:8]]
     mebibytes = statistics.mean(map(len, blobs)) / 2**20
 
@@ -50,7 +48,7 @@ def main() -> None:
         "decode": (decode(blobs[index % len(blobs)], "") for index in cycle(numbers)),
         "read, decode and draw, one thread": (examples[index] for index in cycle(numbers)),
     }
-    rates = {name: EXAMPLES / _seconds(work, EXAMPLES) for name, work in rows.items()}
+    rates = {name: NUM_TIMED / _seconds(work, NUM_TIMED) for name, work in rows.items()}
     pipelines = {f"pipeline, {number} threads": {"threads": number, "workers": 0} for number in (1, 2, 4)}
     pipelines |= {f"pipeline, {number} workers": {"workers": number} for number in (1, 2, 4)}
     rates |= {name: _pipeline_rate(config, readers) for name, readers in pipelines.items()}
@@ -66,15 +64,15 @@ def main() -> None:
 
 def _pipeline_rate(config: Config, readers: dict[str, int]) -> float:
     config = replace(config, data=replace(config.data, **readers))
-    number = -(-EXAMPLES // config.training.batch)
+    number = -(-NUM_TIMED // config.training.batch)
     with closing(training_batches(open_examples(config))) as batches:
-        for _ in range(2):  # all have begun, and wait for nobody
+        for _ in range(2):  # until all readers have started
             next(batches)
         return number * config.training.batch / _seconds(batches, number)
 
 
 def _seconds(work: Iterator[object], number: int) -> float:
-    """In which so many of its pieces are done; none is kept, as an example may be large."""
+    """Time `number` items of an iterator. No item is kept, because examples may be large."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -85,7 +83,7 @@ def _seconds(work: Iterator[object], number: int) -> float:
 
 
 def _consumed(run: RunFolder) -> float:
-    """The median rate of a run's steps."""
+    """Return the median rate of a run's steps in sequences per second."""
     records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
     return statistics.median(r["sequences_per_second"] for r in records if r["kind"] == "speed")
 

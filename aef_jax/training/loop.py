@@ -28,19 +28,16 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
         profiled: steps, counted from 1, whose trace is written for xprof.
 
     Returns:
-        The number of steps done. It is below `training.steps` only after SIGINT or SIGTERM. The state is then saved,
-        and the same call resumes from it.
+        The steps done. After SIGINT or SIGTERM they may be fewer; the state is saved, and the same call resumes from it.
 
     Raises:
         ValueError: if the folder holds another run or is not shared by all hosts, the devices do not fit the mesh,
             shared memory is too small for the workers' examples, or no step would be profiled.
         FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
-    # Devices
+    # Devices, data and state
     check_joined()
     mesh = training_mesh(config)
-
-    # Data and state
     folder.check(config)
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     _start(folder, config, data)
@@ -48,8 +45,6 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
-
-    # Reporting
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
 
     # Loop

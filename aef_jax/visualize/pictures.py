@@ -192,11 +192,9 @@ def read_metrics(path: Path) -> list[dict]:
 def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     """Draw the training terms and, for each source, the validation L1 of the model and its baselines over steps.
 
-    If a step was run twice, after a restart, its last record counts.
-
     Args:
         path: the PNG file to write.
-        records: such as {"step": ..., "kind": "train" or "heldout", name: value, ...}.
+        records: such as {"step": ..., "kind": "train" or "heldout", name: value, ...}; a step's last one counts.
 
     Raises:
         ValueError: if there is no training record.
@@ -295,7 +293,7 @@ def save_png(figure: Figure, path: Path) -> None:
     """Write a figure. The file appears complete or not at all.
 
     Args:
-        figure: to write.
+        figure: the picture.
         path: of the PNG file.
     """
     with replacing(path) as temporary:
