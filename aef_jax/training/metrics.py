@@ -2,10 +2,11 @@
 
 import json
 import math
+import sys
 from pathlib import Path
+from typing import Any
 
 import jax
-from tensorboardX import SummaryWriter
 
 from aef_jax.files.atomic import replacing
 
@@ -27,7 +28,7 @@ class MetricsWriter:
             return
         _drop_after(path, resumed_at)
         self.lines = path.open("a", buffering=1)
-        self.tensorboard = SummaryWriter(str(tensorboard), purge_step=resumed_at + 1)
+        self.tensorboard = _open_tensorboard(tensorboard, purge_step=resumed_at + 1)
 
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
         """Write one record. Numbers that are not finite are written as null.
@@ -51,6 +52,18 @@ class MetricsWriter:
         if self.first_host:
             self.lines.close()
             self.tensorboard.close()
+
+
+def _open_tensorboard(folder: Path, purge_step: int) -> Any:
+    """Open TensorBoard's logs without PyTorch, which tensorboardX imports if it is installed: it takes 2 s."""
+    modules: dict[str, Any] = sys.modules
+    hidden = modules.setdefault("torch", None) is None  # None makes an import raise ImportError
+    try:
+        from tensorboardX import SummaryWriter
+    finally:
+        if hidden:
+            del modules["torch"]
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 def _drop_after(path: Path, step: int) -> None:

@@ -86,6 +86,7 @@ class Reporter:
         options = compiler_options(mesh)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh), compiler_options=options)
         self.pending: Pending | None = None
+        self.progress, self.score = "", ""  # the bar shows the last step, and the last evaluation
         self.since, self.waited = time.perf_counter(), 0.0
 
     def __enter__(self) -> "Reporter":
@@ -147,7 +148,8 @@ class Reporter:
         self.writer.write("train", step, values)
         self.writer.write("speed", step, rates)
         skipped = f", {values['skipped']:.0f} skipped" if values["skipped"] else ""
-        self.bar.set_postfix_str(f"loss {values['loss']:.3f}, {rates['frames_per_second']:.0f} frames/s{skipped}")
+        self.progress = f"loss {values['loss']:.3f}, {rates['frames_per_second']:.0f} frames/s{skipped}"
+        self.bar.set_postfix_str(self.progress + self.score)
         self.bar.update(step - self.bar.n)
         self._check_skipped(step, values)
 
@@ -166,8 +168,12 @@ class Reporter:
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
         for kind, values in scores.items():
             self.writer.write(kind, step, values)
-        self.reconstructions = evaluations["heldout"].reconstructions if evaluations else []
-        return scores["heldout"]["reconstruction"] if scores else None
+        if not scores:
+            return None
+        self.reconstructions = evaluations["heldout"].reconstructions
+        self.score = f", validation L1 {scores['heldout'][f'l1/{self.evaluator.source.name}']:.3f}"
+        self.bar.set_postfix_str(self.progress + self.score)
+        return scores["heldout"]["reconstruction"]
 
     def draw(self, step: int, params: nnx.State) -> None:
         """Draw the pictures of the run. Call it after `evaluate` and after saving the checkpoint.
