@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from aef_jax.inference.embed import embedder
+from aef_jax.inference.embed import embed_fn
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.host_memory import keep_memory
 from aef_jax.sharding.mesh import SEQ, batch_shardings, check_batch, make_mesh, sharding, with_mesh
@@ -42,7 +42,7 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
     if task.kind == "forward":
         frames = put(batch.frames, batch_shardings(batch, mesh).frames)
         periods = put(random_periods(1, sequences=sequences), sharding(mesh, "sequence"))
-        embed = jax.jit(with_mesh(mesh, embedder(config)), compiler_options=compiler_options(mesh))
+        embed = jax.jit(with_mesh(mesh, embed_fn(config)), compiler_options=compiler_options(mesh))
 
         def forward() -> None:
             jax.block_until_ready(embed(state.params, frames, periods))

@@ -1,1 +1,1 @@
-"""Embedding fields: tiles, quantisation, GeoTIFF."""
+"""Compute embedding fields and write them to files."""

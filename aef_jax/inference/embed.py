@@ -1,4 +1,4 @@
-"""Embedding fields with the JAX model: what `aef embed` and the training's pictures call."""
+"""Compute embedding fields with the JAX model, for `aef embed` and for the pictures of training."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from aef_jax.data.loading.training_data import find_site
+from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
@@ -24,21 +25,47 @@ from configs.config import Config
 from configs.fields.tiling import default_support, require_period
 
 
-def embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
-    """(parameters, frames, periods) -> mean directions."""
+def embed_fn(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
+    """Make the model's function of its parameters.
+
+    Args:
+        config: of the model.
+
+    Returns:
+        (parameters, frames, periods) -> unit vectors mu, float32, of shape (sequences, periods, height, width, D).
+    """
     graph, _ = abstract_model(config)
     return lambda params, frames, periods: nnx.merge(graph, params)(frames, periods)
 
 
 def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
-    """The same, compiled once per shape."""
-    return jax.jit(embedder(config), compiler_options=compiler_options(single_device_mesh()))
+    """Make the model's function, compiled once per shape on a single device.
+
+    Args:
+        config: of the model.
+
+    Returns:
+        As `embed_fn`.
+    """
+    return jax.jit(embed_fn(config), compiler_options=compiler_options(single_device_mesh()))
 
 
 def embed_with(
     embedder: Callable, params: nnx.State, site: Site, config: Config, period: Period, support: Period | None = None
 ) -> Float32[np.ndarray, "H W D"]:
-    """The embedding field of a scaled, z-scored site; see `embed_site`."""
+    """Compute the embedding field of a scaled, z-scored site (see `embed_site`).
+
+    Args:
+        embedder: made by `make_embedder`.
+        params: of the model.
+        site: scaled and z-scored.
+        config: of the model.
+        period: the valid period.
+        support: the period whose frames are used; by default `default_support`.
+
+    Returns:
+        Unit vectors.
+    """
     return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
 
 
@@ -53,21 +80,29 @@ def embed_run(
     site_name: str | None = None,
     which: Which = "latest",
 ) -> Path:
-    """Writes the field of a run's data over a valid period as GeoTIFF, and a picture beside it, whose path it returns.
+    """Write the embedding field of a site of a run's data as GeoTIFF, and a picture beside it.
 
-    Of a data set it is the field of the site of that name, or of the first held-out one; `data` is its folder, if it is
-    no longer where the run found it.
+    Args:
+        run: the run whose model embeds.
+        period: the valid period.
+        support: the period whose frames are used; by default the site's, or else `default_support`.
+        output: the GeoTIFF to write.
+        dtype: of the file.
+        data: folder of the data set, if it is no longer where the run read it.
+        site_name: a site of the data set; by default the first one of the validation split.
+        which: the checkpoint.
 
-    Raises ValueError or ModuleNotFoundError, with one sentence, for whatever is missing.
+    Returns:
+        Path of the picture.
+
+    Raises:
+        ValueError, ModuleNotFoundError: if an argument does not fit, or the run, the site or rasterio is missing.
     """
-    import_rasterio()  # whatever is missing is told before the work, not after it
+    import_rasterio()  # fail before the work if it is missing
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
     require_period("valid", period)
-    config, normalization = run.read_config(), run.read_normalization()
-    if data:
-        config = replace(config, data=replace(config.data, path=str(data)))
-    site = find_site(config, site_name)
+    config, normalization, site = _open_site(run, data, site_name)
     params = restore_params(run.checkpoints, config, which=which)
     normalized = normalization.apply(site, normalization.known(config.input_sources))
     support = support or site.support or default_support(period, config)
@@ -85,3 +120,10 @@ def embed_run(
     picture = output.with_suffix(".png")
     write_field_png(picture, field)
     return picture
+
+
+def _open_site(run: RunFolder, data: Path | None, site_name: str | None) -> tuple[Config, Normalization, Site]:
+    config, normalization = run.read_config(), run.read_normalization()
+    if data:
+        config = replace(config, data=replace(config.data, path=str(data)))
+    return config, normalization, find_site(config, site_name)

@@ -28,7 +28,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
         profiled: steps, counted from 1, whose trace is written for xprof.
 
     Returns:
-        The steps done. After SIGINT or SIGTERM they may be fewer; the state is saved, and the same call resumes from it.
+        The steps done. After SIGINT or SIGTERM they may be fewer; the state is saved and the same call resumes.
 
     Raises:
         ValueError: if the folder holds another run or is not shared by all hosts, the devices do not fit the mesh,
@@ -46,7 +46,6 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
-
     # Loop
     step = make_train_step(config, mesh)
     batches = training_batches(examples, steps_done=done)

@@ -1,1 +1,1 @@
-"""Embedding fields on disk, one module per file format."""
+"""Write embedding fields to files, one module per format."""

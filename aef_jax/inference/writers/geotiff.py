@@ -1,4 +1,4 @@
-"""Embedding fields as cloud-optimised GeoTIFFs of one band per axis of the embedding: A00 ... A63, like the release."""
+"""Write embedding fields as cloud-optimized GeoTIFFs, with one band per axis (A00 ... A63) as in the release."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +13,7 @@ from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
 
 StoredAs = Literal["int8", "float32"]
 
-DEQUANTISE = "x = sign(q) * (|q| / 127.5)**2; -128 is no data; then divide each pixel's vector by its length"
+DEQUANTIZE = "x = sign(q) * (|q| / 127.5)**2; -128 is no data; then divide each pixel's vector by its length"
 
 
 def write_field(
@@ -27,20 +27,25 @@ def write_field(
     model: str,
     dtype: StoredAs = "int8",
 ) -> None:
-    """Writes a field of unit vectors; NaN is no data. The file appears whole, or not at all.
+    """Write a field of unit vectors. The file appears complete or not at all.
 
     Args:
-        crs, transform: the site's.
-        period, support: the valid and the support period; they are written as tags, in ISO 8601.
-        model: which weights made it, for the reader of the file.
-        dtype: int8, quantised as the release is, one byte per number; or float32.
+        path: the file to write.
+        field: unit vectors; NaN is no data.
+        crs: the site's coordinate reference system.
+        transform: the site's affine transform.
+        period: the valid period, written as tags in ISO 8601.
+        support: the support period, written as tags in ISO 8601.
+        model: a description of the weights for readers of the file.
+        dtype: int8 for one byte per number, quantized as in the release; or float32.
 
-    Raises ModuleNotFoundError, with what to install, where rasterio is missing.
+    Raises:
+        ModuleNotFoundError: if rasterio is not installed.
     """
     rasterio = import_rasterio()
     stored = np.moveaxis(quantize(field) if dtype == "int8" else field, -1, 0)
     bands, height, width = stored.shape
-    # a COG is laid out once all is known: it is copied from a whole dataset, never written in place
+    # a COG cannot be written in place: its layout is known only at the end, so it is copied from a dataset in memory
     with replacing(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
@@ -51,21 +56,29 @@ def write_field(
             nodata=NO_DATA if dtype == "int8" else np.nan,
             crs=crs,
             transform=rasterio.Affine(*transform),
-        ) as whole:
-            whole.write(stored)
-            whole.descriptions = [f"A{band:02d}" for band in range(bands)]
-            whole.update_tags(**_tags(period, support, model, dtype))
-        with memory.open() as whole:
-            # overviews: codes are not linear in the vectors, and a mean of unit vectors is none
+        ) as dataset:
+            dataset.write(stored)
+            dataset.descriptions = [f"A{band:02d}" for band in range(bands)]
+            dataset.update_tags(**_tags(period, support, model, dtype))
+        with memory.open() as dataset:
+            # overviews take the nearest pixel: codes are not linear in the vectors, and a mean of unit vectors is not
+            # one
             layout = {"blocksize": 256, "overview_resampling": "nearest", "bigtiff": "if_safer"}
-            rasterio.shutil.copy(whole, temporary, driver="COG", compress="deflate", predictor="yes", **layout)
+            rasterio.shutil.copy(dataset, temporary, driver="COG", compress="deflate", predictor="yes", **layout)
 
 
 def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:
-    """The field, dequantised but not normalised again, NaN where there is no data; its crs, and its transform.
+    """Read a field.
 
-    Raises ValueError where the file holds neither int8 nor float32, and ModuleNotFoundError, with what to install,
-    where the extra `geo` is missing.
+    Args:
+        path: of the GeoTIFF.
+
+    Returns:
+        The field, dequantized but not normalized again, with NaN for no data; its crs; its transform.
+
+    Raises:
+        ValueError: if the file holds neither int8 nor float32.
+        ModuleNotFoundError: if rasterio is not installed.
     """
     rasterio = import_rasterio()
     with rasterio.open(path) as source:
@@ -86,11 +99,15 @@ def _tags(period: Period, support: Period, model: str, dtype: str) -> dict[str, 
     for name, span in (("VALID", period), ("SUPPORT", support)):
         for end, ms in zip(("START", "END"), span, strict=True):
             tags[f"AEF_{name}_{end}"] = np.datetime_as_string(np.datetime64(ms, "ms"), timezone="UTC")
-    return tags | ({"AEF_DEQUANTISE": DEQUANTISE} if dtype == "int8" else {})
+    return tags | ({"AEF_DEQUANTISE": DEQUANTIZE} if dtype == "int8" else {})
 
 
 def import_rasterio():
-    """The module, which is an extra. Raises ModuleNotFoundError, with what to install, where it is missing."""
+    """Import rasterio, which is an optional dependency, and return it.
+
+    Raises:
+        ModuleNotFoundError: if it is not installed.
+    """
     try:
         import rasterio
         import rasterio.shutil

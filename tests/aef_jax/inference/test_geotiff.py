@@ -1,4 +1,4 @@
-"""Embedding fields on disk, read back by rasterio and by the project's own reader."""
+"""Tests of GeoTIFFs of embedding fields, read by rasterio and by the project's own reader."""
 
 import builtins
 from datetime import datetime
@@ -8,7 +8,7 @@ import pytest
 
 from aef_jax.data.store.site import to_ms
 from aef_jax.inference.quantize import dequantize, quantize
-from aef_jax.inference.writers.geotiff import DEQUANTISE, read_field, write_field
+from aef_jax.inference.writers.geotiff import DEQUANTIZE, read_field, write_field
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
 
@@ -30,7 +30,7 @@ def write(path, field, dtype="int8"):
     return path
 
 
-def test_int8_is_what_the_release_would_hold(tmp_path):
+def test_int8_files_are_laid_out_as_the_release(tmp_path):
     field = unit_field(40, 30)
     with rasterio.open(write(tmp_path / "field.tif", field)) as file:
         assert file.dtypes == ("int8",) * 64
@@ -41,12 +41,12 @@ def test_int8_is_what_the_release_would_hold(tmp_path):
         np.testing.assert_array_equal(np.moveaxis(file.read(), 0, -1), quantize(field))
 
 
-def test_tags_tell_periods_model_and_how_to_dequantise(tmp_path):
+def test_tags_hold_periods_model_and_dequantization(tmp_path):
     with rasterio.open(write(tmp_path / "field.tif", unit_field(16, 16))) as file:
         tags = file.tags()
 
     assert tags["AEF_MODEL"] == "tiny, step 800"
-    assert tags["AEF_DEQUANTISE"] == DEQUANTISE
+    assert tags["AEF_DEQUANTISE"] == DEQUANTIZE
     assert tags["TIFFTAG_SOFTWARE"].startswith("aef")
     names = ("AEF_VALID_START", "AEF_VALID_END", "AEF_SUPPORT_START", "AEF_SUPPORT_END")
     instants = [datetime.fromisoformat(tags[name]).timestamp() * 1000 for name in names]
@@ -54,7 +54,7 @@ def test_tags_tell_periods_model_and_how_to_dequantise(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_round_trip(tmp_path, dtype):
+def test_a_written_field_is_read_back(tmp_path, dtype):
     field = unit_field(40, 30)
     back, crs, transform = read_field(write(tmp_path / "field.tif", field, dtype))
 
@@ -65,7 +65,7 @@ def test_round_trip(tmp_path, dtype):
     assert (crs, transform) == (CRS, TRANSFORM)
 
 
-def test_a_coordinate_system_in_words_is_kept(tmp_path):
+def test_a_crs_without_epsg_code_is_kept(tmp_path):
     words = rasterio.CRS.from_epsg(3035).to_wkt()
     path = tmp_path / "field.tif"
     write_field(
@@ -75,18 +75,20 @@ def test_a_coordinate_system_in_words_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
-def test_it_is_cloud_optimised(tmp_path, dtype):
-    """Tiled, with overviews down to one tile, and directories before data (GDAL notes the layout only if so)."""
+def test_files_are_cloud_optimized(tmp_path, dtype):
+    """Tiled, with overviews down to one tile, and directories before data (else GDAL does not report the layout)."""
     with rasterio.open(write(tmp_path / "field.tif", unit_field(300, 520, bands=4), dtype)) as file:
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert file.block_shapes == [(256, 256)] * 4
         assert file.overviews(1) == [2, 4]
         codes = np.unique(file.read(1))
         overview = file.read(1, out_shape=(150, 260))
-    assert np.isin(overview[np.isfinite(overview)], codes).all()  # of the field's own vectors, not means of codes
+    assert np.isin(
+        overview[np.isfinite(overview)], codes
+    ).all()  # overviews are vectors of the field, not means of codes
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_previous_file(tmp_path, monkeypatch):
     path = write(tmp_path / "field.tif", unit_field(16, 16))
     before = path.read_bytes()
 
@@ -102,7 +104,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["field.tif"]
 
 
-def test_folders_are_made(tmp_path):
+def test_missing_folders_are_created(tmp_path):
     assert write(tmp_path / "fields" / "2019" / "field.tif", unit_field(16, 16)).exists()
 
 
@@ -115,7 +117,7 @@ def test_other_rasters_are_refused(tmp_path):
         read_field(path)
 
 
-def test_without_rasterio_the_extra_is_named(tmp_path, monkeypatch):
+def test_missing_rasterio_names_the_extra_to_install(tmp_path, monkeypatch):
     real = builtins.__import__
 
     def without_rasterio(name, *arguments, **options):

@@ -1,4 +1,4 @@
-"""The eight-bit form of embeddings, against its definition and against the released vectors."""
+"""Tests of quantization against its definition and against the released vectors."""
 
 import numpy as np
 import pytest
@@ -16,20 +16,20 @@ def test_codes_follow_the_definition():
     np.testing.assert_array_equal(quantize(field), [0, 127, -127, 64, -64, 0, -13])
 
 
-def test_every_code_comes_back_as_itself():
+def test_every_code_survives_a_round_trip():
     codes = np.arange(-128, 128).astype(np.int8)
 
     np.testing.assert_array_equal(quantize(dequantize(codes)), codes)
 
 
-def test_dequantised_values():
+def test_dequantized_values_follow_the_definition():
     values = dequantize(np.array([0, 127, -127, 51], np.int8))
 
     assert values.dtype == np.float32
     np.testing.assert_allclose(values, [0, 0.992172, -0.992172, 0.16], rtol=1e-6)
 
 
-def test_no_data():
+def test_no_data_is_nan_and_minus_128():
     codes = quantize(np.array([[0.5, np.nan]], np.float32))
 
     assert codes[0, 1] == NO_DATA == -128

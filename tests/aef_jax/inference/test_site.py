@@ -1,4 +1,4 @@
-"""Fields from tiles: every pixel covered, no seam, and no influence of what is trimmed."""
+"""Tests of fields made from tiles: every pixel is covered, without seams or influence of trimmed pixels."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def make_site(height: int, width: int, dates: dict[str, list[str]] | None = None
 
 
 class PixelEmbed:
-    """A model that looks at one pixel at a time: tiling must not be seen in what it gives. It notes its calls."""
+    """A model of single pixels, whose result must not depend on the tiling. It records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -41,19 +41,19 @@ class PixelEmbed:
         return (means / np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-9))[:, None]
 
 
-def test_the_papers_distances():
-    """Tiles of 1.28 km every 960 m, of which 80 m are trimmed, except at the ends of the site."""
+def test_tiles_have_the_papers_distances():
+    """Tiles of 1.28 km every 960 m, trimmed by 80 m except at the ends of the site."""
     first, second, third = lay_out(96 * 2 + 128, 128)
 
     assert [strip.start for strip in (first, second, third)] == [0, 96, 192]
     assert [strip.used for strip in (first, second, third)] == [slice(0, 120), slice(8, 120), slice(8, 128)]
-    # blended over the 16 pixels between the trims: together one
+    # weights sum to one over the 16 pixels of overlap between the trims
     np.testing.assert_allclose(first.weight[-16:] + second.weight[:16], 1, rtol=1e-6)
     np.testing.assert_array_equal(first.weight[:-16], 1)
 
 
 @pytest.mark.parametrize("side", [16, 32, 128])
-def test_every_pixel_is_covered(side):
+def test_tiles_cover_every_pixel(side):
     for length in [*range(1, 4 * side, 3), side, side + 1]:
         strips = lay_out(length, side)
         total = np.zeros(length)
@@ -79,8 +79,8 @@ def test_a_pixelwise_model_leaves_no_seam(shape):
     np.testing.assert_allclose(field, expected, atol=1e-6)
 
 
-def test_neighbours_are_blended_to_unit_vectors():
-    """A model that gives each tile its own direction: the field turns from one to the next without a jump."""
+def test_neighboring_tiles_are_blended_to_unit_vectors():
+    """If each tile has its own direction, the field turns from one to the next without a jump."""
     side, near, far = 32, np.eye(64)[0], np.eye(64)[1]
 
     def embed(frames, periods):
@@ -97,8 +97,8 @@ def test_neighbours_are_blended_to_unit_vectors():
     assert np.diff(across).max() < 0.5
 
 
-def test_the_trimmed_rim_has_no_influence():
-    """NaN in the outer pixels of all tiles, where another tile covers."""
+def test_trimmed_pixels_have_no_influence():
+    """NaN in the outer pixels of all tiles, which other tiles cover, does not reach the field."""
     site, plain = make_site(80, 56), PixelEmbed()
     rows, columns = lay_out(80, 32), lay_out(56, 32)
     assert [strip.start for strip in rows] == [0, 24, 48]
@@ -121,19 +121,19 @@ def test_the_model_is_always_called_with_the_same_shapes():
     embed_site(embed, make_site(100, 75), TILES_OF_32, YEAR, batch=3)
     embed_site(embed, make_site(100, 100), TILES_OF_32, YEAR, batch=3)
 
-    assert len(embed.calls) == 4 + 6  # 12 tiles, and 16, of which the last is alone in its batch
+    assert len(embed.calls) == 4 + 6  # 12 tiles, and 16 with the last one alone in its batch
     shapes = {(frames["sentinel2"].pixels.shape, periods.shape) for frames, periods in embed.calls}
     assert shapes == {((3, FRAMES_MULTIPLE, 32, 32, 5), (3, 1, period_code(*np.int64(YEAR)).shape[0]))}
 
 
-def test_all_frames_of_the_support_period_are_given():
+def test_the_model_gets_all_frames_of_the_support_period():
     embed = PixelEmbed()
     site = make_site(32, 32)
     embed_site(embed, site, TILES_OF_32, YEAR)
     ((frames, periods),) = embed.calls
 
     sentinel2 = frames["sentinel2"]
-    expected = [to_ms("2019-01-01"), to_ms("2019-06-01")]  # the end of a period is not in it
+    expected = [to_ms("2019-01-01"), to_ms("2019-06-01")]  # the end of a period is exclusive
     np.testing.assert_allclose(sentinel2.timecodes[0, :2], timecode(np.array(expected)), atol=1e-6)
     np.testing.assert_array_equal(sentinel2.pixels[0, :2], site.series["sentinel2"].pixels[1:3])
     np.testing.assert_array_equal(sentinel2.present, np.arange(FRAMES_MULTIPLE)[None] < 2)
@@ -158,11 +158,13 @@ def test_short_site_is_mirrored_to_the_next_multiple_of_16():
     assert first.shape == (1, 2, 48, 128, 5)
     np.testing.assert_array_equal(first[0, :, :40], site[:, :, :128])
     np.testing.assert_array_equal(first[0, :, 40:], site[:, :-9:-1, :128])
-    np.testing.assert_array_equal(last[0, :, :40, :127], site[:, :, 4:])  # from the even column; then its mirror
+    np.testing.assert_array_equal(
+        last[0, :, :40, :127], site[:, :, 4:]
+    )  # starts at an even column; the last column is mirrored
     np.testing.assert_array_equal(last[0, :, :40, 127], site[:, :, 130])
 
 
-def test_default_support():
+def test_default_support_is_a_year_around_the_period():
     month = (to_ms("2019-06-01"), to_ms("2019-07-01"))
     start, end = default_support(month, TILES_OF_32)
 
@@ -172,12 +174,12 @@ def test_default_support():
 
 
 def test_a_valid_period_may_lie_outside_its_support():
-    ahead = (to_ms("2021-01-01"), to_ms("2022-01-01"))
+    future = (to_ms("2021-01-01"), to_ms("2022-01-01"))
     embed = PixelEmbed()
-    field = embed_site(embed, make_site(32, 32), TILES_OF_32, ahead, support=YEAR)
+    field = embed_site(embed, make_site(32, 32), TILES_OF_32, future, support=YEAR)
 
     assert np.isfinite(field).all()
-    np.testing.assert_allclose(embed.calls[0][1][0, 0], period_code(*np.int64(ahead)), atol=1e-6)
+    np.testing.assert_allclose(embed.calls[0][1][0, 0], period_code(*np.int64(future)), atol=1e-6)
 
 
 def test_a_period_without_a_frame_is_refused():
