@@ -25,16 +25,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], None]) -> "Callable[..., Comparison]":
     """`parity.assert_parity`; what it finds is a line of the report, whether it passes or not."""
-    from parity.comparison.assertion import check
+    from parity.comparison.assertion import raise_if_failed
     from parity.comparison.compare import compare
     from parity.report.document import document
     from parity.report.report import Report
 
     def compared(*arguments: Any, **options: Any) -> "Comparison":
-        found = compare(*arguments, **options)
-        _parity_lines(document(Report(request.node.nodeid, comparison=found, environment=found.environment)))
-        check(found)
-        return found
+        comparison = compare(*arguments, **options)
+        _parity_lines(document(Report(request.node.nodeid, comparison=comparison, environment=comparison.environment)))
+        raise_if_failed(comparison)
+        return comparison
 
     return compared
 

@@ -78,7 +78,7 @@ def write_random(config: Config, target: Path) -> int:
     """Writes a folder of random parameters and moments; returns the bytes of the parameters alone."""
     structure = abstract_jax(config)
     state = OptimizerState.of(config, structure)
-    params = {twin.name: twin.spec for twin in param_links(structure)}
+    params = {link.name: link.spec for link in param_links(structure)}
     moments = {f"{moment}.{name}": spec for moment in MOMENTS for name, spec in params.items()}
     rng = np.random.default_rng(0)
     # a view into one block of noise at another place for each: drawing them all would take longer than converting

@@ -20,7 +20,7 @@ from configs.fields.tiling import Embed, default_support
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
 from parity.capture.tensors import load_torch, torch_specs
-from parity.mapping.spec import check
+from parity.mapping.spec import check_specs
 
 TOLERANCE = 1e-5
 """How far the components of two unit vectors may lie apart, in float32 after the whole model."""
@@ -60,7 +60,7 @@ def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaE
     """
     checkpoint = TorchCheckpoint(weights)
     model = abstract_torch(checkpoint.config)
-    check(checkpoint.params, torch_specs(model))
+    check_specs(checkpoint.params, torch_specs(model))
     model = model.to_empty(device="cpu").eval()
     load_torch(model, {name: checkpoint.tensor(name) for name in checkpoint.params})
     return checkpoint.config, model

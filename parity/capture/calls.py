@@ -32,7 +32,7 @@ class Call:
         return f"{self.label} (call {self.count + 1})" if self.count else self.label
 
 
-def not_by_itself(call: Call, error: Exception) -> str:
+def describe_failure(call: Call, error: Exception) -> str:
     """Why a sub-module could not be computed alone, in one sentence."""
     reason = str(error).strip().partition("\n")[0]
     return f"{call.name} cannot be compared by itself: {type(error).__name__}: {reason}"

@@ -12,13 +12,13 @@ from flax import nnx, traverse_util
 from parity.capture.calls import WHOLE, Call, CapturedCall
 from parity.capture.jax_watch import watched
 from parity.capture.quick_compile import QUICK
-from parity.capture.trees import Arrays, cast, is_array, is_real, named_arrays, unwrapped
+from parity.capture.trees import Arrays, cast, is_array, is_real, named_arrays, unwrap_constant
 
 Results = tuple[Arrays, Mapping[Any, Any], Arrays]
 """Outputs, and the gradients of parameters and of inputs."""
 
 
-KEPT = 128
+MAX_PROGRAMS = 128
 """Programs that stay compiled, each in every dtype that it was run in: that may take two hundred mappings of memory, of
 which Linux gives a process 65,530."""
 
@@ -46,22 +46,22 @@ class Program:
 
         Raises ValueError where both return dictionaries that have other keys.
         """
-        found = named_arrays(self(module, arrays))
-        if found.keys() == set(self.names):
-            return [found[name] for name in self.names]
-        if found and self.names and all(name.startswith("['") for name in (*found, *self.names)):
-            raise ValueError(f"it returns {', '.join(found)} in JAX and {', '.join(self.names)} in PyTorch")
-        return list(found.values())
+        results = named_arrays(self(module, arrays))
+        if results.keys() == set(self.names):
+            return [results[name] for name in self.names]
+        if results and self.names and all(name.startswith("['") for name in (*results, *self.names)):
+            raise ValueError(f"it returns {', '.join(results)} in JAX and {', '.join(self.names)} in PyTorch")
+        return list(results.values())
 
     def __call__(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> Any:
-        leaves = [arrays.get(place, unwrapped(other)) for place, other in enumerate(self.others)]
+        leaves = [arrays.get(place, unwrap_constant(other)) for place, other in enumerate(self.others)]
         arguments, keywords = jax.tree.unflatten(self.tree, leaves)
         return (
             self.function(*arguments, **keywords) if module is None else self.function(module, *arguments, **keywords)
         )
 
 
-class Given(NamedTuple):
+class ProgramInputs(NamedTuple):
     """What a program is run on."""
 
     parameters: nnx.State
@@ -72,7 +72,9 @@ class Given(NamedTuple):
     """The arrays that have none."""
 
 
-def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call, dtype: str) -> tuple[Program, Given]:
+def prepare(
+    module: nnx.Module | None, function: Callable[..., Any], call: Call, dtype: str
+) -> tuple[Program, ProgramInputs]:
     """What computes a call in a dtype, and what it is run on."""
     nothing = nnx.State({})
     graph, parameters, rest = (None, nothing, nothing) if module is None else nnx.split(module, nnx.Param, ...)
@@ -81,17 +83,17 @@ def prepare(module: nnx.Module | None, function: Callable[..., Any], call: Call,
     arrays = {place: leaf for place, leaf in enumerate(leaves) if is_array(leaf)}
     reals = {place: leaf for place, leaf in arrays.items() if is_real(leaf)}
     whole = {place: leaf for place, leaf in arrays.items() if place not in reals}
-    return Program(graph, function, tree, others, tuple(call.outputs)), Given(parameters, rest, reals, whole)
+    return Program(graph, function, tree, others, tuple(call.outputs)), ProgramInputs(parameters, rest, reals, whole)
 
 
-class Runs:
+class ProgramRunner:
     """Runs programs. What is compiled is kept here, and no longer: code that has changed since is another's."""
 
     def __init__(self, compiled: bool = True):
         """What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
-        self.of: Callable[..., Any] = lru_cache(KEPT)(_compiled) if compiled else _uncompiled
+        self.of: Callable[..., Any] = lru_cache(MAX_PROGRAMS)(_compiled) if compiled else _uncompiled
 
-    def compute(self, program: Program, given: Given, call: Call, dtype: str) -> Results:
+    def compute(self, program: Program, given: ProgramInputs, call: Call, dtype: str) -> Results:
         """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs.
 
         The whole is compiled as it is where it is used; but float64 tells what is computed, not how well it is
@@ -111,7 +113,7 @@ def _uncompiled(program: Program, quickly: bool) -> Callable[..., Any]:
 
 
 def watch(
-    program: Program, given: Given, call: Call, dtype: str, **watching: Any
+    program: Program, given: ProgramInputs, call: Call, dtype: str, **watching: Any
 ) -> tuple[Results, list[CapturedCall]]:
     """The same; and what each watched call returns, with the gradients there. `watching` is `watched`'s."""
     names: list[tuple[str, int, tuple[str, ...]]] = []
@@ -120,10 +122,10 @@ def watch(
         module = program.module(parameters, given.rest)
         assert module is not None, "functions have no sub-modules"
         with watched(module, added=added, **watching) as returns:
-            found = program.outputs(module, reals | given.whole)
+            results = program.outputs(module, reals | given.whole)
         names[:] = [(r.label, r.count, tuple(r.outputs)) for r in returns]
         seen = [list(r.outputs.values()) for r in returns]
-        return [x for x in found if is_real(x)], (found, seen)
+        return [x for x in results if is_real(x)], (results, seen)
 
     _, (_, shapes) = jax.eval_shape(outputs, given.parameters, given.reals, {})
     reals = [[jnp.zeros(x.shape, x.dtype) for x in of_call if is_real(x)] for of_call in shapes]
@@ -131,27 +133,27 @@ def watch(
 
     @partial(jax.jit, compiler_options=QUICK)
     def run(parameters, reals, added, cotangents):
-        heads, pull_back, (found, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
-        return found, seen, pull_back(_as(heads, cotangents))
+        heads, pull_back, (results, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
+        return results, seen, pull_back(_as(heads, cotangents))
 
     cotangents = _cotangents(call, dtype)
-    found, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
+    results, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
     calls = []
     for (label, count, of_call), arrays in zip(names, seen, strict=True):
         returned = dict(zip(of_call, arrays, strict=True))
         gradients = zip((name for name, x in returned.items() if is_real(x)), inner[label, count], strict=True)
         calls.append(CapturedCall(label, count, returned, dict(gradients)))
-    return _results(call, found, parameters, inputs), calls
+    return _results(call, results, parameters, inputs), calls
 
 
-def _run(program: Program, given: Given, cotangents: list[jax.Array]):
+def _run(program: Program, given: ProgramInputs, cotangents: list[jax.Array]):
     def outputs(parameters, reals):
         module = program.module(parameters, given.rest)
-        found = program.outputs(module, reals | given.whole)
-        return [x for x in found if is_real(x)], found
+        results = program.outputs(module, reals | given.whole)
+        return [x for x in results if is_real(x)], results
 
-    heads, pull_back, found = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
-    return found, *pull_back(_as(heads, cotangents))
+    heads, pull_back, results = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
+    return results, *pull_back(_as(heads, cotangents))
 
 
 def _cotangents(call: Call, dtype: str) -> list[Any]:
@@ -170,11 +172,11 @@ def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 
-def _results(call: Call, found: list[Any], parameters: Any, inputs: dict[int, Any]) -> Results:
-    found, parameters, inputs = jax.device_get((found, parameters, inputs))
-    if len(found) != len(call.outputs):
-        raise ValueError(f"it returns {len(found)} arrays in JAX and {len(call.outputs)} in PyTorch")
+def _results(call: Call, results: list[Any], parameters: Any, inputs: dict[int, Any]) -> Results:
+    results, parameters, inputs = jax.device_get((results, parameters, inputs))
+    if len(results) != len(call.outputs):
+        raise ValueError(f"it returns {len(results)} arrays in JAX and {len(call.outputs)} in PyTorch")
     named = named_arrays((call.arguments, dict(call.keywords)))
     of_inputs = dict(zip((name for name, x in named.items() if is_real(x)), inputs.values(), strict=True))
     of_parameters = traverse_util.flatten_dict(nnx.to_pure_dict(parameters)) if parameters else {}
-    return dict(zip(call.outputs, found, strict=True)), of_parameters, of_inputs
+    return dict(zip(call.outputs, results, strict=True)), of_parameters, of_inputs

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from flax import nnx
 
-from parity.capture.calls import WHOLE, Call, CapturedCall, Computed, not_by_itself
-from parity.capture.jax_program import Given, Program, Runs, prepare, watch
+from parity.capture.calls import WHOLE, Call, CapturedCall, Computed, describe_failure
+from parity.capture.jax_program import Program, ProgramInputs, ProgramRunner, prepare, watch
 from parity.capture.resolve import resolve
 from parity.capture.trees import Arrays
 from parity.mapping.model_map import ModelMap, Path, dotted
@@ -21,7 +21,7 @@ from parity.mapping.weights import ParamLink, param_links
 
 
 @dataclass(frozen=True)
-class Place:
+class ModuleLocation:
     """Where a sub-module is: at `path`, at `index` of the stacks on the way."""
 
     path: Path
@@ -46,34 +46,33 @@ class JaxSide:
     ):
         """`at` gives the model that computes in a dtype, its weights NumPy's arrays or JAX's; `whole` is called with it
         and the arguments: by default, the model is called, as `mapping` says. `root` is the label of the model itself.
-        What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
+        What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last.
+        """
         self.at, self.mapping, self.root = cache(at), mapping, root
-        self.whole, self.runs = whole, Runs(compiled)
+        self.whole, self.runs = whole, ProgramRunner(compiled)
 
     @cached_property
-    def places(self) -> dict[str, Place]:
+    def locations(self) -> dict[str, ModuleLocation]:
         """The model and its sub-modules by label; of several that have one, as what PyTorch splits, the outermost."""
-        found: dict[str, Place] = {}
-        for path, _ in sorted(modules(self.at("float64")), key=lambda one: len(one[0])):
+        locations: dict[str, ModuleLocation] = {}
+        for path, _ in sorted(modules(self.at("float64")), key=lambda item: len(item[0])):
             where = [depth for depth in range(1, len(path) + 1) if path[:depth] in self.stacks]
             lengths = [self.stacks[path[:depth]] for depth in where]
             for index in np.ndindex(*lengths):
-                found.setdefault(self.label(_inserted(path, where, index)), Place(path, index))
-        return found
+                locations.setdefault(self.label(_inserted(path, where, index)), ModuleLocation(path, index))
+        return locations
 
     @cached_property
     def stacks(self) -> dict[Path, int]:
         """The lengths of stacks by their paths."""
         lengths = {}
-        for param_link in self.param_links:
-            parts = range(len(param_link.path))
+        for link in self.param_links:
+            parts = range(len(link.path))
             where = [
-                i + 1
-                for i in parts
-                if param_link.path[i] in self.mapping.stacks and not isinstance(param_link.path[i + 1], int)
+                i + 1 for i in parts if link.path[i] in self.mapping.stacks and not isinstance(link.path[i + 1], int)
             ]
-            for depth, index in zip(where, param_link.index, strict=False):
-                lengths[param_link.path[:depth]] = max(lengths.get(param_link.path[:depth], 0), index + 1)
+            for depth, index in zip(where, link.index, strict=False):
+                lengths[link.path[:depth]] = max(lengths.get(link.path[:depth], 0), index + 1)
         return lengths
 
     @cached_property
@@ -107,7 +106,7 @@ class JaxSide:
         except Exception as error:  # called as it is nowhere else, anything may be raised in it
             if call.label == WHOLE:
                 raise
-            raise ValueError(not_by_itself(call, error)) from error
+            raise ValueError(describe_failure(call, error)) from error
         return Computed(outputs, self._parameters(call.label, parameters), inputs)
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[CapturedCall]]:
@@ -115,7 +114,7 @@ class JaxSide:
 
         def label_of(path: Path) -> str | None:
             label = self.label(path)
-            return label if label in labels and len(path) == self.places[label].depth else None
+            return label if label in labels and len(path) == self.locations[label].depth else None
 
         functions = {label: label for label in self.mapping.functions if label in labels}
         with jax.enable_x64(dtype == "float64"):
@@ -124,7 +123,7 @@ class JaxSide:
             (outputs, parameters, inputs), seen = watch(program, given, call, dtype, **watching)
         return Computed(outputs, self._parameters(call.label, parameters), inputs), seen
 
-    def _prepared(self, call: Call, dtype: str) -> tuple[Program, Given]:
+    def _prepared(self, call: Call, dtype: str) -> tuple[Program, ProgramInputs]:
         if call.label in self.mapping.functions:
             return prepare(None, resolve(call.label), call, dtype)
         function = self.mapping.caller(call.label) or _call
@@ -134,13 +133,13 @@ class JaxSide:
 
     def submodule(self, label: str, dtype: str) -> nnx.Module:
         """With its own weights; of a stack, the one block."""
-        place, index = self.places[label], 0
+        location, index = self.locations[label], 0
         module: Any = self.at(dtype)
-        for depth, part in enumerate(place.path, start=1):
+        for depth, part in enumerate(location.path, start=1):
             module = child(module, part)
-            if place.path[:depth] in self.stacks:
+            if location.path[:depth] in self.stacks:
                 graph, state = nnx.split(module)
-                module = nnx.merge(graph, jax.tree.map(lambda a, i=place.index[index]: a[i], state))
+                module = nnx.merge(graph, jax.tree.map(lambda a, i=location.index[index]: a[i], state))
                 index += 1
         return module
 
@@ -152,22 +151,22 @@ class JaxSide:
         """By PyTorch's names and in its layout."""
         if label in self.mapping.functions:
             return {}
-        place, found = self.places[self.root if label == WHOLE else label], {}
-        for param_link in self.param_links:
+        location, arrays = self.locations[self.root if label == WHOLE else label], {}
+        for link in self.param_links:
             inside, deeper = (
-                param_link.path[: len(place.path)] == place.path,
-                param_link.index[: len(place.index)] == place.index,
+                link.path[: len(location.path)] == location.path,
+                link.index[: len(location.index)] == location.index,
             )
             if not (inside and deeper):
                 continue
-            array = gradients[param_link.path[len(place.path) :]][(*param_link.index[len(place.index) :], ...)]
-            array = param_link.layout.to_torch(array)
-            if param_link.layout.torch_part:
-                whole = found.setdefault(param_link.name, np.full(param_link.spec.shape, np.nan, array.dtype))
-                param_link.layout.torch_part.taken(whole)[...] = array
+            array = gradients[link.path[len(location.path) :]][(*link.index[len(location.index) :], ...)]
+            array = link.layout.to_torch(array)
+            if link.layout.torch_part:
+                whole = arrays.setdefault(link.name, np.full(link.spec.shape, np.nan, array.dtype))
+                link.layout.torch_part.select(whole)[...] = array
             else:
-                found[param_link.name] = array
-        return found
+                arrays[link.name] = array
+        return arrays
 
 
 def _call(module: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -15,7 +15,7 @@ import jax
 from flax import nnx
 from flax.nnx.tracers import TraceState
 
-from parity.capture.resolve import wrapped
+from parity.capture.resolve import patch_functions
 from parity.capture.trees import is_real, map_arrays, named_arrays
 from parity.mapping.model_map import Path
 from parity.mapping.nnx_modules import modules
@@ -48,7 +48,7 @@ def watched(
     """
     watch = _Watch(root, label_of, stacks, added)
     with ExitStack() as stack:
-        stack.enter_context(wrapped(functions, watch.function))
+        stack.enter_context(patch_functions(functions, watch.function))
         for kind in {type(module) for _, module in modules(root) if callable(module)}:
             stack.enter_context(patch.object(kind, "__call__", watch.method(kind.__call__)))
         yield watch.ended

@@ -17,7 +17,9 @@ def resolve(name: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def wrapped(names: Mapping[str, str], wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+def patch_functions(
+    names: Mapping[str, str], wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
     """For each label, puts `wrap(label, function)` where the function is looked up."""
     with ExitStack() as stack:
         for label, name in names.items():

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from parity.mapping.spec import Spec, check
+from parity.mapping.spec import Spec, check_specs
 
 
 def to_numpy(tensor: Shaped[Tensor, "*N"]) -> Shaped[np.ndarray, "*N"]:
@@ -38,7 +38,7 @@ def load_torch(module: nn.Module, arrays: Mapping[str, Shaped[np.ndarray, "..."]
 
     Raises WeightsError where they are not exactly those of its state_dict, and changes nothing then.
     """
-    check({name: Spec.of(array) for name, array in arrays.items()}, torch_specs(module))
+    check_specs({name: Spec.of(array) for name, array in arrays.items()}, torch_specs(module))
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             tensor.copy_(to_tensor(arrays[name]))

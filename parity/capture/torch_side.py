@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from parity.capture.calls import WHOLE, Call, Computed, not_by_itself
+from parity.capture.calls import WHOLE, Call, Computed, describe_failure
 from parity.capture.resolve import resolve
 from parity.capture.tensors import to_numpy, to_tensor
 from parity.capture.torch_watch import PendingCall, watched
@@ -21,14 +21,14 @@ from parity.capture.trees import (
     Arrays,
     Constant,
     cast,
-    copied,
+    copy_tensors,
+    expand_dataclasses,
     is_real,
     map_arrays,
-    moved,
+    move_axis,
     named_arrays,
-    opened,
     random_like,
-    unwrapped,
+    unwrap_constant,
 )
 from parity.mapping.model_map import ModelMap
 
@@ -38,7 +38,8 @@ class TorchSide:
 
     def __init__(self, at: Callable[[str], nn.Module], mapping: ModelMap, whole: Callable[..., Any] | None = None):
         """`at` gives the model that computes in a dtype; `whole` is called with it and the arguments: by default, it is
-        the model that is called."""
+        the model that is called.
+        """
         self.at, self.mapping = cache(at), mapping
         self.root = type(at("float64")).__name__ if whole else WHOLE
         """The label of the model itself."""
@@ -65,7 +66,7 @@ class TorchSide:
         except Exception as error:  # as in JAX: a cache that it was given may be full by now
             if call.label == WHOLE:
                 raise
-            raise ValueError(not_by_itself(call, error)) from error
+            raise ValueError(describe_failure(call, error)) from error
 
     def _compute(self, call: Call, dtype: str) -> Computed:
         module, function = self._function(call.label, dtype)
@@ -116,12 +117,12 @@ class TorchSide:
         def tensor(array: np.ndarray) -> Tensor:
             return to_tensor(array).requires_grad_(is_real(array))
 
-        tensors = map_arrays(tensor, moved(cast(tree, dtype), self.mapping.channel_rank(label), -1, 1))
-        return jax.tree.map(unwrapped, tensors)
+        tensors = map_arrays(tensor, move_axis(cast(tree, dtype), self.mapping.channel_rank(label), -1, 1))
+        return jax.tree.map(unwrap_constant, tensors)
 
     def _numpy(self, tree: Any, label: str) -> Any:
         arrays = map_arrays(lambda x: to_numpy(x) if isinstance(x, Tensor) else Constant(np.asarray(x)), tree)
-        return moved(arrays, self.mapping.channel_rank(label), 1, -1)
+        return move_axis(arrays, self.mapping.channel_rank(label), 1, -1)
 
     def _named(self, tensors: Mapping[str, Tensor], label: str) -> Arrays:
         """In their order, which a dictionary as a tree would lose, as JAX sorts its keys."""
@@ -137,16 +138,20 @@ class TorchSide:
     ) -> tuple[Computed, dict[tuple, Tensor]]:
         """And all gradients by their keys, those of `inner` among them, which lie between inputs and outputs."""
         results = self._named(outputs, call.label)
-        chosen = self._given(call.cotangents or random_like(results), call.label, "float64")
-        heads = {name: x for name, x in outputs.items() if x.requires_grad and name in chosen}  # complex ones have none
+        given_cotangents = self._given(call.cotangents or random_like(results), call.label, "float64")
+        heads = {
+            name: x for name, x in outputs.items() if x.requires_grad and name in given_cotangents
+        }  # complex ones have none
         inputs = {name: x for name, x in named_arrays(given).items() if isinstance(x, Tensor) and is_real(x)}
         wanted = {("parameter", n): x for n, x in parameters.items()} | {("input", n): x for n, x in inputs.items()}
         wanted |= inner
-        cotangents = [chosen[name].to(x.dtype) for name, x in heads.items()]
-        found = dict(zip(wanted, _gradients(list(heads.values()), cotangents, list(wanted.values())), strict=True))
-        of_parameters = {name: to_numpy(found["parameter", name]) for name in parameters}
-        of_inputs = self._named({name: found["input", name] for name in inputs}, call.label)
-        return Computed(results, of_parameters, of_inputs), found
+        cotangents = [given_cotangents[name].to(x.dtype) for name, x in heads.items()]
+        all_gradients = dict(
+            zip(wanted, _gradients(list(heads.values()), cotangents, list(wanted.values())), strict=True)
+        )
+        of_parameters = {name: to_numpy(all_gradients["parameter", name]) for name in parameters}
+        of_inputs = self._named({name: all_gradients["input", name] for name in inputs}, call.label)
+        return Computed(results, of_parameters, of_inputs), all_gradients
 
     def _closed(self, number: int, open: PendingCall, gradients: Mapping[tuple, Tensor]) -> Call:
         cotangents = {name: gradients[number, name] for name in open.outputs if (number, name) in gradients}
@@ -172,8 +177,8 @@ def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
 
 def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
     """By name. What is called may change its arguments in place, which autograd forbids of leaves: it gets copies."""
-    arguments, keywords = copied(given)
-    return named_arrays(opened(function(*arguments, **keywords)))
+    arguments, keywords = copy_tensors(given)
+    return named_arrays(expand_dataclasses(function(*arguments, **keywords)))
 
 
 def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tensor]) -> Sequence[Tensor]:
@@ -184,5 +189,6 @@ def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tenso
 
 def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn.Module]:
     """What gives copies of a module in other dtypes: on the CPU, in evaluation or training mode, all parameters with
-    gradients."""
+    gradients.
+    """
     return lambda dtype: copy.deepcopy(module).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))

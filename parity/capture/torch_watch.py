@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from parity.capture.resolve import wrapped
-from parity.capture.trees import copied, is_real, map_arrays, named_arrays, opened
+from parity.capture.resolve import patch_functions
+from parity.capture.trees import copy_tensors, expand_dataclasses, is_real, map_arrays, named_arrays
 
 
 @dataclass
@@ -34,7 +34,7 @@ def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> I
         handles.append(module.register_forward_pre_hook(watch.before(label), with_kwargs=True))
         handles.append(module.register_forward_hook(watch.after))
     try:
-        with wrapped(functions, watch.function):
+        with patch_functions(functions, watch.function):
             yield watch.ended
     finally:
         for handle in handles:
@@ -50,8 +50,8 @@ class _Watch:
 
     def begin(self, label: str, arguments: tuple, keywords: dict[str, Any]) -> None:
         parents = tuple(call.begun for call in self.open)
-        kept = copied((arguments, keywords))
-        self.open.append(PendingCall(label, self.counts[label], parents, self.begun, *kept))
+        copies = copy_tensors((arguments, keywords))
+        self.open.append(PendingCall(label, self.counts[label], parents, self.begun, *copies))
         self.counts[label] += 1
         self.begun += 1
 
@@ -60,11 +60,15 @@ class _Watch:
 
         All that is kept has a gradient, a table of angles too.
         """
-        kept = map_arrays(lambda x: x.requires_grad_() if isinstance(x, Tensor) and is_real(x) else x, copied(outputs))
+        copies = map_arrays(
+            lambda x: x.requires_grad_() if isinstance(x, Tensor) and is_real(x) else x, copy_tensors(outputs)
+        )
         call = self.open.pop()
-        call.outputs = {name: x for name, x in named_arrays(opened(kept)).items() if isinstance(x, Tensor)}
+        call.outputs = {
+            name: x for name, x in named_arrays(expand_dataclasses(copies)).items() if isinstance(x, Tensor)
+        }
         self.ended.append(call)
-        return copied(kept)
+        return copy_tensors(copies)
 
     def before(self, label: str) -> Callable[..., None]:
         return lambda module, arguments, keywords: self.begin(label, arguments, keywords)

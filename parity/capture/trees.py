@@ -34,7 +34,7 @@ class Constant:
         return self.array.dtype, self.array.shape, self.array.tobytes()
 
 
-def unwrapped(leaf: Any) -> Any:
+def unwrap_constant(leaf: Any) -> Any:
     """The array of a constant; anything else as it is."""
     return leaf.array if isinstance(leaf, Constant) else leaf
 
@@ -67,20 +67,20 @@ def numpy_inputs(tree: Any) -> Any:
     return map_arrays(lambda x: x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x), tree)
 
 
-def copied(tree: Any) -> Any:
+def copy_tensors(tree: Any) -> Any:
     """The tree with copies of PyTorch's tensors, each of its own in the graph, which nothing done in place changes."""
     return map_arrays(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tree)
 
 
-def opened(tree: Any) -> Any:
+def expand_dataclasses(tree: Any) -> Any:
     """The tree with dataclasses, which some modules of PyTorch return, as dictionaries in the order of their fields."""
 
-    def one(leaf: Any) -> Any:
+    def expand(leaf: Any) -> Any:
         if not is_dataclass(leaf):
             return leaf
-        return opened(OrderedDict((field.name, getattr(leaf, field.name)) for field in fields(leaf)))
+        return expand_dataclasses(OrderedDict((field.name, getattr(leaf, field.name)) for field in fields(leaf)))
 
-    return jax.tree.map(one, tree)
+    return jax.tree.map(expand, tree)
 
 
 def cast(tree: Any, dtype: str) -> Any:
@@ -88,7 +88,7 @@ def cast(tree: Any, dtype: str) -> Any:
     return map_arrays(lambda array: array.astype(jnp.dtype(dtype)) if is_real(array) else array, tree)
 
 
-def moved(tree: Any, rank: int | None, source: int, target: int) -> Any:
+def move_axis(tree: Any, rank: int | None, source: int, target: int) -> Any:
     """Arrays of `rank` axes with axis `source` at `target`."""
     if rank is None:
         return tree

@@ -10,7 +10,7 @@ from torch import nn
 from parity.comparison.compare import DTYPES, Comparison, compare
 from parity.comparison.precision import HIGHEST
 from parity.mapping.model_map import AS_NAMED, ModelMap
-from parity.report.report import named
+from parity.report.report import display_name
 
 
 def assert_parity(
@@ -28,42 +28,42 @@ def assert_parity(
     Raises AssertionError where anything is out of bounds; and WeightsError where the tensors of one are not those of
     the other under `mapping`.
     """
-    found = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords, precision, training)
-    check(found)
-    return found
+    comparison = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords, precision, training)
+    raise_if_failed(comparison)
+    return comparison
 
 
-def check(found: Comparison) -> None:
+def raise_if_failed(comparison: Comparison) -> None:
     """Raises AssertionError, with a table of all that failed, where anything did."""
-    if not found.passed:
-        raise AssertionError(_message(found))
+    if not comparison.passed:
+        raise AssertionError(_message(comparison))
 
 
-def _message(found: Comparison) -> str:
+def _message(comparison: Comparison) -> str:
     rows = [
         (
-            named(group.label),
+            display_name(group.label),
             group.dtype,
             group.direction,
             f"{group.jax:.1e}",
             f"{group.torch:.1e}",
             group.failure,
         )
-        for group in found.failed
+        for group in comparison.failed
     ]
-    if not found.groups:
+    if not comparison.groups:
         return "nothing was compared: PyTorch's module returns no tensor"
-    lines = [f"PyTorch and Flax differ in {len(rows)} of {len(found.groups)} comparisons (relative L2 errors):"]
+    lines = [f"PyTorch and Flax differ in {len(rows)} of {len(comparison.groups)} comparisons (relative L2 errors):"]
     lines += _table([("sub-module", "dtype", "direction", "Flax's", "PyTorch's", ""), *rows])
-    if found.culprits:
+    if comparison.culprits:
         lines.append("They part at:")
-    for culprit in found.culprits:
+    for culprit in comparison.culprits:
         direction = "outputs" if culprit.forward else "gradients"
-        lines.append(f"  {named(culprit.call.name)}, by its {direction}:")
+        lines.append(f"  {display_name(culprit.call.name)}, by its {direction}:")
         lines += [f"    {culprit.torch_code}", f"    {culprit.jax_code}"]
-    lines += [f"Not compared: {reason}" for reason in found.not_alone.values()]
-    if found.unseen:
-        lines.append(f"In one of the two alone, or not to be seen: {', '.join(found.unseen)}")
+    lines += [f"Not compared: {reason}" for reason in comparison.not_alone.values()]
+    if comparison.unseen:
+        lines.append(f"In one of the two alone, or not to be seen: {', '.join(comparison.unseen)}")
     return "\n".join(lines)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from parity.capture.calls import WHOLE, Call
 from parity.capture.resolve import resolve
-from parity.comparison.groups import grouped
-from parity.comparison.pair import Measured, Pair
+from parity.comparison.groups import group_tensors
+from parity.comparison.pair import Measurement, Pair
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Culprit:
     """A call that leaves the bounds on PyTorch's inputs, though all calls within it keep to them."""
 
     call: Call
-    failed: list[Measured]
+    failed: list[Measurement]
     torch_code: str
     jax_code: str
 
@@ -30,9 +30,9 @@ class Culprit:
         return any(measured.kind == "output" for measured in self.failed)
 
     @property
-    def worst(self) -> Measured:
+    def worst(self) -> Measurement:
         """The tensor that is furthest from PyTorch's; an output, if any of them differs."""
-        return max(self.failed, key=lambda m: (m.kind == "output", m.verdict.apart.relative_l2))
+        return max(self.failed, key=lambda m: (m.kind == "output", m.tensor.distance.relative_l2))
 
 
 def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
@@ -45,19 +45,19 @@ def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
     failed = _failed(pair, call, dtype)
     if failed:
         _, calls = pair.torch.watch(call, pair.labels, "float64")
-        calls.sort(key=lambda one: one.begun)
+        calls.sort(key=lambda inner: inner.begun)
         yield from _within(pair, call, failed, calls, dtype)
 
 
-def _within(pair: Pair, call: Call, failed: list[Measured], calls: list[Call], dtype: str) -> Iterator[Culprit]:
+def _within(pair: Pair, call: Call, failed: list[Measurement], calls: list[Call], dtype: str) -> Iterator[Culprit]:
     """Of a call that failed: those among the calls that it made, or else itself."""
     parents = () if call.label == WHOLE else (*call.parents, call.begun)
-    found = False
-    for inner in (one for one in calls if one.parents == parents):
+    has_inner = False
+    for inner in (inner for inner in calls if inner.parents == parents):
         for culprit in _of(pair, inner, calls, dtype):
-            found = True
+            has_inner = True
             yield culprit
-    if not found and failed:
+    if not has_inner and failed:
         yield Culprit(call, failed, torch_code(pair, call.label), jax_code(pair, call.label))
 
 
@@ -71,10 +71,10 @@ def _of(pair: Pair, call: Call, calls: list[Call], dtype: str) -> Iterator[Culpr
         yield from _within(pair, call, failed, calls, dtype)
 
 
-def _failed(pair: Pair, call: Call, dtype: str) -> list[Measured]:
+def _failed(pair: Pair, call: Call, dtype: str) -> list[Measurement]:
     if pair.is_above(dtype, call.label):
         return []
-    return [measured for group in grouped(pair.measure(call, [dtype])) for measured in group.failing]
+    return [measured for group in group_tensors(pair.measure(call, [dtype])) for measured in group.failing]
 
 
 def torch_code(pair: Pair, label: str) -> str:

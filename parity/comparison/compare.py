@@ -11,10 +11,10 @@ from torch import nn
 from parity.capture.calls import Call, CapturedCall
 from parity.capture.trees import is_real, numpy_inputs
 from parity.comparison.bisection import Culprit, bisect
-from parity.comparison.groups import Group, grouped
+from parity.comparison.groups import Group, group_tensors
 from parity.comparison.metrics import compare_tensor, rms
-from parity.comparison.pair import ORACLE, Measured, Pair, rounded
-from parity.comparison.precision import HIGHEST, asked, in_force, matmul_precision
+from parity.comparison.pair import ORACLE, Measurement, Pair, round_call
+from parity.comparison.precision import HIGHEST, in_force, matmul_precision, use_precision
 from parity.comparison.tolerances import TOLERANCES
 from parity.mapping.model_map import AS_NAMED, ModelMap
 
@@ -27,12 +27,12 @@ Progress = Callable[[Iterable[Any], str], Iterable[Any]]
 class Comparison:
     """All that was measured. A sub-module passes or fails by the table in parity/comparison/tolerances.py."""
 
-    whole: list[Measured] = field(default_factory=list)
+    whole: list[Measurement] = field(default_factory=list)
     """Outputs of the whole, and its gradients."""
-    running: list[Measured] = field(default_factory=list)
+    running: list[Measurement] = field(default_factory=list)
     """What each sub-module returned within the whole, and the gradient there, in the order in which the calls end: how
     errors grow with depth. Not judged: an early difference is in all that follows."""
-    alone: list[Measured] = field(default_factory=list)
+    alone: list[Measurement] = field(default_factory=list)
     """Each sub-module by itself, given PyTorch's inputs and the gradients of its outputs."""
     not_alone: dict[str, str] = field(default_factory=dict)
     """Why a sub-module could not be called by itself, by its label."""
@@ -52,7 +52,7 @@ class Comparison:
     @property
     def groups(self) -> list[Group]:
         """What is judged: of the whole and of each sub-module, its outputs and its gradients in each dtype."""
-        return grouped((*self.whole, *self.alone))
+        return group_tensors((*self.whole, *self.alone))
 
     @property
     def failed(self) -> list[Group]:
@@ -85,7 +85,7 @@ def compare(
         raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of what the modules are called with")
     if isinstance(dtypes, str) or not dtypes or not set(dtypes) <= TOLERANCES.keys():
         raise ValueError(f"dtypes is {dtypes!r}, expected some of {', '.join(TOLERANCES)}")
-    with asked(precision):
+    with use_precision(precision):
         pair = Pair.of(torch_module, nnx_module, mapping, training)
         call = pair.call(*numpy_inputs((inputs, dict(keywords))))
         return compare_pair(pair, call, tuple(dtypes))
@@ -99,42 +99,46 @@ def compare_pair(
     more: Sequence[Call] = (),
 ) -> Comparison:
     """Compares a pair on one call of the whole; and on `more`, whose tensors are judged together with the first's."""
-    found = Comparison()
+    comparison = Comparison()
     with matmul_precision():
-        found.environment = in_force()
+        comparison.environment = in_force()
         for dtype in progress(dtypes, "the whole"):
-            found.running += _running(pair, call, dtype, found)
-            for one in (call, *more):
-                found.whole += pair.measure(one, [dtype])
-        calls = [inner for one in (call, *more) for inner in pair.torch.watch(one, pair.labels, ORACLE)[1]]
+            comparison.running += _running(pair, call, dtype, comparison)
+            for whole in (call, *more):
+                comparison.whole += pair.measure(whole, [dtype])
+        calls = [inner for whole in (call, *more) for inner in pair.torch.watch(whole, pair.labels, ORACLE)[1]]
         first_met = {label: place for place, label in reversed(list(enumerate(inner.label for inner in calls)))}
         calls.sort(key=lambda inner: first_met[inner.label])  # what was compiled for one serves the next
         for inner in progress(calls, "each sub-module"):
             try:
-                found.alone += pair.measure(inner, [d for d in dtypes if not pair.is_above(d, inner.label)])
+                comparison.alone += pair.measure(inner, [d for d in dtypes if not pair.is_above(d, inner.label)])
             except ValueError as error:
-                found.not_alone[inner.label] = str(error)
-        if found.failed:
-            found.culprits = list(bisect(pair, call))
-    return found
+                comparison.not_alone[inner.label] = str(error)
+        if comparison.failed:
+            comparison.culprits = list(bisect(pair, call))
+    return comparison
 
 
-def _running(pair: Pair, call: Call, dtype: str, found: Comparison) -> Iterator[Measured]:
+def _running(pair: Pair, call: Call, dtype: str, comparison: Comparison) -> Iterator[Measurement]:
     """Every call within the whole, as each framework comes to it by itself."""
-    given = rounded(call, dtype)
-    oracles, theirs = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
-    ours = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
-    found.unseen = sorted(
-        {label for label, _ in oracles.keys() ^ ours.keys()} | pair.unmatched | pair.lonely_parameters
+    given = round_call(call, dtype)
+    oracles, torch_calls = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
+    jax_calls = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
+    comparison.unseen = sorted(
+        {label for label, _ in oracles.keys() ^ jax_calls.keys()} | pair.unmatched | pair.unmatched_parameters
     )
     for key, oracle in oracles.items():
-        if key not in ours or _shapes(ours[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
+        if key not in jax_calls or _shapes(jax_calls[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
             continue
         for kind, of in (("output", "outputs"), ("gradient of output", "cotangents")):
-            by_jax, by_torch, truths = (getattr(side[key], of) for side in (ours, theirs, oracles))
+            by_jax, by_torch, truths = (getattr(side[key], of) for side in (jax_calls, torch_calls, oracles))
             scale = rms(truths.values())
-            for one, other, (name, truth) in zip(by_jax.values(), by_torch.values(), truths.items(), strict=True):
-                yield Measured(oracle.name, oracle.label, kind, compare_tensor(name, dtype, one, other, truth, scale))
+            for jax_array, torch_array, (name, truth) in zip(
+                by_jax.values(), by_torch.values(), truths.items(), strict=True
+            ):
+                yield Measurement(
+                    oracle.name, oracle.label, kind, compare_tensor(name, dtype, jax_array, torch_array, truth, scale)
+                )
 
 
 def _shapes(call: Call | CapturedCall) -> list[tuple[tuple[int, ...], bool]]:

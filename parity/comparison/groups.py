@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from parity.comparison.metrics import error_ratio, rounding
-from parity.comparison.pair import Measured
+from parity.comparison.metrics import error_ratio, rounding_error
+from parity.comparison.pair import Measurement
 from parity.comparison.tolerances import TOLERANCES
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -24,17 +24,17 @@ class Group:
     label: str
     dtype: str
     direction: str
-    members: tuple[Measured, ...]
+    members: tuple[Measurement, ...]
 
     @property
     def jax(self) -> float:
         """Root mean square of the relative L2 errors; each tensor counts alike, large or small."""
-        return _rms(m.verdict.jax.relative_l2 for m in self.members)
+        return _rms(m.tensor.jax.relative_l2 for m in self.members)
 
     @property
     def torch(self) -> float:
         """The same of PyTorch."""
-        return _rms(m.verdict.torch.relative_l2 for m in self.members)
+        return _rms(m.tensor.torch.relative_l2 for m in self.members)
 
     @property
     def ratio(self) -> float:
@@ -43,39 +43,39 @@ class Group:
         That of the median tensor where it is larger: beside one whose errors are large in both frameworks, those of all
         others hardly count in the root mean square.
         """
-        return max(error_ratio(self.jax, self.torch, rounding(self.dtype)), self.median)
+        return max(error_ratio(self.jax, self.torch, rounding_error(self.dtype)), self.median)
 
     @property
     def median(self) -> float:
         """Half of the tensors have at least this ratio."""
-        return float(np.median([m.verdict.ratio for m in self.members]))
+        return float(np.median([m.tensor.ratio for m in self.members]))
 
     @property
-    def worst(self) -> Measured:
+    def worst(self) -> Measurement:
         """The tensor that is furthest from being as good as PyTorch's; of those that are not near enough, first."""
-        return max(self.members, key=lambda m: (not m.verdict.near, m.verdict.ratio, m.verdict.jax.relative_l2))
+        return max(self.members, key=lambda m: (not m.tensor.near, m.tensor.ratio, m.tensor.jax.relative_l2))
 
     @property
     def max_ulp(self) -> float:
-        return max(m.verdict.jax.max_ulp for m in self.members)
+        return max(m.tensor.jax.max_ulp for m in self.members)
 
     @property
     def passed(self) -> bool:
-        return all(m.verdict.near for m in self.members) and self.ratio <= TOLERANCES[self.dtype].ratio
+        return all(m.tensor.near for m in self.members) and self.ratio <= TOLERANCES[self.dtype].ratio
 
     @property
-    def failing(self) -> list[Measured]:
+    def failing(self) -> list[Measurement]:
         """None where it passed; else at least one."""
-        return [] if self.passed else [m for m in self.members if not m.verdict.passed] or [self.worst]
+        return [] if self.passed else [m for m in self.members if not m.tensor.passed] or [self.worst]
 
     @property
     def failure(self) -> str:
         """In one sentence, why it did not pass."""
-        apart = [m for m in self.members if not m.verdict.near]
-        if apart:
-            worst, others = self.worst, f", and so {len(apart) - 1} more" if len(apart) > 1 else ""
+        too_far = [m for m in self.members if not m.tensor.near]
+        if too_far:
+            worst, others = self.worst, f", and so {len(too_far) - 1} more" if len(too_far) > 1 else ""
             return (
-                f"{worst.title} lies {worst.verdict.apart.relative_l2:.1e} from PyTorch's,"
+                f"{worst.title} lies {worst.tensor.distance.relative_l2:.1e} from PyTorch's,"
                 f" more than {TOLERANCES[self.dtype].relative_l2:.0e}{others}"
             )
         of = (
@@ -89,12 +89,12 @@ class Group:
         )
 
 
-def grouped(measured: Iterable[Measured]) -> list[Group]:
+def group_tensors(measured: Iterable[Measurement]) -> list[Group]:
     """In the order in which they are first met; forward before backward."""
-    members: dict[tuple[str, str, str], list[Measured]] = {}
-    for one in measured:
-        key = one.label, one.verdict.dtype, FORWARD if one.kind == "output" else BACKWARD
-        members.setdefault(key, []).append(one)
+    members: dict[tuple[str, str, str], list[Measurement]] = {}
+    for measurement in measured:
+        key = measurement.label, measurement.tensor.dtype, FORWARD if measurement.kind == "output" else BACKWARD
+        members.setdefault(key, []).append(measurement)
     return [Group(*key, tuple(of_key)) for key, of_key in members.items()]
 
 

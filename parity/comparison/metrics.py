@@ -24,11 +24,11 @@ class Distance:
     """How many of these numbers are off by at most 1/2 ULP, 1, 2, 4 and so on; the last holds all above."""
 
     @classmethod
-    def between(cls, found: Shaped[np.ndarray, "*N"], truth: Shaped[np.ndarray, "*N"], dtype: str) -> "Distance":
+    def between(cls, actual: Shaped[np.ndarray, "*N"], truth: Shaped[np.ndarray, "*N"], dtype: str) -> "Distance":
         """Raises ValueError where the shapes differ. NaN in both at the same place is no difference."""
-        if found.shape != truth.shape:
-            raise ValueError(f"shapes differ: {found.shape} and {truth.shape}")
-        x, y = _aligned(found.astype(np.float64), truth.astype(np.float64))
+        if actual.shape != truth.shape:
+            raise ValueError(f"shapes differ: {actual.shape} and {truth.shape}")
+        x, y = _aligned(actual.astype(np.float64), truth.astype(np.float64))
         error, size, other = np.linalg.norm(x - y), np.linalg.norm(y), np.linalg.norm(x)
         in_ulp = ulps(x, y, dtype)
         if not x.size or (error == 0 and np.array_equal(x, y)):
@@ -39,12 +39,12 @@ class Distance:
         return cls(relative, float(np.abs(x - y).max()), float(in_ulp.max(initial=0)), cosine, _counts(in_ulp))
 
 
-def ulps(found: Float[np.ndarray, "*N"], truth: Float[np.ndarray, "*N"], dtype: str) -> Float[np.ndarray, "M"]:
+def ulps(actual: Float[np.ndarray, "*N"], truth: Float[np.ndarray, "*N"], dtype: str) -> Float[np.ndarray, "M"]:
     """|found - truth| in units in the last place of `dtype` at the truth, where that is not near zero."""
     size = np.abs(truth)
     counted = size > ULP_FROM_RMS * _rms(truth)
     unit = jnp.finfo(jnp.dtype(dtype)).eps * np.exp2(np.floor(np.log2(size[counted])))
-    return np.abs(found - truth)[counted] / unit
+    return np.abs(actual - truth)[counted] / unit
 
 
 def _counts(in_ulp: Float[np.ndarray, "M"]) -> tuple[int, ...]:
@@ -64,7 +64,7 @@ class TensorComparison:
     """From the oracle."""
     torch: Distance
     """From the oracle."""
-    apart: Distance
+    distance: Distance
     """JAX from PyTorch."""
     floor: float
     """Relative L2 of an error that is mere rounding."""
@@ -101,12 +101,16 @@ def compare_tensor(
         bound = ZERO_EPSILONS * float(jnp.finfo(jnp.dtype(dtype)).eps) * scale
         none = Distance(0.0, float(np.abs(jax - oracle).max()), 0.0, 1.0)
         return TensorComparison(name, dtype, tuple(oracle.shape), none, none, none, bound, _rms(jax) <= bound)
-    ours, theirs, apart = (Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch)))
-    near = apart.relative_l2 <= tolerance.relative_l2
-    return TensorComparison(name, dtype, tuple(oracle.shape), ours, theirs, apart, rounding(dtype), near)
+    from_oracle, torch_from_oracle, distance = (
+        Distance.between(*pair, dtype) for pair in ((jax, oracle), (torch, oracle), (jax, torch))
+    )
+    near = distance.relative_l2 <= tolerance.relative_l2
+    return TensorComparison(
+        name, dtype, tuple(oracle.shape), from_oracle, torch_from_oracle, distance, rounding_error(dtype), near
+    )
 
 
-def rounding(dtype: str) -> float:
+def rounding_error(dtype: str) -> float:
     """Relative L2 of an error that is nothing but rounding, in whatever order."""
     return TOLERANCES[dtype].floor_ulp * float(jnp.finfo(jnp.dtype(dtype)).eps) / 2
 

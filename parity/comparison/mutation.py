@@ -28,7 +28,7 @@ class Mutation:
 
 
 @contextmanager
-def mutated(mutation: Mutation) -> Iterator[None]:
+def apply_mutation(mutation: Mutation) -> Iterator[None]:
     """Within, the function runs with the fault, wherever it was imported to.
 
     Raises ValueError where there is no such function, or its source has not what is to be replaced exactly once.
@@ -36,9 +36,9 @@ def mutated(mutation: Mutation) -> Iterator[None]:
     function = _function(mutation.target)
     source = textwrap.dedent(inspect.getsource(function))
     if source.count(mutation.old) != 1:
-        found = source.count(mutation.old)
+        count = source.count(mutation.old)
         raise ValueError(
-            f"mutation {mutation.name}: {mutation.target} has {mutation.old!r} {found} times, expected once"
+            f"mutation {mutation.name}: {mutation.target} has {mutation.old!r} {count} times, expected once"
         )
     original = function.__code__
     function.__code__ = _code(source.replace(mutation.old, mutation.new), function)
@@ -50,8 +50,8 @@ def mutated(mutation: Mutation) -> Iterator[None]:
 
 def _function(target: str) -> FunctionType:
     owner, _, name = target.rpartition(".")
-    found: Any = resolve(target) if owner.islower() else getattr(resolve(owner), name)
-    function = inspect.unwrap(found)
+    target_function: Any = resolve(target) if owner.islower() else getattr(resolve(owner), name)
+    function = inspect.unwrap(target_function)
     if not isinstance(function, FunctionType):
         raise ValueError(f"{target} is no function")
     return function

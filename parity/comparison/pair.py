@@ -27,20 +27,20 @@ ORACLE = "float64"
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """One tensor of one call."""
 
     call: str
     label: str
     kind: str
     """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
-    verdict: TensorComparison
+    tensor: TensorComparison
 
     @property
     def title(self) -> str:
         """Which tensor it is, for a reader."""
         of_call = f"{self.call}: " if self.call else ""
-        return f"{of_call}{self.kind} {self.verdict.name}".rstrip()
+        return f"{of_call}{self.kind} {self.tensor.name}".rstrip()
 
 
 class Pair:
@@ -73,25 +73,26 @@ class Pair:
     @cached_property
     def labels(self) -> frozenset[str]:
         """Of the sub-modules and functions that both have."""
-        modules = self.torch.modules.keys() & self.jax.places.keys()
+        modules = self.torch.modules.keys() & self.jax.locations.keys()
         return frozenset(modules - {WHOLE}) | self.torch.functions
 
     @cached_property
     def unmatched(self) -> frozenset[str]:
         """Of the sub-modules that only one of the two has, those that can be called."""
-        theirs, ours = self.torch.modules, self.jax.places
-        of_torch = {one for one in theirs.keys() - ours.keys() if type(theirs[one]).forward is not nn.Module.forward}
-        return frozenset(of_torch | {one for one in ours.keys() - theirs.keys() if self.jax.is_callable(one)})
+        torch_modules, jax_modules = self.torch.modules, self.jax.locations
+        only_torch, only_jax = torch_modules.keys() - jax_modules.keys(), jax_modules.keys() - torch_modules.keys()
+        of_torch = {label for label in only_torch if type(torch_modules[label]).forward is not nn.Module.forward}
+        return frozenset(of_torch | {label for label in only_jax if self.jax.is_callable(label)})
 
     @cached_property
-    def lonely_parameters(self) -> frozenset[str]:
+    def unmatched_parameters(self) -> frozenset[str]:
         """PyTorch's names of those that have a gradient in one of the two alone, as what is a buffer in the other."""
         by_tensor: dict[int, set[str]] = {}
         for name, parameter in self.torch.parameters.items():
             by_tensor.setdefault(id(parameter), set()).add(name)
-        ours = {twin.name for twin in self.jax.param_links}
-        of_torch = {min(names) for names in by_tensor.values() if not names & ours}
-        return frozenset(of_torch | (ours - self.torch.parameters.keys()))
+        jax_names = {link.name for link in self.jax.param_links}
+        of_torch = {min(names) for names in by_tensor.values() if not names & jax_names}
+        return frozenset(of_torch | (jax_names - self.torch.parameters.keys()))
 
     def is_above(self, dtype: str, label: str) -> bool:
         """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
@@ -111,7 +112,7 @@ class Pair:
                 )
         return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
 
-    def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measured]:
+    def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measurement]:
         """Every tensor of one call in each dtype: outputs, and gradients for the call's cotangents.
 
         Raises ValueError where the JAX side cannot be called as PyTorch's was.
@@ -119,16 +120,17 @@ class Pair:
         measured = []
         with matmul_precision():
             for dtype in dtypes:
-                given = rounded(call, dtype)
+                given = round_call(call, dtype)
                 oracle = self.torch.compute(given, ORACLE)
                 by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
-                measured += judged(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
+                measured += measure_tensors(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
         return measured
 
 
 def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
     """In its evaluation or training mode. Layers that were told a dtype, or noted that of their parameters, compute in
-    this one."""
+    this one.
+    """
     copy = nnx.clone(module)
     (copy.train if training else copy.eval)()
     nnx.update(copy, cast(nnx.state(copy), dtype))
@@ -138,19 +140,19 @@ def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
     return copy
 
 
-def rounded(call: Call, dtype: str) -> Call:
+def round_call(call: Call, dtype: str) -> Call:
     """The call with numbers that `dtype` has, so that every precision is given the same."""
     arguments, keywords, cotangents = cast(cast((call.arguments, dict(call.keywords), call.cotangents), dtype), ORACLE)
     return replace(call, arguments=arguments, keywords=keywords, cotangents=cotangents)
 
 
-def judged(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measured]:
+def measure_tensors(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measurement]:
     """Every tensor of one call in one dtype."""
     measured = []
     for kind, truths in oracle.kinds.items():
-        ours, theirs = jax.kinds[kind], torch.kinds[kind]
+        jax_arrays, torch_arrays = jax.kinds[kind], torch.kinds[kind]
         scale = rms(truths.values())
-        for name in truths.keys() & ours.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
-            verdict = compare_tensor(name, dtype, ours[name], theirs[name], truths[name], scale)
-            measured.append(Measured(call.name, call.label, kind, verdict))
-    return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.verdict.name))
+        for name in truths.keys() & jax_arrays.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
+            tensor = compare_tensor(name, dtype, jax_arrays[name], torch_arrays[name], truths[name], scale)
+            measured.append(Measurement(call.name, call.label, kind, tensor))
+    return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.tensor.name))

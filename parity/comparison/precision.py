@@ -17,9 +17,10 @@ _asked: ContextVar[str] = ContextVar("asked", default=HIGHEST)
 
 
 @contextmanager
-def asked(precision: str) -> Iterator[None]:
+def use_precision(precision: str) -> Iterator[None]:
     """Within it, what would be computed in the highest precision is computed in this one. Raises ValueError for one
-    that is none of `PRECISIONS`."""
+    that is none of `PRECISIONS`.
+    """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     token = _asked.set(precision)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from safetensors import SafetensorError, safe_open
 
 from parity.files.strict_json import loads
-from parity.mapping.spec import Spec, shown
+from parity.mapping.spec import Spec, printable
 
 SHA256 = "sha256"
 """Where the metadata carries the checksum of each tensor of the file, as JSON."""
@@ -53,7 +53,7 @@ class Header:
             with safe_open(path, framework="np"):  # checks lengths, offsets and shapes against the size of the file
                 pass
         except SafetensorError as error:
-            raise ValueError(f"{path} is not a whole safetensors file ({shown(str(error))})") from None
+            raise ValueError(f"{path} is not a whole safetensors file ({printable(str(error))})") from None
         text = _read_text(path)
         tree = loads(path, text)
         metadata = tree.pop("__metadata__", None) or {}
@@ -96,6 +96,6 @@ def _read_text(path: Path) -> bytes:
 def _spec(path: Path, name: str, entry: Mapping[str, Any]) -> Spec:
     if entry["dtype"] not in _DTYPES:
         raise ValueError(
-            f"{path}: tensor {shown(name)} is of type {entry['dtype']}, expected one of {', '.join(_DTYPES)}"
+            f"{path}: tensor {printable(name)} is of type {entry['dtype']}, expected one of {', '.join(_DTYPES)}"
         )
     return Spec(tuple(entry["shape"]), jnp.dtype(_DTYPES[entry["dtype"]]))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from parity.mapping.spec import shown
+from parity.mapping.spec import printable
 
 
 def loads(path: Path, text: str | bytes) -> Any:
@@ -19,6 +19,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in pairs:
         if name in tree:
-            raise ValueError(f"it names {shown(name)} more than once")
+            raise ValueError(f"it names {printable(name)} more than once")
         tree[name] = value
     return tree

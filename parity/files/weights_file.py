@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 
 from parity.files.digest import Digests, verify
 from parity.files.safetensors_header import SHA256, SHORTER, Header
-from parity.mapping.spec import Spec, shown
+from parity.mapping.spec import Spec, printable
 
 SUFFIX = ".safetensors"
 
@@ -47,7 +47,7 @@ class WeightsFile:
         spec = self.specs[name]
         array = _mapped(self.path, self.offsets[name], spec)
         if self.digests is not None:
-            verify(self.path, shown(name), array, {shown(name): self.digests[name]})
+            verify(self.path, printable(name), array, {printable(name): self.digests[name]})
         return array
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Shaped
 from parity.files.strict_json import loads
 from parity.files.weights_file import SUFFIX, WeightsFile
 from parity.files.weights_writer import WeightsWriter
-from parity.mapping.spec import LONGEST_NAME, Spec, shown
+from parity.mapping.spec import LONGEST_NAME, Spec, printable
 
 INDEX = ".index.json"
 LARGEST_INDEX = 100_000_000
@@ -54,11 +54,11 @@ class Weights:
         shards = {shard: _open_shard(index, shard) for shard in sorted(set(where.values()))}
         for tensor, shard in where.items():
             if tensor not in shards[shard].specs:
-                raise ValueError(f"{index}: it says that {shard} holds {shown(tensor)}, which it does not")
+                raise ValueError(f"{index}: it says that {shard} holds {printable(tensor)}, which it does not")
         for shard, file in shards.items():
             more = [tensor for tensor in file.specs if where.get(tensor) != shard]
             if more:
-                raise ValueError(f"{file.path}: it holds {shown(more[0])}, which {index.name} does not say")
+                raise ValueError(f"{file.path}: it holds {printable(more[0])}, which {index.name} does not say")
         return cls._of(index, list(shards.values()))
 
     @classmethod

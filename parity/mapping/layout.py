@@ -26,7 +26,7 @@ class Part:
     of: int
     axis: int = 0
 
-    def taken(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    def select(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
         """A view of this part. Raises ValueError where the axis does not divide."""
         return np.split(array, self.of, self.axis)[self.index]
 
@@ -64,21 +64,21 @@ class Layout:
             jax_shape = self.jax_part.shape(jax_shape, whole=False)
         sides = dict(zip(self._jax_axes, jax_shape, strict=True))
         merged = re.findall(r"\((.*?)\)|(\S+)", self.axes.split("->")[1])
-        shape = tuple(math.prod(sides[axis] for axis in (group or one).split()) for group, one in merged)
+        shape = tuple(math.prod(sides[axis] for axis in (group or single).split()) for group, single in merged)
         return self.torch_part.shape(shape, whole=True) if self.torch_part else shape
 
     def to_torch(self, array: Shaped[np.ndarray, "*JAX"]) -> Shaped[np.ndarray, "*TORCH"]:
         """`array` in PyTorch's layout, as a view where that is possible; a part, where PyTorch's tensor is fused."""
         if self.jax_part:
-            array = self.jax_part.taken(array)
+            array = self.jax_part.select(array)
         return rearrange(self._flipped(array), self.axes)
 
     def to_jax(self, array: Shaped[np.ndarray, "*TORCH"]) -> Shaped[np.ndarray, "*JAX"]:
         """PyTorch's whole tensor in JAX's layout, as a view where that is possible; a part, where JAX's is fused."""
         if self.torch_part:
-            array = self.torch_part.taken(array)
-        there, here = self.axes.split("->")
-        return self._flipped(rearrange(array, f"{here} -> {there}", **self.sizes))
+            array = self.torch_part.select(array)
+        jax_axes, torch_axes = self.axes.split("->")
+        return self._flipped(rearrange(array, f"{torch_axes} -> {jax_axes}", **self.sizes))
 
     @property
     def _jax_axes(self) -> list[str]:
@@ -125,7 +125,7 @@ def linear_general(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> LayerLa
 def norm() -> LayerLayouts:
     """Scale and bias; and the running statistics, where it has them."""
     names = {"scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-    return {ours: Layout(theirs, "o -> o") for ours, theirs in names.items()}
+    return {jax_name: Layout(torch_name, "o -> o") for jax_name, torch_name in names.items()}
 
 
 def embedding() -> LayerLayouts:
@@ -200,6 +200,6 @@ def layouts_of(layer: nnx.Module, leaf: str, rules: Rules = RULES) -> tuple[Layo
     """The layouts of the array of dotted name `leaf` in `layer`, by the rule of the nearest of its types; or none."""
     for kind in type(layer).__mro__:
         if kind in rules:
-            found = rules[kind](layer).get(leaf, ())
-            return (found,) if isinstance(found, Layout) else found
+            layouts = rules[kind](layer).get(leaf, ())
+            return (layouts,) if isinstance(layouts, Layout) else layouts
     return ()

@@ -40,12 +40,12 @@ class ModelMap:
     def torch_path(self, path: Path) -> Path:
         """PyTorch's path of the module that is at `path` in JAX."""
         best: tuple[int, Path] = (-1, path)
-        for ours, theirs in self.renames.items():
-            pattern = _parts(ours)
-            found = _matched(pattern, path)
-            if found is not None and len(pattern) > best[0]:
-                rest = iter(found)
-                named = tuple(next(rest) if part == "*" else part for part in _parts(theirs))
+        for jax_pattern, torch_pattern in self.renames.items():
+            pattern = _parts(jax_pattern)
+            matched = _matched(pattern, path)
+            if matched is not None and len(pattern) > best[0]:
+                rest = iter(matched)
+                named = tuple(next(rest) if part == "*" else part for part in _parts(torch_pattern))
                 best = len(pattern), (*named, *path[len(pattern) :])
         return tuple(int(part) if isinstance(part, str) and part.isdecimal() else part for part in best[1])
 
@@ -80,8 +80,8 @@ def _matched(pattern: tuple[str, ...], path: Path) -> list[str | int] | None:
     if len(pattern) > len(path):
         return None
     pairs = list(zip(pattern, path, strict=False))
-    fits = all(part in ("*", str(found)) for part, found in pairs)
-    return [found for part, found in pairs if part == "*"] if fits else None
+    fits = all(part in ("*", str(name)) for part, name in pairs)
+    return [name for part, name in pairs if part == "*"] if fits else None
 
 
 def _first(table: Mapping[str, Any], path: str) -> Any:

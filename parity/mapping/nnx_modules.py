@@ -16,5 +16,5 @@ def modules(root: nnx.Module) -> Iterator[tuple[Path, nnx.Module]]:
 
 def child(module: Any, part: str | int) -> Any:
     """What lies under an attribute, or under a key or index of a container."""
-    held: Any = module if isinstance(module, nnx.List | nnx.Dict) else vars(module)
-    return held[part]
+    children: Any = module if isinstance(module, nnx.List | nnx.Dict) else vars(module)
+    return children[part]

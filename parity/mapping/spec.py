@@ -33,26 +33,30 @@ class WeightsError(ValueError):
     """Tensors do not fit the model; the message lists every one of them."""
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name out of a file, as it is printed: what a terminal would obey is escaped, what is very long cut short."""
-    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in name[:LONGEST_NAME])
+    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:LONGEST_NAME])
     return text if len(name) <= LONGEST_NAME else f"{text}..."
 
 
-def check(found: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
+def check_specs(actual: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
     """Raises WeightsError, with a line for each missing, unexpected, wrongly shaped or wrongly typed tensor."""
-    lines = [f"missing: {shown(name)}, expected {expected[name]}" for name in sorted(expected.keys() - found.keys())]
-    lines += [f"unexpected: {shown(name)}, found {found[name]}" for name in sorted(found.keys() - expected.keys())]
-    both = sorted(expected.keys() & found.keys())
-    lines += [
-        f"wrong shape: {shown(name)}, expected {expected[name]}, found {found[name]}"
-        for name in both
-        if found[name].shape != expected[name].shape
+    lines = [
+        f"missing: {printable(name)}, expected {expected[name]}" for name in sorted(expected.keys() - actual.keys())
     ]
     lines += [
-        f"wrong dtype: {shown(name)}, expected {expected[name]}, found {found[name]}"
+        f"unexpected: {printable(name)}, found {actual[name]}" for name in sorted(actual.keys() - expected.keys())
+    ]
+    both = sorted(expected.keys() & actual.keys())
+    lines += [
+        f"wrong shape: {printable(name)}, expected {expected[name]}, found {actual[name]}"
         for name in both
-        if found[name].shape == expected[name].shape and found[name].dtype != expected[name].dtype
+        if actual[name].shape != expected[name].shape
+    ]
+    lines += [
+        f"wrong dtype: {printable(name)}, expected {expected[name]}, found {actual[name]}"
+        for name in both
+        if actual[name].shape == expected[name].shape and actual[name].dtype != expected[name].dtype
     ]
     if lines:
         tensors = "1 tensor does" if len(lines) == 1 else f"{len(lines)} tensors do"

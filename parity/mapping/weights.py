@@ -17,7 +17,7 @@ from parity.mapping.layout import Layout, layouts_of
 from parity.mapping.model_map import AS_NAMED, ModelMap, Path, dotted
 from parity.mapping.nnx_modules import modules
 from parity.mapping.sequentials import with_sequentials
-from parity.mapping.spec import Spec, WeightsError, check
+from parity.mapping.spec import Spec, WeightsError, check_specs
 
 WEIGHTS = nnx.Any(nnx.Param, nnx.BatchStat)
 """The variables that are weights: what is learned, and the running statistics of norms."""
@@ -37,7 +37,7 @@ class ParamLink:
     index: tuple[int, ...]
     layout: Layout
 
-    def taken(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    def select(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
         """A view of the one block, of the array at `path`; an array of a scalar, too."""
         return array[(*self.index, ...)]
 
@@ -48,15 +48,15 @@ def param_links(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = W
     They are in the order of their JAX paths. Raises WeightsError, with a line for each that no rule covers.
     """
     layers, mapping = dict(modules(structure)), with_sequentials(mapping, structure)
-    found, uncovered = [], []
+    links, uncovered = [], []
     for path, leaf in _flat(nnx.state(structure, of)).items():
-        of_leaf = _twins_of(path, leaf, layers, mapping)
-        found += of_leaf
+        of_leaf = _links_of(path, leaf, layers, mapping)
+        links += of_leaf
         if not of_leaf:
             uncovered.append(f"no layout: {dotted(path)} of {type(layers[path[:-1]]).__name__}, {Spec.of(leaf)}")
     if uncovered:
         raise WeightsError("\n  ".join(["parameters have no layout in PyTorch:", *uncovered]))
-    return found
+    return links
 
 
 def to_torch(
@@ -72,16 +72,16 @@ def to_torch(
     """
     expected = nnx.state(structure, of)
     state = expected if state is None else state
-    check(state_specs(state), state_specs(expected))
+    check_specs(state_specs(state), state_specs(expected))
     host = {path: np.asarray(array) for path, array in _flat(state).items()}
     tensors: dict[str, np.ndarray] = {}
-    for param_link in param_links(structure, mapping, of):
-        array = param_link.layout.to_torch(param_link.taken(host[param_link.path]))
-        if param_link.layout.torch_part:
-            whole = tensors.setdefault(param_link.name, np.empty(param_link.spec.shape, param_link.spec.dtype))
-            param_link.layout.torch_part.taken(whole)[...] = array
+    for link in param_links(structure, mapping, of):
+        array = link.layout.to_torch(link.select(host[link.path]))
+        if link.layout.torch_part:
+            whole = tensors.setdefault(link.name, np.empty(link.spec.shape, link.spec.dtype))
+            link.layout.torch_part.select(whole)[...] = array
         else:
-            tensors[param_link.name] = array
+            tensors[link.name] = array
     return tensors
 
 
@@ -92,14 +92,14 @@ def to_jax(
 
     Raises WeightsError where `tensors` are not exactly those that `structure` has, and those that `mapping` ignores.
     """
-    pairs = param_links(structure, mapping)
-    found = {name: Spec.of(tensor) for name, tensor in tensors.items() if not mapping.is_ignored(name)}
-    check(found, {param_link.name: param_link.spec for param_link in pairs})
+    links = param_links(structure, mapping)
+    given = {name: Spec.of(tensor) for name, tensor in tensors.items() if not mapping.is_ignored(name)}
+    check_specs(given, {link.name: link.spec for link in links})
     state = nnx.state(structure, WEIGHTS)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
-    for param_link in pairs:
-        array, part = param_link.taken(filled[param_link.path]), param_link.layout.jax_part
-        (part.taken(array) if part else array)[...] = param_link.layout.to_jax(tensors[param_link.name])
+    for link in links:
+        array, part = link.select(filled[link.path]), link.layout.jax_part
+        (part.select(array) if part else array)[...] = link.layout.to_jax(tensors[link.name])
     nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(filled))
     return state
 
@@ -122,15 +122,13 @@ def state_specs(state: nnx.State | Mapping[str, Any]) -> dict[str, Spec]:
     return {dotted(path): Spec.of(leaf) for path, leaf in _flat(state).items()}
 
 
-def _twins_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping: ModelMap) -> list[ParamLink]:
+def _links_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping: ModelMap) -> list[ParamLink]:
     """By the rule of the outermost module that has one for this leaf; none where no rule, or no stack, fits."""
     for depth in range(len(path)):
         layer = layers.get(path[:depth])
         layouts = () if layer is None else layouts_of(layer, dotted(path[depth:]), mapping.rules)
         if layouts:
-            return [
-                param_link for layout in layouts for param_link in _at_each_index(layout, path, depth, leaf, mapping)
-            ]
+            return [link for layout in layouts for link in _at_each_index(layout, path, depth, leaf, mapping)]
     return []
 
 

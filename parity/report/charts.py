@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import BACKWARD, FORWARD
-from parity.comparison.pair import Measured
+from parity.comparison.pair import Measurement
 from parity.comparison.tolerances import ULP_BINS
 from parity.report.report import Chart
 
@@ -22,17 +22,17 @@ _FEWER_BINS = 12
 """Of the histogram that is drawn, the last of them holds all above."""
 
 
-def growth(found: Comparison) -> Figure:
+def growth(comparison: Comparison) -> Figure:
     """Errors of what each call within the whole returned, and of the gradients there, in the order of the calls."""
-    dtypes = _dtypes(found.running)
+    dtypes = _dtypes(comparison.running)
     figure = Figure(figsize=(_WIDTH, 0.6 + 2.5 * len(dtypes)), layout="constrained")
     grid = figure.subplots(len(dtypes), 2, squeeze=False, sharex=True)
     for dtype, row in zip(dtypes, grid, strict=True):
         for direction, kind, axes in zip((FORWARD, BACKWARD), ("output", "gradient of output"), row, strict=True):
-            of_calls: dict[str, list[Measured]] = {}
-            for one in found.running:
-                if one.verdict.dtype == dtype and one.kind == kind:
-                    of_calls.setdefault(one.call, []).append(one)
+            of_calls: dict[str, list[Measurement]] = {}
+            for measurement in comparison.running:
+                if measurement.tensor.dtype == dtype and measurement.kind == kind:
+                    of_calls.setdefault(measurement.call, []).append(measurement)
             _draw_growth(axes, list(of_calls.values()), oracle=dtype == "float64")
             axes.set_title(f"{dtype}, {direction}", loc="left", fontsize=10)
     for axes in grid[-1]:
@@ -42,22 +42,22 @@ def growth(found: Comparison) -> Figure:
     return figure
 
 
-def histograms(found: Comparison) -> Figure:
+def histograms(comparison: Comparison) -> Figure:
     """How many numbers of all sub-modules are off by how many units in the last place."""
-    measured = [*found.whole, *found.alone]
+    measured = [*comparison.whole, *comparison.alone]
     dtypes = _dtypes(measured)
     figure = Figure(figsize=(_WIDTH, 0.6 + 2.2 * len(dtypes)), layout="constrained")
     grid = figure.subplots(len(dtypes), 2, squeeze=False)
     for dtype, row in zip(dtypes, grid, strict=True):
         for direction, axes in zip((FORWARD, BACKWARD), row, strict=True):
-            verdicts = [
-                one.verdict
-                for one in measured
-                if one.verdict.dtype == dtype and (one.kind == "output") == (direction == FORWARD)
+            tensors = [
+                measurement.tensor
+                for measurement in measured
+                if measurement.tensor.dtype == dtype and (measurement.kind == "output") == (direction == FORWARD)
             ]
-            _draw_histogram(axes, [v.jax.ulp_counts for v in verdicts], "JAX", JAX, -0.2)
+            _draw_histogram(axes, [v.jax.ulp_counts for v in tensors], "JAX", JAX, -0.2)
             if dtype != "float64":  # PyTorch's float64 is the oracle itself
-                _draw_histogram(axes, [v.torch.ulp_counts for v in verdicts], "PyTorch", TORCH, 0.2)
+                _draw_histogram(axes, [v.torch.ulp_counts for v in tensors], "PyTorch", TORCH, 0.2)
             axes.set_title(f"{dtype}, {direction}", loc="left", fontsize=10)
             _plain(axes)
     for axes in grid[-1]:
@@ -96,12 +96,12 @@ def as_svg(figure: Figure) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _draw_growth(axes: Axes, calls: list[list[Measured]], oracle: bool) -> None:
+def _draw_growth(axes: Axes, calls: list[list[Measurement]], oracle: bool) -> None:
     x = np.arange(1, len(calls) + 1)
     for name, colour in (("JAX", JAX), ("PyTorch", TORCH)):
         if name == "PyTorch" and oracle:
             continue
-        errors = [_rms([getattr(m.verdict, "jax" if name == "JAX" else "torch").relative_l2 for m in c]) for c in calls]
+        errors = [_rms([getattr(m.tensor, "jax" if name == "JAX" else "torch").relative_l2 for m in c]) for c in calls]
         axes.plot(x, _above_zero(errors), ".", markersize=3, color=colour, alpha=0.35)
         axes.plot(x, _running_median(errors), color=colour, linewidth=1.8, label=name)
     _log_scale(axes)
@@ -145,8 +145,8 @@ def _rms(errors: list[float]) -> float:
     return float(np.sqrt(np.mean(np.square(errors))))
 
 
-def _dtypes(measured: Sequence[Measured]) -> list[str]:
-    return list(dict.fromkeys(one.verdict.dtype for one in measured)) or ["float64"]
+def _dtypes(measured: Sequence[Measurement]) -> list[str]:
+    return list(dict.fromkeys(measurement.tensor.dtype for measurement in measured)) or ["float64"]
 
 
 def _plain(axes: Axes) -> None:

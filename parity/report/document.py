@@ -10,12 +10,12 @@ from aef_jax.files.atomic import replacing
 from parity.comparison.bisection import Culprit
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import Group
-from parity.comparison.pair import Measured
+from parity.comparison.pair import Measurement
 from parity.comparison.tolerances import TOLERANCES
 from parity.report.report import Report, Section
 
 SCHEMA = "aef-parity report"
-VERSION = 1
+VERSION = 2
 """Counts up where a reader of the document would have to change; a key more is no such change."""
 
 
@@ -27,7 +27,7 @@ def write_json(report: Report, path: Path) -> None:
 
 def document(report: Report) -> dict[str, Any]:
     """What is written: dictionaries, lists, texts and numbers; inf, -inf and nan, which JSON has not, are texts."""
-    found = {
+    contents = {
         "schema": SCHEMA,
         "version": VERSION,
         "title": report.title,
@@ -38,17 +38,17 @@ def document(report: Report) -> dict[str, Any]:
         "comparison": None if report.comparison is None else _comparison(report.comparison),
         "sections": [_section(section) for section in report.sections],
     }
-    return _finite(found)
+    return _finite(contents)
 
 
-def _comparison(found: Comparison) -> dict[str, Any]:
+def _comparison(comparison: Comparison) -> dict[str, Any]:
     return {
-        "passed": found.passed,
-        "submodules": [_group(group) for group in found.groups],
-        "running": [_measured(one) for one in found.running],
-        "culprits": [_culprit(culprit) for culprit in found.culprits],
-        "not_alone": found.not_alone,
-        "unseen": list(found.unseen),
+        "passed": comparison.passed,
+        "submodules": [_group(group) for group in comparison.groups],
+        "running": [_measured(measurement) for measurement in comparison.running],
+        "culprits": [_culprit(culprit) for culprit in comparison.culprits],
+        "not_alone": comparison.not_alone,
+        "unseen": list(comparison.unseen),
     }
 
 
@@ -62,14 +62,14 @@ def _group(group: Group) -> dict[str, Any]:
         "torch": group.torch,
         "ratio": group.ratio,
         "max_ulp": group.max_ulp,
-        "tensors": [_measured(one) for one in group.members],
+        "tensors": [_measured(measurement) for measurement in group.members],
     }
 
 
-def _measured(one: Measured) -> dict[str, Any]:
-    verdict = one.verdict
-    about = {"call": one.call, "kind": one.kind, "label": one.label}
-    return about | asdict(verdict) | {"ratio": verdict.ratio, "passed": verdict.passed}
+def _measured(measurement: Measurement) -> dict[str, Any]:
+    tensor = measurement.tensor
+    call = {"call": measurement.call, "kind": measurement.kind, "label": measurement.label}
+    return call | asdict(tensor) | {"ratio": tensor.ratio, "passed": tensor.passed}
 
 
 def _culprit(culprit: Culprit) -> dict[str, Any]:
@@ -78,12 +78,12 @@ def _culprit(culprit: Culprit) -> dict[str, Any]:
         "direction": "forward" if culprit.forward else "backward",
         "torch_code": culprit.torch_code,
         "jax_code": culprit.jax_code,
-        "tensors": [_measured(one) for one in culprit.failed],
+        "tensors": [_measured(measurement) for measurement in culprit.failed],
     }
 
 
 def _section(section: Section) -> dict[str, Any]:
-    checks = [asdict(check) | {"passed": check.passed} for check in section.checks]
+    checks = [asdict(item) | {"passed": item.passed} for item in section.checks]
     charts = [asdict(chart) for chart in section.charts]
     return {
         "name": section.name,

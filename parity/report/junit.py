@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from aef_jax.files.atomic import replacing
-from parity.report.report import Report, named
+from parity.report.report import Report, display_name
 
 
 def write_junit(report: Report, path: Path) -> None:
@@ -12,7 +12,7 @@ def write_junit(report: Report, path: Path) -> None:
     suites = ElementTree.Element("testsuites", name=_legal(report.title))
     if report.comparison is not None:
         cases = [
-            (named(group.label), f"{group.dtype} {group.direction}", None if group.passed else group.failure)
+            (display_name(group.label), f"{group.dtype} {group.direction}", None if group.passed else group.failure)
             for group in report.comparison.groups
         ]
         suite = _add(suites, "forward and backward", cases)

@@ -9,7 +9,7 @@ from parity.comparison.compare import Comparison
 from parity.comparison.tolerances import TOLERANCES
 from parity.report.charts import as_svg, growth, histograms, lines
 from parity.report.page_style import STYLE
-from parity.report.report import Report, Section, named
+from parity.report.report import Report, Section, display_name
 from parity.report.tree import SHADES, tree
 
 
@@ -38,11 +38,11 @@ def _head(report: Report) -> str:
     return f"<h1>{escape(report.title)}</h1>{verdict}{notes}{f'<ul>{failures}</ul>' if failures else ''}"
 
 
-def _comparison(found: Comparison) -> str:
+def _comparison(comparison: Comparison) -> str:
     culprits = "".join(
-        f"<li>{escape(named(culprit.call.name))}, {'forward' if culprit.forward else 'backward'}:"
+        f"<li>{escape(display_name(culprit.call.name))}, {'forward' if culprit.forward else 'backward'}:"
         f" <code>{escape(culprit.torch_code)}</code> and <code>{escape(culprit.jax_code)}</code></li>"
-        for culprit in found.culprits
+        for culprit in comparison.culprits
     )
     legend = " ".join(f'<span class="badge shade{n}">{text}</span>' for n, (text, _) in enumerate(SHADES))
     return (
@@ -50,17 +50,17 @@ def _comparison(found: Comparison) -> str:
         "<h2>Sub-modules</h2><p>Each was given the inputs and the gradients of its outputs that PyTorch gave it. The"
         " colour is the ratio of JAX's error to PyTorch's, both against a float64 oracle; of float64 the error"
         " itself is told. An arrow to the right is forward, one to the left backward.</p>"
-        f'<p>{legend} <span class="badge fail">above it</span></p>{tree(found)}{_left_out(found)}'
+        f'<p>{legend} <span class="badge fail">above it</span></p>{tree(comparison)}{_left_out(comparison)}'
         "<h2>How errors grow within the whole</h2><p>Each point is a call; the lines are running medians. The gradients"
         " of the first calls have come the longest way.</p>"
-        f"{_image(as_svg(growth(found)), 'errors by call')}"
+        f"{_image(as_svg(growth(comparison)), 'errors by call')}"
         "<h2>Units in the last place</h2><p>All numbers of all sub-modules that are not near zero.</p>"
-        f"{_image(as_svg(histograms(found)), 'histograms of errors')}"
+        f"{_image(as_svg(histograms(comparison)), 'histograms of errors')}"
     )
 
 
-def _left_out(found: Comparison) -> str:
-    items = [f"<li>{escape(sentence)}</li>" for sentence in found.left_out]
+def _left_out(comparison: Comparison) -> str:
+    items = [f"<li>{escape(sentence)}</li>" for sentence in comparison.left_out]
     if not items:
         return ""
     summary = f"<summary>not compared by themselves: {len(items)}</summary>"
@@ -69,8 +69,7 @@ def _left_out(found: Comparison) -> str:
 
 def _section(section: Section) -> str:
     rows = [
-        (check.name, f"{check.value:.2e}", f"{check.bound:.2e}", "pass" if check.passed else "FAIL", check.reason)
-        for check in section.checks
+        (c.name, f"{c.value:.2e}", f"{c.bound:.2e}", "pass" if c.passed else "FAIL", c.reason) for c in section.checks
     ]
     notes = "".join(f"<p>{escape(note)}</p>" for note in section.notes)
     charts = "".join(_image(as_svg(lines(chart)), chart.title) for chart in section.charts)

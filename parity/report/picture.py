@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from aef_jax.files.atomic import replacing
 from parity.comparison.bisection import Culprit
-from parity.comparison.pair import Pair, rounded
+from parity.comparison.pair import Pair, round_call
 from parity.comparison.precision import matmul_precision
-from parity.report.report import named
+from parity.report.report import display_name
 
 
 def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
@@ -19,35 +19,35 @@ def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
     Of more than two axes, it is the slice with the largest |difference| along the two longest.
     """
     worst = culprit.worst
-    call, dtype = rounded(culprit.call, worst.verdict.dtype), worst.verdict.dtype
+    call, dtype = round_call(culprit.call, worst.tensor.dtype), worst.tensor.dtype
     with matmul_precision():
         computed = [side.compute(call, dtype).kinds[worst.kind] for side in (pair.jax, pair.torch)]
-    ours, theirs = (arrays[worst.verdict.name] for arrays in computed)
+    jax_image, torch_image = (arrays[worst.tensor.name] for arrays in computed)
     with replacing(path) as temporary:
-        title = f"{named(culprit.call.name)}, {worst.kind} {worst.verdict.name}, {dtype}"
-        _figure(title, *_slices(ours, theirs)).savefig(temporary, format="png", dpi=120)
+        title = f"{display_name(culprit.call.name)}, {worst.kind} {worst.tensor.name}, {dtype}"
+        _figure(title, *_slices(jax_image, torch_image)).savefig(temporary, format="png", dpi=120)
 
 
 def _slices(
-    ours: Shaped[np.ndarray, "*N"], theirs: Shaped[np.ndarray, "*N"]
+    jax_image: Shaped[np.ndarray, "*N"], torch_image: Shaped[np.ndarray, "*N"]
 ) -> tuple[Float[np.ndarray, "R C"], Float[np.ndarray, "R C"]]:
     """The same two-dimensional slice of both."""
-    shape = (1,) * max(0, 2 - ours.ndim) + ours.shape
-    one, other = (array.astype(np.float64).reshape(shape) for array in (ours, theirs))
-    difference = np.nan_to_num(np.abs(one - other), nan=np.inf)
+    shape = (1,) * max(0, 2 - jax_image.ndim) + jax_image.shape
+    jax_array, torch_array = (array.astype(np.float64).reshape(shape) for array in (jax_image, torch_image))
+    difference = np.nan_to_num(np.abs(jax_array - torch_array), nan=np.inf)
     at = np.unravel_index(difference.argmax(), shape)
     longest = sorted(np.argsort(shape, kind="stable")[-2:])
     index = tuple(slice(None) if axis in longest else place for axis, place in enumerate(at))
-    return one[index], other[index]
+    return jax_array[index], torch_array[index]
 
 
-def _figure(title: str, ours: Float[np.ndarray, "R C"], theirs: Float[np.ndarray, "R C"]) -> Figure:
+def _figure(title: str, jax_image: Float[np.ndarray, "R C"], torch_image: Float[np.ndarray, "R C"]) -> Figure:
     figure = Figure(figsize=(10.5, 4), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    largest = np.nanmax(np.abs(np.where(np.isfinite(theirs), theirs, np.nan))) or 1
-    difference = ours - theirs
+    largest = np.nanmax(np.abs(np.where(np.isfinite(torch_image), torch_image, np.nan))) or 1
+    difference = jax_image - torch_image
     worst = np.nanmax(np.abs(np.where(np.isfinite(difference), difference, 0))) or 1
-    panels = (("JAX", ours, largest), ("PyTorch", theirs, largest), ("JAX - PyTorch", difference, worst))
+    panels = (("JAX", jax_image, largest), ("PyTorch", torch_image, largest), ("JAX - PyTorch", difference, worst))
     for axes, (name, image, limit) in zip(figure.subplots(1, 3), panels, strict=True):
         axes.set_facecolor("0.5")  # what is not finite
         shown = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")

@@ -49,7 +49,7 @@ class Section:
 
     @property
     def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
+        return all(c.passed for c in self.checks)
 
 
 @dataclass
@@ -65,19 +65,19 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        checks = [check for section in self.sections for check in section.checks]
+        checks = [c for section in self.sections for c in section.checks]
         if self.comparison is None:
-            return bool(checks) and all(check.passed for check in checks)
-        return self.comparison.passed and all(check.passed for check in checks)
+            return bool(checks) and all(c.passed for c in checks)
+        return self.comparison.passed and all(c.passed for c in checks)
 
     @property
     def failures(self) -> list[str]:
         """A sentence for each, with its place."""
         groups = [] if self.comparison is None else self.comparison.failed
-        found = [f"{named(g.label)}, {g.dtype} {g.direction}: {g.failure}" for g in groups]
-        return found + [f"{s.name}: {c.failure}" for s in self.sections for c in s.checks if not c.passed]
+        failures = [f"{display_name(g.label)}, {g.dtype} {g.direction}: {g.failure}" for g in groups]
+        return failures + [f"{s.name}: {c.failure}" for s in self.sections for c in s.checks if not c.passed]
 
 
-def named(label: str) -> str:
+def display_name(label: str) -> str:
     """A sub-module's label as a reader sees it."""
     return label or "the whole"

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import BACKWARD, FORWARD, Group
-from parity.report.report import Report, Section, named
+from parity.report.report import Report, Section, display_name
 
 DEPTH = 2
 """Sub-modules of so many names are listed; deeper ones only where they fail: the files have all of them."""
@@ -27,7 +27,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text("FAIL ", "red") + Text(failure))
     if report.comparison is not None:
         for culprit in report.comparison.culprits:
-            line = f"parts at {named(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
+            line = f"parts at {display_name(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
             console.print(line, markup=False, soft_wrap=True)
         left_out = report.comparison.left_out
         if left_out:
@@ -36,8 +36,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_sum(report))
 
 
-def _submodules(found: Comparison) -> Table:
-    rows = _rows(found)
+def _submodules(comparison: Comparison) -> Table:
+    rows = _rows(comparison)
     shown = {key: of_key for key, of_key in rows.items() if _is_shown(key[0], of_key)}
     caption = f"{len(rows) - len(shown)} more rows, of deeper sub-modules that pass, are in the files"
     table = Table(
@@ -55,13 +55,13 @@ def _submodules(found: Comparison) -> Table:
     for (label, dtype), groups in shown.items():
         cells = [cell for direction in (FORWARD, BACKWARD) for cell in _cells(groups.get(direction))]
         ulp = max(group.max_ulp for group in groups.values())
-        table.add_row(Text(named(label)), dtype, *cells, f"{ulp:.3g}", _verdict(_passed(groups)))
+        table.add_row(Text(display_name(label)), dtype, *cells, f"{ulp:.3g}", _verdict(_passed(groups)))
     return table
 
 
-def _rows(found: Comparison) -> dict[tuple[str, str], dict[str, Group]]:
+def _rows(comparison: Comparison) -> dict[tuple[str, str], dict[str, Group]]:
     rows: dict[tuple[str, str], dict[str, Group]] = {}
-    for group in found.groups:
+    for group in comparison.groups:
         rows.setdefault((group.label, group.dtype), {})[group.direction] = group
     return rows
 
@@ -77,7 +77,7 @@ def _passed(groups: dict[str, Group]) -> bool:
 def _cells(group: Group | None) -> list[str]:
     if group is None:
         return ["", "", "", ""]
-    worst = max(m.verdict.jax.relative_l2 for m in group.members)
+    worst = max(m.tensor.jax.relative_l2 for m in group.members)
     return [f"{group.jax:.1e}", f"{worst:.1e}", f"{group.torch:.1e}", f"{group.ratio:.2f}" if group.torch else "-"]
 
 
@@ -87,8 +87,8 @@ def _section(section: Section) -> Table:
     for column in ("found", "at most"):
         table.add_column(column, justify="right")
     table.add_column("")
-    for check in section.checks:
-        table.add_row(Text(check.name), f"{check.value:.2e}", f"{check.bound:.2e}", _verdict(check.passed))
+    for c in section.checks:
+        table.add_row(Text(c.name), f"{c.value:.2e}", f"{c.bound:.2e}", _verdict(c.passed))
     return table
 
 
@@ -98,6 +98,6 @@ def _verdict(passed: bool) -> Text:
 
 def _sum(report: Report) -> Text:
     groups = [] if report.comparison is None else report.comparison.groups
-    checks = [check for section in report.sections for check in section.checks]
-    passed = sum(group.passed for group in groups) + sum(check.passed for check in checks)
+    checks = [c for section in report.sections for c in section.checks]
+    passed = sum(group.passed for group in groups) + sum(c.passed for c in checks)
     return Text(f"{passed} of {len(groups) + len(checks)} pass", "green" if report.passed else "bold red")

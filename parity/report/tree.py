@@ -7,7 +7,7 @@ from html import escape
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import FORWARD, Group
 from parity.comparison.tolerances import TOLERANCES
-from parity.report.report import named
+from parity.report.report import display_name
 
 SHADES = (("less than 0.8", 0.8), ("0.8 to 1.25", 1.25), ("up to the bound", float("inf")))
 """Of what passes, the ratio of JAX's error to PyTorch's; what fails is red."""
@@ -28,10 +28,10 @@ class _Node:
             yield from child.all_groups
 
 
-def tree(found: Comparison) -> str:
+def tree(comparison: Comparison) -> str:
     """Nested `<details>`, one for each sub-module in the whole; open on the way to what failed."""
     root = _Node("")
-    for group in found.groups:
+    for group in comparison.groups:
         node, label = root, ""
         for part in group.label.split(".") if group.label else ():
             label = f"{label}.{part}" if label else part
@@ -51,7 +51,7 @@ def shade(groups: list[Group]) -> str:
 
 
 def _details(node: _Node, is_open: bool = False) -> str:
-    name = escape(node.label.rpartition(".")[2] or named(node.label))
+    name = escape(node.label.rpartition(".")[2] or display_name(node.label))
     is_open = is_open or any(not group.passed for group in node.all_groups)
     ratios = " ".join(_badge(group) for group in node.groups)
     count = sum(1 for _ in node.all_groups) - len(node.groups)
@@ -88,16 +88,16 @@ def _table(groups: list[Group]) -> str:
 
 
 def _row(group: Group, number: int) -> str:
-    one = sorted(group.members, key=lambda m: (m.verdict.near, -m.verdict.ratio))[number]
-    verdict = one.verdict
+    measurement = sorted(group.members, key=lambda m: (m.tensor.near, -m.tensor.ratio))[number]
+    tensor = measurement.tensor
     cells = (
-        "x".join(map(str, verdict.shape)),
-        f"{verdict.jax.relative_l2:.1e}",
-        f"{verdict.torch.relative_l2:.1e}",
-        f"{verdict.ratio:.2f}",
+        "x".join(map(str, tensor.shape)),
+        f"{tensor.jax.relative_l2:.1e}",
+        f"{tensor.torch.relative_l2:.1e}",
+        f"{tensor.ratio:.2f}",
         "",
-        f"{verdict.jax.max_ulp:.3g}",
-        f"{verdict.apart.relative_l2:.1e}",
-        f"{verdict.jax.max_abs:.1e}",
+        f"{tensor.jax.max_ulp:.3g}",
+        f"{tensor.distance.relative_l2:.1e}",
+        f"{tensor.jax.max_abs:.1e}",
     )
-    return f"<tr><td>{escape(one.title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr><td>{escape(measurement.title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

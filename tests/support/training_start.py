@@ -7,7 +7,7 @@ from configs.batch import Batch
 from configs.config import Config
 from configs.fake_batch import random_batch
 from configs.sources import NLCD, SENTINEL1, SENTINEL2, TEXT
-from parity.aef.check.training_setup import COURSE, SIDE
+from parity.aef.check.training_setup import SIDE, TRAINING
 from parity.capture.tensors import to_tensor
 from tests.support.contracts.both_objectives import weights
 from tests.support.data.sample_batch import SHRUNK
@@ -16,7 +16,7 @@ SMALL = replace(
     SHRUNK,
     model=replace(SHRUNK.model, num_blocks=1),
     sources=(SENTINEL2, SENTINEL1, NLCD, TEXT),
-    training=COURSE,
+    training=TRAINING,
 )
 
 ALONE = replace(SMALL, sources=(replace(SENTINEL2, shift_invariant_m=0),))
@@ -28,9 +28,9 @@ def doubled(config: Config) -> Config:
     return replace(config, model=replace(config.model, compute_dtype="float64"))
 
 
-def start_of(config: Config = SMALL) -> Snapshot:
+def initial_snapshot(config: Config = SMALL) -> Snapshot:
     """In float32; the same in whatever dtype it is computed, and however."""
-    params = weights(replace(config, model=replace(SMALL.model, num_blocks=config.model.num_blocks), training=COURSE))
+    params = weights(replace(config, model=replace(SMALL.model, num_blocks=config.model.num_blocks), training=TRAINING))
     return Snapshot.beginning({name: to_tensor(array).float() for name, array in params.items()})
 
 

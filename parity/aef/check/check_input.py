@@ -22,12 +22,12 @@ SMALL = {
     "d_exchange": 12,
     "d_time": 16,
     "d_space": 16,
-    "blocks": 2,
+    "num_blocks": 2,
     "heads_time": 2,
     "heads_space": 2,
     "heads_summary": 2,
     "mlp_ratio": 2,
-    "embedding": 8,
+    "embed_dim": 8,
     "decoder_width": 16,
     "text_width": 12,
 }
@@ -84,12 +84,14 @@ def of_preset(name: str) -> CheckInput:
 
 
 def _of_paths(torch: Path, jax: Path) -> CheckInput:
-    theirs, ours = open_checkpoint(torch), open_checkpoint(jax)
-    if not isinstance(theirs, TorchCheckpoint) or not isinstance(ours, JaxCheckpoint):
+    torch_checkpoint, jax_checkpoint = open_checkpoint(torch), open_checkpoint(jax)
+    if not isinstance(torch_checkpoint, TorchCheckpoint) or not isinstance(jax_checkpoint, JaxCheckpoint):
         raise ValueError(f"expected PyTorch's weights and then the folder of a JAX run, got {torch} and {jax}")
-    theirs.check("float32")
-    if (theirs.config.model, theirs.config.sources) != (ours.config.model, ours.config.sources):
+    torch_checkpoint.check("float32")
+    torch_config, jax_config = torch_checkpoint.config, jax_checkpoint.config
+    if (torch_config.model, torch_config.sources) != (jax_config.model, jax_config.sources):
         raise ValueError(f"{torch} is of another model or other sources than {jax}: compare a run with its own")
-    weights = [cast({name: one.tensor(name) for name in one.params}, "float32") for one in (theirs, ours)]
+    both = (torch_checkpoint, jax_checkpoint)
+    weights = [cast({name: side.tensor(name) for name in side.params}, "float32") for side in both]
     note = f"Weights are those of {torch} and of {jax}; the batch is random."
-    return CheckInput(f"{torch} and {jax}", ours.config, weights[0], weights[1], (note,))
+    return CheckInput(f"{torch} and {jax}", jax_config, weights[0], weights[1], (note,))

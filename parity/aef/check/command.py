@@ -5,12 +5,12 @@ from argparse import Namespace
 
 from rich.console import Console
 
-from parity.aef.check.bisect_command import part
+from parity.aef.check.bisect_command import describe_culprits
 from parity.aef.check.check_input import CheckInput, read_check_input
 from parity.aef.check.devices import use_devices
 from parity.aef.check.run import run_sections
 from parity.aef.check.settings import SECTIONS, Settings
-from parity.comparison.precision import asked
+from parity.comparison.precision import use_precision
 from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
 
@@ -18,7 +18,7 @@ WIDTH = 160
 """Of the tables in a file or a pipe, where rich would take 80 columns and cut the names off."""
 
 
-def check(options: Namespace) -> int:
+def run_check(options: Namespace) -> int:
     """Runs the sections, prints the tables and writes the files; returns the exit code."""
     names = options.only or tuple(SECTIONS)
     if options.jax is None:
@@ -28,8 +28,8 @@ def check(options: Namespace) -> int:
     options.report.mkdir(parents=True, exist_ok=True)  # now, not after an hour
     if "devices" in names:
         use_devices()  # before a run is opened, which begins to use them
-    with asked(options.precision):
-        check_input = _subject(options)
+    with use_precision(options.precision):
+        check_input = _check_input(options)
         settings = Settings(options.dtypes, options.steps, options.seeds)
         report = run_sections(check_input, settings, names, Console(stderr=True))
     write_report(report, options.report)
@@ -39,19 +39,19 @@ def check(options: Namespace) -> int:
     return 0 if report.passed else 1
 
 
-def bisect(options: Namespace) -> int:
+def run_bisect(options: Namespace) -> int:
     """Prints the culprits as they are found; returns the exit code."""
-    with asked(options.precision):
-        check_input, found = _subject(options), False
+    with use_precision(options.precision):
+        check_input, differs = _check_input(options), False
         for note in check_input.notes:
             print(note)
-        for paragraph in part(check_input, options.dtype, options.report):
-            found = True
+        for paragraph in describe_culprits(check_input, options.dtype, options.report):
+            differs = True
             print(paragraph, flush=True)
-    if not found:
+    if not differs:
         print(f"{check_input.title}: no sub-module leaves the bounds in {options.dtype}")
-    return 1 if found else 0
+    return 1 if differs else 0
 
 
-def _subject(options: Namespace) -> CheckInput:
+def _check_input(options: Namespace) -> CheckInput:
     return read_check_input([name for name in (options.what, options.jax) if name is not None])

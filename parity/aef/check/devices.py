@@ -8,7 +8,7 @@ from aef_jax.sharding.mesh import make_mesh
 from configs.mesh import MeshConfig
 from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
-from parity.aef.check.training_setup import batches, start_of, training_setup
+from parity.aef.check.training_setup import initial_snapshot, make_batches, training_setup
 from parity.aef.training.sharded import OneDevice
 from parity.capture.quick_compile import quick_compiles
 from parity.comparison.tolerances import SHARDED_RATIO
@@ -32,10 +32,10 @@ def devices(check_input: CheckInput, settings: Settings) -> Section:
         section.notes.append(f"Left out: there are {number} devices, and it needs a multiple of four.")
         return section
     config = training_setup(check_input, "float32", batch=number)
-    for given in settings.progress([batches(config, STEPS)], "many devices"):
+    for given in settings.progress([make_batches(config, STEPS)], "many devices"):
         # all of so small a model would be replicated
         with patch("aef_jax.sharding.mesh.SMALLEST_SPLIT", 64), quick_compiles():
-            mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, start_of(check_input), given)
+            mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, initial_snapshot(check_input), given)
             double, ratio = alone.double(mesh), alone.ratio(mesh)
         order = "only the order of the sums over the batch differs"
         section.checks += [

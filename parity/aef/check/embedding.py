@@ -49,5 +49,5 @@ def _gradients_apart(check_input: CheckInput) -> float:
     computed = [
         side.compute(call, "float32").parameter_gradients for side in (check_input.pair.jax, check_input.pair.torch)
     ]
-    ours, theirs = (np.concatenate([gradients[name].ravel() for name in computed[1]]) for gradients in computed)
-    return Distance.between(ours, theirs, "float32").relative_l2
+    jax_all, torch_all = (np.concatenate([gradients[name].ravel() for name in computed[1]]) for gradients in computed)
+    return Distance.between(jax_all, torch_all, "float32").relative_l2

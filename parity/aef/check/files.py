@@ -29,9 +29,9 @@ def files(check_input: CheckInput, settings: Settings) -> Section:
         )
         for source, target in settings.progress([(given, run), (run, back)], "files"):
             convert(source, target)
-            found = open_checkpoint(target)
+            converted = open_checkpoint(target)
             different = sum(
-                found.tensor(name).tobytes() != array.tobytes() for name, array in check_input.torch.items()
+                converted.tensor(name).tobytes() != array.tobytes() for name, array in check_input.torch.items()
             )
             name = f"tensors that differ in {target.name}, of {len(params)}"
             section.checks.append(Check(name, different, 0, "to the last bit: nothing is computed"))

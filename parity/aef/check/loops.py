@@ -6,7 +6,7 @@ from parity.aef.check.check_input import CheckInput
 from parity.aef.check.settings import Settings
 from parity.aef.pair import aef_jax_side
 from parity.comparison.metrics import TensorComparison
-from parity.comparison.pair import judged
+from parity.comparison.pair import measure_tensors
 from parity.comparison.precision import matmul_precision
 from parity.report.report import Check, Section
 
@@ -24,12 +24,14 @@ def loops(check_input: CheckInput, settings: Settings) -> Section:
             config = replace(
                 check_input.config, model=replace(check_input.config.model, block_loop=block_loop, remat=remat)
             )
-            found = aef_jax_side(config, check_input.jax).compute(call, "float64")
-            far = max(_far(one.verdict) for one in judged(call, "float64", found, plain, plain))
+            computed = aef_jax_side(config, check_input.jax).compute(call, "float64")
+            far = max(
+                _far(measurement.tensor) for measurement in measure_tensors(call, "float64", computed, plain, plain)
+            )
             section.checks.append(Check(f"{block_loop}, remat {remat}: the worst tensor", far, BOUND, reason))
     return section
 
 
-def _far(verdict: TensorComparison) -> float:
+def _far(tensor: TensorComparison) -> float:
     """Of what is zero in exact arithmetic, infinitely far where it is more than rounding."""
-    return verdict.apart.relative_l2 or (0.0 if verdict.near else float("inf"))
+    return tensor.distance.relative_l2 or (0.0 if tensor.near else float("inf"))

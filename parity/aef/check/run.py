@@ -39,7 +39,7 @@ def run_sections(check_input: CheckInput, settings: Settings, names: Sequence[st
         report.environment = in_force()
     with _Bar(names, console) as bar:
         for name in names:
-            of_section = replace(settings, progress=bar.within(name))
+            of_section = replace(settings, progress=bar.progress_of(name))
             if name == "modules":
                 report.comparison = modules(check_input, of_section)
             else:
@@ -71,7 +71,7 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def within(self, name: str) -> Callable[[Iterable[Any], str], Iterable[Any]]:
+    def progress_of(self, name: str) -> Callable[[Iterable[Any], str], Iterable[Any]]:
         """What goes through an iteration of a section. A later one of the same section never moves the bar back."""
 
         def through(iterable: Iterable[Any], description: str) -> Iterator[Any]:

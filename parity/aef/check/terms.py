@@ -20,10 +20,10 @@ def terms(check_input: CheckInput, settings: Settings) -> Section:
     with matmul_precision():
         for dtype in settings.progress([d for d in settings.dtypes if d in BOUNDS], "the loss and its terms"):
             bound, reason = BOUNDS[dtype]
-            for one in check_input.pair.measure(call, [dtype]):
-                if one.kind == "output":
-                    value = one.verdict.apart.relative_l2
-                    section.checks.append(Check(f"{term(one.verdict.name)}, {dtype}", value, bound, reason))
+            for measurement in check_input.pair.measure(call, [dtype]):
+                if measurement.kind == "output":
+                    value = measurement.tensor.distance.relative_l2
+                    section.checks.append(Check(f"{term(measurement.tensor.name)}, {dtype}", value, bound, reason))
     return section
 
 

@@ -15,23 +15,23 @@ from parity.capture.tensors import to_tensor
 SIDE = 16
 FEW = 4
 """Different batches, again and again: what is compared is steps, not what they lead to."""
-COURSE = TrainingConfig(steps=1_000, warmup_steps=20, learning_rate=1e-4, clip_norm=0.3, weight_decay=0.1, batch=2)
+TRAINING = TrainingConfig(steps=1_000, warmup_steps=20, learning_rate=1e-4, clip_norm=0.3, weight_decay=0.1, batch=2)
 """At the rate of the full-size models. Some gradients are clipped and others not."""
 
 
-def training_setup(check_input: CheckInput, dtype: str, batch: int = COURSE.batch) -> Config:
+def training_setup(check_input: CheckInput, dtype: str, batch: int = TRAINING.batch) -> Config:
     """Its config with the course, and so computed as the comparison of the sub-modules is."""
     model = replace(check_input.config.model, compute_dtype=dtype, block_loop="unroll", remat="none")
-    return replace(check_input.config, model=model, training=replace(COURSE, batch=batch))
+    return replace(check_input.config, model=model, training=replace(TRAINING, batch=batch))
 
 
-def batches(config: Config, steps: int) -> list[Batch]:
+def make_batches(config: Config, steps: int) -> list[Batch]:
     """One for each step."""
     few = [random_batch(config, SIDE, seed, config.training.batch)[0] for seed in range(FEW)]
     return [few[step % FEW] for step in range(steps)]
 
 
-def start_of(check_input: CheckInput) -> Snapshot:
+def initial_snapshot(check_input: CheckInput) -> Snapshot:
     """From PyTorch's weights; the same in whatever dtype it is computed."""
     return Snapshot.beginning({name: to_tensor(array).float() for name, array in check_input.torch.items()})
 

@@ -14,6 +14,6 @@ def weights(check_input: CheckInput, settings: Settings) -> Section:
     del settings
     different = [name for name, array in check_input.torch.items() if not np.array_equal(array, check_input.jax[name])]
     reason = "converted weights are the same bits"
-    check = Check(f"tensors that differ, of {len(check_input.torch)}", len(different), 0, reason)
+    equal = Check(f"tensors that differ, of {len(check_input.torch)}", len(different), 0, reason)
     more = [f"and {len(different) - SHOWN} more"] if len(different) > SHOWN else []
-    return Section("weights", "The weights of both", [check], notes=[*different[:SHOWN], *more])
+    return Section("weights", "The weights of both", [equal], notes=[*different[:SHOWN], *more])

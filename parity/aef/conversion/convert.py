@@ -12,7 +12,7 @@ from parity.capture.tensors import torch_specs
 from parity.files.cast import cast_specs
 from parity.files.weights_file import SUFFIX
 from parity.mapping.model_map import dotted
-from parity.mapping.spec import Spec, check
+from parity.mapping.spec import Spec, check_specs
 from parity.mapping.weights import param_links
 
 
@@ -52,7 +52,8 @@ def convert(source: Path, target: Path, how: ConvertOptions = ConvertOptions()) 
 
 def plan(source: Path, target: Path, how: ConvertOptions = ConvertOptions()) -> str:
     """What `convert` would do: a line for each tensor, with where it is in JAX and in PyTorch. Raises as `convert`,
-    but for what only the numbers themselves show."""
+    but for what only the numbers themselves show.
+    """
     checkpoint = _open(source, target, how)
     config = checkpoint.config
     lines = []
@@ -83,7 +84,7 @@ def _open(source: Path, target: Path, how: ConvertOptions) -> Checkpoint:
         checkpoint.check(how.dtype)
     else:
         check_torch_target(target, how.overwrite)
-        check(checkpoint.params, torch_specs(abstract_torch(checkpoint.config)))
+        check_specs(checkpoint.params, torch_specs(abstract_torch(checkpoint.config)))
     return checkpoint
 
 

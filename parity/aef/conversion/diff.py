@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from parity.aef.conversion.checkpoints import open_checkpoint
 from parity.aef.conversion.jax_checkpoint import JaxCheckpoint
-from parity.mapping.spec import Spec, shown
+from parity.mapping.spec import Spec, printable
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def diff(a: Path, b: Path) -> Iterator[Line]:
     order = ours if isinstance(first, JaxCheckpoint) else theirs
     different = 0
     for name in tqdm(order | ours | theirs, "comparing", unit="tensor", leave=False, disable=None):
-        told = _misfit(shown(name), ours.get(name), theirs.get(name))
+        told = _misfit(printable(name), ours.get(name), theirs.get(name))
         if told is None:
-            told = _compared(shown(name), first.tensor(name), second.tensor(name))
+            told = _compared(printable(name), first.tensor(name), second.tensor(name))
         different += not told.equal
         yield told
     total = len(ours | theirs)

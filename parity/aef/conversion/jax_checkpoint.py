@@ -26,7 +26,7 @@ from parity.files.leaves_reader import LeavesReader
 from parity.files.read_ahead import ReadAhead
 from parity.files.weights_file import are_digests
 from parity.mapping.model_map import dotted
-from parity.mapping.spec import Spec, WeightsError, check
+from parity.mapping.spec import Spec, WeightsError, check_specs
 from parity.mapping.weights import ParamLink, param_links, state_specs
 
 MANIFEST = "manifest"
@@ -111,7 +111,7 @@ class JaxCheckpoint:
     def _add_params(self) -> dict[str, ParamLink]:
         """Returns where each parameter is in JAX, by PyTorch's name."""
         reader = self._readers["params"] = LeavesReader(self.checkpoint / "params")
-        check(state_specs(reader.metadata), state_specs(nnx.state(self.structure, nnx.Param)))
+        check_specs(state_specs(reader.metadata), state_specs(nnx.state(self.structure, nnx.Param)))
         # only now: one for each block, of which the config may want absurdly many
         twin_of = {param_link.name: param_link for param_link in param_links(self.structure)}
         self.params |= {name: param_link.spec for name, param_link in twin_of.items()}
@@ -125,7 +125,7 @@ class JaxCheckpoint:
     def _add_moments(self, twin_of: dict[str, ParamLink]) -> None:
         reader = self._readers["optimizer"] = LeavesReader(self.checkpoint / "optimizer")
         numbered = lambda leaves: {f"optimizer.{place}": Spec.of(leaf) for place, leaf in enumerate(leaves)}  # noqa: E731
-        check(numbered(reader.metadata), numbered(self.optimizer.leaves))
+        check_specs(numbered(reader.metadata), numbered(self.optimizer.leaves))
         for moment, places in self.optimizer.moments.items():
             for name, param_link in twin_of.items():
                 place = places[dotted(param_link.path)]

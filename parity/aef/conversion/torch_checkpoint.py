@@ -27,7 +27,7 @@ from parity.files.replacing_folder import check_file, check_folder, replacing_fo
 from parity.files.weights_file import SUFFIX
 from parity.files.weights_folder import INDEX, ShardsWriter, Weights, has_weights
 from parity.files.weights_writer import WeightsWriter
-from parity.mapping.spec import Spec, WeightsError, check, shown
+from parity.mapping.spec import Spec, WeightsError, check_specs, printable
 from parity.mapping.weights import param_links
 
 MODEL, OPTIMIZER = "model", "optimizer"
@@ -56,7 +56,7 @@ class TorchCheckpoint:
         self.moments = self._weights[1].specs if len(self._weights) > 1 else {}
         both = self.params.keys() & self.moments.keys()
         if both:
-            raise ValueError(f"{path}: model and optimizer both hold {shown(min(both))}")
+            raise ValueError(f"{path}: model and optimizer both hold {printable(min(both))}")
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
         """One tensor. Raises ValueError where its checksum is wrong."""
@@ -100,13 +100,13 @@ class TorchCheckpoint:
                 f"{self.path} would give parameters of type {min(dtypes)}, and a run's are {min(expected)}:"
                 f" give --dtype {min(expected)}"
             )
-        check(found, params)
+        check_specs(found, params)
         if self.moments:
             self._check_moments(OptimizerState.of(self.config, structure), params)
 
     def _check_moments(self, optimizer: OptimizerState, params: dict[str, Spec]) -> None:
         dtypes = {moment: optimizer.leaves[min(optimizer.moments[moment].values())].dtype for moment in MOMENTS}
-        check(
+        check_specs(
             self.moments,
             {f"{moment}.{name}": Spec(params[name].shape, dtypes[moment]) for moment in MOMENTS for name in params},
         )

@@ -14,23 +14,23 @@ from parity.aef.mutations.catalogue import CATALOGUE
 from parity.aef.mutations.survey import Outcome, Suite, false_alarms, survey
 from parity.comparison.precision import matmul_precision
 
-NOT_LOCALISED = 0.1
+MAX_MISLOCALIZED = 0.1
 """Of the faults, so many may be named by another module than the one they are in."""
 
 
-def mutate(options: argparse.Namespace) -> int:
+def run_mutate(options: argparse.Namespace) -> int:
     """Runs the command; returns 0 where every fault was caught and enough were found, and nothing without one.
 
     Raises ValueError where no fault has the name that was asked for.
     """
-    chosen = [mutation for mutation in CATALOGUE if options.only in mutation.name]
-    if not chosen:
+    mutations = [mutation for mutation in CATALOGUE if options.only in mutation.name]
+    if not mutations:
         raise ValueError(f"no mutation has {options.only!r} in its name, expected one such as {CATALOGUE[0].name!r}")
     with matmul_precision():
         suite = Suite()
         seeds = tqdm(range(options.clean), unit="seed", desc="no fault")
         alarms = [name for name in false_alarms(suite, seeds) if name]
-        outcomes = list(survey(suite, tqdm(chosen, unit="fault", desc="faults")))
+        outcomes = list(survey(suite, tqdm(mutations, unit="fault", desc="faults")))
     _print(outcomes, alarms, options.clean)
     _write(options.report, outcomes, alarms, options.clean)
     return 0 if _passed(outcomes, alarms) else 1
@@ -38,10 +38,10 @@ def mutate(options: argparse.Namespace) -> int:
 
 def _passed(outcomes: list[Outcome], alarms: list[str]) -> bool:
     real = [outcome for outcome in outcomes if not outcome.mutation.equivalent]
-    elsewhere = sum(not outcome.localised for outcome in real)
+    elsewhere = sum(not outcome.localized for outcome in real)
     missed = [outcome for outcome in real if not outcome.caught]
-    told = [outcome for outcome in outcomes if outcome.mutation.equivalent and outcome.caught]
-    return not (alarms or missed or told) and elsewhere <= NOT_LOCALISED * len(real)
+    false = [outcome for outcome in outcomes if outcome.mutation.equivalent and outcome.caught]
+    return not (alarms or missed or false) and elsewhere <= MAX_MISLOCALIZED * len(real)
 
 
 def _print(outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
@@ -55,9 +55,9 @@ def _print(outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
     console = Console()
     console.print(table)
     real = [outcome for outcome in outcomes if not outcome.mutation.equivalent]
-    caught, found = sum(outcome.caught for outcome in real), sum(outcome.localised for outcome in real)
+    caught, localized = sum(outcome.caught for outcome in real), sum(outcome.localized for outcome in real)
     console.print(
-        f"{caught} of {len(real)} faults caught, {found} found; {len(outcomes) - len(real)} change no number:"
+        f"{caught} of {len(real)} faults caught, {localized} localized; {len(outcomes) - len(real)} change no number:"
     )
     for outcome in outcomes:
         if outcome.mutation.equivalent:
@@ -69,6 +69,6 @@ def _print(outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
 
 def _write(folder: Path, outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    found = {"mutations": [asdict(outcome) for outcome in outcomes], "clean_seeds": seeds, "false_alarms": alarms}
+    document = {"mutations": [asdict(outcome) for outcome in outcomes], "clean_seeds": seeds, "false_alarms": alarms}
     with replacing(folder / "mutations.json") as temporary:
-        temporary.write_text(json.dumps(found, indent=1))
+        temporary.write_text(json.dumps(document, indent=1))

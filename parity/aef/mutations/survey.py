@@ -18,7 +18,7 @@ from parity.aef.training.optimizer_parity import optimizer_distance
 from parity.capture.calls import WHOLE, Call
 from parity.capture.trees import cast, map_arrays
 from parity.comparison.bisection import Culprit, bisect
-from parity.comparison.mutation import Mutation, mutated
+from parity.comparison.mutation import Mutation, apply_mutation
 from parity.comparison.pair import Pair
 from parity.comparison.tolerances import TOLERANCES
 
@@ -47,13 +47,13 @@ class Outcome:
     seconds: float
 
     @property
-    def localised(self) -> bool:
+    def localized(self) -> bool:
         return self.named == self.mutation.culprit
 
     @property
     def as_expected(self) -> bool:
         """Caught and found; or, of what changes nothing, not caught."""
-        return not self.caught if self.mutation.equivalent else self.caught and self.localised
+        return not self.caught if self.mutation.equivalent else self.caught and self.localized
 
 
 class Suite:
@@ -66,7 +66,7 @@ class Suite:
 
     def call(self, seed: int) -> Call:
         """Of the objective, on a random batch."""
-        return self._pair().call(hardened(*random_batch(self.config, seed=seed, sequences=3)), seed=seed)
+        return self._pair().call(harden(*random_batch(self.config, seed=seed, sequences=3)), seed=seed)
 
     def in_objective(self, call: Call) -> str:
         """What the first difference is named, or nothing where there is none."""
@@ -88,7 +88,7 @@ def survey(suite: Suite, mutations: Iterable[Mutation]) -> Iterator[Outcome]:
     """Puts in one fault after the other."""
     for mutation in mutations:
         begun = time.perf_counter()
-        with mutated(mutation):
+        with apply_mutation(mutation):
             named = suite.in_optimizer() if mutation.culprit == OPTIMIZER else suite.in_objective(suite.first)
         yield Outcome(mutation, bool(named), named, time.perf_counter() - begun)
 
@@ -99,7 +99,7 @@ def false_alarms(suite: Suite, seeds: Iterable[int]) -> Iterator[str]:
         yield suite.in_objective(suite.call(seed)) or suite.in_optimizer()
 
 
-def hardened(batch: Batch, noise: BottleneckNoise) -> tuple[Batch, BottleneckNoise]:
+def harden(batch: Batch, noise: BottleneckNoise) -> tuple[Batch, BottleneckNoise]:
     """A batch whose numbers float32 has not, and whose absent frames are NaN: so that less can hide."""
     batch, noise = map_arrays(
         lambda x: x * (1 + 2.0**-40) if x.dtype == np.float64 else x, cast((batch, noise), "float64")

@@ -24,17 +24,21 @@ from parity.comparison.metrics import Distance
 from parity.mapping.weights import to_jax, to_torch
 
 STEPS = 6
-COURSE = TrainingConfig(steps=STEPS + 2, warmup_steps=3, learning_rate=1e-3, weight_decay=0.1, clip_norm=1.0, batch=1)
+TRAINING = TrainingConfig(steps=STEPS + 2, warmup_steps=3, learning_rate=1e-3, weight_decay=0.1, clip_norm=1.0, batch=1)
 """Short, with warm-up, a peak and a way down; some gradients are clipped and others not."""
 
 
 def optimizer_distance(config: Config, weights: Arrays, dtype: str = "float64") -> list[float]:
     """Relative L2 of all that `STEPS` steps changed in the parameters, JAX from PyTorch, after each step."""
-    apart = []
-    for one, other in zip(_by_jax(config, weights, dtype), _by_torch(config, weights, dtype), strict=True):
-        ours, theirs = (np.concatenate([(p[n] - weights[n]).ravel() for n in weights]) for p in (one, other))
-        apart.append(Distance.between(ours, theirs, dtype).relative_l2)
-    return apart
+    distances = []
+    for jax_params, torch_params in zip(
+        _by_jax(config, weights, dtype), _by_torch(config, weights, dtype), strict=True
+    ):
+        jax_change, torch_change = (
+            np.concatenate([(p[n] - weights[n]).ravel() for n in weights]) for p in (jax_params, torch_params)
+        )
+        distances.append(Distance.between(jax_change, torch_change, dtype).relative_l2)
+    return distances
 
 
 def _gradients(weights: Arrays, dtype: str) -> Iterator[Arrays]:
@@ -48,7 +52,7 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
         graph, state = nnx.split(abstract_jax(config))
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), state)
         structure = nnx.merge(graph, shapes)
-        params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(COURSE)
+        params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(TRAINING)
         moments = optimizer.init(params)
         update = jax.jit(partial(optimizer.update, finite=np.True_), compiler_options=QUICK)
         for gradients in _gradients(weights, dtype):
@@ -60,10 +64,10 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
 def _by_torch(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
     model = AlphaEarth(config).to(getattr(torch, dtype))
     load_torch(model, cast(weights, dtype))
-    optimizer, rate = make_torch_optimizer(model, COURSE), learning_rate(COURSE)
+    optimizer, rate = make_torch_optimizer(model, TRAINING), learning_rate(TRAINING)
     for step, gradients in enumerate(_gradients(weights, dtype)):
         tensors = [torch.from_numpy(gradients[name]) for name, _ in model.named_parameters()]
-        clipped = clip_by_global_norm(tensors, torch.nn.utils.get_total_norm(tensors), COURSE.clip_norm)
+        clipped = clip_by_global_norm(tensors, torch.nn.utils.get_total_norm(tensors), TRAINING.clip_norm)
         for parameter, gradient in zip(model.parameters(), clipped, strict=True):
             parameter.grad = gradient
         for group in optimizer.param_groups:

@@ -13,7 +13,7 @@ from aef_torch.training.snapshot import Snapshot
 from configs.batch import Batch
 from configs.config import Config
 from parity.aef.training.steps import jax_steps
-from parity.aef.training.trajectory import KINDS, Trajectory, TrajectoryDistance, apart, distances
+from parity.aef.training.trajectory import KINDS, Trajectory, TrajectoryDistance, distances, trajectory_distance
 
 
 class OneDevice:
@@ -35,7 +35,7 @@ class OneDevice:
 
     def double(self, mesh: Mesh) -> TrajectoryDistance:
         """How far a mesh is from the truth in float64."""
-        return apart(self._steps("float64", mesh), self.truth)
+        return trajectory_distance(self._steps("float64", mesh), self.truth)
 
     def ratio(self, mesh: Mesh) -> float:
         """A mesh's error in float32 as a multiple of one device's: the worst of parameters and moments."""
@@ -47,10 +47,11 @@ class OneDevice:
         return jax_steps(config, self.start, self.batches, on)
 
 
-def errors(found: Trajectory, truth: Trajectory) -> dict[str, float]:
+def errors(actual: Trajectory, truth: Trajectory) -> dict[str, float]:
     """Of parameters and of each moment: the root mean square of the tensors' relative L2, after the first step and at
-    the end. (Of all numbers at once a few large squared gradients would decide: by chance, by a third up or down.)"""
-    pairs = (found.first, truth.first), (found.last, truth.last)
+    the end. (Of all numbers at once a few large squared gradients would decide: by chance, by a third up or down.)
+    """
+    pairs = (actual.first, truth.first), (actual.last, truth.last)
     return {
         kind: mean(e**2 for f, t in pairs for e in distances(getattr(f, kind), getattr(t, kind)).values()) ** 0.5
         for kind in KINDS

@@ -31,15 +31,15 @@ from parity.capture.tensors import to_tensor
 
 def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: Mesh | None = None) -> Trajectory:
     """By `aef_jax`, on one device or on a mesh. `batches` are at least one, of NumPy arrays."""
-    draw, mesh = noise_of(config), mesh or single_device_mesh()
+    draw, mesh = noise_function(config), mesh or single_device_mesh()
     with precision(config):
         step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
         terms, first = [], None
         for batch in batches:
             noise = draw(batch, int(state.step))
             on = jax.tree.map(lambda _: sharding(mesh, "sequence", None, "row"), noise)
-            state, found = step(state, to_devices(batch, mesh), put(noise, on))
-            terms.append({name: float(term) for name, term in found.items()})
+            state, step_terms = step(state, to_devices(batch, mesh), put(noise, on))
+            terms.append({name: float(term) for name, term in step_terms.items()})
             first = first or from_jax(state, config)
         assert first, "there is a batch"
         return Trajectory(terms, first, from_jax(state, config))
@@ -48,8 +48,8 @@ def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: M
 def torch_steps(config: Config, start: Snapshot, batches: Iterable[Batch]) -> Trajectory:
     """By `aef_torch`, on the CPU. `batches` are at least one, of NumPy arrays."""
     terms, first, state = [], None, None
-    for state, found in in_torch(config, start, batches):
-        terms.append(found)
+    for state, step_terms in run_torch_steps(config, start, batches):
+        terms.append(step_terms)
         first = first or snapshot(state)
     assert state, "there is a batch"
     return Trajectory(terms, first or snapshot(state), snapshot(state))
@@ -66,14 +66,14 @@ def continue_in_torch(
     """
     if not saved.step < to_step <= config.training.steps:
         raise ValueError(f"to_step is {to_step}, expected more than {saved.step} and at most {config.training.steps}")
-    return in_torch(config, saved, islice(batches, to_step - saved.step))
+    return run_torch_steps(config, saved, islice(batches, to_step - saved.step))
 
 
-def in_torch(
+def run_torch_steps(
     config: Config, start: Snapshot, batches: Iterable[Batch]
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
     """Takes a step for each batch, and gives the state, the same object each time, and the step's terms."""
-    draw, state = noise_of(config), restored(start.to(getattr(torch, config.model.compute_dtype)), config)
+    draw, state = noise_function(config), restored(start.to(getattr(torch, config.model.compute_dtype)), config)
     for batch in batches:
         batch, noise = jax.tree.map(to_tensor, (batch, draw(batch, state.step)))
         terms = train_step(state, batch, noise, config)
@@ -81,7 +81,7 @@ def in_torch(
 
 
 @cache
-def noise_of(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
+def noise_function(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
     """What draws, for a batch and the number of steps done, the noise of JAX's next step, of all parts of the batch."""
     number = config.training.grad_accum_steps
 

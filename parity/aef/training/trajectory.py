@@ -32,41 +32,41 @@ class TrajectoryDistance:
     last: dict[str, float]
 
 
-def apart(found: Trajectory, truth: Trajectory) -> TrajectoryDistance:
+def trajectory_distance(actual: Trajectory, truth: Trajectory) -> TrajectoryDistance:
     """Raises ValueError where the two are not of as many steps, or have not the same terms or tensors."""
     terms = {
-        name: [_relative(f[name], t[name]) for f, t in zip(found.terms, truth.terms, strict=True)]
-        for name in _same_names(found.terms[0], truth.terms[0])
+        name: [_relative(f[name], t[name]) for f, t in zip(actual.terms, truth.terms, strict=True)]
+        for name in _same_names(actual.terms[0], truth.terms[0])
     }
     first, last = (
         {kind: distance(getattr(f, kind), getattr(t, kind)) for kind in KINDS}
-        for f, t in ((found.first, truth.first), (found.last, truth.last))
+        for f, t in ((actual.first, truth.first), (actual.last, truth.last))
     )
     return TrajectoryDistance(terms, first, last)
 
 
-def distance(found: Tensors, truth: Tensors) -> float:
+def distance(actual: Tensors, truth: Tensors) -> float:
     """Relative L2 distance of all tensors together."""
-    names = _same_names(found, truth)
-    error = sum(float(torch.sum((found[name].double() - truth[name].double()) ** 2)) for name in names)
+    names = _same_names(actual, truth)
+    error = sum(float(torch.sum((actual[name].double() - truth[name].double()) ** 2)) for name in names)
     size = sum(float(torch.sum(truth[name].double() ** 2)) for name in names)
     return _relative_size(error**0.5, size**0.5)
 
 
-def distances(found: Tensors, truth: Tensors) -> dict[str, float]:
+def distances(actual: Tensors, truth: Tensors) -> dict[str, float]:
     """Relative L2 distance of each tensor."""
-    return {name: distance({name: found[name]}, {name: truth[name]}) for name in _same_names(found, truth)}
+    return {name: distance({name: actual[name]}, {name: truth[name]}) for name in _same_names(actual, truth)}
 
 
-def _relative(found: float, truth: float) -> float:
-    return _relative_size(abs(found - truth), abs(truth))
+def _relative(actual: float, truth: float) -> float:
+    return _relative_size(abs(actual - truth), abs(truth))
 
 
 def _relative_size(error: float, size: float) -> float:
     return error / size if size else error
 
 
-def _same_names(found: dict, truth: dict) -> list[str]:
-    if found.keys() != truth.keys():
-        raise ValueError(f"one alone has {sorted(found.keys() ^ truth.keys())}, expected the same names in both")
+def _same_names(actual: dict, truth: dict) -> list[str]:
+    if actual.keys() != truth.keys():
+        raise ValueError(f"one alone has {sorted(actual.keys() ^ truth.keys())}, expected the same names in both")
     return list(truth)

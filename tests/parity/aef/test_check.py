@@ -66,14 +66,14 @@ def test_what_agrees_passes(tmp_path, capsys):
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "FAIL" not in printed
-    found = json.loads((tmp_path / "report.json").read_text())
-    assert found["passed"]
-    assert [section["name"] for section in found["sections"]] == ["files", "terms"]
-    assert {check["name"] for check in found["sections"][1]["checks"]} >= {"loss, float64", "uniformity, float64"}
-    labels = {group["label"] for group in found["comparison"]["submodules"]}
+    result = json.loads((tmp_path / "report.json").read_text())
+    assert result["passed"]
+    assert [section["name"] for section in result["sections"]] == ["files", "terms"]
+    assert {item["name"] for item in result["sections"][1]["checks"]} >= {"loss, float64", "uniformity, float64"}
+    labels = {group["label"] for group in result["comparison"]["submodules"]}
     assert {"", "encoder.blocks.0.time", "decoders.landsat.out", "aef_jax.training.losses.uniformity"} <= labels
-    assert found["comparison"]["not_alone"] == {}
-    assert found["environment"]["JAX matmul precision"] == "highest"
+    assert result["comparison"]["not_alone"] == {}
+    assert result["environment"]["JAX matmul precision"] == "highest"
 
 
 def test_a_fault_fails_and_its_place_is_named_and_drawn(tmp_path, capsys, fault):
@@ -134,20 +134,21 @@ def test_mistakes_are_told_in_a_sentence(tmp_path, capsys):
     assert "expected PyTorch's weights and then the folder of a JAX run" in capsys.readouterr().err
     assert main(["check", "tiny", "--only", "terms", "--precision", "low", "--report", str(tmp_path)]) == 2
     assert "precision is 'low', expected one of highest, high, medium" in capsys.readouterr().err
-    for wrong, told in ((["--only", "module"], "'module' is none of"), (["--steps", "0"], "'0' is not a number")):
+    for wrong, message in ((["--only", "module"], "'module' is none of"), (["--steps", "0"], "'0' is not a number")):
         with pytest.raises(SystemExit) as stopped:
             main(["check", "tiny", *wrong])
         assert stopped.value.code == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_help_waits_for_no_framework():
-    code = "import sys; from parity.cli import _parser; _parser(); print({'jax', 'torch', 'rich'} & set(sys.modules))"
+    loaded = "print({'jax', 'torch', 'rich'} & set(sys.modules))"
+    code = f"import sys; from parity.cli.parser import build_parser; build_parser(); {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
 def test_a_large_preset_is_shrunk_and_says_so():
-    found = check_input.of_preset("paper")
-    assert (found.config.model.d_space, found.config.sources) == (16, PRESETS["paper"].sources)
-    assert "paper was shrunk" in found.notes[1]
+    result = check_input.of_preset("paper")
+    assert (result.config.model.d_space, result.config.sources) == (16, PRESETS["paper"].sources)
+    assert "paper was shrunk" in result.notes[1]

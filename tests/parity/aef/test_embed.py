@@ -62,8 +62,8 @@ def embed(run: Path, weights: Path) -> int:
 
 def test_the_same_weights_make_the_same_field(run, capsys):
     assert embed(run, run.with_name("same.safetensors")) == 0
-    told = capsys.readouterr().out
-    assert float(re.search(r"differ by at most (\S+), within 1e-05", told)[1]) < 2e-6
+    printed = capsys.readouterr().out
+    assert float(re.search(r"differ by at most (\S+), within 1e-05", printed)[1]) < 2e-6
     field, crs, _ = read_field(run.with_name("field.tif"))
     assert field.shape == (24, 36, 64)
     assert crs == "EPSG:32635"

@@ -7,13 +7,13 @@ import pytest
 
 from aef_jax.sharding.mesh import make_mesh
 from configs.mesh import MeshConfig
-from parity.aef.check.training_setup import COURSE
+from parity.aef.check.training_setup import TRAINING
 from parity.aef.training.sharded import OneDevice
 from parity.comparison.tolerances import TOLERANCES
-from tests.support.training_start import ALONE, batches, start_of
+from tests.support.training_start import ALONE, batches, initial_snapshot
 
 STEPS = 20
-CONFIG = replace(ALONE, training=replace(COURSE, warmup_steps=1))
+CONFIG = replace(ALONE, training=replace(TRAINING, warmup_steps=1))
 
 
 def _mesh_of(platform: str) -> jax.sharding.Mesh:
@@ -31,7 +31,7 @@ def gpu() -> jax.sharding.Mesh:
 @pytest.fixture(scope="module")
 def on_cpu(gpu) -> OneDevice:
     few = batches(CONFIG, 4)
-    return OneDevice(CONFIG, start_of(CONFIG), [few[step % len(few)] for step in range(STEPS)], _mesh_of("cpu"))
+    return OneDevice(CONFIG, initial_snapshot(CONFIG), [few[step % len(few)] for step in range(STEPS)], _mesh_of("cpu"))
 
 
 def test_in_float64_a_gpu_trains_what_a_cpu_does(gpu, on_cpu):

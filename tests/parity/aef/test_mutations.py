@@ -11,7 +11,7 @@ from configs.sources import SENTINEL1
 from parity.aef.mutations.catalogue import CATALOGUE
 from parity.aef.mutations.survey import CONFIG, Suite, false_alarms, survey
 from parity.cli import main
-from parity.comparison.mutation import Mutation, mutated
+from parity.comparison.mutation import Mutation, apply_mutation
 from parity.comparison.precision import matmul_precision
 
 SMALLER = replace(CONFIG, model=replace(CONFIG.model, num_blocks=1), sources=(SENTINEL1,))
@@ -30,14 +30,14 @@ def suite():
 def test_the_catalogue_fits_the_code():
     assert len(NAMED) == len(CATALOGUE) >= 40
     for mutation in CATALOGUE:
-        with mutated(mutation):
+        with apply_mutation(mutation):
             pass
 
 
 def test_a_fault_is_everywhere_and_undone():
     x = np.linspace(-2, 2, 9, dtype=np.float32)
     before = aef_jax.model.layers.gelu(x)
-    with mutated(NAMED["tanh GELU"]):
+    with apply_mutation(NAMED["tanh GELU"]):
         during = aef_jax.model.operators.gelu(x)
     assert np.abs(during - before).max() > 1e-5
     np.testing.assert_array_equal(aef_jax.model.operators.gelu(x), before)
@@ -48,7 +48,7 @@ def test_a_fault_that_does_not_fit_is_told():
     with pytest.raises(
         ValueError, match=r"nowhere: aef_jax.model.layers.gelu has 'approximate=Maybe' 0 times, expected"
     ):
-        mutated(nowhere).__enter__()
+        apply_mutation(nowhere).__enter__()
 
 
 def test_no_false_alarm(suite):

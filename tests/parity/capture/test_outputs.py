@@ -55,11 +55,11 @@ class NetOfOne(Net):
 
 
 def test_outputs_are_paired_in_their_order():
-    found = compare(TorchNet(), Net(), (X,), dtypes=("float64",))
-    assert found.passed, found.failed
-    assert not found.not_alone
-    assert len({m.verdict.name for m in found.alone if m.kind == "output"}) == 12
-    assert all(m.verdict.passed for m in found.running)
+    comparison = compare(TorchNet(), Net(), (X,), dtypes=("float64",))
+    assert comparison.passed, comparison.failed
+    assert not comparison.not_alone
+    assert len({m.tensor.name for m in comparison.alone if m.kind == "output"}) == 12
+    assert all(m.tensor.passed for m in comparison.running)
 
 
 def test_a_whole_that_returns_other_arrays_is_refused():

@@ -81,15 +81,15 @@ FUNCTIONS = {f"{__name__}.jax_scaled": f"{__name__}.torch_scaled"}
 
 
 def test_keywords_none_reuse_identities_and_functions():
-    found = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), ModelMap(functions=FUNCTIONS))
-    assert found.passed, found.failed
-    assert not found.not_alone
-    assert not found.unseen
+    comparison = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), ModelMap(functions=FUNCTIONS))
+    assert comparison.passed, comparison.failed
+    assert not comparison.not_alone
+    assert not comparison.unseen
     first = ["gate.linear", f"{__name__}.jax_scaled", "gate"]
     calls = [*first, "same", *(f"{call} (call 2)" for call in first), "drop", "table"]
-    float64 = [m for m in found.running if m.verdict.dtype == "float64"]
-    assert [m.call for m in float64 if m.kind == "output" and m.verdict.name != "[2]"] == calls, "the mask aside"
-    assert all(m.verdict.passed for m in float64), "with the same gradients"
+    float64 = [m for m in comparison.running if m.tensor.dtype == "float64"]
+    assert [m.call for m in float64 if m.kind == "output" and m.tensor.name != "[2]"] == calls, "the mask aside"
+    assert all(m.tensor.passed for m in float64), "with the same gradients"
     gradients = {m.call for m in float64 if m.kind == "gradient of output"}
     assert gradients == set(calls)
 
@@ -102,9 +102,9 @@ def test_the_gradient_of_what_passes_its_input_on_is_its_own():
     assert list(by_torch) == list(by_jax), "in the same order"
     gate, same = by_torch["gate", 0].cotangents["[0]"], by_torch["same", 0].cotangents[""]
     assert np.abs(gate - same).max() > 0.1, "y goes on beside it"
-    for key, one in by_torch.items():
-        assert one.cotangents.keys() == by_jax[key].cotangents.keys()
-        for name, cotangent in one.cotangents.items():
+    for key, torch_call in by_torch.items():
+        assert torch_call.cotangents.keys() == by_jax[key].cotangents.keys()
+        for name, cotangent in torch_call.cotangents.items():
             np.testing.assert_allclose(by_jax[key].cotangents[name], cotangent, rtol=1e-13, atol=1e-14)
 
 
@@ -125,12 +125,12 @@ class OddNet(Net):
 
 
 def test_uncallable_modules_are_reported_by_their_children():
-    found = compare(TorchNet(), OddNet(nnx.Rngs(0)), (X,))
-    assert found.passed, found.failed
-    assert found.not_alone.keys() == {"gate"}
-    assert "TypeError" in found.not_alone["gate"]
-    assert "unexpected keyword argument 'mask'" in found.not_alone["gate"]
-    assert {m.label for m in found.alone} == {"gate.linear", "same", "drop", "table"}
+    comparison = compare(TorchNet(), OddNet(nnx.Rngs(0)), (X,))
+    assert comparison.passed, comparison.failed
+    assert comparison.not_alone.keys() == {"gate"}
+    assert "TypeError" in comparison.not_alone["gate"]
+    assert "unexpected keyword argument 'mask'" in comparison.not_alone["gate"]
+    assert {m.label for m in comparison.alone} == {"gate.linear", "same", "drop", "table"}
 
 
 class Chatty(Same):
@@ -150,10 +150,10 @@ class ChattyNet(Net):
 
 
 def test_what_returns_other_arrays_is_told():
-    found = compare(TorchNet(), ChattyNet(nnx.Rngs(0)), (X,), dtypes=("float64",))
-    assert found.passed, found.failed
-    assert found.not_alone.keys() == {"same"}
-    assert "same" not in {m.label for m in found.running}
+    comparison = compare(TorchNet(), ChattyNet(nnx.Rngs(0)), (X,), dtypes=("float64",))
+    assert comparison.passed, comparison.failed
+    assert comparison.not_alone.keys() == {"same"}
+    assert "same" not in {m.label for m in comparison.running}
 
 
 class Deep(nnx.Module):
@@ -180,11 +180,11 @@ class DeepNet(Net):
 
 def test_outermost_of_modules_merged_in_pytorch_is_compared():
     mapping = ModelMap(renames={"gate.deep": "gate"})
-    found = compare(TorchNet(), DeepNet(nnx.Rngs(0)), (X,), mapping, dtypes=("float64",))
-    assert found.passed, found.failed
-    assert {m.label for m in found.alone} == {"gate", "gate.linear", "same", "drop", "table"}
-    assert not found.unseen
-    assert [m.call for m in found.running if m.label == "gate" and m.verdict.name == "[0]"].count("gate") == 2
+    comparison = compare(TorchNet(), DeepNet(nnx.Rngs(0)), (X,), mapping, dtypes=("float64",))
+    assert comparison.passed, comparison.failed
+    assert {m.label for m in comparison.alone} == {"gate", "gate.linear", "same", "drop", "table"}
+    assert not comparison.unseen
+    assert [m.call for m in comparison.running if m.label == "gate" and m.tensor.name == "[0]"].count("gate") == 2
 
 
 class Fails(Same):
@@ -194,40 +194,40 @@ class Fails(Same):
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_modules_stay_as_they_are(fails):
-    theirs, ours = TorchNet().train(), Net(nnx.Rngs(0))
-    theirs.gate.register_forward_hook(lambda *_: None)
+    torch_module, jax_module = TorchNet().train(), Net(nnx.Rngs(0))
+    torch_module.gate.register_forward_hook(lambda *_: None)
     if fails:
-        ours.same = Fails()
-    graph, kernel = nnx.graphdef(ours), ours.gate.linear.kernel[...]
-    tensors = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
-    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in theirs.modules()]
+        jax_module.same = Fails()
+    graph, kernel = nnx.graphdef(jax_module), jax_module.gate.linear.kernel[...]
+    tensors = {name: tensor.clone() for name, tensor in torch_module.state_dict().items()}
+    hooks = [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in torch_module.modules()]
     calls = {kind: kind.__dict__.get("__call__") for kind in (Net, Gate, Same, Fails, nnx.Linear, nnx.Dropout)}
     functions = torch_scaled, jax_scaled
     if fails:
         with pytest.raises(RuntimeError, match="of the twin"):
-            compare(theirs, ours, (X,), ModelMap(functions=FUNCTIONS))
+            compare(torch_module, jax_module, (X,), ModelMap(functions=FUNCTIONS))
     else:
-        compare(theirs, ours, (X,), ModelMap(functions=FUNCTIONS), dtypes=("float64",))
-    assert [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in theirs.modules()] == hooks
-    assert all(torch.equal(tensor, tensors[name]) for name, tensor in theirs.state_dict().items())
+        compare(torch_module, jax_module, (X,), ModelMap(functions=FUNCTIONS), dtypes=("float64",))
+    assert [(len(m._forward_hooks), len(m._forward_pre_hooks), m.training) for m in torch_module.modules()] == hooks
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in torch_module.state_dict().items())
     assert calls == {kind: kind.__dict__.get("__call__") for kind in calls}
     assert functions == (torch_scaled, jax_scaled)
-    assert nnx.graphdef(ours) == graph
-    assert ours.gate.linear.kernel[...] is kernel
+    assert nnx.graphdef(jax_module) == graph
+    assert jax_module.gate.linear.kernel[...] is kernel
 
 
 def test_a_sub_module_that_one_of_the_two_lacks_is_told():
-    theirs, ours = TorchNet(), Net(nnx.Rngs(0))
-    theirs.extra, ours.other = nn.Tanh(), Same()
-    found = compare(theirs, ours, (X,), dtypes=("float64",))
-    assert found.passed
-    assert found.unseen == ["extra", "other"]
+    torch_module, jax_module = TorchNet(), Net(nnx.Rngs(0))
+    torch_module.extra, jax_module.other = nn.Tanh(), Same()
+    comparison = compare(torch_module, jax_module, (X,), dtypes=("float64",))
+    assert comparison.passed
+    assert comparison.unseen == ["extra", "other"]
 
 
 def test_weights_that_do_not_fit_are_refused_at_once():
-    theirs = TorchNet()
-    theirs.gate.linear = nn.Linear(4, 5)
+    torch_module = TorchNet()
+    torch_module.gate.linear = nn.Linear(4, 5)
     with pytest.raises(
         WeightsError, match=r"wrong shape: gate.linear.weight, expected float64 \(4, 4\), found .*\(5, 4\)"
     ):
-        Pair.of(theirs, Net(nnx.Rngs(0)))
+        Pair.of(torch_module, Net(nnx.Rngs(0)))

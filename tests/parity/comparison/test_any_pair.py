@@ -52,8 +52,8 @@ class Jitted(Drop):
 
 @pytest.mark.parametrize("kind", [Drop, Remat, Jitted])
 def test_state_under_flax_transforms(kind):
-    found = compare(TorchDrop(), kind(nnx.Rngs(0)), (X,), **ONCE)
-    assert found.passed, found.failed
+    comparison = compare(TorchDrop(), kind(nnx.Rngs(0)), (X,), **ONCE)
+    assert comparison.passed, comparison.failed
 
 
 class Biased(Drop):
@@ -66,20 +66,20 @@ class Biased(Drop):
 
 @pytest.mark.parametrize("kind", [Drop, Remat])
 def test_norms_in_training_mode(kind):
-    theirs = TorchDrop()
-    theirs.drop.p = 0.0
-    ours = kind(nnx.Rngs(0))
-    ours.drop.rate = 0.0
-    found = compare(theirs, ours, (X,), training=True, **ONCE)
-    assert found.passed, found.failed
-    assert theirs.norm.running_mean.abs().max() == 0, "the modules stay as they are"
+    torch_module = TorchDrop()
+    torch_module.drop.p = 0.0
+    jax_module = kind(nnx.Rngs(0))
+    jax_module.drop.rate = 0.0
+    comparison = compare(torch_module, jax_module, (X,), training=True, **ONCE)
+    assert comparison.passed, comparison.failed
+    assert torch_module.norm.running_mean.abs().max() == 0, "the modules stay as they are"
 
 
 def test_a_difference_in_training_mode_alone_is_found():
-    theirs = TorchDrop()
-    theirs.drop.p = 0.0
-    assert compare(theirs, Biased(nnx.Rngs(0)), (X,), **ONCE).passed
-    assert not compare(theirs, Biased(nnx.Rngs(0)), (X,), training=True, **ONCE).passed
+    torch_module = TorchDrop()
+    torch_module.drop.p = 0.0
+    assert compare(torch_module, Biased(nnx.Rngs(0)), (X,), **ONCE).passed
+    assert not compare(torch_module, Biased(nnx.Rngs(0)), (X,), training=True, **ONCE).passed
 
 
 class TorchScale(nn.Module):
@@ -103,11 +103,11 @@ SCALAR = ModelMap(rules=RULES | {Scale: lambda layer: {"scale": same("scale", ra
 
 
 def test_a_scalar_parameter_and_keywords():
-    found = compare(TorchScale(), Scale(), (X,), SCALAR, keywords={"by": torch.tensor(3.0)})
-    assert found.passed, found.failed
-    assert {m.kind for m in found.whole} == {"output", "gradient of parameter", "gradient of input"}
-    gradient = next(m for m in found.whole if m.kind == "gradient of parameter")
-    assert gradient.verdict.shape == ()
+    comparison = compare(TorchScale(), Scale(), (X,), SCALAR, keywords={"by": torch.tensor(3.0)})
+    assert comparison.passed, comparison.failed
+    assert {m.kind for m in comparison.whole} == {"output", "gradient of parameter", "gradient of input"}
+    gradient = next(m for m in comparison.whole if m.kind == "gradient of parameter")
+    assert gradient.tensor.shape == ()
 
 
 class Told(Scale):
@@ -156,8 +156,8 @@ class Wave(nnx.Module):
 
 def test_complex_numbers_differ_in_their_imaginary_parts_too():
     assert compare(TorchWave(), Wave(Spectrum()), (X,), **ONCE).passed
-    found = compare(TorchWave(), Wave(Conjugate()), (X,), **ONCE)
-    assert [group.label for group in found.failed] == ["spectrum"]
+    comparison = compare(TorchWave(), Wave(Conjugate()), (X,), **ONCE)
+    assert [group.label for group in comparison.failed] == ["spectrum"]
 
 
 class TorchTwo(nn.Module):
@@ -203,16 +203,16 @@ def test_a_mask_of_another_type_is_told():
         def __call__(self, x):
             return x * self.mask(x)
 
-    found = compare(TorchMasked(), Masked(), (X,), **ONCE)
-    assert found.passed, found.failed
-    assert found.not_alone.keys() == {"mask"}
+    comparison = compare(TorchMasked(), Masked(), (X,), **ONCE)
+    assert comparison.passed, comparison.failed
+    assert comparison.not_alone.keys() == {"mask"}
 
 
 def test_code_that_has_changed_since_is_compared_anew(monkeypatch):
-    theirs, ours = TorchScale(), Scale()
-    assert compare(theirs, ours, (X,), SCALAR, **ONCE).passed
+    torch_module, jax_module = TorchScale(), Scale()
+    assert compare(torch_module, jax_module, (X,), SCALAR, **ONCE).passed
     monkeypatch.setattr(Scale, "__call__", lambda self, x, by=1.0: 2 * x * self.scale)
-    assert not compare(theirs, ours, (X,), SCALAR, **ONCE).passed
+    assert not compare(torch_module, jax_module, (X,), SCALAR, **ONCE).passed
 
 
 class TorchPosition(nn.Module):
@@ -279,18 +279,18 @@ def test_where_nothing_was_compared_nothing_is_equal():
 
 
 def test_what_is_nan_in_both_is_not_equal():
-    theirs = TorchScale()
-    theirs.scale.data.fill_(float("nan"))
+    torch_module = TorchScale()
+    torch_module.scale.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="PyTorch's output holds no finite number"):
-        compare(theirs, Scale(), (X,), SCALAR)
+        compare(torch_module, Scale(), (X,), SCALAR)
 
 
 def test_requested_precision_is_applied_and_then_restored():
     before = torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"]
-    found = compare(TorchScale(), Scale(), (X,), SCALAR, precision="high")
-    assert found.passed, found.failed
-    assert found.environment["PyTorch float32 matmul precision"] == "high"
-    assert found.environment["JAX matmul precision"] == "high"
+    comparison = compare(TorchScale(), Scale(), (X,), SCALAR, precision="high")
+    assert comparison.passed, comparison.failed
+    assert comparison.environment["PyTorch float32 matmul precision"] == "high"
+    assert comparison.environment["JAX matmul precision"] == "high"
     assert before == (torch.get_float32_matmul_precision(), jax.config.values["jax_default_matmul_precision"])
     highest = compare(TorchScale(), Scale(), (X,), SCALAR).environment
     assert highest["PyTorch float32 matmul precision"] == highest["JAX matmul precision"] == "highest"
@@ -352,17 +352,17 @@ class Cached(nnx.Module):
 
 
 def test_what_pytorch_cannot_call_twice_is_told():
-    found = compare(TorchCached(), Cached(), (X,), **ONCE)
-    assert found.passed, found.failed
-    assert "the cache is full" in found.not_alone["layer"]
+    comparison = compare(TorchCached(), Cached(), (X,), **ONCE)
+    assert comparison.passed, comparison.failed
+    assert "the cache is full" in comparison.not_alone["layer"]
 
 
 def test_sequentials_within_sequentials_and_in_stacks():
     class TorchNet(nn.Module):
         def __init__(self):
             super().__init__()
-            within = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.Tanh())
-            self.net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), within)
+            inner = nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 4), nn.Tanh())
+            self.net = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), inner)
             self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(3))
 
         def forward(self, x):
@@ -377,8 +377,8 @@ def test_sequentials_within_sequentials_and_in_stacks():
 
     class Net(nnx.Module):
         def __init__(self, rngs):
-            within = nnx.Sequential(nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs), nnx.Linear(4, 4, rngs=rngs), Tanh())
-            self.net = nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh(), within)
+            inner = nnx.Sequential(nnx.LayerNorm(4, epsilon=1e-5, rngs=rngs), nnx.Linear(4, 4, rngs=rngs), Tanh())
+            self.net = nnx.Sequential(nnx.Linear(4, 4, rngs=rngs), Tanh(), inner)
 
             @nnx.vmap(in_axes=0)
             def block(rngs):
@@ -393,10 +393,10 @@ def test_sequentials_within_sequentials_and_in_stacks():
                 x = nnx.merge(graph, jax.tree.map(lambda leaf, i=number: leaf[i], state))(x)
             return x
 
-    found = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), **ONCE)
-    assert found.passed, found.failed
-    assert not found.unseen
-    assert {"net.0", "net.2.1", "net.2", "blocks.1.0", "blocks.2"} <= {m.label for m in found.alone}
+    comparison = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), **ONCE)
+    assert comparison.passed, comparison.failed
+    assert not comparison.unseen
+    assert {"net.0", "net.2.1", "net.2", "blocks.1.0", "blocks.2"} <= {m.label for m in comparison.alone}
 
 
 def test_a_rename_of_ones_own_counts_before_that_of_a_sequential():

@@ -32,9 +32,9 @@ class Net(nnx.Module):
 
 
 def test_nothing_is_raised_where_both_compute_the_same():
-    found = assert_parity(TorchNet(), Net(), (X,))
-    assert found.passed
-    assert {group.dtype for group in found.groups} == {"float64", "float32"}
+    comparison = assert_parity(TorchNet(), Net(), (X,))
+    assert comparison.passed
+    assert {group.dtype for group in comparison.groups} == {"float64", "float32"}
 
 
 def test_a_failure_tells_what_differs_and_where_they_part():

@@ -38,19 +38,19 @@ def torch_layer(activation="relu"):
 
 
 def test_the_layer_and_all_within_it_compute_the_same():
-    found = compare(torch_layer(), Encoder(nnx.Rngs(0)), INPUTS, MAP)
-    assert found.passed, found.failed
-    assert not found.culprits
-    assert not found.not_alone
+    comparison = compare(torch_layer(), Encoder(nnx.Rngs(0)), INPUTS, MAP)
+    assert comparison.passed, comparison.failed
+    assert not comparison.culprits
+    assert not comparison.not_alone
     parts = {"self_attn", "linear1", "linear2", "norm1", "norm2"}
     for dtype in ("float64", "float32"):
-        kinds = {(m.label, m.kind) for m in found.alone if m.verdict.dtype == dtype}
+        kinds = {(m.label, m.kind) for m in comparison.alone if m.tensor.dtype == dtype}
         assert kinds == {
             (label, kind) for label in parts for kind in ("output", "gradient of parameter", "gradient of input")
         }
-    parameters = {m.verdict.name for m in found.whole if m.kind == "gradient of parameter"}
+    parameters = {m.tensor.name for m in comparison.whole if m.kind == "gradient of parameter"}
     assert {"self_attn.in_proj_weight", "self_attn.in_proj_bias", "self_attn.out_proj.weight"} < parameters
-    assert {"dropout", "dropout1", "self_attn.query"} < set(found.unseen), "what only one of them has is told"
+    assert {"dropout", "dropout1", "self_attn.query"} < set(comparison.unseen), "what only one of them has is told"
 
 
 def swapped(query, key, value, **_):

@@ -53,15 +53,15 @@ class Block(nnx.Module):
 
 
 def test_the_block_and_all_within_it_compute_the_same():
-    found = compare(TorchBlock(), Block(nnx.Rngs(0)), INPUTS, MAP)
-    assert found.passed, found.failed
-    assert not found.not_alone
-    assert not found.unseen
+    comparison = compare(TorchBlock(), Block(nnx.Rngs(0)), INPUTS, MAP)
+    assert comparison.passed, comparison.failed
+    assert not comparison.not_alone
+    assert not comparison.unseen
     parts = {"conv1", "bn1", "relu", "conv2", "bn2", "downsample", "downsample.0", "downsample.1"}
-    assert {m.label for m in found.alone} == parts
-    assert {m.call for m in found.alone if m.label == "relu"} == {"relu", "relu (call 2)"}
-    float64 = [m for m in found.running if m.verdict.dtype == "float64"]
-    assert all(m.verdict.passed for m in float64), "what changes in place is seen as it was, gradients too"
+    assert {m.label for m in comparison.alone} == parts
+    assert {m.call for m in comparison.alone if m.label == "relu"} == {"relu", "relu (call 2)"}
+    float64 = [m for m in comparison.running if m.tensor.dtype == "float64"]
+    assert all(m.tensor.passed for m in float64), "what changes in place is seen as it was, gradients too"
     assert [m.call for m in float64 if m.kind == "output"] == [
         *("conv1", "bn1", "relu", "conv2", "bn2", "downsample.0", "downsample.1", "downsample", "relu (call 2)")
     ]

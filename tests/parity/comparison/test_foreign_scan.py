@@ -55,20 +55,22 @@ class Model(nnx.Module):
 
     def __call__(self, ids):
         graph, state = nnx.split(self.blocks)
-        x, _ = jax.lax.scan(lambda x, one: (nnx.merge(graph, one)(x), None), self.tokens(ids), state)
+        x, _ = jax.lax.scan(lambda x, block: (nnx.merge(graph, block)(x), None), self.tokens(ids), state)
         return {"image": self.grow(x.reshape(-1, SIDE, SIDE, WIDTH)), "ids": ids}
 
 
 def test_what_a_scan_hides_is_told_and_compared_by_itself():
-    found = compare(TorchModel(), Model(nnx.Rngs(0)), IDS, MAP)
-    assert found.passed, found.failed
-    assert not found.not_alone
+    comparison = compare(TorchModel(), Model(nnx.Rngs(0)), IDS, MAP)
+    assert comparison.passed, comparison.failed
+    assert not comparison.not_alone
     inside = {f"blocks.{i}{part}" for i in range(BLOCKS) for part in ("", ".norm", ".inner")}
-    assert set(found.unseen) == inside
-    assert {m.label for m in found.running} == {"tokens", "grow"}
-    assert {m.label for m in found.alone} == inside | {"tokens", "grow"}
-    assert not [m for m in found.alone if m.label == "tokens" and m.kind == "gradient of input"], "integers have none"
-    assert {m.verdict.name for m in found.whole if m.kind == "output"} == {"['ids']", "['image']"}
+    assert set(comparison.unseen) == inside
+    assert {m.label for m in comparison.running} == {"tokens", "grow"}
+    assert {m.label for m in comparison.alone} == inside | {"tokens", "grow"}
+    assert not [m for m in comparison.alone if m.label == "tokens" and m.kind == "gradient of input"], (
+        "integers have none"
+    )
+    assert {m.tensor.name for m in comparison.whole if m.kind == "output"} == {"['ids']", "['image']"}
 
 
 def test_what_is_wrong_in_a_scan_is_named():

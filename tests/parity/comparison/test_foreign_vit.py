@@ -106,10 +106,10 @@ INPUTS = (np.random.default_rng(0).standard_normal((2, SIDE, SIDE, 3), np.float3
 
 
 def test_the_model_and_all_within_it_compute_the_same(torch_vit):
-    found = compare(torch_vit, ViT(nnx.Rngs(0)), INPUTS, MAP)
-    assert found.passed, found.failed
-    assert not found.not_alone, found.not_alone
-    labels = {m.label for m in found.alone}
+    comparison = compare(torch_vit, ViT(nnx.Rngs(0)), INPUTS, MAP)
+    assert comparison.passed, comparison.failed
+    assert not comparison.not_alone, comparison.not_alone
+    labels = {m.label for m in comparison.alone}
     each = (
         "",
         ".layernorm_before",
@@ -123,8 +123,8 @@ def test_the_model_and_all_within_it_compute_the_same(torch_vit):
     assert {f"layers.{index}{part}" for index in range(LAYERS) for part in each} < labels
     assert {"embeddings", "embeddings.patch_embeddings.projection", "layernorm", "pooler.dense"} < labels
     fused = {f"layers.0.attention.{part}_proj.{name}" for part in "qkv" for name in ("weight", "bias")}
-    assert fused < {m.verdict.name for m in found.alone if m.kind == "gradient of parameter"}
-    assert {"layers.1.attention.q_proj", "layers.1.attention.qkv", "pooler"} < set(found.unseen)
+    assert fused < {m.tensor.name for m in comparison.alone if m.kind == "gradient of parameter"}
+    assert {"layers.1.attention.q_proj", "layers.1.attention.qkv", "pooler"} < set(comparison.unseen)
 
 
 def test_what_is_wrong_is_named(torch_vit):

@@ -11,10 +11,10 @@ TRUTH = np.array([1.0, -2.0, 3.0, 4.0])
 
 
 def test_relative_l2_largest_difference_and_cosine():
-    found = Distance.between(TRUTH + np.array([0, 0, 0, 0.5]), TRUTH, "float32")
-    assert found.relative_l2 == pytest.approx(0.5 / np.sqrt(30))
-    assert found.max_abs == 0.5
-    assert found.cosine == pytest.approx(32 / np.sqrt(30 * 34.25))
+    distance = Distance.between(TRUTH + np.array([0, 0, 0, 0.5]), TRUTH, "float32")
+    assert distance.relative_l2 == pytest.approx(0.5 / np.sqrt(30))
+    assert distance.max_abs == 0.5
+    assert distance.cosine == pytest.approx(32 / np.sqrt(30 * 34.25))
     assert Distance.between(-TRUTH, TRUTH, "float32").cosine == pytest.approx(-1)
 
 
@@ -42,8 +42,8 @@ def test_half_the_bits_are_measured_as_such():
 
 def test_equal_tensors_are_no_distance_apart():
     for truth in (TRUTH, np.zeros(3), np.zeros((0, 2)), np.array([1, 2])):
-        found = Distance.between(truth, truth, "float64")
-        assert (found.relative_l2, found.max_abs, found.max_ulp, found.cosine) == (0, 0, 0, 1)
+        distance = Distance.between(truth, truth, "float64")
+        assert (distance.relative_l2, distance.max_abs, distance.max_ulp, distance.cosine) == (0, 0, 0, 1)
 
 
 def test_zeros_that_are_not_are_infinitely_far():
@@ -73,15 +73,15 @@ def test_float64_bounds_the_distance_between_the_two():
 
 
 def test_float32_bounds_the_error_by_pytorchs():
-    def verdict(ours, theirs):
-        return compare_tensor("", "float32", TRUTH * (1 + ours), TRUTH * (1 - theirs), TRUTH)
+    def tensor(jax_array, torch_array):
+        return compare_tensor("", "float32", TRUTH * (1 + jax_array), TRUTH * (1 - torch_array), TRUTH)
 
-    assert verdict(1.9e-5, 1e-5).passed
-    assert verdict(1.9e-5, 1e-5).ratio == pytest.approx(1.9)
-    assert not verdict(2.1e-5, 1e-5).passed
-    assert verdict(1e-7, 1e-12).passed, "rounding is no error, however good the other is"
-    assert verdict(1e-12, 1e-5).ratio < 1
-    assert not verdict(1e-6, 0).passed
+    assert tensor(1.9e-5, 1e-5).passed
+    assert tensor(1.9e-5, 1e-5).ratio == pytest.approx(1.9)
+    assert not tensor(2.1e-5, 1e-5).passed
+    assert tensor(1e-7, 1e-12).passed, "rounding is no error, however good the other is"
+    assert tensor(1e-12, 1e-5).ratio < 1
+    assert not tensor(1e-6, 0).passed
 
 
 def test_what_cancels_to_nothing_beside_the_others_has_no_error():

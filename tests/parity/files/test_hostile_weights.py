@@ -18,7 +18,7 @@ from parity.cli import main
 from parity.files.strict_json import loads
 from parity.files.weights_file import WeightsFile
 from parity.files.weights_folder import ShardsWriter, Weights
-from parity.mapping.spec import Spec, shown
+from parity.mapping.spec import Spec, printable
 from tests.support.converting import mistake, random_tensors, write
 
 
@@ -84,9 +84,9 @@ EVIL, ESCAPED = "\x1b]0;owned\x07a\nFAKE LINE\u202e", r"\x1b]0;owned\x07a\nFAKE 
 
 
 def test_names_are_printed_without_what_a_terminal_obeys(tmp_path, capsys):
-    assert shown("encoder.blocks.1 größe") == "encoder.blocks.1 größe"
-    assert shown("\ud800") == r"\ud800"
-    assert shown("a" * 1000) == "a" * 200 + "..."
+    assert printable("encoder.blocks.1 größe") == "encoder.blocks.1 größe"
+    assert printable("\ud800") == r"\ud800"
+    assert printable("a" * 1000) == "a" * 200 + "..."
     weights, other, run = tmp_path / "in.safetensors", tmp_path / "other.safetensors", tmp_path / "run"
     assert f"unexpected: {ESCAPED}, found" in mistake(capsys, write(weights, {**TENSORS, EVIL: np.ones(1)}), run)
     for begin, told in ((0, f"tensor {ESCAPED} is of type F4"), (1, f"invalid offset for tensor `{ESCAPED}`")):

@@ -12,7 +12,7 @@ from parity.files.read_ahead import ReadAhead
 def test_threads_that_are_a_step_apart_read_nothing_twice():
     loads: Counter[int] = Counter()
     ahead = ReadAhead(range(50), lambda key: loads.update([key]) or -key)
-    asked = [key for key in range(50) for _ in range(3)]
+    use_precision = [key for key in range(50) for _ in range(3)]
     apart = threading.Barrier(2)
 
     def fast_and_slow(offset: int) -> list[int]:
@@ -24,8 +24,8 @@ def test_threads_that_are_a_step_apart_read_nothing_twice():
 
     with ThreadPoolExecutor(2) as pool:
         fast, slow = pool.map(fast_and_slow, (0, 1))
-    assert fast == [-key for key in asked]
-    assert slow == [-max(key - 1, 0) for key in asked]
+    assert fast == [-key for key in use_precision]
+    assert slow == [-max(key - 1, 0) for key in use_precision]
     assert loads == Counter(range(50))
 
 

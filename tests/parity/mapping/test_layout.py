@@ -54,11 +54,11 @@ def test_there_and_back(rule):
     layouts, shapes = LAYOUTS[rule]
     for leaf, shape in shapes.items():
         layout, array = layouts[leaf], numbered(shape)
-        there = layout.to_torch(array)
-        assert there.shape == layout.shape(shape) == SHAPES.get(rule, {}).get(leaf, there.shape)
+        converted = layout.to_torch(array)
+        assert converted.shape == layout.shape(shape) == SHAPES.get(rule, {}).get(leaf, converted.shape)
         assert layout.rank == len(shape)
-        np.testing.assert_array_equal(layout.to_jax(there), array)
-        assert sorted(there.flat) == sorted(array.flat)
+        np.testing.assert_array_equal(layout.to_jax(converted), array)
+        assert sorted(converted.flat) == sorted(array.flat)
 
 
 def test_transposed_kernel_is_flipped_unless_transpose_kernel():
@@ -77,16 +77,16 @@ class SplitAttention(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("theirs", "rules"),
+    ("torch_module", "rules"),
     [(lambda: nn.MultiheadAttention(6, 2), RULES), (SplitAttention, RULES | SPLIT)],
     ids=["fused in PyTorch", "split in both"],
 )
-def test_attention(theirs, rules):
-    ours, arrays = nnx.MultiHeadAttention(2, 6, decode=False, rngs=nnx.Rngs(0)), torch_arrays(theirs())
+def test_attention(torch_module, rules):
+    jax_module, arrays = nnx.MultiHeadAttention(2, 6, decode=False, rngs=nnx.Rngs(0)), torch_arrays(torch_module())
     for name, array in arrays.items():
         array[...] = numbered(array.shape) + len(name) * 1000
-    state = to_jax(ours, arrays, ModelMap(rules))
-    returned = to_torch(ours, state, ModelMap(rules))
+    state = to_jax(jax_module, arrays, ModelMap(rules))
+    returned = to_torch(jax_module, state, ModelMap(rules))
     assert returned.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(returned[name], array)
@@ -102,14 +102,14 @@ class Fused(nnx.Module):
 def test_fused_in_jax_and_split_in_pytorch():
     layouts = fused(linear(), ("q", "k", "v"))
     mapping = ModelMap(RULES | {Fused: lambda layer: {f"qkv.{name}": parts for name, parts in layouts.items()}})
-    ours = Fused(nnx.Rngs(0))
-    tensors = to_torch(ours, None, mapping)
+    jax_module = Fused(nnx.Rngs(0))
+    tensors = to_torch(jax_module, None, mapping)
     assert {name: tensor.shape for name, tensor in tensors.items()} == {
         f"{part}.{name}": shape for part in "qkv" for name, shape in (("weight", (2, 4)), ("bias", (2,)))
     }
-    np.testing.assert_array_equal(tensors["k.weight"], ours.qkv.kernel[:, 2:4].T)
-    returned = to_jax(ours, tensors, mapping)
-    np.testing.assert_array_equal(returned["qkv"]["kernel"][...], ours.qkv.kernel[...])
+    np.testing.assert_array_equal(tensors["k.weight"], jax_module.qkv.kernel[:, 2:4].T)
+    returned = to_jax(jax_module, tensors, mapping)
+    np.testing.assert_array_equal(returned["qkv"]["kernel"][...], jax_module.qkv.kernel[...])
 
 
 def test_the_rule_of_the_nearest_type_counts():

@@ -16,7 +16,7 @@ MAP = ModelMap(
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("jax_path", "torch_path"),
     [
         ((), "model"),
         (("norm", "scale"), "model.norm.scale"),
@@ -29,8 +29,8 @@ MAP = ModelMap(
         (("headless",), "model.headless"),
     ],
 )
-def test_the_longest_pattern_renames(ours, theirs):
-    assert dotted(MAP.torch_path(ours)) == theirs
+def test_the_longest_pattern_renames(jax_path, torch_path):
+    assert dotted(MAP.torch_path(jax_path)) == torch_path
 
 
 def test_numbers_stay_indices():

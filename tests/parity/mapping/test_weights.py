@@ -127,12 +127,12 @@ def random_arrays(specs):
     return {name: rng.normal(size=spec.shape).astype(spec.dtype) for name, spec in specs.items()}
 
 
-def assert_same_bits(found, expected):
-    assert found.keys() == expected.keys()
+def assert_same_bits(actual, expected):
+    assert actual.keys() == expected.keys()
     for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert found[name].shape == array.shape, name
-        assert found[name].tobytes() == array.tobytes(), name
+        assert actual[name].dtype == array.dtype, name
+        assert actual[name].shape == array.shape, name
+        assert actual[name].tobytes() == array.tobytes(), name
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -140,68 +140,68 @@ def test_both_layers_compute_the_same(layer):
     make_jax, make_torch, shape = LAYERS[layer]
     x = np.random.default_rng(1).normal(size=shape)
     with jax.enable_x64(True):
-        ours, theirs = make_jax(nnx.Rngs(0)), make_torch().double()
-        arrays = random_arrays(torch_specs(theirs))
-        load_jax(ours, arrays)
-        load_torch(theirs, arrays)
-        found = np.asarray(ours(jnp.asarray(x)))
-    expected = theirs(torch.from_numpy(np.moveaxis(x, -1, 1))).detach().numpy()
-    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-12, atol=1e-13)
-    assert_same_bits(to_torch(ours), arrays)
+        jax_module, torch_module = make_jax(nnx.Rngs(0)), make_torch().double()
+        arrays = random_arrays(torch_specs(torch_module))
+        load_jax(jax_module, arrays)
+        load_torch(torch_module, arrays)
+        actual = np.asarray(jax_module(jnp.asarray(x)))
+    expected = torch_module(torch.from_numpy(np.moveaxis(x, -1, 1))).detach().numpy()
+    np.testing.assert_allclose(np.moveaxis(actual, -1, 1), expected, rtol=1e-12, atol=1e-13)
+    assert_same_bits(to_torch(jax_module), arrays)
 
 
 def test_both_embeddings_look_up_the_same():
-    ours, theirs = nnx.Embed(7, 3, rngs=nnx.Rngs(0)), nn.Embedding(7, 3)
-    load_torch(theirs, to_torch(ours))
+    jax_module, torch_module = nnx.Embed(7, 3, rngs=nnx.Rngs(0)), nn.Embedding(7, 3)
+    load_torch(torch_module, to_torch(jax_module))
     index = np.array([[0, 6], [3, 3]])
-    np.testing.assert_array_equal(ours(index), theirs(torch.from_numpy(index)).detach().numpy())
+    np.testing.assert_array_equal(jax_module(index), torch_module(torch.from_numpy(index)).detach().numpy())
 
 
 @pytest.mark.parametrize("tower", [Stacked, Listed])
 def test_blocks_stacked_or_listed_are_the_same_tensors(tower):
-    ours, theirs = tower(nnx.Rngs(0)), TorchTower()
-    arrays = random_arrays(torch_specs(theirs))
-    load_jax(ours, arrays)
-    assert_same_bits(to_torch(ours), arrays)
+    jax_module, torch_module = tower(nnx.Rngs(0)), TorchTower()
+    arrays = random_arrays(torch_specs(torch_module))
+    load_jax(jax_module, arrays)
+    assert_same_bits(to_torch(jax_module), arrays)
     kernel = arrays["blocks.2.inner.project.weight"].T
-    blocks = ours.blocks
-    found = blocks.inner.project.kernel[2] if tower is Stacked else blocks[2].inner.project.kernel[...]
-    np.testing.assert_array_equal(found, kernel)
+    blocks = jax_module.blocks
+    actual = blocks.inner.project.kernel[2] if tower is Stacked else blocks[2].inner.project.kernel[...]
+    np.testing.assert_array_equal(actual, kernel)
 
 
 def test_stacks_within_stacks():
     outer = nnx.eval_shape(lambda: Stacked(nnx.Rngs(0), block=lambda rngs: Stacked(rngs)))
-    names = {twin.name for twin in param_links(outer)}
+    names = {link.name for link in param_links(outer)}
     assert {"blocks.3.first.weight", "blocks.3.blocks.2.inner.norm.weight"} <= names
     assert len(names) == 2 + 4 * (2 + 4 * 4)
-    arrays = random_arrays({twin.name: twin.spec for twin in param_links(outer)})
+    arrays = random_arrays({link.name: link.spec for link in param_links(outer)})
     assert_same_bits(to_torch(outer, to_jax(outer, arrays)), arrays)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_round_trips_keep_every_bit(dtype):
-    theirs = TorchTower().to(getattr(torch, dtype))
-    arrays = torch_arrays(theirs)
+    torch_module = TorchTower().to(getattr(torch, dtype))
+    arrays = torch_arrays(torch_module)
     bits = arrays["first.weight"].reshape(-1).view(f"u{arrays['first.weight'].itemsize}")
     bits[:4] = [1, ~bits.dtype.type(0), ~bits.dtype.type(1), 1 << (8 * bits.itemsize - 1)]  # subnormal, NaNs, -0
     with jax.enable_x64(True):
-        ours = Stacked(nnx.Rngs(0))
-        nnx.update(ours, jax.tree.map(lambda a: a.astype(dtype), nnx.state(ours, nnx.Param)))
-    load_jax(ours, arrays)
+        jax_module = Stacked(nnx.Rngs(0))
+        nnx.update(jax_module, jax.tree.map(lambda a: a.astype(dtype), nnx.state(jax_module, nnx.Param)))
+    load_jax(jax_module, arrays)
     returned = TorchTower().to(getattr(torch, dtype))
-    load_torch(returned, to_torch(ours))
+    load_torch(returned, to_torch(jax_module))
     assert_same_bits(torch_arrays(returned), arrays)
 
 
 def test_the_whole_model_mirrors_and_round_trips():
-    ours, theirs = abstract_jax(SMALLEST), torch_specs(abstract_torch(SMALLEST))
-    assert {twin.name: twin.spec for twin in param_links(ours)} == theirs
-    arrays = random_arrays(theirs)
-    state = to_jax(ours, arrays)
-    assert_same_bits(to_torch(ours, state), arrays)
-    there_and_back = to_jax(ours, to_torch(ours, nnx.to_pure_dict(state)))
-    for found, expected in zip(jax.tree.leaves(there_and_back), jax.tree.leaves(state), strict=True):
-        assert found.tobytes() == expected.tobytes()
+    jax_module, torch_module = abstract_jax(SMALLEST), torch_specs(abstract_torch(SMALLEST))
+    assert {link.name: link.spec for link in param_links(jax_module)} == torch_module
+    arrays = random_arrays(torch_module)
+    state = to_jax(jax_module, arrays)
+    assert_same_bits(to_torch(jax_module, state), arrays)
+    there_and_back = to_jax(jax_module, to_torch(jax_module, nnx.to_pure_dict(state)))
+    for actual, expected in zip(jax.tree.leaves(there_and_back), jax.tree.leaves(state), strict=True):
+        assert actual.tobytes() == expected.tobytes()
 
 
 def misfit():
@@ -215,11 +215,11 @@ def misfit():
 
 @pytest.mark.parametrize("framework", ["jax", "torch"])
 def test_every_misfit_is_told_at_once_and_nothing_changes(framework):
-    ours, theirs = Stacked(nnx.Rngs(0)), TorchTower()
-    load_torch(theirs, to_torch(ours))
-    before = {name: array.copy() for name, array in torch_arrays(theirs).items()}
+    jax_module, torch_module = Stacked(nnx.Rngs(0)), TorchTower()
+    load_torch(torch_module, to_torch(jax_module))
+    before = {name: array.copy() for name, array in torch_arrays(torch_module).items()}
     with pytest.raises(WeightsError) as error:
-        load_jax(ours, misfit()) if framework == "jax" else load_torch(theirs, misfit())
+        load_jax(jax_module, misfit()) if framework == "jax" else load_torch(torch_module, misfit())
     assert str(error.value).splitlines() == [
         "5 tensors do not fit the model:",
         "  missing: blocks.1.inner.norm.weight, expected float32 (3,)",
@@ -228,8 +228,8 @@ def test_every_misfit_is_told_at_once_and_nothing_changes(framework):
         "  wrong shape: first.weight, expected float32 (3, 2), found float32 (2, 3)",
         "  wrong dtype: blocks.0.inner.project.bias, expected float32 (3,), found float16 (3,)",
     ]
-    assert_same_bits(to_torch(ours), before)
-    assert_same_bits(torch_arrays(theirs), before)
+    assert_same_bits(to_torch(jax_module), before)
+    assert_same_bits(torch_arrays(torch_module), before)
 
 
 def test_a_state_of_another_model_is_told():
@@ -259,7 +259,7 @@ def test_parameters_without_a_rule_are_all_told():
 
 def test_own_layers_extend_the_rules():
     rules = RULES | {OwnConv: lambda layer: {**convolution(2), "gain": same("gain", rank=1)}}
-    assert {twin.name: twin.spec.shape for twin in param_links(Own(), ModelMap(rules))} == {
+    assert {link.name: link.spec.shape for link in param_links(Own(), ModelMap(rules))} == {
         "first.weight": (6, 4, 3, 2),
         "first.gain": (1,),
         "second.weight": (6, 4, 3, 2),

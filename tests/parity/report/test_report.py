@@ -13,7 +13,7 @@ from rich.console import Console
 
 from parity.comparison.bisection import bisect
 from parity.comparison.compare import Comparison, compare_pair
-from parity.report.describe_culprit import told
+from parity.report.describe_culprit import describe_culprit
 from parity.report.document import document
 from parity.report.picture import write_picture
 from parity.report.report import Chart, Check, Report, Section
@@ -38,10 +38,10 @@ def broken() -> Comparison:
     return compare_pair(*tiny_pair(EPSILON), ("float64",))
 
 
-def _report(found: Comparison) -> Report:
+def _report(comparison: Comparison) -> Report:
     checks = [Check("losses", 1e-8, 1e-6, "as far as rounding takes them"), Check(NASTY, 0, 0, NASTY)]
     section = Section("training", NASTY, checks, [Chart(NASTY, "step", "loss", {NASTY: [1.0, 0.5, 0.0]})], [NASTY])
-    return Report(NASTY, [NASTY], found, [section], {NASTY: NASTY})
+    return Report(NASTY, [NASTY], comparison, [section], {NASTY: NASTY})
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,10 @@ def test_the_page_tells_all(folder, agreeing):
 
 
 def test_json_holds_every_tensor_and_reads_as_it_was_written(folder, agreeing):
-    found = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
-    assert found == document(_report(agreeing))
-    assert (found["schema"], found["version"], found["passed"]) == ("aef-parity report", 1, True)
-    tensors = [tensor for group in found["comparison"]["submodules"] for tensor in group["tensors"]]
+    written = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
+    assert written == document(_report(agreeing))
+    assert (written["schema"], written["version"], written["passed"]) == ("aef-parity report", 2, True)
+    tensors = [tensor for group in written["comparison"]["submodules"] for tensor in group["tensors"]]
     assert len(tensors) == len(agreeing.whole) + len(agreeing.alone)
     assert {tensor["dtype"] for tensor in tensors} == {"float64", "float32", "bfloat16"}
 
@@ -109,8 +109,8 @@ def test_what_json_has_no_number_for_is_a_text():
     section = Section("x", "x", [Check("x", float("nan"), float("inf"), "x")])
     report = Report("x", sections=[section])
     assert not report.passed
-    check = document(report)["sections"][0]["checks"][0]
-    assert (check["value"], check["bound"], check["passed"]) == ("nan", "inf", False)
+    written = document(report)["sections"][0]["checks"][0]
+    assert (written["value"], written["bound"], written["passed"]) == ("nan", "inf", False)
 
 
 def test_junit_has_a_case_per_submodule_dtype_and_direction(folder, agreeing):
@@ -133,8 +133,8 @@ def test_a_fault_is_told_everywhere(broken, tmp_path):
     assert failed == {"the whole", "second", "second.norm"}
     assert sum(int(suite.get("failures")) for suite in suites) == len(broken.failed)
 
-    found = json.loads((tmp_path / "report.json").read_text())
-    assert [culprit["call"] for culprit in found["comparison"]["culprits"]] == ["second.norm"]
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert [culprit["call"] for culprit in written["comparison"]["culprits"]] == ["second.norm"]
     assert "normalization.py" in (tmp_path / "report.html").read_text()
 
     console = Console(file=io.StringIO(), width=140)
@@ -148,7 +148,7 @@ def test_a_fault_is_told_everywhere(broken, tmp_path):
 def test_a_culprit_is_told_in_words_and_drawn(tmp_path):
     pair, call = tiny_pair(EPSILON)
     (culprit,) = bisect(pair, call)
-    text = told(culprit)
+    text = describe_culprit(culprit)
     assert text.startswith("second.norm: given the same inputs, its outputs differ")
     assert "torch/nn/modules/normalization.py" in text
     assert "flax/nnx/nn/normalization.py" in text
@@ -160,14 +160,14 @@ def test_a_sub_module_passes_by_all_its_tensors_together(agreeing):
     """One of many that is out by chance is none that fails; one that is further from PyTorch's than it may be is."""
     group = next(group for group in agreeing.groups if (group.label, group.dtype) == ("second", "float32"))
     assert group.passed
-    verdict = group.members[0].verdict
-    worse = replace(verdict, jax=replace(verdict.jax, relative_l2=2.5 * max(verdict.torch.relative_l2, verdict.floor)))
-    one_worse = (replace(group.members[0], verdict=worse), *group.members[1:])
+    tensor = group.members[0].tensor
+    worse = replace(tensor, jax=replace(tensor.jax, relative_l2=2.5 * max(tensor.torch.relative_l2, tensor.floor)))
+    one_worse = (replace(group.members[0], tensor=worse), *group.members[1:])
     assert not worse.passed
     assert replace(group, members=one_worse * 1 + group.members * 9).passed
     all_worse = replace(group, members=one_worse[:1] * 3)
     assert not all_worse.passed
     assert len(all_worse.failing) == 3
-    far = replace(group, members=(replace(group.members[0], verdict=replace(verdict, near=False)), *group.members * 9))
+    far = replace(group, members=(replace(group.members[0], tensor=replace(tensor, near=False)), *group.members * 9))
     assert not far.passed
     assert "lies" in far.failure

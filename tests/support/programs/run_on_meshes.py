@@ -10,7 +10,7 @@ from configs.mesh import MeshConfig
 from parity.aef.check.training_setup import COURSE
 from parity.aef.conversion.jax_state import to_jax
 from parity.aef.training.sharded import OneDevice
-from tests.support.training_start import ALONE, batches, start_of
+from tests.support.training_start import ALONE, batches, initial_snapshot
 
 STEPS = 20
 MESHES = [(8, 1, 1), (4, 1, 2), (2, 2, 2), (1, 8, 1)]
@@ -23,9 +23,9 @@ config = replace(ALONE, training=replace(COURSE, batch=8, warmup_steps=1))
 meshes = [sharding.make_mesh(MeshConfig(*shape)) for shape in MESHES]
 few = batches(config, 4)
 course = [few[step % len(few)] for step in range(STEPS)]
-alone = OneDevice(config, start_of(config), course)
+alone = OneDevice(config, initial_snapshot(config), course)
 for mesh in meshes:
-    params, found = jax.tree.leaves(to_jax(start_of(config), config, mesh).params), alone.double(mesh)
+    params, found = jax.tree.leaves(to_jax(initial_snapshot(config), config, mesh).params), alone.double(mesh)
     summary = {
         "mesh": list(mesh.shape.values()),
         "loss": max(found.terms["loss"]),

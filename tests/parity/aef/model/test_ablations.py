@@ -101,8 +101,8 @@ def test_what_is_ablated_has_no_term_and_no_influence(compute, name):
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_frameworks_agree_on_what_is_left(name):
     config = _with(**ABLATIONS[name][0])
-    for found, truth in zip(_computed(by_jax, config), _computed(by_torch, config), strict=True):
-        far = distances(found, truth)
+    for result, truth in zip(_computed(by_jax, config), _computed(by_torch, config), strict=True):
+        far = distances(result, truth)
         assert {name: distance for name, distance in far.items() if not distance <= BOUND} == {}
 
 

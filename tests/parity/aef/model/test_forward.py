@@ -40,7 +40,7 @@ B, T, P = 2, 4, 2
 HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that axes cannot be mistaken for one another
 
 
-class Draw:
+class RandomArrays:
     """Random inputs whose numbers are float32's, so that both precisions are given the same ones."""
 
     def __init__(self, seed: int):
@@ -79,14 +79,14 @@ class Draw:
 class Case(NamedTuple):
     """What is compared; `framework` is the package aef_jax or aef_torch, and `rngs` is Flax's alone."""
 
-    inputs: Callable[[Draw], tuple[Any, ...]]
+    inputs: Callable[[RandomArrays], tuple[Any, ...]]
     build: Callable[..., Any] = lambda framework, config, **rngs: nnx.Dict() if rngs else torch.nn.ModuleDict()
     """(framework, config, **rngs) -> module."""
     apply: Callable[..., Any] = lambda _, module, *inputs: module(*inputs)
     """(framework, module, *inputs) -> outputs."""
 
 
-def _model_inputs(draw: Draw):
+def _model_inputs(draw: RandomArrays):
     periods = draw(B, P, PERIOD_CODE_WIDTH)
     conditions = {source.name: draw.conditions(source) for source in CONFIG.decoded_sources}
     noise = draw.noise(B, 2 * HEIGHT, 2 * WIDTH)
@@ -142,11 +142,11 @@ CASES = {
     ),
     "Exchange": Case(
         build=lambda framework, config, **rngs: framework.pyramid.Exchange(config.model, **rngs),
-        inputs=Draw.states,
+        inputs=RandomArrays.states,
     ),
     "Synthesis": Case(
         build=lambda framework, config, **rngs: framework.pyramid.Synthesis(config.model, **rngs),
-        inputs=Draw.states,
+        inputs=RandomArrays.states,
         apply=lambda _, module, precision, time, space: module(precision, None, time, space),
     ),
     "STPBlock": Case(
@@ -203,13 +203,13 @@ def _config(dtype: str):
 
 
 def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
-    return Draw(2**32)(*shape)
+    return RandomArrays(2**32)(*shape)
 
 
 @cache
 def _given(name: str, seed: int) -> tuple[dict[str, np.ndarray], Any]:
     """Weights, by PyTorch's names, and inputs. No bias stays 0, no scale 1: a test would not see them."""
-    draw = Draw(seed)
+    draw = RandomArrays(seed)
     torch.manual_seed(seed)
     initial = torch_arrays(CASES[name].build(aef_torch, CONFIG))
     return {key: array + draw(*array.shape) / 10 for key, array in initial.items()}, CASES[name].inputs(draw)
@@ -265,9 +265,9 @@ def _by_jax(name: str, dtype: str, seed: int) -> Result:
         return Result(*(jax.tree.map(np.asarray, d) for d in (outputs, to_torch(structure, gradients), _named(inputs))))
 
 
-def _distance(found: np.ndarray, truth: np.ndarray) -> float:
+def _distance(actual: np.ndarray, truth: np.ndarray) -> float:
     """Relative L2; of what is zero, only zero is not infinitely far."""
-    size, error = np.linalg.norm(truth), np.linalg.norm(found.astype(truth.dtype) - truth)
+    size, error = np.linalg.norm(truth), np.linalg.norm(actual.astype(truth.dtype) - truth)
     return error / size if size else np.inf * error if error else 0.0
 
 
@@ -282,10 +282,10 @@ def _two_threads():
 
 @pytest.mark.parametrize("name", CASES)
 def test_float64_agrees_to_the_last_digits(name):
-    found, truth = _by_jax(name, "float64", 0), _by_torch(name, "float64", 0)
+    actual, truth = _by_jax(name, "float64", 0), _by_torch(name, "float64", 0)
     for kind in Result._fields:
-        distances = {k: _distance(getattr(found, kind)[k], array) for k, array in getattr(truth, kind).items()}
-        assert distances.keys() == getattr(found, kind).keys()
+        distances = {k: _distance(getattr(actual, kind)[k], array) for k, array in getattr(truth, kind).items()}
+        assert distances.keys() == getattr(actual, kind).keys()
         assert {k: d for k, d in distances.items() if not d <= FLOAT64_BOUND} == {}, kind
 
 

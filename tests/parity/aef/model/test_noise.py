@@ -13,14 +13,14 @@ from tests.support.contracts.von_mises_fisher import CASES
 @pytest.mark.parametrize(("dimension", "kappa"), CASES)
 def test_the_radial_part_is_the_same(dimension, kappa):
     z = np.linspace(-7, 7, 10_001, dtype=np.float32)
-    ours = np.asarray(aef_jax.model.bottleneck.radial_quantile(z, dimension, kappa))
-    theirs = aef_torch.model.bottleneck.radial_quantile(torch.from_numpy(z), dimension, kappa).numpy()
-    assert ours.dtype == theirs.dtype == np.float32
-    np.testing.assert_allclose(ours, theirs, rtol=5e-6)
-    assert ours.min() > 0
-    assert ours.max() <= 2
-    assert (np.diff(theirs) >= -1e-6 * theirs[1:]).all()
-    assert theirs[0] == theirs[700] < theirs[-1]  # beyond six sigma all is one
+    by_jax = np.asarray(aef_jax.model.bottleneck.radial_quantile(z, dimension, kappa))
+    by_torch = aef_torch.model.bottleneck.radial_quantile(torch.from_numpy(z), dimension, kappa).numpy()
+    assert by_jax.dtype == by_torch.dtype == np.float32
+    np.testing.assert_allclose(by_jax, by_torch, rtol=5e-6)
+    assert by_jax.min() > 0
+    assert by_jax.max() <= 2
+    assert (np.diff(by_torch) >= -1e-6 * by_torch[1:]).all()
+    assert by_torch[0] == by_torch[700] < by_torch[-1]  # beyond six sigma all is one
 
 
 def test_no_device_waits_for_another_while_noise_is_drawn():

@@ -45,8 +45,8 @@ def _changed(compute, batch: Batch) -> set[str]:
 
 
 def test_loss_terms_and_gradients_agree():
-    for found, truth in zip(_expected(by_jax), _expected(by_torch), strict=True):
-        far = distances(found, truth)
+    for result, truth in zip(_expected(by_jax), _expected(by_torch), strict=True):
+        far = distances(result, truth)
         assert {name: distance for name, distance in far.items() if not distance <= BOUND} == {}
 
 
@@ -78,8 +78,8 @@ def test_the_students_frames_have_effect_on_consistency_alone(compute):
 
 @both
 def test_student_with_all_frames_equals_the_teacher_in_any_order(compute):
-    there = np.array([True, True, False])
-    frames = {name: f._replace(present=f.present & there) for name, f in BATCH.frames.items()}
+    present = np.array([True, True, False])
+    frames = {name: f._replace(present=f.present & present) for name, f in BATCH.frames.items()}
     backwards = np.tile(np.array([1, 0], np.int32), (len(NOISE.radial), 1))
     student = {
         name: BATCH.student[name]._replace(index=backwards, present=f.present[:, [1, 0]]) for name, f in frames.items()
@@ -114,8 +114,8 @@ def test_what_is_absent_or_invalid_has_no_influence(compute):
     )
     assert all(np.isnan(x).any() for x in (frames["sentinel1"].pixels, targets["sentinel1"].pixels, text.period))
     assert all((s.index < 0).any() or (s.index > 3).any() for s in student.values())
-    found = compute(CONFIG, Batch(frames, student, targets, BATCH.shared_period, text), NOISE)
-    assert_same(found, _expected(compute))
+    result = compute(CONFIG, Batch(frames, student, targets, BATCH.shared_period, text), NOISE)
+    assert_same(result, _expected(compute))
 
 
 @both

@@ -18,7 +18,7 @@ from configs.training import TrainingConfig
 STEPS, RATE = 100, 1e-3
 START = np.random.default_rng(0).standard_normal(2_000)
 GRADIENTS = np.random.default_rng(1).standard_normal((STEPS, 2_000)) * np.exp(np.linspace(-12, 4, 2_000))
-COURSE = TrainingConfig(steps=100_000, warmup_steps=1_000)
+TRAINING = TrainingConfig(steps=100_000, warmup_steps=1_000)
 
 
 def _by_optax(adam: optax.GradientTransformation, decay: float, dtype: str, steps: int = STEPS) -> np.ndarray:
@@ -46,15 +46,15 @@ def _by_torch(kind: type[torch.optim.AdamW], decay: float, dtype: str, steps: in
     return parameter.detach().double().numpy()
 
 
-def _far(found: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+def _far(actual: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.linalg.norm(actual - truth) / np.linalg.norm(truth))
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_in_float64_adam_with_decay_is_pytorchs(decay):
-    theirs = _by_torch(torch.optim.AdamW, decay, "float64")
-    assert _far(_by_optax(scale_by_adam(), decay, "float64"), theirs) < 1e-14
-    assert _far(_by_torch(aef_torch.training.optimizer.AdamW, decay, "float64"), theirs) < 1e-14
+    expected = _by_torch(torch.optim.AdamW, decay, "float64")
+    assert _far(_by_optax(scale_by_adam(), decay, "float64"), expected) < 1e-14
+    assert _far(_by_torch(aef_torch.training.optimizer.AdamW, decay, "float64"), expected) < 1e-14
 
 
 def test_in_float32_a_hundred_steps_of_adam_are_pytorchs():
@@ -63,12 +63,12 @@ def test_in_float32_a_hundred_steps_of_adam_are_pytorchs():
 
 def test_float32_100_adamw_steps_match_reference_not_pytorch():
     exact = _by_torch(torch.optim.AdamW, 0.01, "float64")
-    found, ours = (
+    by_jax, by_torch = (
         _by_optax(scale_by_adam(), 0.01, "float32"),
         _by_torch(aef_torch.training.optimizer.AdamW, 0.01, "float32"),
     )
-    assert _far(found, ours) < 1e-7
-    assert max(_far(found, exact), _far(ours, exact)) < 5e-7
+    assert _far(by_jax, by_torch) < 1e-7
+    assert max(_far(by_jax, exact), _far(by_torch, exact)) < 5e-7
     assert _far(_by_torch(torch.optim.AdamW, 0.01, "float32"), exact) > 1e-6
 
 
@@ -91,20 +91,22 @@ def test_the_bias_correction_is_rounded_once(count):
         assert float(bias_correction(0.999, jnp.asarray(count))) == pytest.approx(1 - 0.999**count, rel=2e-13)
 
 
-@pytest.mark.parametrize("course", [COURSE, replace(COURSE, warmup_steps=0)])
-def test_the_learning_rate_has_one_course(course):
+@pytest.mark.parametrize("training", [TRAINING, replace(TRAINING, warmup_steps=0)])
+def test_the_learning_rate_has_one_course(training):
     steps = [0, 1, 500, 999, 1_000, 1_001, 50_000, 99_998, 99_999, 100_000, 100_001]
-    ours = [float(aef_jax.training.optimizer.learning_rate(course)(step)) for step in steps]
-    assert ours == pytest.approx([aef_torch.training.optimizer.learning_rate(course)(step) for step in steps], rel=3e-7)
+    rates = [float(aef_jax.training.optimizer.learning_rate(training)(step)) for step in steps]
+    assert rates == pytest.approx(
+        [aef_torch.training.optimizer.learning_rate(training)(step) for step in steps], rel=3e-7
+    )
 
 
 @pytest.mark.parametrize("bound", [1e-3, 1.0, 5.0, 1e3])
 def test_clipping_scales_to_exactly_the_bound(bound):
     """The gradient's norm is 5, within and beyond the bound, and equal to it."""
     gradients = [np.array([3.0, 0.0], np.float32), np.array([[4.0]], np.float32)]
-    ours = optax.clip_by_global_norm(bound).update(list(map(jnp.asarray, gradients)), optax.EmptyState())[0]
+    clipped = optax.clip_by_global_norm(bound).update(list(map(jnp.asarray, gradients)), optax.EmptyState())[0]
     tensors = list(map(torch.from_numpy, gradients))
-    theirs = aef_torch.training.optimizer.clip_by_global_norm(tensors, torch.nn.utils.get_total_norm(tensors), bound)
-    for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(np.asarray(one), other.numpy())
-    assert float(torch.nn.utils.get_total_norm(theirs)) == pytest.approx(min(bound, 5), rel=1e-7)
+    expected = aef_torch.training.optimizer.clip_by_global_norm(tensors, torch.nn.utils.get_total_norm(tensors), bound)
+    for jax_array, tensor in zip(clipped, expected, strict=True):
+        np.testing.assert_array_equal(np.asarray(jax_array), tensor.numpy())
+    assert float(torch.nn.utils.get_total_norm(expected)) == pytest.approx(min(bound, 5), rel=1e-7)

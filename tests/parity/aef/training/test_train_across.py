@@ -57,7 +57,7 @@ def _at_the_start(config: Config, folder: Path) -> RunFolder:
     """A run whose one checkpoint is of no step."""
     run, data = RunFolder(folder), open_data(config)
     run.start(config, data.schema.normalization)
-    checkpointer = Checkpointer(run, config, data.schema.normalization, data.about)
+    checkpointer = Checkpointer(run, config, data.schema.normalization, data.data_fingerprint)
     checkpointer.save(init_state(config, make_mesh(config.mesh)))
     checkpointer.close()
     return run
@@ -65,7 +65,7 @@ def _at_the_start(config: Config, folder: Path) -> RunFolder:
 
 def _train_in_jax(config: Config, run: RunFolder, to_step: int, monkeypatch) -> None:
     """As if a signal had come after that step."""
-    monkeypatch.setattr(PreemptionGuard, "agreed", lambda self, done: done >= to_step)
+    monkeypatch.setattr(PreemptionGuard, "should_stop", lambda self, done: done >= to_step)
     assert aef_jax.training.loop.train(config, run, open_data(config)) == to_step
 
 
@@ -86,22 +86,22 @@ def test_training_across_frameworks_equals_sixty_steps_in_one(config, stayed, tm
     parity("convert", moved, second)
     parity("train", second, last, "--to-step", STEPS)
 
-    found, expected = {}, _losses(stayed.metrics_path)
+    losses, expected = {}, _losses(stayed.metrics_path)
     for path in (tmp_path / "first.jsonl", moved / "metrics.jsonl", tmp_path / "last.jsonl"):
-        found |= _losses(path)
-    assert found.keys() == expected.keys() == set(range(1, STEPS + 1))
-    apart = {step: abs(found[step] / expected[step] - 1) for step in expected}
-    assert max(apart.values()) <= LOSS_BOUND
+        losses |= _losses(path)
+    assert losses.keys() == expected.keys() == set(range(1, STEPS + 1))
+    differences = {step: abs(losses[step] / expected[step] - 1) for step in expected}
+    assert max(differences.values()) <= LOSS_BOUND
 
     parity("convert", stayed.path, tmp_path / "stayed")
-    one, other = (TorchCheckpoint(folder) for folder in (last, tmp_path / "stayed"))
+    moved_run, stayed_run = (TorchCheckpoint(folder) for folder in (last, tmp_path / "stayed"))
     error, size = (
-        np.linalg.norm([np.linalg.norm(of(name)) for name in other.params])
-        for of in (lambda name: one.tensor(name) - other.tensor(name), other.tensor)
+        np.linalg.norm([np.linalg.norm(of(name)) for name in stayed_run.params])
+        for of in (lambda name: moved_run.tensor(name) - stayed_run.tensor(name), stayed_run.tensor)
     )
     assert error / size <= PARAMETER_BOUND
-    assert one.saved.training.counters == other.saved.training.counters
-    assert one.saved.training.position == other.saved.training.position == {"next_example": 2 * STEPS}
+    assert moved_run.saved.training.counters == stayed_run.saved.training.counters
+    assert moved_run.saved.training.position == stayed_run.saved.training.position == {"next_example": 2 * STEPS}
 
 
 @pytest.fixture(scope="module")
@@ -119,27 +119,29 @@ def _refused(capsys, *arguments) -> str:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert main(["train", *map(str, arguments), "--to-step", "1"]) == 2
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    told = capsys.readouterr().err
-    assert "PyTorch:" not in told, "no bar: no step was begun"
-    return told.rstrip("\n")
+    message = capsys.readouterr().err
+    assert "PyTorch:" not in message, "no bar: no step was begun"
+    return message.rstrip("\n")
 
 
 def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, capsys):
-    told = _refused(capsys, begun, tmp_path / "on.safetensors")
-    assert told.endswith("on.safetensors would hold parameters alone: give the name of a folder, which carries moments")
+    message = _refused(capsys, begun, tmp_path / "on.safetensors")
+    assert message.endswith(
+        "on.safetensors would hold parameters alone: give the name of a folder, which carries moments"
+    )
 
 
 def test_what_is_not_overwritten_is_told_at_the_start(begun, tmp_path, capsys):
     (tmp_path / "on").mkdir()
     (tmp_path / "on/notes.txt").write_text("")
-    told = _refused(capsys, begun, tmp_path / "on", "--overwrite")
-    assert "on holds more than converted weights (notes.txt): it is not overwritten" in told
+    message = _refused(capsys, begun, tmp_path / "on", "--overwrite")
+    assert "on holds more than converted weights (notes.txt): it is not overwritten" in message
     (tmp_path / "new.jsonl").write_text("mine")
-    told = _refused(capsys, begun, tmp_path / "new")
-    assert told.endswith("new.jsonl exists already: give another name, or --overwrite")
+    message = _refused(capsys, begun, tmp_path / "new")
+    assert message.endswith("new.jsonl exists already: give another name, or --overwrite")
     (tmp_path / "terms.jsonl").mkdir()
-    told = _refused(capsys, begun, tmp_path / "terms", "--overwrite")
-    assert told.endswith("terms.jsonl is a folder, expected the name of a file")
+    message = _refused(capsys, begun, tmp_path / "terms", "--overwrite")
+    assert message.endswith("terms.jsonl is a folder, expected the name of a file")
 
 
 def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):

@@ -7,12 +7,12 @@ import torch
 
 from aef_torch.training.snapshot import restored, snapshot
 from configs.sources import NLCD
-from parity.aef.check.training_setup import COURSE, one_ulp_up
+from parity.aef.check.training_setup import TRAINING, one_ulp_up
 from parity.aef.conversion.jax_state import from_jax, to_jax
-from parity.aef.training.steps import continue_in_torch, in_torch, jax_steps, single_device_mesh, torch_steps
-from parity.aef.training.trajectory import Trajectory, apart, distances
+from parity.aef.training.steps import continue_in_torch, jax_steps, run_torch_steps, single_device_mesh, torch_steps
+from parity.aef.training.trajectory import Trajectory, distances, trajectory_distance
 from parity.comparison.tolerances import CHAOS_RATIO
-from tests.support.training_start import SMALL, batches, doubled, start_of
+from tests.support.training_start import SMALL, batches, doubled, initial_snapshot
 
 STEPS = 40
 KINDS = {"params", "exp_avg", "exp_avg_sq"}
@@ -21,31 +21,31 @@ pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
 
 @pytest.fixture(scope="module")
-def stream():
+def step_batches():
     """The same few batches, again and again."""
     few = batches()
     return [few[step % len(few)] for step in range(STEPS)]
 
 
 @pytest.fixture(scope="module")
-def double(stream) -> tuple[Trajectory, Trajectory]:
+def double(step_batches) -> tuple[Trajectory, Trajectory]:
     config = doubled(SMALL)
-    return jax_steps(config, start_of(), stream), torch_steps(config, start_of(), stream)
+    return jax_steps(config, initial_snapshot(), step_batches), torch_steps(config, initial_snapshot(), step_batches)
 
 
 @pytest.fixture(scope="module")
-def single(stream) -> tuple[Trajectory, Trajectory]:
-    return jax_steps(SMALL, start_of(), stream), torch_steps(SMALL, start_of(), stream)
+def single(step_batches) -> tuple[Trajectory, Trajectory]:
+    return jax_steps(SMALL, initial_snapshot(), step_batches), torch_steps(SMALL, initial_snapshot(), step_batches)
 
 
 def test_some_steps_are_clipped_and_none_is_skipped(double):
     norms = [terms["gradient_norm"] for terms in double[1].terms]
-    assert min(norms) < 0.99 * COURSE.clip_norm < 1.01 * COURSE.clip_norm < max(norms)
+    assert min(norms) < 0.99 * TRAINING.clip_norm < 1.01 * TRAINING.clip_norm < max(norms)
     assert {terms["skipped"] for terms in double[1].terms} == {0}
 
 
 def test_float64_training_terms_and_state_agree_at_every_step(double):
-    far = apart(*double)
+    far = trajectory_distance(*double)
     assert max(max(steps) for steps in far.terms.values()) < 1e-12
     assert far.first.keys() == far.last.keys() == KINDS
     assert max(far.first.values()) < 1e-13
@@ -55,60 +55,70 @@ def test_float64_training_terms_and_state_agree_at_every_step(double):
 
 
 def test_in_float32_losses_and_parameters_agree(single):
-    far = apart(*single)
+    far = trajectory_distance(*single)
     assert max(far.terms["loss"]) < 1e-6
     assert far.first["params"] == 0  # the course begins with a learning rate of 0
     assert far.last["params"] < 5e-7
 
 
-def test_float32_states_differ_no_more_than_rounding(single, stream):
-    nudged = apart(torch_steps(SMALL, one_ulp_up(start_of()), stream), single[1]).last
-    far = apart(*single).last
+def test_float32_states_differ_no_more_than_rounding(single, step_batches):
+    nudged = trajectory_distance(torch_steps(SMALL, one_ulp_up(initial_snapshot()), step_batches), single[1]).last
+    far = trajectory_distance(*single).last
     assert {kind for kind in KINDS if not far[kind] < CHAOS_RATIO * nudged[kind]} == set()
 
 
 def test_in_float32_both_are_equally_far_from_the_truth(single, double):
-    ours, theirs = (apart(found, double[1]).last for found in single)
-    assert {kind for kind in KINDS if not ours[kind] < 1.2 * theirs[kind]} == set()
+    by_jax, by_torch = (trajectory_distance(run, double[1]).last for run in single)
+    assert {kind for kind in KINDS if not by_jax[kind] < 1.2 * by_torch[kind]} == set()
 
 
 def test_a_state_goes_to_jax_and_back_to_the_last_bit(single):
     saved = replace(single[1].last, step=7, skipped=2, consecutive_skips=1)
-    for there in (from_jax(to_jax(saved, SMALL, single_device_mesh()), SMALL), snapshot(restored(saved, SMALL))):
-        assert (there.step, there.skipped, there.consecutive_skips) == (7, 2, 1)
+    for returned in (from_jax(to_jax(saved, SMALL, single_device_mesh()), SMALL), snapshot(restored(saved, SMALL))):
+        assert (returned.step, returned.skipped, returned.consecutive_skips) == (7, 2, 1)
         for kind in KINDS:
-            assert max(distances(getattr(there, kind), getattr(saved, kind)).values()) == 0
+            assert max(distances(getattr(returned, kind), getattr(saved, kind)).values()) == 0
 
 
-def test_training_goes_on_in_pytorch_where_jax_left_it(double, stream):
+def test_training_goes_on_in_pytorch_where_jax_left_it(double, step_batches):
     config = doubled(SMALL)
-    half = jax_steps(config, start_of(), stream[:2]).last
-    assert apart(jax_steps(config, half, stream[2:4]), torch_steps(config, half, stream[2:4])).last["params"] < 1e-13
-    for state, terms in continue_in_torch(config, half, stream[2:], to_step=4):
-        found = double[0].terms[state.step - 1]
-        assert {name for name in terms if abs(terms[name] - found[name]) > 1e-12 * abs(found[name])} == set()
+    half = jax_steps(config, initial_snapshot(), step_batches[:2]).last
+    assert (
+        trajectory_distance(
+            jax_steps(config, half, step_batches[2:4]), torch_steps(config, half, step_batches[2:4])
+        ).last["params"]
+        < 1e-13
+    )
+    for state, terms in continue_in_torch(config, half, step_batches[2:], to_step=4):
+        expected = double[0].terms[state.step - 1]
+        assert {name for name in terms if abs(terms[name] - expected[name]) > 1e-12 * abs(expected[name])} == set()
     with pytest.raises(ValueError, match="to_step is 2, expected more than 2 and at most 1000"):
-        continue_in_torch(config, half, stream, to_step=2)
+        continue_in_torch(config, half, step_batches, to_step=2)
 
 
-def test_a_step_that_is_not_finite_changes_nothing_in_either(stream):
+def test_a_step_that_is_not_finite_changes_nothing_in_either(step_batches):
     """Nor does the course of the learning rate go on."""
-    config, nan = doubled(SMALL), stream[1].targets["sentinel1"]
-    targets = {**stream[1].targets, "sentinel1": nan._replace(pixels=nan.pixels * torch.nan)}
-    poisoned = stream[1]._replace(targets=targets)
-    course = [stream[0], poisoned, stream[2]]
-    found, truth = jax_steps(config, start_of(), course), torch_steps(config, start_of(), course)
+    config, nan = doubled(SMALL), step_batches[1].targets["sentinel1"]
+    targets = {**step_batches[1].targets, "sentinel1": nan._replace(pixels=nan.pixels * torch.nan)}
+    poisoned = step_batches[1]._replace(targets=targets)
+    batches_used = [step_batches[0], poisoned, step_batches[2]]
+    by_jax, truth = (
+        jax_steps(config, initial_snapshot(), batches_used),
+        torch_steps(config, initial_snapshot(), batches_used),
+    )
     assert [(terms["skipped"], terms["consecutive_skips"]) for terms in truth.terms] == [(0, 0), (1, 1), (1, 0)]
     assert [terms["learning_rate"] for terms in truth.terms] == pytest.approx([0, 1e-4 / 20, 1e-4 / 20])
     assert not abs(truth.terms[1]["loss"]) < float("inf")
-    assert max(apart(found, truth).last.values()) < 1e-12
-    for name, steps in apart(found, truth).terms.items():
+    assert max(trajectory_distance(by_jax, truth).last.values()) < 1e-12
+    for name, steps in trajectory_distance(by_jax, truth).terms.items():
         assert max(steps[0], steps[2]) < 1e-12, name
 
 
-def test_a_source_without_a_target_has_its_moments_decay(stream):
+def test_a_source_without_a_target_has_its_moments_decay(step_batches):
     config = doubled(SMALL)
-    without = stream[1]._replace(targets={name: t for name, t in stream[1].targets.items() if name != NLCD.name})
-    states = [snapshot(state) for state, _ in in_torch(config, start_of(), [stream[0], without])]
+    without = step_batches[1]._replace(
+        targets={name: t for name, t in step_batches[1].targets.items() if name != NLCD.name}
+    )
+    states = [snapshot(state) for state, _ in run_torch_steps(config, initial_snapshot(), [step_batches[0], without])]
     name = "decoders.nlcd.out.weight"
     assert torch.equal(states[1].exp_avg[name], states[0].exp_avg[name] * 0.9)

@@ -1,0 +1,45 @@
+"""The command embed."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from parity.cli.arguments import add_command
+
+EMBED = """example:
+  aef-parity embed runs/tiny tiny.safetensors --start 2018-01-01 --end 2019-01-01 -o field.tif
+"""
+
+
+def add_embed(commands: Any) -> None:
+    """Add `embed`.
+
+    Args:
+        commands: What `ArgumentParser.add_subparsers` returned.
+    """
+    embed = add_command(
+        commands,
+        "embed",
+        EMBED,
+        help="write PyTorch's embedding field, and compare it with JAX's",
+        description="Write the embedding field of a run's data as PyTorch computes it, and compare it with JAX's.",
+    )
+    embed.add_argument("run", type=Path, metavar="RUN", help="the folder of a JAX run")
+    embed.add_argument("weights", type=Path, metavar="WEIGHTS.safetensors", help="the same weights, converted")
+    embed.add_argument("--start", required=True, help="start of the valid period, ISO 8601, UTC")
+    embed.add_argument("--end", required=True, help="end of the valid period, exclusive")
+    embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif")
+    embed.set_defaults(function=_embed)
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from aef_jax.data.store.site import to_ms
+    from aef_jax.run.folder import RunFolder
+    from parity.aef.embed import TOLERANCE, embed_both
+
+    period = to_ms(options.start), to_ms(options.end)
+    difference = embed_both(RunFolder(options.run), options.weights, period, options.output)
+    is_close = difference <= TOLERANCE
+    print(f"wrote {options.output}; PyTorch and JAX differ by at most {difference:.2e}", end="")
+    print(f", within {TOLERANCE:.0e}" if is_close else f": more than {TOLERANCE:.0e}")
+    return 0 if is_close else 1
