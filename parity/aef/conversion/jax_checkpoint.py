@@ -68,7 +68,7 @@ class JaxCheckpoint:
         """One tensor. Fast where they are asked for in order. Raises ValueError where its checksum is wrong."""
         leaf, param_link = self._where[name]
         array = self._read_ahead[self._group_of[leaf]][leaf[1]]
-        array = contiguous(param_link.layout.to_torch(param_link.taken(array)))
+        array = contiguous(param_link.layout.to_torch(param_link.select(array)))
         if self.digests is not None:
             verify(self.checkpoint, name, array, self.digests)
         return array
