@@ -1,4 +1,4 @@
-"""A program: 20 steps on meshes of all eight devices, against one of them; what was found, a line of JSON for each."""
+"""A program: 20 steps on meshes of all eight devices, against one of them; what was distance, a line of JSON for each."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import jax
 
 from aef_jax.sharding import mesh as sharding
 from configs.mesh import MeshConfig
-from parity.aef.check.training_setup import COURSE
+from parity.aef.check.training_setup import TRAINING
 from parity.aef.conversion.jax_state import to_jax
 from parity.aef.training.sharded import OneDevice
 from tests.support.training_start import ALONE, batches, initial_snapshot
@@ -19,18 +19,18 @@ OF_ALL = 2
 
 jax.config.update("jax_disable_most_optimizations", True)
 sharding.SMALLEST_SPLIT = 64  # all of so small a model would be replicated
-config = replace(ALONE, training=replace(COURSE, batch=8, warmup_steps=1))
+config = replace(ALONE, training=replace(TRAINING, batch=8, warmup_steps=1))
 meshes = [sharding.make_mesh(MeshConfig(*shape)) for shape in MESHES]
 few = batches(config, 4)
-course = [few[step % len(few)] for step in range(STEPS)]
-alone = OneDevice(config, initial_snapshot(config), course)
+steps = [few[step % len(few)] for step in range(STEPS)]
+alone = OneDevice(config, initial_snapshot(config), steps)
 for mesh in meshes:
-    params, found = jax.tree.leaves(to_jax(initial_snapshot(config), config, mesh).params), alone.double(mesh)
+    params, distance = jax.tree.leaves(to_jax(initial_snapshot(config), config, mesh).params), alone.double(mesh)
     summary = {
         "mesh": list(mesh.shape.values()),
-        "loss": max(found.terms["loss"]),
-        "gradient": found.first["exp_avg"],  # after one step a tenth of it
-        "double": found.last,
+        "loss": max(distance.terms["loss"]),
+        "gradient": distance.first["exp_avg"],  # after one step a tenth of it
+        "double": distance.last,
         "split": sum(not leaf.sharding.is_fully_replicated for leaf in params),
     }
     print(json.dumps(summary), flush=True)
