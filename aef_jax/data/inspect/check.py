@@ -1,4 +1,4 @@
-"""`aef data check`: reads all of a training set, and says what is wrong with it."""
+"""`aef data check`: read every record of a training set, and report what is wrong."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,26 +9,34 @@ from tqdm import tqdm
 
 from aef_jax.data.inspect.info import known_sources
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
-from aef_jax.data.store.normalization import scaled, there
+from aef_jax.data.store.normalization import scale_series
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
 from configs.source import Band, Source
 
 TOLERANCE = 1e-6
-"""Of means and deviations, in standard deviations."""
-MOST_OUTSIDE = 0.01
-"""Share of a band's valid values that may be out of its range: they are masked when they are read, and any radar scene
-has some."""
+"""Accepted difference of means and deviations, in standard deviations."""
+MAX_OUT_OF_RANGE = 0.01
+"""Accepted fraction of a band's valid values that are out of its range. They are masked when they are read; any radar
+scene has some."""
 
 
 def problems(folder: Path) -> Iterator[str]:
-    """Reads every record, with a progress bar, and yields a sentence for each thing that is wrong.
+    """Read every record, with a progress bar.
 
-    What is told of a source as a whole comes last. Sources that this project does not know are only counted. Raises
-    ValueError where the folder is no data set, or its shards do not fit its description.
+    Sources that this project does not know are only counted.
+
+    Args:
+        folder: the data set.
+
+    Yields:
+        A sentence for each problem: of records first, of whole sources last.
+
+    Raises:
+        ValueError: the folder is no data set, or its shards do not fit its description.
     """
     dataset = Dataset.open(folder)
-    found = _Found(dataset)
+    tally = _RecordTally(dataset)
     total = sum(shard.records for split in SPLITS for shard in dataset.shards[split])
     with tqdm(total=total, desc="records", unit="record") as bar:
         for split in SPLITS:
@@ -37,36 +45,38 @@ def problems(folder: Path) -> Iterator[str]:
                 try:
                     site = records[index]
                 except ValueError as error:
-                    found.unreadable += 1
+                    tally.unreadable += 1
                     yield str(error)
                 else:
-                    yield from found.add(split, index, site)
+                    yield from tally.add(split, index, site)
                 bar.update()
-    yield from found.of_ranges()
-    if found.unreadable:
-        yield f"{found.unreadable} of {total} records cannot be read: counts and statistics were not compared"
+    yield from tally.compare_ranges()
+    if tally.unreadable:
+        yield f"{tally.unreadable} of {total} records cannot be read: counts and statistics were not compared"
     else:
-        yield from found.of_counts()
-        yield from found.of_statistics()
+        yield from tally.compare_counts()
+        yield from tally.compare_statistics()
 
 
 @dataclass
 class _OutOfRange:
-    """Valid values of one band, and those of them that are out of its range."""
+    """Counts of one band's values that are marked valid."""
 
     values: int = 0
     outside: int = 0
+    """Values out of the band's range."""
     records: int = 0
+    """Records with such a value."""
 
 
 @dataclass
-class _Found:
-    """What the records read so far hold."""
+class _RecordTally:
+    """Counts, statistics and names over the records that were read so far."""
 
     dataset: Dataset
     unreadable: int = 0
     names: dict[str, tuple[Split, int]] = field(default_factory=dict)
-    stored: dict[str, SourceSummary] = field(default_factory=dict)
+    summaries: dict[str, SourceSummary] = field(default_factory=dict)
     text_points: int = 0
     ranges: dict[tuple[str, str], _OutOfRange] = field(default_factory=dict)
 
@@ -75,7 +85,7 @@ class _Found:
         self.statistics = Statistics(tuple(self.sources.values()))
 
     def add(self, split: Split, index: int, site: Site) -> Iterator[str]:
-        """Takes in a record, and yields what is wrong with it by itself or beside those before."""
+        """Add a record, and yield what is wrong with it by itself or beside the records before."""
         where = f"{split} record {index}, site {site.name}"
         before = self.names.setdefault(site.name, (split, index))
         if before != (split, index):
@@ -87,95 +97,103 @@ class _Found:
                 f"{where}: sentence embeddings of {site.text.sentence.shape[1]} numbers, dataset.json says"
                 f" {self.dataset.text_width}"
             )
-        fitting = {}
+        fitting = {}  # series that statistics can be computed of
         for name, series in site.series.items():
             misfit = _misfit(series, self.dataset.sources.get(name), self.sources.get(name))
             if misfit:
                 yield f"{where}, source {name}: {misfit}"
                 continue
-            stored = self.stored.get(
+            summary = self.summaries.get(
                 name, SourceSummary.empty(self.dataset.sources[name].bands, series.pixels.dtype.name)
             )
-            self.stored[name] = stored.update(series)
+            self.summaries[name] = summary.update(series)
             if name in self.sources:
                 fitting[name] = series
-                yield from (f"{where}, source {name}: {said}" for said in _wrong(series, self.sources[name], site))
+                yield from (
+                    f"{where}, source {name}: {problem}"
+                    for problem in _frame_problems(series, self.sources[name], site)
+                )
                 self._add_ranges(series, self.sources[name])
         if split == "training":
             self.statistics.add(Site(site.name, fitting, site.crs, site.transform))
 
-    def of_ranges(self) -> Iterator[str]:
-        for (name, band), found in self.ranges.items():
-            if found.outside > MOST_OUTSIDE * found.values:
+    def compare_ranges(self) -> Iterator[str]:
+        """Yield the bands of which too many values are out of range."""
+        for (name, band), counts in self.ranges.items():
+            if counts.outside > MAX_OUT_OF_RANGE * counts.values:
                 yield (
-                    f"source {name}, band {band}: {found.outside / found.values:.3%} of the values that are marked"
-                    f" valid, in {found.records} records, are none: expected {_range(self.sources[name], band)}"
+                    f"source {name}, band {band}: {counts.outside / counts.values:.3%} of the values that are marked"
+                    f" valid, in {counts.records} records, are none: expected {_range(self.sources[name], band)}"
                 )
 
-    def of_counts(self) -> Iterator[str]:
-        said = {"text points": (self.dataset.text_points, self.text_points)}
-        for name, stored in self.dataset.sources.items():
-            counted = self.stored.get(name)
+    def compare_counts(self) -> Iterator[str]:
+        """Yield the counts of `dataset.json` that differ from those of the records."""
+        counts = {"text points": (self.dataset.text_points, self.text_points)}
+        for name, described in self.dataset.sources.items():
+            counted = self.summaries.get(name)
             if counted is None:
                 yield f"source {name}: dataset.json lists it, no record holds it"
                 continue
             for count in ("frames", "valid_pixels", "pixels", "first_ms", "last_ms"):
-                said[f"source {name}: {count}"] = getattr(stored, count), getattr(counted, count)
-        for what, (described, counted) in said.items():
-            if described != counted:
-                yield f"{what}: dataset.json says {described}, the records hold {counted}"
+                counts[f"source {name}: {count}"] = getattr(described, count), getattr(counted, count)
+        for what, (in_description, in_records) in counts.items():
+            if in_description != in_records:
+                yield f"{what}: dataset.json says {in_description}, the records hold {in_records}"
 
-    def of_statistics(self) -> Iterator[str]:
-        described, found = self.dataset.normalization, self.statistics.normalization()
+    def compare_statistics(self) -> Iterator[str]:
+        """Yield the statistics of `dataset.json` that differ from those of the training records."""
+        described, computed = self.dataset.normalization, self.statistics.normalization()
         for source in self.statistics.sources:
             name = source.name
-            if (name in described.mean) != (name in found.mean):
+            if (name in described.mean) != (name in computed.mean):
                 has = "statistics" if name in described.mean else "no statistics"
                 yield f"source {name}: dataset.json has {has} of it, the training records say otherwise"
-            if name not in described.mean or name not in found.mean:
+            if name not in described.mean or name not in computed.mean:
                 continue
-            unit = TOLERANCE * found.deviation[name]
-            for number, (says, holds) in {
-                "mean": (described.mean[name], found.mean[name]),
-                "deviation": (described.deviation[name], found.deviation[name]),
+            unit = TOLERANCE * computed.deviation[name]
+            for number, (in_description, in_records) in {
+                "mean": (described.mean[name], computed.mean[name]),
+                "deviation": (described.deviation[name], computed.deviation[name]),
             }.items():
-                differs = ~((np.abs(says - holds) <= unit) | (np.isnan(says) & np.isnan(holds)))
+                differs = ~(
+                    (np.abs(in_description - in_records) <= unit) | (np.isnan(in_description) & np.isnan(in_records))
+                )
                 for band in np.flatnonzero(differs):
                     yield (
                         f"source {name}, band {source.bands[band].name}: its {number} in dataset.json is"
-                        f" {says[band]:.9g}, that of the training records is {holds[band]:.9g}"
+                        f" {in_description[band]:.9g}, that of the training records is {in_records[band]:.9g}"
                     )
 
     def _add_ranges(self, series: Series, source: Source) -> None:
-        marked = np.broadcast_to(series.valid, series.pixels.shape) & there(series)
+        marked_valid = np.broadcast_to(series.valid, series.pixels.shape) & series.has_data
         if source.kind == "classes":
-            inside = (series.pixels >= 0) & (series.pixels < source.classes)
+            in_range = (series.pixels >= 0) & (series.pixels < source.classes)
         else:
-            inside = scaled(series, source)[1]
+            in_range = scale_series(series, source)[1]
         for index, band in enumerate(source.bands):
-            found = self.ranges.setdefault((source.name, band.name), _OutOfRange())
-            outside = int(np.count_nonzero(marked[..., index] & ~inside[..., index]))
-            found.values += int(np.count_nonzero(marked[..., index]))
-            found.outside += outside
-            found.records += outside > 0
+            counts = self.ranges.setdefault((source.name, band.name), _OutOfRange())
+            outside = int(np.count_nonzero(marked_valid[..., index] & ~in_range[..., index]))
+            counts.values += int(np.count_nonzero(marked_valid[..., index]))
+            counts.outside += outside
+            counts.records += outside > 0
 
 
-def _misfit(series: Series, stored: SourceSummary | None, source: Source | None) -> str | None:
-    """Why the frames cannot be counted among those that `dataset.json` describes."""
-    if stored is None:
+def _misfit(series: Series, described: SourceSummary | None, source: Source | None) -> str | None:
+    """Return why the frames cannot be counted among those that `dataset.json` describes; None if they can."""
+    if described is None:
         return "dataset.json does not list it"
-    if series.pixels.shape[-1] != len(stored.bands) or series.pixels.dtype.name != stored.dtype:
+    if series.pixels.shape[-1] != len(described.bands) or series.pixels.dtype.name != described.dtype:
         return (
             f"{series.pixels.shape[-1]} bands of {series.pixels.dtype.name}, dataset.json says"
-            f" {len(stored.bands)} of {stored.dtype}"
+            f" {len(described.bands)} of {described.dtype}"
         )
     if source is not None and series.metadata.shape[1] != len(source.metadata):
         return f"{series.metadata.shape[1]} facts, expected {[fact.name for fact in source.metadata]}"
     return None
 
 
-def _wrong(series: Series, source: Source, site: Site) -> Iterable[str]:
-    """What is wrong with the frames of one source."""
+def _frame_problems(series: Series, source: Source, site: Site) -> Iterable[str]:
+    """Yield what is wrong with the frames of one source."""
     if site.support and source.timed:
         outside = np.count_nonzero((series.time_ms < site.support[0]) | (series.time_ms >= site.support[1]))
         if outside:
@@ -183,11 +201,13 @@ def _wrong(series: Series, source: Source, site: Site) -> Iterable[str]:
             yield f"{outside} of {len(series.time_ms)} frames lie outside of the support period {start}..{end}"
     if source.is_input and not series.valid.any():
         yield f"none of its {len(series.time_ms)} frames has a valid pixel"
-    # one mask for all bands marks a pixel that shows any: a radar scene has not all polarisations
-    shown = there(series) if series.valid.shape == series.pixels.shape else there(series).any(axis=-1, keepdims=True)
-    nothing = np.count_nonzero(series.valid & ~shown)
-    if nothing:
-        yield f"{nothing} of {np.count_nonzero(series.valid)} values that are marked valid hold no data"
+    # one mask for all bands marks a pixel with data in any band: a radar scene may lack polarizations
+    shown = (
+        series.has_data if series.valid.shape == series.pixels.shape else series.has_data.any(axis=-1, keepdims=True)
+    )
+    without_data = np.count_nonzero(series.valid & ~shown)
+    if without_data:
+        yield f"{without_data} of {np.count_nonzero(series.valid)} values that are marked valid hold no data"
 
 
 def _range(source: Source, name: str) -> str:

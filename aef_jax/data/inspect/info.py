@@ -1,4 +1,4 @@
-"""`aef data info`: what a training set holds, as a table and as a picture of its values."""
+"""`aef data info`: describe a training set by a table and by a picture of its values."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,17 +11,18 @@ from tqdm import tqdm
 
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
 from aef_jax.data.store.normalization import Normalization
-from configs.fields.statistics import CLIP_SIGMA
 from aef_jax.data.store.site import Site
 from aef_jax.files.atomic import replacing
+from configs.fields.statistics import CLIP_SIGMA
 from configs.source import Source
 from configs.sources import SOURCES
 
 SAMPLED_RECORDS = 32
-"""Of the training split, that the picture is made of."""
-MOST_BANDS = 16
-"""Of a source with more, some bands speak for all."""
-MOST_CURVES = 8
+"""Training records that the picture is made of."""
+MAX_BANDS = 16
+"""Bands that a table lists; of a source with more, it lists five."""
+MAX_CURVES = 8
+"""Bands that a panel draws as curves; those of a source with more are rows of shades."""
 BIN_EDGES = np.linspace(-CLIP_SIGMA, CLIP_SIGMA, 97)
 
 _COLUMNS = ("source", "bands", "dtype", "frames", "first", "last", "valid")
@@ -29,7 +30,17 @@ _PANEL = (4.4, 3.0)
 
 
 def describe(folder: Path) -> str:
-    """What `dataset.json` says of a data set. Raises ValueError, naming the file, where it is none."""
+    """Describe a data set by its `dataset.json`.
+
+    Args:
+        folder: the data set.
+
+    Returns:
+        Tables of its splits, sources and statistics.
+
+    Raises:
+        ValueError: the folder is no data set.
+    """
     dataset = Dataset.open(folder)
     shards = [shard for split in SPLITS for shard in dataset.shards[split]]
     mebibytes = sum(shard.bytes for shard in shards) / 2**20
@@ -49,20 +60,26 @@ def describe(folder: Path) -> str:
 
 
 def write_histograms_png(folder: Path, output: Path) -> None:
-    """Draws, for each source, how its scaled and z-scored values are distributed: one curve for each band.
+    """Draw the distribution of each source's scaled and z-scored values, one curve for each band.
 
-    They are of up to `SAMPLED_RECORDS` training records, spread over all. Sources that this project does not know, or
-    that show no pixel, are left out. Raises ValueError where a record cannot be read.
+    Sources that this project does not know, or that show no valid pixel, are left out.
+
+    Args:
+        folder: the data set. Up to `SAMPLED_RECORDS` of its training records are read, evenly spread.
+        output: the PNG.
+
+    Raises:
+        ValueError: a record cannot be read, or no source shows a valid pixel.
     """
     dataset = Dataset.open(folder)
     records = dataset.records("training")
-    chosen = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
+    indices = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
     drawn = [source for source in known_sources(dataset) if _has_numbers(source, dataset.normalization)]
-    bar = tqdm(chosen.tolist(), "reading records", unit="record")
+    bar = tqdm(indices.tolist(), "reading records", unit="record")
     counts = count_values((records[index] for index in bar), drawn, dataset.normalization)
     drawn = [source for source in drawn if counts[source.name].any()]
     if not drawn:
-        raise ValueError(f"{folder}: no source shows a valid pixel in {len(chosen)} records, so nothing to draw")
+        raise ValueError(f"{folder}: no source shows a valid pixel in {len(indices)} records, so nothing to draw")
     columns = min(3, len(drawn))
     lines = -(-len(drawn) // columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), layout="constrained")
@@ -76,7 +93,14 @@ def write_histograms_png(folder: Path, output: Path) -> None:
 
 
 def known_sources(dataset: Dataset) -> list[Source]:
-    """The sources of this project that a data set holds, band for band."""
+    """Return the sources of a data set that this project knows.
+
+    Args:
+        dataset: the data set.
+
+    Returns:
+        Those with the same bands as in the project's table of sources.
+    """
     return [
         source
         for source in SOURCES
@@ -88,8 +112,16 @@ def known_sources(dataset: Dataset) -> list[Source]:
 def count_values(
     sites: Iterable[Site], sources: list[Source], normalization: Normalization
 ) -> dict[str, Int64[np.ndarray, "C bins"]]:
-    """How often each band's valid z-scores fall between `BIN_EDGES`; of a source of classes, how often each class is
-    seen."""
+    """Count the values of each band.
+
+    Args:
+        sites: as stored.
+        sources: the sources to count.
+        normalization: statistics of the training set.
+
+    Returns:
+        By source: counts of each band's valid z-scores between `BIN_EDGES`, or of each class.
+    """
     shapes = {s.name: (1, s.classes) if s.kind == "classes" else (s.channels, len(BIN_EDGES) - 1) for s in sources}
     counts = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
     for site in sites:
@@ -137,7 +169,7 @@ def _statistics(dataset: Dataset) -> Iterable[tuple[str, ...]]:
 
 
 def _shown_bands(number: int) -> list[int]:
-    return list(range(number)) if number <= MOST_BANDS else np.linspace(0, number - 1, 5).astype(int).tolist()
+    return list(range(number)) if number <= MAX_BANDS else np.linspace(0, number - 1, 5).astype(int).tolist()
 
 
 def _text(dataset: Dataset) -> str:
@@ -161,13 +193,13 @@ def _date(time_ms: int) -> str:
 
 
 def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]) -> None:
-    """A curve for each of a few bands, beside that of a normal distribution, dotted; a row of shades each for many."""
+    """Draw a curve for each band beside a dotted normal distribution; or a row of shades each, if there are many."""
     middle, width = (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2, BIN_EDGES[1] - BIN_EDGES[0]
     density = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) / width
     panel.set_title(source.name, fontsize=11)
     panel.set_xlabel("standard deviations from the mean", fontsize=9)
     panel.set_xlim(-CLIP_SIGMA, CLIP_SIGMA)
-    if source.channels > MOST_CURVES:
+    if source.channels > MAX_CURVES:
         shades = density / np.maximum(density.max(axis=1, keepdims=True), 1e-9)
         panel.pcolormesh(BIN_EDGES, np.arange(source.channels + 1), shades, cmap="Greys", rasterized=True)
         shown = _shown_bands(source.channels)

@@ -1,4 +1,4 @@
-"""`aef data show`: one drawn training example as a picture of its times, its targets and some of its inputs."""
+"""`aef data show`: draw one training example as a picture of its times, its targets and some of its inputs."""
 
 import textwrap
 from pathlib import Path
@@ -6,32 +6,42 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from aef_jax.data.inspect.thumbnails import draw_inputs, draw_targets, inputs_height, targets_height
-from aef_jax.data.inspect.timeline import FATES, Mark, draw_timeline, marks, span, timeline_height
+from aef_jax.data.inspect.timeline import STATUSES, FrameMark, draw_timeline, frame_marks, span, timeline_height
 from aef_jax.data.loading.training_data import open_examples
-from aef_jax.data.sampling.examples import SampleTrace
+from aef_jax.data.sampling.examples import DrawnExample
 from aef_jax.visualize.pictures import save_png
 from configs.batch import Batch
 from configs.config import Config
 
 _WIDTH = 14.0
-_LINE = 205
+_LINE_LETTERS = 205
 """Letters of a text that fit the picture's width."""
-_MOST_LINES = 4
+_MAX_LINES = 4
 
 
 def write_example_png(config: Config, index: int, output: Path) -> str:
-    """Draws example `index` of the run that `config` describes, and tells what it is in a few lines.
+    """Draw one training example of a run as a picture.
 
-    Raises ValueError where the run draws no such example, or the data do not fit the config.
+    Args:
+        config: the run's config; `data.path` names the data set.
+        index: of the run's examples, counted from 0.
+        output: the PNG.
+
+    Returns:
+        A few lines that describe the example.
+
+    Raises:
+        ValueError: the run draws no such example, or the data do not fit the config.
     """
     examples = open_examples(config)
     if not 0 <= index < len(examples):
         raise ValueError(f"example {index}: the run draws {len(examples)}, expected one from 0 to {len(examples) - 1}")
-    batch, trace = examples.with_choices(index)
+    drawn = examples.draw(index)
+    batch = drawn.to_batch()
     schema = examples.schema
-    inputs = {source.name: marks(source, batch, trace) for source in schema.input_sources}
-    lines = _description(index, trace, inputs, config.data.time_jitter_days)
-    text = _text(batch, trace)
+    inputs = {source.name: frame_marks(source, drawn) for source in schema.input_sources}
+    lines = _description(index, drawn, inputs, config.data.time_jitter_days)
+    text = _text(batch, drawn)
     heights = [
         0.6 + 0.18 * len(text),
         timeline_height(len(inputs), 1 + len(schema.sources) + bool(text)),
@@ -43,41 +53,41 @@ def write_example_png(config: Config, index: int, output: Path) -> str:
     head.text(0.01, 0.98, lines[0], va="top", fontsize=12, parse_math=False)
     below = [lines[1], *text]
     head.text(0.01, 0.98, "\n\n" + "\n".join(below), va="top", fontsize=9, linespacing=1.3, parse_math=False)
-    draw_timeline(times, inputs, schema.sources, trace)
-    draw_targets(targets, schema.sources, batch, trace, schema.normalization)
-    draw_inputs(frames, schema.input_sources, batch, trace, schema.normalization)
+    draw_timeline(times, inputs, schema.sources, drawn)
+    draw_targets(targets, schema.sources, batch, drawn, schema.normalization)
+    draw_inputs(frames, schema.input_sources, batch, drawn, schema.normalization)
     save_png(figure, output)
     return "\n".join([*lines, *text])
 
 
-def _description(index: int, trace: SampleTrace, inputs: dict[str, list[Mark]], jitter_days: int) -> list[str]:
-    location, side = trace.location, trace.tile.shape[0]
+def _description(index: int, drawn: DrawnExample, inputs: dict[str, list[FrameMark]], jitter_days: int) -> list[str]:
+    location, side = drawn.location, drawn.tile.shape[0]
     lines = [
-        f"example {index}: site {trace.tile.name}, tile of {side} x {side} pixels at row {location.row}, column"
+        f"example {index}: site {drawn.tile.name}, tile of {side} x {side} pixels at row {location.row}, column"
         f" {location.column}; support period {span(location.support)}"
     ]
     seen = "frames dropped at random"
-    if trace.kept:
-        forecast = trace.kept[0] == location.support[0]
+    if drawn.student_half:
+        forecast = drawn.student_half[0] == location.support[0]
         seen = (
             "the latter half, from the former: forecast" if forecast else "the former half, from the latter: backcast"
         )
     moved = f"; time jitter: all dates are moved alike, by up to {jitter_days} days" if jitter_days else ""
-    lines.append(f"teacher and student are compared over {span(trace.shared)} ({seen}){moved}")
+    lines.append(f"teacher and student are compared over {span(drawn.shared_period)} ({seen}){moved}")
     for name, frames in inputs.items():
-        counts = ((sum(mark.fate is fate for mark in frames), fate.name) for fate in FATES)
-        told = ", ".join(f"{count} {fate}" for count, fate in counts if count)
-        lines.append(f"{name}: {len(frames)} frames" + (f" ({told})" if told else ""))
+        counts = ((sum(mark.status is status for mark in frames), status.name) for status in STATUSES)
+        listed = ", ".join(f"{count} {status}" for count, status in counts if count)
+        lines.append(f"{name}: {len(frames)} frames" + (f" ({listed})" if listed else ""))
     return lines
 
 
-def _text(batch: Batch, trace: SampleTrace) -> list[str]:
-    """Lines on the text that the example holds; none where it holds none."""
-    if batch.text is None or not batch.text.present or trace.text is None:
+def _text(batch: Batch, drawn: DrawnExample) -> list[str]:
+    """Return lines that describe the example's text; none if it has no text."""
+    if batch.text is None or not batch.text.present or drawn.text_point is None:
         return []
-    text = trace.tile.text
+    text = drawn.tile.text
     row, column = batch.text.pixel.tolist()
-    words = " ".join(text.words[trace.text].split()) if text.words else "(the record does not hold its words)"
-    period = (int(text.period_ms[trace.text, 0]), int(text.period_ms[trace.text, 1]))
-    told = f"text at row {row}, column {column} of the tile, true of {span(period)}: {words}"
-    return textwrap.wrap(told, _LINE, max_lines=_MOST_LINES, placeholder=" ...")
+    words = " ".join(text.words[drawn.text_point].split()) if text.words else "(the record does not hold its words)"
+    period = (int(text.period_ms[drawn.text_point, 0]), int(text.period_ms[drawn.text_point, 1]))
+    line = f"text at row {row}, column {column} of the tile, true of {span(period)}: {words}"
+    return textwrap.wrap(line, _LINE_LETTERS, max_lines=_MAX_LINES, placeholder=" ...")

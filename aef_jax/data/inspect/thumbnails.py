@@ -1,4 +1,4 @@
-"""Small pictures of one drawn example: the targets with their masks, and some of the frames that are given."""
+"""Draw small pictures of one example: the targets with their masks, and some of the input frames."""
 
 from collections.abc import Sequence
 from colorsys import hsv_to_rgb
@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import SubFigure
 
 from aef_jax.data.inspect.timeline import STUDENT, date
-from aef_jax.data.sampling.examples import SampleTrace, frames_in_period
+from aef_jax.data.sampling.examples import DrawnExample, frames_in_period
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.visualize.pictures import GAMMA, TRUE_COLOR, has_true_color, stretch, true_color
 from configs.batch import Batch
@@ -19,26 +19,41 @@ from configs.source import Source
 ABSENT = "#e7298a"
 """Pink: no data, or not valid."""
 FRAMES = 8
-"""Of each input source, spread over the year."""
+"""Frames of each input source that are drawn, spread over the year."""
 _TARGETS_PER_ROW = 5
 
 
 def targets_height(targets: int) -> float:
-    """Inches that `draw_targets` asks for."""
+    """Return the height that `draw_targets` needs.
+
+    Args:
+        targets: number of sources.
+
+    Returns:
+        Inches.
+    """
     return 0.4 + 2.75 * -(-targets // _TARGETS_PER_ROW)
 
 
 def draw_targets(
-    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, trace: SampleTrace, normalization: Normalization
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, drawn: DrawnExample, normalization: Normalization
 ) -> None:
-    """Draws the target of each source; a cross marks the text's pixel on the first."""
+    """Draw the target of each source; a cross marks the text's pixel on the first.
+
+    Args:
+        figure: part of the picture.
+        sources: all sources of the example.
+        batch: the example as a batch.
+        drawn: the example.
+        normalization: statistics of the training set.
+    """
     grid = figure.subplots(-(-len(sources) // _TARGETS_PER_ROW), _TARGETS_PER_ROW, squeeze=False).ravel()
     figure.suptitle("targets; pink: not valid, where no error counts", fontsize=10, x=0.01, ha="left")
     for axis, source in zip(grid, sources, strict=False):
-        target, chosen = batch.targets[source.name], trace.targets.get(source.name)
+        target, index = batch.targets[source.name], drawn.sources[source.name].target_index
         axis.set(xticks=[], yticks=[])
-        series = frames_in_period(source, trace.tile, trace.location.support)
-        if chosen is None or series is None:
+        series = frames_in_period(source, drawn.tile, drawn.location.support)
+        if index is None or series is None:
             axis.set_facecolor("0.93")
             axis.set_box_aspect(1)
             axis.text(
@@ -47,10 +62,10 @@ def draw_targets(
             axis.set_title(f"{source.name}\n", fontsize=9, loc="left")
             continue
         valid = target.valid.reshape(*target.valid.shape[:2], -1)
-        picture, shown = coloured(source, target.pixels[None], valid[None], normalization)
+        picture, shown = color_frames(source, target.pixels[None], valid[None], normalization)
         axis.imshow(picture[0], interpolation="nearest")
         _paint_absent(axis, ~valid.any(axis=-1), 0.7)
-        time_code = date(int(series.time_ms[chosen])) if source.timed else "static"
+        time_code = date(int(series.time_ms[index])) if source.timed else "static"
         axis.set_title(f"{source.name}, {time_code}, {_percent(valid)} valid\n{shown}", fontsize=9, loc="left")
     for axis in grid[len(sources) :]:
         axis.set_axis_off()
@@ -61,14 +76,29 @@ def draw_targets(
 
 
 def inputs_height(sources: int) -> float:
-    """Inches that `draw_inputs` asks for."""
+    """Return the height that `draw_inputs` needs.
+
+    Args:
+        sources: number of input sources.
+
+    Returns:
+        Inches.
+    """
     return 0.4 + 1.95 * sources
 
 
 def draw_inputs(
-    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, trace: SampleTrace, normalization: Normalization
+    figure: SubFigure, sources: tuple[Source, ...], batch: Batch, drawn: DrawnExample, normalization: Normalization
 ) -> None:
-    """Draws some of the teacher's frames of each input source, as the encoder is given them."""
+    """Draw some of the teacher's frames of each input source, as the encoder gets them.
+
+    Args:
+        figure: part of the picture.
+        sources: the input sources.
+        batch: the example as a batch.
+        drawn: the example.
+        normalization: statistics of the training set.
+    """
     figure.suptitle(
         f"some inputs, as the encoder is given them; S: {STUDENT.name}, T: teacher only; pink: no data, or a line gap",
         fontsize=10,
@@ -84,7 +114,7 @@ def draw_inputs(
             axes[0].text(0, 0.5, f"{source.name}: no frame", transform=axes[0].transAxes, fontsize=9)
             continue
         axes[0].set_ylabel(source.name, fontsize=9)
-        _draw_frames(axes, source, present, batch, trace, normalization)
+        _draw_frames(axes, source, present, batch, drawn, normalization)
 
 
 def _draw_frames(
@@ -92,39 +122,48 @@ def _draw_frames(
     source: Source,
     present: Int64[np.ndarray, "n"],
     batch: Batch,
-    trace: SampleTrace,
+    drawn: DrawnExample,
     normalization: Normalization,
 ) -> None:
-    """Some of one source's frames, all under one stretch, so that cloud is white and shadow dark."""
-    series, drawn = frames_in_period(source, trace.tile, trace.location.support), trace.inputs[source.name]
+    """Draw some of one source's frames, all with one stretch, so that cloud is white and shadow dark."""
+    series, teacher = frames_in_period(source, drawn.tile, drawn.location.support), drawn.sources[source.name].teacher
     assert series is not None
+    assert teacher is not None
     pixels = batch.frames[source.name].pixels[present]
-    data = pixels != 0  # what is no data is exactly 0
-    valid = series.valid[drawn.taken[present]] & data
-    pictures, shown = coloured(source, pixels, valid if valid.any() else data, normalization)
+    data = pixels != 0  # a pixel without data is exactly 0
+    valid = series.valid[teacher.selected[present]] & data
+    pictures, shown = color_frames(source, pixels, valid if valid.any() else data, normalization)
     student = batch.student[source.name]
-    chosen = np.unique(np.linspace(0, len(present) - 1, min(FRAMES, len(present))).astype(int))
-    for axis, index in zip(axes, chosen, strict=False):
+    indices = np.unique(np.linspace(0, len(present) - 1, min(FRAMES, len(present))).astype(int))
+    for axis, index in zip(axes, indices, strict=False):
         axis.imshow(pictures[index], interpolation="nearest")
         _paint_absent(axis, ~data[index].any(axis=-1), 1)
         axis.set(xticks=[], yticks=[])
         seen = "S" if present[index] in student.index[student.present] else "T"
-        axis.set_title(f"{date(int(drawn.times[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
+        axis.set_title(f"{date(int(teacher.time_ms[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
 
 
-def coloured(
+def color_frames(
     source: Source,
     pixels: Num[np.ndarray, "N H W *C"],
     valid: Bool[np.ndarray, "N H W V"],
     normalization: Normalization,
 ) -> tuple[Float[np.ndarray, "N H W 3"], str]:
-    """Pictures of frames that are scaled and z-scored, stretched over all `valid` pixels; and what they show.
+    """Color the frames of one source.
 
-    True colour where there is such; otherwise the first band that shows anything, or a colour for each class.
+    Args:
+        source: the source.
+        pixels: z-scored frames; class indices if the source has classes.
+        valid: the pixels that determine the stretch.
+        normalization: statistics of the training set.
+
+    Returns:
+        Red, green and blue in [0, 1]; and what they show: true color if the source has it, otherwise its first band
+        with a valid pixel, or a color for each class.
     """
     if source.kind == "classes":
         count = len(np.unique(pixels[valid[..., 0]]))
-        return _class_colours(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
+        return _class_colors(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
     whole = np.broadcast_to(valid, pixels.shape)
     optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOR]
     if has_true_color(source) and np.isfinite(normalization.mean[source.name][optical]).all():
@@ -137,12 +176,12 @@ def coloured(
     known = values[counted] if counted.any() else values.reshape(-1, 3)
     low, high = np.percentile(known, [2, 98], axis=0)
     if (low == high).all():
-        return np.full(values.shape, 0.6), f"{shown}, flat"  # a month's weather: one number for all of the tile
+        return np.full(values.shape, 0.6), f"{shown}, flat"  # monthly weather: one number for the whole tile
     return stretch(values, low, high) ** gamma, shown
 
 
 def _percent(valid: Bool[np.ndarray, "H W V"]) -> str:
-    """Rounded towards the middle: 100% are all pixels, and 0% none."""
+    """Format a fraction so that 100% means all pixels and 0% means none."""
     percent = 100 * valid.mean()
     return "<1%" if 0 < percent < 1 else f"{int(percent)}%"
 
@@ -154,9 +193,9 @@ def _paint_absent(axis: Axes, absent: Bool[np.ndarray, "H W"], opacity: float) -
     axis.imshow(layer, interpolation="nearest")
 
 
-def _class_colours(classes: int) -> Float[np.ndarray, "K 3"]:
-    """By class index: neighbours are far apart in hue, and none is pink."""
-    # 0.618 is the golden ratio, whose multiples fall evenly into any range
+def _class_colors(classes: int) -> Float[np.ndarray, "K 3"]:
+    """Return colors by class index: neighbors are far apart in hue, and none is pink."""
+    # multiples of the golden ratio, 0.618, modulo 1 are evenly spread
     return np.array(
         [hsv_to_rgb(0.8 * (0.618 * i % 1), 0.4 + 0.25 * (i % 3), 0.95 - 0.2 * (i % 2)) for i in range(classes)]
     )

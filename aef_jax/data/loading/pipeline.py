@@ -7,29 +7,34 @@ import grain
 import jax
 import numpy as np
 
-from aef_jax.data.loading.readers import deaf_to_signals, read_in_processes
+from aef_jax.data.loading.readers import read_in_processes, signals_blocked
 from aef_jax.data.sampling.absent import absent_example
-from aef_jax.data.sampling.examples import DatasetSchema, SampleTrace, draw_location, draw_with_trace
+from aef_jax.data.sampling.examples import DatasetSchema, DrawnExample, draw_location, draw_parts
 from aef_jax.data.store.site import Site
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
 
 READ_AHEAD = 4
-"""Batches that wait, ready, for the device."""
+"""Batches that are kept ready for the device."""
 READ_AHEAD_BYTES = 4 * 2**30
-"""That they take at most: an example of `paper` has 50 MB, and a host may have a hundred of a batch."""
+"""Most memory that these batches take. An example of `paper` has 50 MB, and a host may hold a hundred of a batch."""
 
 
 class HostExamples:
-    """All examples of a run that one host reads, in order; a random-access source for grain.
+    """All examples of a run that one host reads, in order: a random-access source for grain.
 
     In each epoch every site comes once, in a new order. A host holds some rows of every global batch, so the global
     batch is the same for any number of hosts.
+
+    Args:
+        sites: the training sites, as stored.
+        schema: their sources and statistics.
+        config: gives the seed, the steps and the batch.
+        rows: the host's rows of the global batch, of `training.batch` rows. None: all of them.
     """
 
     def __init__(self, sites: Sequence[Site], schema: DatasetSchema, config: Config, rows: Sequence[int] | None = None):
-        """Of the global batch's rows, of which there are `training.batch`, by default all."""
         self.sites, self.schema, self.config = sites, schema, config
         self.rows = range(config.training.batch) if rows is None else rows
         self._order = grain.MapDataset.range(len(sites)).shuffle(seed=config.training.seed).repeat()
@@ -38,52 +43,85 @@ class HostExamples:
         return self.config.training.steps * len(self.rows)
 
     def __getitem__(self, index: SupportsIndex) -> Batch:
-        return self.with_choices(index)[0]
+        return self.draw(index).to_batch()
 
-    def with_choices(self, index: SupportsIndex) -> tuple[Batch, SampleTrace]:
-        """An example, and what was drawn for it."""
-        step, within = divmod(int(index), len(self.rows))
-        drawn = step * self.config.training.batch + self.rows[within]
-        rng = np.random.default_rng([self.config.training.seed, drawn])
-        site = self.sites[self._record(drawn)]
+    def draw(self, index: SupportsIndex) -> DrawnExample:
+        """Draw an example without encoding it as a batch.
+
+        Args:
+            index: of the host's examples.
+
+        Returns:
+            The example in parts; its `to_batch` is what indexing returns.
+        """
+        step, row = divmod(int(index), len(self.rows))
+        global_index = step * self.config.training.batch + self.rows[row]
+        rng = np.random.default_rng([self.config.training.seed, global_index])
+        site = self.sites[self._site_index(global_index)]
         days = self.config.data.time_jitter_days * DAY_MS
         site = site.shift_time(int(rng.integers(-days, days + 1)))
-        return draw_with_trace(site, self.schema, self.config, draw_location(site, self.config, rng), rng)
+        return draw_parts(site, self.schema, self.config, draw_location(site, self.config, rng), rng)
 
     def records(self, step: int) -> list[int]:
-        """Which sites the global batch of a step (counted from 1) is drawn from, by their index."""
-        batch = self.config.training.batch
-        return [self._record(drawn) for drawn in range((step - 1) * batch, step * batch)]
+        """Return the sites that the global batch of a step is drawn from.
 
-    def _record(self, drawn: int) -> int:
-        return int(cast(int, self._order[drawn]))
+        Args:
+            step: counted from 1.
+
+        Returns:
+            Index of each row's site.
+        """
+        batch = self.config.training.batch
+        return [self._site_index(global_index) for global_index in range((step - 1) * batch, step * batch)]
+
+    def _site_index(self, global_index: int) -> int:
+        return int(cast(int, self._order[global_index]))
 
 
 def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.DatasetIterator:
-    """An iterator of the host-local batches that are left of `training.steps`; reading begins at once.
+    """Iterate over the host's remaining batches; reading begins at once.
 
-    Where it stands is the number of steps done: the same on any number of hosts, workers and threads. Examples are read
-    ahead for a few batches, or as many as READ_AHEAD_BYTES hold, or four for each worker. Where two of these batches
-    have room, they are put together beside the caller. To be closed, which ends the workers. Raises ValueError as
-    `read_in_processes` does.
+    The position to resume from is the step count: it is the same on any number of hosts, workers and threads. Call
+    `close()` to stop the workers.
+
+    Examples are read ahead: `READ_AHEAD` batches, or as many as `READ_AHEAD_BYTES` hold, but at least four for each
+    worker. If two batches fit in that, a thread stacks the next batch.
+
+    Args:
+        examples: the host's examples.
+        steps_done: steps of `training.steps` that need no batch any more.
+
+    Returns:
+        An iterator of batches with a leading axis of the host's rows.
+
+    Raises:
+        ValueError: the machine's shared memory is too small for the workers.
     """
     batch, workers, threads = len(examples.rows), examples.config.data.workers, examples.config.data.threads
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(absent_example(examples.config)))
-    ahead = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
-    beside = min(1, ahead // (2 * batch))  # batches that wait, put together; another one is in hand
-    ahead -= 2 * beside * batch
+    ahead_count = min(READ_AHEAD * batch, READ_AHEAD_BYTES // size)
+    stacked = min(1, ahead_count // (2 * batch))  # batches that wait stacked; another one is being stacked
+    ahead_count -= 2 * stacked * batch
     source = grain.MapDataset.source(examples)[steps_done * batch :]
     if workers:
-        read = read_in_processes(source, workers, ahead, collected=batch, size=size)
+        read = read_in_processes(source, workers, ahead_count, collected=batch, size=size)
     else:
-        read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(threads, ahead)))
+        buffer = max(threads, ahead_count)
+        read = source.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=buffer))
     batches = iter(read.batch(batch, drop_remainder=True, batch_fn=stack))
-    beside_the_caller = grain.experimental.ThreadPrefetchDatasetIterator(batches, prefetch_buffer_size=beside)
-    with deaf_to_signals():
-        batches.start_prefetch()  # all workers begin: else each would when the one before has read
-    return beside_the_caller
+    iterator = grain.experimental.ThreadPrefetchDatasetIterator(batches, prefetch_buffer_size=stacked)
+    with signals_blocked():
+        batches.start_prefetch()  # starts all workers at once; otherwise each would start after the one before has read
+    return iterator
 
 
 def stack(examples: Sequence[Batch]) -> Batch:
-    """Examples side by side on a new leading axis."""
+    """Stack examples on a new leading axis.
+
+    Args:
+        examples: batches of one sequence, without a batch axis.
+
+    Returns:
+        One batch.
+    """
     return jax.tree.map(lambda *leaves: np.stack(leaves), *examples)

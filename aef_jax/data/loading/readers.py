@@ -1,8 +1,8 @@
-"""Processes that read examples for the one that trains.
+"""Worker processes that read examples for the process that trains.
 
-Python's lock is held while a record of tens of megabytes is copied, and where an example is put together. Threads of
-one process are done with no more than a dozen examples of 128 x 128 pixels a second, however many they are; and
-training, which is one more of them, waits for the lock at every turn.
+Python's global lock is held while a record of tens of megabytes is copied and while an example is assembled. So the
+threads of one process read at most a dozen examples of 128 x 128 pixels a second, however many there are, and the
+training thread waits for the lock as they do.
 """
 
 import multiprocessing
@@ -25,25 +25,40 @@ from aef_jax.sharding.host_memory import keep_freed
 from configs.batch import Batch
 
 SHARED_MEMORY = Path("/dev/shm")
-"""Through which examples come; where there is no such folder, nothing is known of its size."""
+"""Folder that processes pass examples through. Without it, the room that is left is not checked."""
 
 
 class Packed(NamedTuple):
-    """An example as one array: each that processes share is a file, and a process may open a thousand or so."""
+    """An example as one array. Each shared array is an open file, and a process may open only a thousand or so."""
 
     buffer: UInt8[np.ndarray, "B"]
-    """The bytes of all arrays of the example, one after the other."""
+    """The bytes of all arrays of the example, concatenated."""
     spec: Batch
     """Their shapes and dtypes."""
 
 
 def pack(example: Batch) -> Packed:
+    """Concatenate the arrays of an example.
+
+    Args:
+        example: a batch of one sequence.
+
+    Returns:
+        Copies of its bytes, and their shapes and dtypes.
+    """
     buffer = np.concatenate([leaf.reshape(-1).view(np.uint8) for leaf in jax.tree.leaves(example)])
     return Packed(buffer, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), example))
 
 
 def unpack(packed: Packed) -> Batch:
-    """The example, as views of what was packed."""
+    """Undo `pack`.
+
+    Args:
+        packed: a packed example.
+
+    Returns:
+        The example, as views of the packed bytes.
+    """
     leaves, structure = jax.tree.flatten(packed.spec)
     ends = np.cumsum([leaf.size * leaf.dtype.itemsize for leaf in leaves])
     parts = np.split(np.asarray(packed.buffer), ends[:-1])
@@ -53,26 +68,37 @@ def unpack(packed: Packed) -> Batch:
 
 
 def read_in_processes(
-    examples: grain.MapDataset, workers: int, ahead: int, collected: int, size: int
+    examples: grain.MapDataset, workers: int, ahead_count: int, collected: int, size: int
 ) -> grain.IterDataset[Batch]:
-    """The examples, each of `size` bytes, in their order. About `ahead` of them wait, or four for each worker.
+    """Read examples in worker processes, in order.
 
-    Raises ValueError where the machine's shared memory does not hold these, and as many as the caller collects.
+    Args:
+        examples: random access to the examples.
+        workers: number of processes.
+        ahead_count: examples to read ahead, about; at least four for each worker.
+        collected: examples that the caller holds until it has a batch.
+        size: bytes of an example.
+
+    Returns:
+        The examples. Iterating starts the workers.
+
+    Raises:
+        ValueError: the machine's shared memory does not hold all these examples.
     """
-    # of each worker, in its own queue; as many wait on this side, and of each side one more is in hand
-    waiting = max(1, ahead // (2 * workers) - 1)
-    _check_room(((2 * waiting + 2) * workers + collected) * size, workers)
+    # each worker's queue holds this many; as many wait on this side, and on each side one more is being handled
+    waiting = max(1, ahead_count // (2 * workers) - 1)
+    _require_shared_memory(((2 * waiting + 2) * workers + collected) * size, workers)
     if not flags.FLAGS.is_parsed():
-        flags.FLAGS.mark_as_parsed()  # grain asks for one of its own, which only a program of absl's has parsed
+        flags.FLAGS.mark_as_parsed()  # grain reads one of its flags, which only a program run by absl has parsed
     return (
         examples.map(pack)
         .to_iter_dataset(grain.ReadOptions(num_threads=0))
-        .mp_prefetch(grain.MultiprocessingOptions(workers, waiting), worker_init_fn=_begin)
+        .mp_prefetch(grain.MultiprocessingOptions(workers, waiting), worker_init_fn=_init_worker)
         .map(unpack)
     )
 
 
-def _check_room(needed: int, workers: int) -> None:
+def _require_shared_memory(needed: int, workers: int) -> None:
     room = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else needed
     if room < needed:
         raise ValueError(
@@ -82,10 +108,13 @@ def _check_room(needed: int, workers: int) -> None:
 
 
 @contextmanager
-def deaf_to_signals() -> Iterator[None]:
-    """What begins meanwhile never hears SIGTERM or SIGINT, which are for the process that trains: it saves first.
+def signals_blocked() -> Iterator[None]:
+    """Block SIGTERM and SIGINT while workers start, so that only the trainer, which saves first, handles them.
 
-    A process that was to hear of that only after it has begun would miss a signal that comes while it begins.
+    Workers inherit the blocked signals. If they ignored them only after their start, a signal during it would end them.
+
+    Yields:
+        None, with the signals blocked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     try:
@@ -94,15 +123,14 @@ def deaf_to_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(index: int, count: int) -> None:
-    """What each process does before it reads."""
+def _init_worker(index: int, count: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_freed()
 
 
 def _end_with_parent() -> None:
-    """However the parent ended: one that was killed cannot say so."""
+    """Exit when the parent has ended, even if it was killed and could not stop its workers."""
     parent = multiprocessing.parent_process()
-    assert parent is not None, "this is a process that another has begun"
+    assert parent is not None, "a worker has a parent"
     parent.join()
     os._exit(1)

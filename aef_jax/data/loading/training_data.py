@@ -1,6 +1,6 @@
-"""What a run trains on, and what it is evaluated on: the sample, or a data set in a folder."""
+"""The data of a run: what it trains on and what it is evaluated on, from the sample or from a data set in a folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,31 +22,37 @@ from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
 from configs.source import Source
 
-Heldout = Mapping[str, Sequence[ValidationExample]]
-"""By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
-
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All sites as they are stored; they are scaled and z-scored as they are drawn from."""
+    """The sites of a run as they are stored. They are scaled and z-scored when an example is drawn."""
 
     training: Sequence[Site]
-    validation: Heldout
+    validation: Mapping[str, Sequence[ValidationExample]]
+    """By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
     schema: DatasetSchema
     pictured: Site
     """The site whose embedding field is drawn."""
 
     @property
     def data_fingerprint(self) -> dict[str, Any]:
-        """What must be the same where a run goes on, for JSON."""
+        """What must be the same when a run is resumed, as JSON values."""
         names = [source.name for source in self.schema.sources]
         return {"records": len(self.training), "sources": names, "text_width": self.schema.text_width}
 
 
 def open_data(config: Config, normalization: Normalization | None = None) -> TrainingData:
-    """The data that `data.path` names, under the statistics of the run that goes on, or their own.
+    """Open the data that `data.path` names, or the sample.
 
-    Raises ValueError where they hold no input of the config, or their text does not fit the model.
+    Args:
+        config: the run's config.
+        normalization: statistics of the run that is resumed. None: the data's own.
+
+    Returns:
+        The data.
+
+    Raises:
+        ValueError: the data hold no input of the config, or their text does not fit the model.
     """
     if not config.data.path:
         whole = load_sample()
@@ -57,50 +63,82 @@ def open_data(config: Config, normalization: Normalization | None = None) -> Tra
 def sample_data(
     config: Config, whole: Site, split: SampleSplit, normalization: Normalization | None = None
 ) -> TrainingData:
-    """A site's years, part of them held out."""
-    schema = _sample_holdings(config, split, normalization)
-    times = {"heldout": split.seen_ms, "heldout_dates": split.heldout_ms}
+    """Make a run's data from the sample.
+
+    Args:
+        config: the run's config.
+        whole: the sample, which is pictured.
+        split: its training and validation parts.
+        normalization: statistics of the run that is resumed. None: those of the training part.
+
+    Returns:
+        The data.
+
+    Raises:
+        ValueError: the sample holds no input of the config.
+    """
+    schema = _sample_schema(config, split, normalization)
+    times = {"heldout": split.seen_ms, "heldout_dates": split.unseen_ms}
     validation = {kind: validation_examples(split.validation, schema, ms, config) for kind, ms in times.items()}
     return TrainingData((split.training,), validation, schema, whole)
 
 
 def dataset_data(config: Config, dataset: Dataset, normalization: Normalization | None = None) -> TrainingData:
-    """The records of a folder; without held-out ones there is nothing to evaluate on.
+    """Make a run's data from a data set. Without validation records there is nothing to evaluate on.
 
-    Raises ValueError where they do not fit the config.
+    Args:
+        config: the run's config.
+        dataset: the data set.
+        normalization: statistics of the run that is resumed. None: the data set's own.
+
+    Returns:
+        The data.
+
+    Raises:
+        ValueError: the data set does not fit the config, or its statistics are not those of the run.
     """
     if normalization is not None and normalization.as_table() != dataset.normalization.as_table():
         raise ValueError(f"data set {dataset.path}: its statistics are not those that the run began with")
-    schema = _holdings(config, dataset, normalization)
-    training, validation = dataset.records("training"), dataset.records("validation")
-    kinds = {"heldout": validation_example_of_each(validation, schema, config)} if len(validation) else {}
-    return TrainingData(training, kinds, schema, _pictured(validation if len(validation) else training, schema))
+    schema = _dataset_schema(config, dataset, normalization)
+    training, sites = dataset.records("training"), dataset.records("validation")
+    if not len(sites):
+        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0])
+    examples = validation_example_of_each(sites, schema, config)
+    decoded = map(examples.site, range(len(sites)))
+    return TrainingData(training, {"heldout": examples}, schema, _first_shown(decoded, schema) or sites[0])
 
 
 def open_examples(config: Config) -> HostExamples:
-    """All examples of a run, as one host would read them, and nothing of what it is evaluated on.
+    """Open all training examples of a run, as a single host would read them, and no validation data.
 
-    Raises ValueError as `open_data` does.
+    Args:
+        config: the run's config.
+
+    Returns:
+        The examples.
+
+    Raises:
+        ValueError: as `open_data` raises.
     """
     if not config.data.path:
         split = split_sample(load_sample())
-        return HostExamples((split.training,), _sample_holdings(config, split, None), config)
+        return HostExamples((split.training,), _sample_schema(config, split, None), config)
     dataset = Dataset.open(Path(config.data.path))
-    return HostExamples(dataset.records("training"), _holdings(config, dataset, None), config)
+    return HostExamples(dataset.records("training"), _dataset_schema(config, dataset, None), config)
 
 
-def _sample_holdings(config: Config, split: SampleSplit, normalization: Normalization | None) -> DatasetSchema:
-    sources = _in_use(config, set(split.validation.series), f"site {split.validation.name}")
+def _sample_schema(config: Config, split: SampleSplit, normalization: Normalization | None) -> DatasetSchema:
+    sources = _used_sources(config, set(split.validation.series), f"site {split.validation.name}")
     return DatasetSchema(sources, normalization or normalization_of([split.training], sources))
 
 
-def _holdings(config: Config, dataset: Dataset, normalization: Normalization | None) -> DatasetSchema:
-    """What every example of a data set holds. Raises ValueError where it does not fit the config."""
+def _dataset_schema(config: Config, dataset: Dataset, normalization: Normalization | None) -> DatasetSchema:
+    """Return what every example of a data set holds. Raises ValueError if the data set does not fit the config."""
     normalization = normalization or dataset.normalization
-    # a continuous source of which no training record shows a pixel has no statistics, and cannot be trained on
+    # a continuous source without a valid pixel in training has no statistics, so it cannot be trained on
     classes = {source.name for source in config.sources if source.kind == "classes"}
-    shown = {name for name, stored in dataset.sources.items() if stored.valid_pixels}
-    sources = _in_use(config, shown & (classes | normalization.mean.keys()), f"data set {dataset.path}")
+    shown = {name for name, summary in dataset.sources.items() if summary.valid_pixels}
+    sources = _used_sources(config, shown & (classes | normalization.mean.keys()), f"data set {dataset.path}")
     for source in sources:
         if dataset.sources[source.name].bands != tuple(band.name for band in source.bands):
             raise ValueError(
@@ -120,17 +158,24 @@ def _holdings(config: Config, dataset: Dataset, normalization: Normalization | N
     return schema
 
 
-def _pictured(sites: Sequence[Site], schema: DatasetSchema) -> Site:
-    """The first site that the evaluated source shows; or the first."""
+def _first_shown(sites: Iterable[Site], schema: DatasetSchema) -> Site | None:
+    """Return the first site with a frame of the evaluated source; None if there is none."""
     name = evaluated_source(schema).name
-    shown = (site for site in sites if name in site.series and len(site.series[name].time_ms))
-    return next(shown, sites[0])
+    return next((site for site in sites if name in site.series and len(site.series[name].time_ms)), None)
 
 
 def find_site(config: Config, name: str | None) -> Site:
-    """A site of the data that `data.path` names, by its name; by default the first held-out one, or the sample.
+    """Find a site of the data that `data.path` names, or the sample.
 
-    Raises ValueError where there is none of that name.
+    Args:
+        config: the run's config.
+        name: of the site. None: the first validation site (or the first training site, if there is none).
+
+    Returns:
+        The site as stored.
+
+    Raises:
+        ValueError: no site has the name.
     """
     if not config.data.path:
         sites: list[Sequence[Site]] = [(load_sample(),)]
@@ -143,7 +188,8 @@ def find_site(config: Config, name: str | None) -> Site:
     raise ValueError(f"{config.data.path or 'the sample'}: there is no site {name!r}")
 
 
-def _in_use(config: Config, names: set[str], where: str) -> tuple[Source, ...]:
+def _used_sources(config: Config, names: set[str], where: str) -> tuple[Source, ...]:
+    """Return the config's sources among `names`. Raises ValueError if none of them is an input."""
     sources = tuple(source for source in config.decoded_sources if source.name in names)
     if not any(source.is_input for source in sources):
         inputs = [source.name for source in config.input_sources]

@@ -1,18 +1,19 @@
-"""One training example out of a site: every random choice of a step is made here, on the host, from a generator.
+"""Draw one training example from a site: every random choice of a step is made here, on the host.
 
-An example is a `Batch` of one sequence without its batch axis. What the paper leaves open is ours, as that targets come
-from frames that show some ground.
+An example is a `Batch` of one sequence, without its batch axis. Choices that the paper leaves open are ours, such as
+that a target must show some ground.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from aef_jax.data.sampling.inputs import DrawnFrames, draw_frames, draw_student, no_frames
+from aef_jax.data.sampling.inputs import DrawnFrames, draw_frames, draw_student, no_frames, no_student
 from aef_jax.data.sampling.targets import choose_target, draw_period, encode_period, make_target, no_target
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Period, Series, Site
-from configs.batch import Batch, Text
+from configs.batch import Batch, Student, Target, Text
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
 from configs.source import Source
@@ -20,55 +21,86 @@ from configs.source import Source
 
 @dataclass(frozen=True)
 class DatasetSchema:
-    """What a training set holds, and so every example of it: a site that lacks a source has absent frames of it."""
+    """What every example of a training set holds. A site that lacks a source gives absent frames of it."""
 
     sources: tuple[Source, ...]
-    """Those of the config that are in the data, in the config's order."""
+    """Sources that are both in the config and in the data, in the config's order."""
     normalization: Normalization
     text_width: int = 0
-    """Numbers in a sentence embedding; 0 where there is no text."""
+    """Numbers in a sentence embedding; 0 if there is no text."""
 
     @property
     def input_sources(self) -> tuple[Source, ...]:
+        """The sources that the encoder takes."""
         return tuple(source for source in self.sources if source.is_input)
 
 
-@dataclass(frozen=True)
-class TileLocation:
-    """Which tile of a site, and which support period."""
+class TileLocation(NamedTuple):
+    """A tile of a site, and a support period."""
 
     row: int
     column: int
     support: Period
 
 
-@dataclass(frozen=True)
-class SampleTrace:
-    """What was drawn for an example, as it was drawn: of most times, the batch holds no more than a code.
+class DrawnSource(NamedTuple):
+    """What was drawn for one source of an example."""
 
-    Frames are told by their index among those of the support period (`within`); a source without any is left out.
-    """
+    target: Target
+    summary_period: Period
+    target_index: int | None
+    """The frame to reconstruct, counted within the support period; None if no frame has enough valid pixels."""
+    teacher: DrawnFrames | None
+    """The teacher's frames; None if the source is no input."""
+    student: Student | None
+    """Which of them the student sees; None if the source is no input."""
 
-    tile: Site
-    """The ground of the example, as it is stored."""
+
+class DrawnExample(NamedTuple):
+    """What was drawn for an example, before it is encoded as a batch."""
+
     location: TileLocation
-    shared: Period
+    tile: Site
+    """The ground of the example, as stored."""
+    shared_period: Period
     """Valid period over which teacher and student are compared."""
-    kept: Period | None
-    """The half of the support period that the student sees; None: all of it."""
-    periods: dict[str, Period]
-    """Each source's own summary period."""
-    targets: dict[str, int]
-    """The frame that is reconstructed; a source that shows too little has none."""
-    inputs: dict[str, DrawnFrames]
-    text: int | None
-    """Which of the tile's text points."""
+    student_half: Period | None
+    """The half of the support period that the student sees; None if it sees all of it."""
+    sources: dict[str, DrawnSource]
+    text: Text | None
+    text_point: int | None
+    """Which of the tile's text points; None if there is none."""
+
+    def to_batch(self) -> Batch:
+        """Encode the example.
+
+        Returns:
+            A batch of one sequence, without its batch axis.
+        """
+        sources = self.sources.items()
+        return Batch(
+            frames={name: drawn.teacher.frames for name, drawn in sources if drawn.teacher is not None},
+            student={name: drawn.student for name, drawn in sources if drawn.student is not None},
+            targets={name: drawn.target for name, drawn in sources},
+            shared_period=encode_period(self.shared_period),
+            text=self.text,
+        )
 
 
 def draw_location(site: Site, config: Config, rng: np.random.Generator) -> TileLocation:
-    """A tile anywhere in the site; and its support period, or one anywhere in the years that its inputs cover.
+    """Draw a tile anywhere in a site, and a support period.
 
-    Raises ValueError, naming the site, where it is too small, its support period too short, or it has no input.
+    Args:
+        site: its own support period is taken, if it has one; otherwise one is drawn from the years that its inputs
+            cover.
+        config: gives the tile's side and the periods' lengths.
+        rng: draws the location.
+
+    Returns:
+        The location.
+
+    Raises:
+        ValueError: the site is too small, its support period too short, or it has no input.
     """
     side, (height, width) = config.data.tile_side, site.shape
     if min(height, width) < side:
@@ -90,74 +122,127 @@ def draw_example(
     rng: np.random.Generator,
     target_ms: dict[str, int] | None = None,
 ) -> Batch:
-    """The example of a site, as it is stored, at a place. Same arguments, same example, bit for bit.
+    """Draw the example of a site at a location. The same arguments give the same example, bit for bit.
 
-    `target_ms` fixes the acquisition times of targets, for evaluation, where the teacher sees all the other frames, and
-    all of them whole; otherwise they are drawn.
+    Args:
+        site: as stored.
+        schema: sources and statistics of the training set.
+        config: gives the tile's side, the objective and the bounds of periods.
+        location: tile and support period.
+        rng: draws everything else.
+        target_ms: acquisition time of the target by source, for evaluation: the teacher then sees all other frames,
+            without line gaps. None: targets are drawn, as in training.
+
+    Returns:
+        A batch of one sequence, without its batch axis.
     """
-    return draw_with_trace(site, schema, config, location, rng, target_ms)[0]
+    return draw_parts(site, schema, config, location, rng, target_ms).to_batch()
 
 
-def draw_with_trace(
+def draw_parts(
     site: Site,
     schema: DatasetSchema,
     config: Config,
     location: TileLocation,
     rng: np.random.Generator,
     target_ms: dict[str, int] | None = None,
-) -> tuple[Batch, SampleTrace]:
-    """The example that `draw_example` gives, and what was drawn for it."""
+) -> DrawnExample:
+    """Draw what `draw_example` encodes as a batch.
+
+    Args:
+        site: as stored.
+        schema: sources and statistics of the training set.
+        config: gives the tile's side, the objective and the bounds of periods.
+        location: tile and support period.
+        rng: draws everything else.
+        target_ms: fixed acquisition time of the target by source.
+
+    Returns:
+        The example in parts, with periods and frames as they were drawn.
+    """
     side = config.data.tile_side
     tile = site.window(slice(location.row, location.row + side), slice(location.column, location.column + side))
-    shared, kept = _draw_perturbation(location.support, config, rng)
-    drawn = SampleTrace(tile, location, shared, kept, periods={}, targets={}, inputs={}, text=None)
-    training = target_ms is None
-    dropout = config.data.teacher_frame_dropout and training
-    frames, student, targets = {}, {}, {}
+    shared_period, student_half = _draw_perturbation(location.support, config, rng)
+    sources = {}
     for source in schema.sources:
-        name, series = source.name, frames_in_period(source, tile, location.support)
-        chosen = None
-        if series is not None:
-            fixed = (target_ms or {}).get(name)
-            chosen = choose_target(source, series, config, rng) if fixed is None else _at(series, fixed)
-        if series is None or chosen is None:
-            made = no_target(source, side, location.support, config, rng)
-        else:
-            made = make_target(source, series, chosen, schema.normalization, location.support, config, rng)
-            drawn.targets[name] = chosen
-        targets[name], drawn.periods[name] = made
-        if not source.is_input:
-            continue
-        if series is None:
-            frames[name], student[name] = no_frames(source, side)
-        else:
-            teacher = draw_frames(source, series, chosen, schema.normalization, rng, dropout, gaps=training)
-            student[name] = draw_student(source, teacher.frames.present, teacher.times, kept, rng)
-            frames[name], drawn.inputs[name] = teacher.frames, teacher
+        fixed_ms = (target_ms or {}).get(source.name)
+        series = frames_in_period(source, tile, location.support)
+        target = _draw_target(source, series, schema.normalization, location.support, config, rng, fixed_ms)
+        inputs = None, None
+        if source.is_input:
+            is_training = target_ms is None
+            inputs = _draw_inputs(
+                source, series, target[2], schema.normalization, student_half, config, rng, is_training
+            )
+        sources[source.name] = DrawnSource(*target, *inputs)
     text, point = _draw_text(tile, schema.text_width, location.support, rng) if schema.text_width else (None, None)
-    return Batch(frames, student, targets, encode_period(shared), text), replace(drawn, text=point)
+    return DrawnExample(location, tile, shared_period, student_half, sources, text, point)
 
 
 def frames_in_period(source: Source, tile: Site, support: Period) -> Series | None:
-    """The source's frames of the support period; what is static was there all the time, whatever its date."""
+    """Return a source's frames of the support period.
+
+    Args:
+        source: a static one gives all its frames, whatever their dates.
+        tile: the ground.
+        support: the support period.
+
+    Returns:
+        The frames; None if the tile lacks the source.
+    """
     series = tile.series.get(source.name)
     return series.between(*support) if series is not None and source.timed else series
 
 
+def _draw_target(
+    source: Source,
+    series: Series | None,
+    normalization: Normalization,
+    support: Period,
+    config: Config,
+    rng: np.random.Generator,
+    fixed_ms: int | None,
+) -> tuple[Target, Period, int | None]:
+    index = None
+    if series is not None:
+        index = choose_target(source, series, config, rng) if fixed_ms is None else _frame_at(series, fixed_ms)
+    if series is None or index is None:
+        return *no_target(source, config.data.tile_side, support, config, rng), None
+    return *make_target(source, series, index, normalization, support, config, rng), index
+
+
+def _draw_inputs(
+    source: Source,
+    series: Series | None,
+    target_index: int | None,
+    normalization: Normalization,
+    student_half: Period | None,
+    config: Config,
+    rng: np.random.Generator,
+    is_training: bool,
+) -> tuple[DrawnFrames, Student]:
+    if series is None:
+        return no_frames(source, config.data.tile_side), no_student(source)
+    dropout = config.data.teacher_frame_dropout and is_training
+    teacher = draw_frames(source, series, target_index, normalization, rng, dropout, gaps=is_training)
+    return teacher, draw_student(source, teacher.frames.present, teacher.time_ms, student_half, rng)
+
+
 def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Period:
-    seen = [site.series[source.name].time_ms for source in config.input_sources if source.name in site.series]
-    if not any(map(len, seen)):
+    times = [site.series[source.name].time_ms for source in config.input_sources if source.name in site.series]
+    times = [time_ms for time_ms in times if len(time_ms)]
+    if not times:
         raise ValueError(f"site {site.name}: it has no frame of an input source, expected at least one")
-    first, last = (int(end(times[i] for times in seen if len(times))) for i, end in ((0, min), (-1, max)))
+    first, last = int(min(time_ms[0] for time_ms in times)), int(max(time_ms[-1] for time_ms in times))
     length = config.data.support_days * DAY_MS
-    start = int(rng.integers(first, max(first, last + 1 - length) + 1))  # the period's end is not inside
+    start = int(rng.integers(first, max(first, last + 1 - length) + 1))  # a period does not contain its end
     return start, start + length
 
 
 def _draw_perturbation(support: Period, config: Config, rng: np.random.Generator) -> tuple[Period, Period | None]:
-    """The period that teacher and student share, and the half of the year that the student sees (None: all of it).
+    """Draw the period that teacher and student share, and the half of the year that the student sees (None: all of it).
 
-    (a) frames dropped at random; (b) the latter half dropped: forecast; (c) the former half dropped: backcast.
+    One of three, at equal odds: frames dropped at random; the latter half dropped (forecast); the former (backcast).
     """
     middle = (support[0] + support[1]) // 2
     halves = (support[0], middle), (middle, support[1])
@@ -170,14 +255,14 @@ def _draw_perturbation(support: Period, config: Config, rng: np.random.Generator
             return draw_period(halves[0], config, rng), halves[1]
 
 
-def _at(series: Series, time_ms: int) -> int:
-    """The frame that was acquired then; of several, as an overpass is cut into scenes, the one that shows most."""
-    same = np.flatnonzero(series.time_ms == time_ms)
-    return int(same[np.argmax(series.valid[same].mean(axis=(1, 2, 3)))])
+def _frame_at(series: Series, time_ms: int) -> int:
+    """Return the frame acquired at a time; of several scenes of an overpass, the one with most valid pixels."""
+    scenes = np.flatnonzero(series.time_ms == time_ms)
+    return int(scenes[np.argmax(series.valid[scenes].mean(axis=(1, 2, 3)))])
 
 
 def _draw_text(tile: Site, width: int, support: Period, rng: np.random.Generator) -> tuple[Text, int | None]:
-    """One of the tile's text points that are true of some of the support period, and which; absent where none is."""
+    """Draw one of the text points that are true of some of the support period, and return its index too."""
     start, end = tile.text.period_ms.T
     points = np.flatnonzero((start < support[1]) & (end > support[0]))
     if len(points) and tile.text.sentence.shape[1] != width:

@@ -163,7 +163,11 @@ class Dataset:
         return Records(self, split)
 
     def as_table(self) -> dict[str, Any]:
-        """Return the content of `dataset.json`."""
+        """Describe the data set.
+
+        Returns:
+            The content of `dataset.json`.
+        """
         return {
             "format": FORMAT,
             "version": VERSION,

@@ -1,4 +1,4 @@
-"""z-scores of whole sites and series, and the file of a run's statistics (paper, S1)."""
+"""Z-score whole sites and series, and save the statistics of a run (paper, S1)."""
 
 import json
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 
 from aef_jax.data.store.site import Series, Site
 from aef_jax.files.atomic import replacing
-from configs.fields.statistics import BandStatistics, has_data, scale_pixels
+from configs.fields.statistics import BandStatistics, scale_pixels
 from configs.source import Source
 
 
@@ -22,10 +22,10 @@ class Normalization(BandStatistics):
 
         Args:
             site: as stored.
-            sources: those of them that the site has are what it keeps.
+            sources: the sources to keep.
 
         Returns:
-            The site with z-scored series.
+            The site with z-scored series of those of `sources` that it has.
         """
         return replace(
             site, series={s.name: self.z_score(site.series[s.name], s) for s in sources if s.name in site.series}
@@ -39,14 +39,14 @@ class Normalization(BandStatistics):
             source: its row of the table of sources.
 
         Returns:
-            Frames in float32. What holds no number becomes 0, the mean, and is not valid. A class index stays what it
-            is, and is valid where there is such a class.
+            Frames in float32. A pixel that holds no number becomes 0, the mean, and is not valid. A class index stays
+            as it is, and is valid if the source has such a class.
 
         Raises:
-            ValueError: there are no statistics of the source, or its bands are others.
+            ValueError: there are no statistics of the source, or they are of other bands.
         """
         if source.kind == "classes":
-            valid = series.valid & there(series) & (series.pixels >= 0) & (series.pixels < source.classes)
+            valid = series.valid & series.has_data & (series.pixels >= 0) & (series.pixels < source.classes)
             return replace(series, pixels=np.where(valid, series.pixels, 0), valid=valid, no_data=None)
         z, observed = self.z_score_pixels(series.pixels, source, series.no_data)
         return replace(series, pixels=z, valid=series.valid & observed, no_data=None)
@@ -71,7 +71,7 @@ class Normalization(BandStatistics):
             The statistics.
 
         Raises:
-            ValueError: the file is something else; the message names it.
+            ValueError: the file is no such file; the message has its path.
         """
         try:
             return cls.from_table(json.loads(path.read_text()))
@@ -79,19 +79,7 @@ class Normalization(BandStatistics):
             raise ValueError(f"{path}: not the normalization of a run ({error})") from None
 
 
-def there(series: Series) -> Bool[np.ndarray, "N H W C"]:
-    """Find the pixels that hold data: a number that is not the series' `no_data`.
-
-    Args:
-        series: as stored.
-
-    Returns:
-        True where there is data.
-    """
-    return has_data(series.pixels, series.no_data)
-
-
-def scaled(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:
+def scale_series(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:
     """Scale a series.
 
     Args:
@@ -99,7 +87,7 @@ def scaled(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C
         source: its row of the table of sources.
 
     Returns:
-        Scaled pixels, NaN without data; and where they are valid observations: marked so, and within the band's range.
+        Scaled pixels, NaN if they hold no data; and True for valid pixels within the band's range.
 
     Raises:
         ValueError: the series has another number of bands than the source.

@@ -1,8 +1,8 @@
-"""One record of a training set: a site and its support period as one safetensors blob, read without copying.
+"""Encode one record of a training set: a site and its support period as one safetensors blob, read without copying.
 
-Tensors are named `sentinel2/pixels`, `.../valid`, `.../time_ms`, `.../metadata` for each source, and `text/row`,
-`.../column`, `.../period_ms`, `.../sentence`, and `labels/map` where there are labels; the blob's own metadata say the
-rest as JSON. What is the same all over a site (a month's weather) is stored as one pixel.
+Tensors are named `sentinel2/pixels`, `.../valid`, `.../time_ms`, `.../metadata` for each source; `text/row`,
+`.../column`, `.../period_ms`, `.../sentence`; and `labels/map` if there are labels. The blob's metadata hold the rest
+as JSON. A frame that is the same all over a site (monthly weather) is stored as one pixel.
 """
 
 import json
@@ -28,15 +28,15 @@ DTYPES = {
     "F32": np.float32,
     "F64": np.float64,
 }
-"""Number types by their names in safetensors: those of imagery."""
+"""Number types of imagery, by their names in safetensors."""
 
-FACT_DTYPES = (np.float32, np.float64)
-MOST_PIXELS = 2**15
-"""Of a site's side: what a blob says of its size, where a pixel stands for all, is bounded by nothing else."""
-MOST_NUMBERS = 2**31
-"""Of a source at one site, likewise: reading them all takes gigabytes."""
+METADATA_DTYPES = (np.float32, np.float64)
+MAX_SIDE = 2**15
+"""Most pixels of a site's side. A blob that stores one pixel for all could state any size."""
+MAX_NUMBERS = 2**31
+"""Most numbers of a source at one site, for the same reason: reading them takes gigabytes."""
 LATEST_MS = 253_402_300_800_000
-"""The year 10000, of which numbers that are no time fall short seldom."""
+"""Latest accepted timestamp, the year 10000. Larger values mean corrupt data."""
 
 TEXT = "text"
 LABELS = "labels/map"
@@ -45,8 +45,18 @@ TEXT_FIELDS = ("row", "column", "period_ms", "sentence")
 
 
 def encode(site: Site) -> bytes:
-    """The record of a site. Raises ValueError, naming site and source, where it is none that `decode` would accept."""
-    check(site)
+    """Encode a site as a record.
+
+    Args:
+        site: the site.
+
+    Returns:
+        The blob.
+
+    Raises:
+        ValueError: `decode` would refuse the record; the message has the names of site and source.
+    """
+    validate_site(site)
     tensors = {}
     for name, series in site.series.items():
         tensors |= {f"{name}/{field}": _stored(getattr(series, field)) for field in SERIES_FIELDS}
@@ -54,7 +64,7 @@ def encode(site: Site) -> bytes:
         tensors |= {f"{TEXT}/{field}": getattr(site.text, field) for field in TEXT_FIELDS}
     if site.labels is not None:
         tensors[LABELS] = site.labels
-    about = {
+    attributes = {
         "name": site.name,
         "crs": site.crs,
         "transform": site.transform,
@@ -64,33 +74,48 @@ def encode(site: Site) -> bytes:
         "words": site.text.words,
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    return save(tensors, metadata={"site": json.dumps(about)})
+    return save(tensors, metadata={"site": json.dumps(attributes)})
 
 
 def decode(blob: bytes, where: str) -> Site:
-    """The site of a record; its arrays are views of `blob`. `where` names the record in errors.
+    """Decode a record. Nothing that the blob states attributes itself is trusted.
 
-    Raises ValueError where it is no such record: nothing that the blob says of itself is trusted.
+    Args:
+        blob: the record.
+        where: names the record in errors.
+
+    Returns:
+        The site. Its arrays are views of `blob`.
+
+    Raises:
+        ValueError: it is no record of a valid site.
     """
     try:
-        tensors, about = _views(blob)
-        site = _site(tensors, about)
+        tensors, attributes = _views(blob)
+        site = _site(tensors, attributes)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {_sentence(error)})") from None
+        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {_one_line(error)})") from None
     try:
-        check(site)
+        validate_site(site)
     except ValueError as error:
-        raise ValueError(f"{where}: {_sentence(error)}") from None
+        raise ValueError(f"{where}: {_one_line(error)}") from None
     return site
 
 
-def check(site: Site) -> None:
-    """Raises ValueError, naming site and source, where arrays do not belong together or times are not in order."""
+def validate_site(site: Site) -> None:
+    """Check that a site's arrays fit each other and that its times are sorted.
+
+    Args:
+        site: the site.
+
+    Raises:
+        ValueError: they do not; the message has the names of site and source.
+    """
     where = f"site {site.name}"
     if not site.series:
         raise ValueError(f"{where}: it has no source, expected at least one")
-    if len(site.shape) != 2 or not all(1 <= side <= MOST_PIXELS for side in site.shape):
-        raise ValueError(f"{where}: its grid is {site.shape}, expected 1 to {MOST_PIXELS} rows and columns")
+    if len(site.shape) != 2 or not all(1 <= side <= MAX_SIDE for side in site.shape):
+        raise ValueError(f"{where}: its grid is {site.shape}, expected 1 to {MAX_SIDE} rows and columns")
     if not np.isfinite(site.transform).all():
         raise ValueError(f"{where}: its transform is {site.transform}, expected six numbers")
     if site.support and site.support[0] >= site.support[1]:
@@ -111,8 +136,8 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
         raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
     if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
         raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
-    if series.pixels.size > MOST_NUMBERS:
-        raise ValueError(f"{where}: pixels of shape {series.pixels.shape} are more than {MOST_NUMBERS} numbers")
+    if series.pixels.size > MAX_NUMBERS:
+        raise ValueError(f"{where}: pixels of shape {series.pixels.shape} are more than {MAX_NUMBERS} numbers")
     if series.valid.dtype != bool or series.valid.shape not in (series.pixels.shape, (frames, *grid, 1)):
         raise ValueError(
             f"{where}: the valid-pixel mask is {series.valid.dtype} {series.valid.shape}, expected bool of"
@@ -130,7 +155,7 @@ def _check_frames(where: str, series: Series) -> None:
         raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
     if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
         raise ValueError(f"{where}: frames have times that are no epoch milliseconds of this age")
-    if series.metadata.dtype not in FACT_DTYPES or not np.isfinite(series.metadata).all():
+    if series.metadata.dtype not in METADATA_DTYPES or not np.isfinite(series.metadata).all():
         raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers")
     if series.no_data is not None and (isinstance(series.no_data, bool) or not isinstance(series.no_data, int | float)):
         raise ValueError(f"{where}: no data is {series.no_data!r}, expected a number")
@@ -159,53 +184,57 @@ def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
         raise ValueError(f"{where}: a point's period is not one in epoch milliseconds of this age")
 
 
-def _sentence(error: Exception) -> str:
-    """What an error says, in which a hostile blob may have a say."""
+def _one_line(error: Exception) -> str:
+    """Return an error's message on one line of bounded length: a hostile blob may have chosen its text."""
     return " ".join(str(error).split())[:400]
 
 
 def _stored(array: np.ndarray) -> np.ndarray:
-    """One pixel of what was broadcast over the site."""
+    """Return one pixel of an array that is broadcast over the site, and any other array as it is."""
     return array[:, :1, :1] if array.ndim == 4 and array.strides[1:3] == (0, 0) else array
 
 
-def _site(tensors: dict[str, np.ndarray], about: dict[str, Any]) -> Site:
-    height, width = (_whole(length) for length in about["shape"])
-    a, b, c, d, e, f = (float(number) for number in about["transform"])
+def _site(tensors: dict[str, np.ndarray], attributes: dict[str, Any]) -> Site:
+    height, width = (_whole(length) for length in attributes["shape"])
+    a, b, c, d, e, f = (float(number) for number in attributes["transform"])
     series = {}
     for name in sorted({key.rsplit("/", 1)[0] for key in tensors if key != LABELS} - {TEXT}):
         fields = {field: tensors[f"{name}/{field}"] for field in SERIES_FIELDS}
         for field in ("pixels", "valid"):
             frames, *_, last = fields[field].shape
             fields[field] = np.broadcast_to(fields[field], (frames, height, width, last))
-        series[name] = Series(**fields, no_data=about["no_data"].get(name))
-    support = about["support"] and (_whole(about["support"][0]), _whole(about["support"][1]))
+        series[name] = Series(**fields, no_data=attributes["no_data"].get(name))
+    support = attributes["support"] and (_whole(attributes["support"][0]), _whole(attributes["support"][1]))
     transform = (a, b, c, d, e, f)
-    site = Site(str(about["name"]), series, str(about["crs"]), transform, support or None, labels=tensors.get(LABELS))
+    site = Site(
+        str(attributes["name"]), series, str(attributes["crs"]), transform, support or None, labels=tensors.get(LABELS)
+    )
     if f"{TEXT}/row" in tensors:
         fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
-        site = replace(site, text=TextPoints(**fields, words=tuple(str(words) for words in about.get("words", ()))))
+        site = replace(
+            site, text=TextPoints(**fields, words=tuple(str(words) for words in attributes.get("words", ())))
+        )
     return site
 
 
 def _whole(number: Any) -> int:
-    """Of what JSON gave. Raises TypeError where it is no whole number."""
+    """Return a number from JSON. Raises TypeError if it is not a whole number."""
     if isinstance(number, bool) or not isinstance(number, int):
         raise TypeError(f"{number!r} is not a whole number")
     return number
 
 
 def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The blob's tensors as views of it, and what it says of the site; the format is safetensors' own.
+    """Return the blob's tensors as views of it, and the site's attributes.
 
-    The library copies all tensors; a record is tens of megabytes, of which a step needs a few.
+    The safetensors library would copy all tensors, tens of megabytes, of which a step needs a few.
     """
     length = int.from_bytes(blob[:8], "little")
     start = 8 + length
     if not 8 < start <= len(blob):
         raise ValueError(f"its header would be {length} bytes long, of {len(blob)} in all")
     header = json.loads(blob[8:start])
-    about = json.loads(header.pop("__metadata__")["site"])
+    attributes = json.loads(header.pop("__metadata__")["site"])
     tensors = {}
     for name, entry in header.items():
         dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(_whole(axis) for axis in entry["shape"])
@@ -215,4 +244,4 @@ def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if math.prod(shape) * dtype.itemsize != end - begin:
             raise ValueError(f"tensor {name} of shape {shape} has {end - begin} bytes")
         tensors[name] = np.frombuffer(blob, dtype, math.prod(shape), begin).reshape(shape)
-    return tensors, about
+    return tensors, attributes

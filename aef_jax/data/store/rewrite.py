@@ -1,4 +1,4 @@
-"""A training set with other records in the place of its own, which is there, whole, at every instant."""
+"""Replace the records of a training set, which is complete on disk at every instant."""
 
 import itertools
 import json
@@ -18,11 +18,21 @@ from aef_jax.files.atomic import replacing
 
 
 def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_width: int, text_model: str) -> Dataset:
-    """Puts `change` of each record (its split, index and site) in its place; no change may touch a series.
+    """Replace each record of a data set.
 
-    So splits, order, statistics and all that `dataset.json` says of sources stay. Memory holds one record. New shards
-    are written beside the old ones, under other names: the data set is the new one from the instant in which
-    `dataset.json` is replaced. Other files of the folder are let be. No run may be reading the old shards, which go.
+    Memory holds one record. New shards are written beside the old ones, under other names; the data set is the new one
+    from the instant that `dataset.json` is replaced. The old shards are then removed, so no run may be reading them.
+    Other files of the folder are not touched. The result has the current version of the format.
+
+    Args:
+        dataset: the data set.
+        change: returns the new site for a record's split, index and site. It may not change a series, so splits, order,
+            statistics and the summaries of sources stay as they are.
+        text_width: numbers in a sentence embedding.
+        text_model: name of the language model that embedded the text.
+
+    Returns:
+        The new data set.
     """
     _remove_strays(dataset)
     temporary = dataset.path / f".rewritten.{secrets.token_hex(4)}.tmp"
@@ -40,7 +50,7 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
         shards.close()
         written = replace(
             dataset,
-            shards=shards.described(),
+            shards=shards.describe(),
             text_points=points,
             text_width=text_width if points else 0,
             text_model=text_model,
@@ -52,7 +62,7 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
 
 
 def _remove_strays(dataset: Dataset) -> None:
-    """What a rewriting that was killed has left: shards that `dataset.json` does not name."""
+    """Remove what a killed rewrite left: shards that `dataset.json` does not name, and temporary folders."""
     named = {shard.file for split in SPLITS for shard in dataset.shards[split]}
     for path in dataset.path.glob("*.array_record"):
         if path.name not in named:
@@ -62,7 +72,7 @@ def _remove_strays(dataset: Dataset) -> None:
 
 
 def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:
-    """Moves the shards of `new` out of their temporary folder, names them in `dataset.json`, and removes the old."""
+    """Move the shards of `new` out of their temporary folder, name them in `dataset.json`, and remove the old."""
     folder = old.path
     revision = next(n for n in itertools.count(1) if not any(folder.glob(f"*.r{n}.array_record")))
     moved: list[Path] = []

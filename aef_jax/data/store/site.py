@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 
+from configs.fields.statistics import has_data
+
 Affine = tuple[float, float, float, float, float, float]
 
 SAME_PASS_MS = 10 * 60_000
-"""Frames of one source that are at most this far apart belong to one pass. Neighboring scenes of a pass overlap and show
-the same pixels some seconds apart; an orbit takes 90 minutes and more."""
+"""Frames of one source that are at most this far apart belong to one pass. Neighboring scenes of a pass overlap and
+show the same pixels some seconds apart; an orbit takes 90 minutes and more."""
 
 Period = tuple[int, int]
 """[start, end) in epoch milliseconds."""
@@ -41,6 +43,11 @@ class Series:
     """One column per field of the source's metadata: an angle in degrees, or 0 or 1 for a binary field."""
     no_data: float | None = None
     """Pixel value that means no data."""
+
+    @property
+    def has_data(self) -> Bool[np.ndarray, "N H W C"]:
+        """True where a pixel holds a finite number that is not `no_data`."""
+        return has_data(self.pixels, self.no_data)
 
     def between(self, start_ms: int, end_ms: int) -> "Series":
         """Return the frames acquired in [start_ms, end_ms).

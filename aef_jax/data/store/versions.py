@@ -9,7 +9,7 @@ READABLE_VERSIONS = (1, 2)
 _TABLES = {"normalisation": "normalization"}
 """Tables that version 2 renamed."""
 _SPLITS = {"heldout": "validation"}
-"""Splits that version 2 renamed. The shards of a version 1 data set keep their file names, which `dataset.json` gives."""
+"""Splits that version 2 renamed. The shards of version 1 keep their file names, which `dataset.json` gives."""
 
 
 def upgrade(table: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Writing a training set, record by record: memory holds one record, and the folder appears whole or not at all."""
+"""Write a training set record by record: memory holds one record, and the folder appears complete or not at all."""
 
 import json
 import secrets
@@ -15,27 +15,40 @@ from aef_jax.data.store.statistics import Statistics
 from configs.source import Source
 
 SHARD_BYTES = 2**29
-"""A shard ends when it has taken in so much, before compression."""
+"""A shard ends when its records reach this size, before compression."""
 OPTIONS = "group_size:1,zstd:1"
-"""Every record is compressed by itself: they are read in random order."""
+"""Each record is compressed by itself, because records are read in random order."""
 
 
 class DatasetWriter:
-    """Use as a context: `with DatasetWriter(path, SOURCES) as writer: writer.add(site)`.
+    """Write a data set. Use it as a context manager.
 
-    Everything goes into a temporary folder beside `path`, which takes its name at the end; after an exception it is
-    removed. Statistics are taken on the way, of training records only.
+    Records are written into a temporary folder beside `path`, which is renamed at the end; after an exception it is
+    removed. The statistics of the training records are computed on the way.
+
+    Args:
+        path: folder of the data set. It must not exist.
+        sources: the sources that sites may have.
+        shard_bytes: a shard ends when its records reach this size, before compression.
+
+    Raises:
+        ValueError: `path` exists; or, when the context ends, no training record was added.
+
+    Example:
+        with DatasetWriter(Path("mine"), SOURCES) as writer:
+            for site in sites[:-1]:
+                writer.add(site)
+            writer.add(sites[-1], "validation")
     """
 
     def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES):
-        """Raises ValueError where `path` exists: nothing is overwritten."""
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path = path
         self.sources = {source.name: source for source in sources}
         self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
         self.statistics = Statistics(sources)
-        self.stored: dict[str, SourceSummary] = {}
+        self.summaries: dict[str, SourceSummary] = {}
         self.shards = OpenShards(self.temporary, shard_bytes)
         self.text_points = self.text_width = 0
 
@@ -44,19 +57,27 @@ class DatasetWriter:
         return self
 
     def add(self, site: Site, split: Split = "training") -> None:
-        """Raises ValueError, naming site and source, where the site cannot be a record beside those before."""
+        """Write a site as the next record of a split.
+
+        Args:
+            site: the site. One that is refused leaves no trace, so the caller may skip it and go on.
+            split: "training" or "validation".
+
+        Raises:
+            ValueError: the site is not valid, or does not fit the records before; the message has its name.
+        """
         blob = encode(site)
-        stored = {name: self._taken_in(site, name, series) for name, series in site.series.items()}
+        summaries = {name: self._summarize(site, name, series) for name, series in site.series.items()}
         width = site.text.sentence.shape[1] if len(site.text) else self.text_width
         if self.text_width not in (0, width):
             raise ValueError(
                 f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
             )
-        # whatever is wrong has been told by now: a site that is refused has left no trace
+        # nothing was changed before this line, so a site that was refused leaves no trace
         self.shards.write(split, blob)
         if split == "training":
             self.statistics.add(site)
-        self.stored |= stored
+        self.summaries |= summaries
         self.text_points, self.text_width = self.text_points + len(site.text), width
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -68,12 +89,12 @@ class DatasetWriter:
             shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _finish(self) -> None:
-        shards = self.shards.described()
+        shards = self.shards.describe()
         if not shards["training"]:
             raise ValueError(f"{self.path}: no training record was written, expected at least one")
         dataset = Dataset(
             self.path,
-            self.stored,
+            self.summaries,
             self.statistics.normalization(),
             shards,
             self.text_points,
@@ -83,10 +104,10 @@ class DatasetWriter:
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
         self.temporary.rename(self.path)
 
-    def _taken_in(self, site: Site, name: str, series: Series) -> SourceSummary:
+    def _summarize(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:
             raise ValueError(f"site {site.name}: it has a source {name!r}, expected some of {list(self.sources)}")
-        source, before = self.sources[name], self.stored.get(name)
+        source, before = self.sources[name], self.summaries.get(name)
         if series.pixels.shape[-1] != source.channels or series.metadata.shape[-1] != len(source.metadata):
             raise ValueError(
                 f"site {site.name}, source {name}: {series.pixels.shape[-1]} bands and {series.metadata.shape[-1]}"
@@ -102,13 +123,24 @@ class DatasetWriter:
 
 
 class OpenShards:
-    """The shards of both splits while they are written into a folder."""
+    """The shards of both splits while they are written.
+
+    Args:
+        folder: where the shards go. It must exist before the first record.
+        shard_bytes: a shard ends when its records reach this size, before compression.
+    """
 
     def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES):
         self.folder, self.shard_bytes = folder, shard_bytes
         self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
 
     def write(self, split: Split, blob: bytes) -> None:
+        """Append a record to a split.
+
+        Args:
+            split: "training" or "validation".
+            blob: the encoded record.
+        """
         shards = self.shards[split]
         if not shards or shards[-1].size >= self.shard_bytes:
             if shards:
@@ -117,16 +149,21 @@ class OpenShards:
         shards[-1].write(blob)
 
     def close(self) -> None:
+        """Close all shards. May be called again."""
         for shard in (shard for split in SPLITS for shard in self.shards[split]):
             shard.close()
 
-    def described(self) -> dict[Split, tuple[Shard, ...]]:
-        """Of closed ones."""
-        return {split: tuple(shard.described() for shard in self.shards[split]) for split in SPLITS}
+    def describe(self) -> dict[Split, tuple[Shard, ...]]:
+        """Describe the shards, which must be closed.
+
+        Returns:
+            Each split's shards, in order.
+        """
+        return {split: tuple(shard.describe() for shard in self.shards[split]) for split in SPLITS}
 
 
 class _OpenShard:
-    """A shard while it is written."""
+    """One shard while it is written."""
 
     def __init__(self, file: Path):
         self.file, self.records, self.size = file, 0, 0
@@ -142,5 +179,5 @@ class _OpenShard:
             self.writer.close()
             self.writer = None
 
-    def described(self) -> Shard:
+    def describe(self) -> Shard:
         return Shard(self.file.name, self.records, self.file.stat().st_size)

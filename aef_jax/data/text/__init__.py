@@ -1,1 +1,1 @@
-"""Texts about places: tables of them, and their sentence embeddings."""
+"""Add texts about places to a data set: their tables and sentence embeddings."""

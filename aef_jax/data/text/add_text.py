@@ -1,4 +1,4 @@
-"""`aef data add-text`: sentences about places, stored in the records as vectors: training runs no language model."""
+"""`aef data add-text`: store sentences about places as vectors, so that training runs no language model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,54 +14,69 @@ from aef_jax.data.store.site import Site, TextPoints
 from aef_jax.data.text.sentences import embed, model_name
 from aef_jax.data.text.table import TextTable, read_table
 
-SAME = 1e-3
-"""Relative distance below which two vectors are of one sentence: their last digits depend on what was in the batch."""
+SAME_SENTENCE = 1e-3
+"""Relative distance below which two vectors belong to the same sentence. Their last digits depend on the other
+sentences of the batch."""
 
 
-class Added(NamedTuple):
-    """What came of a table of texts."""
+class AddedText(NamedTuple):
+    """Counts of what was added from a table."""
 
     points: int
-    """SourceSummary text points that were not there before; a text that lies in two records makes two."""
+    """Text points that are new. A text inside two records makes two points."""
     records: int
-    """Records that they lie in."""
+    """Records that got new points."""
     outside: int
-    """Texts of the table that lie in no record."""
+    """Texts of the table that are inside no record."""
 
 
-class Places(NamedTuple):
-    """Where some of a table's texts lie in one record."""
+class TextPixels(NamedTuple):
+    """The pixels of one record that some texts of a table are about."""
 
     text: Int64[np.ndarray, "n"]
-    """Which ones."""
+    """Index of each text in the table."""
     row: Int64[np.ndarray, "n"]
     column: Int64[np.ndarray, "n"]
 
 
-class Projected:
-    """The points of a table in the coordinates of any grid; each system is computed once."""
+class ProjectedTable:
+    """The points of a table in the coordinates of any grid. Each coordinate reference system is computed once.
+
+    Args:
+        table: the table.
+    """
 
     def __init__(self, table: TextTable):
         self.table = table
-        self.known: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self.coordinates: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def on(self, site: Site) -> Places:
-        """The texts whose point lies in the site's grid, and which are true of some of its support period.
+    def on_grid(self, site: Site) -> TextPixels:
+        """Find the texts inside a site that are true of some of its support period.
 
-        A pixel holds its upper and its left edge. Raises ValueError, naming the site, where its grid is none.
+        Args:
+            site: a site without support period counts from its first to its last frame.
+
+        Returns:
+            The texts and their pixels. A pixel includes its upper and its left edge.
+
+        Raises:
+            ModuleNotFoundError: pyproj is not installed.
+            ValueError: the site's grid has no area or an unknown coordinate reference system; or it has no frame.
         """
         a, b, c, d, e, f = site.transform
         determinant = a * e - b * d
         if not determinant:
             raise ValueError(f"site {site.name}: its transform {site.transform} has no area")
         x, y = self._coordinates(site)
-        with np.errstate(invalid="ignore"):  # a point that the projection does not reach is at infinity
-            # to 10 micrometres: a point on an edge, come back from degrees, is off by less
+        with np.errstate(invalid="ignore"):  # a point outside of the projection is at infinity
+            # to a millionth of a pixel: a point on an edge, converted from degrees, is off by less
             column = np.floor(np.round((e * (x - c) - b * (y - f)) / determinant, 6))
             row = np.floor(np.round((a * (y - f) - d * (x - c)) / determinant, 6))
         height, width = site.shape
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & self._overlaps(site)
-        return Places(np.flatnonzero(inside), row[inside].astype(np.int64), column[inside].astype(np.int64))
+        is_inside = (row >= 0) & (row < height) & (column >= 0) & (column < width) & self._overlaps(site)
+        return TextPixels(
+            np.flatnonzero(is_inside), row[is_inside].astype(np.int64), column[is_inside].astype(np.int64)
+        )
 
     def _coordinates(self, site: Site) -> tuple[Float64[np.ndarray, "N"], Float64[np.ndarray, "N"]]:
         try:
@@ -69,13 +84,13 @@ class Projected:
             from pyproj.exceptions import ProjError
         except ModuleNotFoundError:
             raise ModuleNotFoundError("texts are placed by the package pyproj: install aef[text]") from None
-        if site.crs not in self.known:
+        if site.crs not in self.coordinates:
             try:
                 transformer = Transformer.from_crs("EPSG:4326", site.crs, always_xy=True)
             except ProjError:
                 raise ValueError(f"site {site.name}: its crs {site.crs!r} is none that pyproj knows") from None
-            self.known[site.crs] = transformer.transform(self.table.lon, self.table.lat)
-        return self.known[site.crs]
+            self.coordinates[site.crs] = transformer.transform(self.table.lon, self.table.lat)
+        return self.coordinates[site.crs]
 
     def _overlaps(self, site: Site) -> Bool[np.ndarray, "N"]:
         if site.support:
@@ -88,22 +103,32 @@ class Projected:
         return (self.table.period_ms[:, 0] < end) & (self.table.period_ms[:, 1] > first)
 
 
-def add_text(folder: Path, table: Path, model: str) -> Added:
-    """Embeds the texts of a table, and stores them in every record that they lie in; those that are there, once.
+def add_text(folder: Path, table: Path, model: str) -> AddedText:
+    """Embed the texts of a table, and store them in every record that they are inside of.
 
-    Memory holds the table, its vectors and one record. Raises ValueError where the table has a mistake, or the data
-    set's texts were embedded by another model: then nothing is written.
+    A text that a record already has is not added again. Memory holds the table, its vectors and one record.
+
+    Args:
+        folder: the data set, which is rewritten.
+        table: a CSV; see `read_table`.
+        model: path or name of a sentence-transformers model; empty for the default one.
+
+    Returns:
+        What was added.
+
+    Raises:
+        ValueError: the table has a mistake, or another model embedded the data set's texts. Nothing is written then.
     """
     dataset, texts, name = Dataset.open(folder), read_table(table), model_name(model)
     if dataset.text_points and dataset.text_model != name:
         raise ValueError(
             f"{folder}: its texts were embedded by the model {dataset.text_model!r}, so {name!r} cannot be mixed in"
         )
-    places = _find_places(dataset, texts)
-    used = np.unique(np.concatenate([place.text for place in places.values()] or [np.zeros(0, np.int64)]))
+    pixels = _find_pixels(dataset, texts)
+    used = np.unique(np.concatenate([each.text for each in pixels.values()] or [np.zeros(0, np.int64)]))
     outside = len(texts) - len(used)
     if not len(used):
-        return Added(0, 0, outside)
+        return AddedText(0, 0, outside)
     vectors = _embed_each_once(texts, used, model)
     width = vectors.shape[1]
     if dataset.text_points and dataset.text_width != width:
@@ -111,29 +136,39 @@ def add_text(folder: Path, table: Path, model: str) -> Added:
     added = {}
 
     def change(split: Split, index: int, site: Site) -> Site:
-        if (split, index) not in places:
+        if (split, index) not in pixels:
             return site
-        text = merged(site.text, _points(texts, places[split, index], vectors))
+        text = merge_points(site.text, _points(texts, pixels[split, index], vectors))
         added[split, index] = len(text) - len(site.text)
         return replace(site, text=text)
 
     rewrite(dataset, change, width, name)
-    return Added(sum(added.values()), sum(count > 0 for count in added.values()), outside)
+    return AddedText(sum(added.values()), sum(count > 0 for count in added.values()), outside)
 
 
-def merged(old: TextPoints, new: TextPoints) -> TextPoints:
-    """Old points, and those of the new ones that say something else: another pixel, period or sentence."""
+def merge_points(old: TextPoints, new: TextPoints) -> TextPoints:
+    """Append the new points that differ from all others in pixel, period or sentence.
+
+    Args:
+        old: the points that stay.
+        new: the points to append.
+
+    Returns:
+        Old points, then new ones.
+    """
     if not len(old):
         old = TextPoints.none(new.sentence.shape[1])
     known: dict[tuple[int, ...], list[np.ndarray]] = {}
     for key, sentence in zip(_keys(old), old.sentence, strict=True):
         known.setdefault(key, []).append(sentence)
-    fresh = np.zeros(len(new), bool)
+    is_new = np.zeros(len(new), bool)
     for index, (key, sentence) in enumerate(zip(_keys(new), new.sentence, strict=True)):
-        said = known.setdefault(key, [])
-        fresh[index] = not any(np.linalg.norm(sentence - one) <= SAME * np.linalg.norm(one) for one in said)
-        said.append(sentence)
-    new = new.select_points(fresh)
+        others = known.setdefault(key, [])
+        is_new[index] = not any(
+            np.linalg.norm(sentence - other) <= SAME_SENTENCE * np.linalg.norm(other) for other in others
+        )
+        others.append(sentence)
+    new = new.select_points(is_new)
     return TextPoints(
         np.concatenate([old.row, new.row]),
         np.concatenate([old.column, new.column]),
@@ -147,20 +182,20 @@ def _keys(text: TextPoints) -> list[tuple[int, ...]]:
     return list(zip(text.row.tolist(), text.column.tolist(), *text.period_ms.T.tolist(), strict=True))
 
 
-def _find_places(dataset: Dataset, texts: TextTable) -> dict[tuple[Split, int], Places]:
-    """By split and index, of the records that hold any."""
-    projected, places = Projected(texts), {}
+def _find_pixels(dataset: Dataset, texts: TextTable) -> dict[tuple[Split, int], TextPixels]:
+    """Return the pixels of each record that has any, by split and index."""
+    projected, pixels = ProjectedTable(texts), {}
     for split in SPLITS:
         records = dataset.records(split)
         for index in tqdm(range(len(records)), f"places, {split}", unit="record"):
-            found = projected.on(records[index])
-            if len(found.text):
-                places[split, index] = found
-    return places
+            inside = projected.on_grid(records[index])
+            if len(inside.text):
+                pixels[split, index] = inside
+    return pixels
 
 
 def _embed_each_once(texts: TextTable, used: Int64[np.ndarray, "n"], model: str) -> Float32[np.ndarray, "N E"]:
-    """Vectors of the texts `used`, at their place in the table; the others are left 0."""
+    """Return a vector for each text of the table: that of its sentence, or 0 if it is not in `used`."""
     sentences, which = np.unique(np.array([texts.text[i] for i in used], object), return_inverse=True)
     embedded = embed(list(sentences), model)
     vectors = np.zeros((len(texts), embedded.shape[1]), np.float32)
@@ -168,6 +203,6 @@ def _embed_each_once(texts: TextTable, used: Int64[np.ndarray, "n"], model: str)
     return vectors
 
 
-def _points(texts: TextTable, places: Places, vectors: Float32[np.ndarray, "N E"]) -> TextPoints:
-    words = tuple(texts.text[i] for i in places.text)
-    return TextPoints(places.row, places.column, texts.period_ms[places.text], vectors[places.text], words)
+def _points(texts: TextTable, pixels: TextPixels, vectors: Float32[np.ndarray, "N E"]) -> TextPoints:
+    words = tuple(texts.text[i] for i in pixels.text)
+    return TextPoints(pixels.row, pixels.column, texts.period_ms[pixels.text], vectors[pixels.text], words)

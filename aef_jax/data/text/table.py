@@ -1,4 +1,4 @@
-"""A table of texts about places: a CSV with the columns lon, lat, start, end and text."""
+"""Read a table of texts about places: a CSV with the columns lon, lat, start, end and text."""
 
 import csv
 import io
@@ -13,6 +13,7 @@ from aef_jax.data.store.site import to_ms
 
 COLUMNS = ("lon", "lat", "start", "end", "text")
 BOUNDS = {"lon": 180, "lat": 90}
+"""Largest absolute value, in degrees."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class TextTable:
     lon: Float64[np.ndarray, "N"]
     """Degrees east, WGS 84."""
     lat: Float64[np.ndarray, "N"]
+    """Degrees north, WGS 84."""
     period_ms: Int64[np.ndarray, "N 2"]
-    """[start, end) of each."""
+    """[start, end) of each, in epoch milliseconds."""
     text: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -31,13 +33,20 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Reads a CSV in UTF-8; dates are ISO 8601, and further columns do not matter.
+    """Read a CSV.
 
-    Raises ValueError, naming file and row (counted as a spreadsheet does: the header is row 1), for the first mistake.
+    Args:
+        path: a file in UTF-8 with dates in ISO 8601. Further columns are ignored.
+
+    Returns:
+        The table.
+
+    Raises:
+        ValueError: the first mistake, with file and row. Rows are counted as in a spreadsheet: the header is row 1.
     """
     data = path.read_bytes()
     try:
-        content = data.decode("utf-8-sig")  # a spreadsheet begins its files with a byte order mark
+        content = data.decode("utf-8-sig")  # spreadsheets write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ValueError(f"{path}, line {line}: not UTF-8 ({error.reason}): save the table as CSV in UTF-8") from None
@@ -61,10 +70,10 @@ def read_table(path: Path) -> TextTable:
 
 
 def _read_row(row: dict, columns: int) -> tuple[float, float, int, int, str]:
-    """The values of a row of so many columns. Raises ValueError where one is missing or makes no sense."""
+    """Return the values of a row. Raises ValueError if one is missing or invalid."""
     if None in row or None in row.values():
-        found = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
-        raise ValueError(f"{found} values, expected {columns}: a text with a comma or a line break stands in quotes")
+        count = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
+        raise ValueError(f"{count} values, expected {columns}: a text with a comma or a line break stands in quotes")
     lon, lat = (_degrees(name, row[name]) for name in BOUNDS)
     start, end = (to_ms(row[name].strip()) for name in ("start", "end"))
     if end <= start:

@@ -8,7 +8,7 @@ from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.evaluation.probe_report import ProbeResult, composite, probe_run, table
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
 from configs.fields.statistics import CLIP_SIGMA
-from tests.support.data.small_site import CONFIG, held_by, small_site
+from tests.support.data.small_site import CONFIG, schema_of, small_site
 from tests.support.refusals import error_message
 
 NUM_SITES = 12
@@ -52,7 +52,7 @@ def test_rare_classes_count_as_much_as_common_ones():
 
 
 def test_composite_is_clear_optical_median_and_radar_mean():
-    site, schema = small_site(), held_by()
+    site, schema = small_site(), schema_of()
     features = composite(site, schema.normalization, CONFIG)
     assert features.shape == (*site.shape, 16)
     row, column = 5, 7

@@ -16,7 +16,7 @@ from aef_jax.training.loop import train
 from aef_jax.training.reporter import Reporter
 from configs.batch import Batch
 from tests.aef_jax.conftest import BRIEF, STEPS
-from tests.support.data.small_site import CONFIG, held_by, small_site
+from tests.support.data.small_site import CONFIG, schema_of, small_site
 
 STALLED = 4
 
@@ -44,7 +44,7 @@ class _Done(np.ndarray):
 @pytest.mark.parametrize(("term", "slow"), [(_Running, STALLED - 1), (_Done, STALLED)])
 def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
     """A running step is reported after the next batch arrived, so it includes that wait; a done step does not."""
-    site, schema = small_site(), held_by()
+    site, schema = small_site(), schema_of()
     examples = HostExamples([site], schema, CONFIG)
     run = RunFolder(tmp_path)
     terms = {name: np.zeros(()).view(term) for name in ("loss", "skipped", "consecutive_skips")}

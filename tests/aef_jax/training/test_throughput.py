@@ -7,7 +7,7 @@ import jax
 from aef_jax.training.accelerators import peak_flops
 from aef_jax.training.throughput import Throughput, unknown_peak_note
 from configs.fake_batch import random_batch
-from tests.support.data.small_site import CONFIG, held_by
+from tests.support.data.small_site import CONFIG, schema_of
 
 
 def test_peak_is_that_of_the_longest_matching_device_kind():
@@ -28,7 +28,7 @@ def test_an_unknown_peak_is_reported_for_accelerators_only():
 
 
 def test_rates_count_the_global_batch():
-    throughput = Throughput(CONFIG, held_by())
+    throughput = Throughput(CONFIG, schema_of())
     sequences = CONFIG.training.batch // 2  # this host's
     batch, _ = random_batch(CONFIG, side=16, sequences=sequences)
     own = sum(int(frames.present.sum()) for frames in batch.frames.values())
@@ -46,4 +46,4 @@ def test_peak_memory_is_the_largest_of_the_hosts_devices(monkeypatch):
     chips = [SimpleNamespace(memory_stats=lambda used=used: {"peak_bytes_in_use": used}) for used in (2e9, 3e9)]
     monkeypatch.setattr(jax, "local_devices", lambda: chips)
     batch, _ = random_batch(CONFIG, side=16)
-    assert Throughput(CONFIG, held_by()).rates(batch, seconds=2, waited=0)["peak_gigabytes"] == 3
+    assert Throughput(CONFIG, schema_of()).rates(batch, seconds=2, waited=0)["peak_gigabytes"] == 3

@@ -1,4 +1,4 @@
-"""A small data set on disk: a few small sites, some of them held out."""
+"""A small data set on disk: a few small sites, some of them for validation."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ TRAINING, VALIDATION = 3, 2
 
 
 def small_sites(number: int, first_seed: int = 0) -> list[Site]:
-    """One tile each."""
+    """Return sites of one tile each."""
     seeds = range(first_seed, first_seed + number)
     return [small_site(seed, f"site{seed}").window(slice(0, 16), slice(0, 16)) for seed in seeds]
 
@@ -41,7 +41,7 @@ def write_small(path: Path, **options: Any) -> Path:
 
 
 def change_description(path: Path, change: Callable[[dict], Any]) -> None:
-    """Lets a function change what `dataset.json` says."""
+    """Change the content of `dataset.json` by a function."""
     file = path / "dataset.json"
     table = json.loads(file.read_text())
     change(table)
@@ -49,7 +49,7 @@ def change_description(path: Path, change: Callable[[dict], Any]) -> None:
 
 
 def as_version_1(path: Path) -> Path:
-    """Turn a data set of one shard a split into what version 1 of the format wrote."""
+    """Turn a data set with one shard per split into one of version 1 of the format."""
     only_shard(path, "validation").rename(path / "heldout-00000.array_record")
 
     def rename(table: dict) -> None:
@@ -68,16 +68,21 @@ def only_shard(path: Path, split: str = "training") -> Path:
 
 
 def overwrite_shard(path: Path, content: bytes) -> None:
-    """With the description to match: what then is wrong lies in the shard itself."""
+    """Replace the only shard, and its size in the description, so that only the shard itself is wrong."""
     shard = only_shard(path)
     shard.write_bytes(content)
     change_description(path, lambda table: table["splits"]["training"][0].update(bytes=len(content)))
 
 
-def assert_same(one: Site, other: Site) -> None:
-    assert (one.name, one.crs, one.transform, one.support) == (other.name, other.crs, other.transform, other.support)
-    for name, series in one.series.items():
+def assert_same(site: Site, other: Site) -> None:
+    assert (site.name, site.crs, site.transform, site.support) == (
+        other.name,
+        other.crs,
+        other.transform,
+        other.support,
+    )
+    for name, series in site.series.items():
         np.testing.assert_array_equal(series.pixels, other.series[name].pixels, strict=True)
         np.testing.assert_array_equal(series.valid, other.series[name].valid, strict=True)
         np.testing.assert_array_equal(series.time_ms, other.series[name].time_ms, strict=True)
-    np.testing.assert_array_equal(one.text.sentence, other.text.sentence, strict=True)
+    np.testing.assert_array_equal(site.text.sentence, other.text.sentence, strict=True)

@@ -1,4 +1,4 @@
-"""A site that several sensors saw over three years, made of noise: small enough for tests."""
+"""A site of noise that several sensors saw over three years, small enough for tests."""
 
 from dataclasses import replace
 
@@ -39,9 +39,9 @@ CONFIG: Config = replace(
 
 
 def small_site(seed: int = 0, name: str = "small") -> Site:
-    """As it is stored: Sentinel-2 as integers with one mask for all bands, the rest as float32.
+    """Make a site as stored: Sentinel-2 as integers with one mask for all bands, the rest as float32.
 
-    The elevation is dated before all else, and the land cover is of the second summer; texts are true of half-years.
+    The elevation has the earliest date, the land cover is of the second summer, and texts are true of half-years.
     """
     generator = np.random.default_rng(seed)
     series = {}
@@ -54,17 +54,17 @@ def small_site(seed: int = 0, name: str = "small") -> Site:
     return Site(name, series, "EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), text=_text(generator))
 
 
-def held_by(config: Config = CONFIG, site: Site | None = None) -> DatasetSchema:
-    """What a training set of this one site holds; by default of `small_site`."""
+def schema_of(config: Config = CONFIG, site: Site | None = None) -> DatasetSchema:
+    """Return the schema of a training set of one site, by default `small_site`."""
     site = site or small_site()
     sources = tuple(source for source in config.sources if source.name in site.series)
     return DatasetSchema(sources, normalization_of([site], sources), TEXT_WIDTH if config.has_text else 0)
 
 
 def small_stream(config: Config = CONFIG, site: Site | None = None) -> grain.DatasetIterator:
-    """Training batches of one site; by default of `small_site`."""
+    """Iterate over training batches of one site, by default `small_site`."""
     site = site or small_site()
-    return training_batches(HostExamples([site], held_by(config, site), config))
+    return training_batches(HostExamples([site], schema_of(config, site), config))
 
 
 def _series(source: Source, time_ms: np.ndarray, generator: np.random.Generator) -> Series:

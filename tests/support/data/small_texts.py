@@ -1,4 +1,4 @@
-"""Sites on grids of both hemispheres, and tables of texts about points of them."""
+"""Sites on grids of both hemispheres, and tables of texts about points in them."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ WHOLE_YEAR = ("2016-01-01", "2017-01-01")
 
 
 def site_at(grid: tuple[str, float, float], name: str = "made", support: tuple[int, int] = YEAR) -> Site:
-    """`small_site`, without text, on a grid whose upper left corner is given."""
+    """Return `small_site` without text, on a grid with a given upper left corner."""
     crs, west, north = grid
     site = small_site().between(*YEAR)
     series = {name: series for name, series in site.series.items() if len(series.time_ms)}
@@ -21,7 +21,7 @@ def site_at(grid: tuple[str, float, float], name: str = "made", support: tuple[i
 
 
 def degrees(grid: tuple[str, float, float], right: float, down: float) -> tuple[float, float]:
-    """Longitude and latitude of a point so many metres from a grid's upper left corner."""
+    """Return longitude and latitude of a point given in meters from a grid's upper left corner."""
     from pyproj import Transformer
 
     crs, west, north = grid
@@ -35,7 +35,7 @@ def write_table(path: Path, rows: list[tuple], header: tuple[str, ...] = HEADER)
 
 
 def a_table(path: Path) -> Path:
-    """A text in the north, one there over New Year, one in the south, and one in the sea."""
+    """Write a text in the north, another there over New Year, one in the south, and one in the sea."""
     rows = [
         (*degrees(NORTH, 55, 35), *WHOLE_YEAR, "a wood"),
         (*degrees(NORTH, 55, 35), "2016-12-15", "2017-01-15", "snow, over New Year"),

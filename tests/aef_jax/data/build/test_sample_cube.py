@@ -1,4 +1,4 @@
-"""The sample cube is what it says, lies where it says, and is split without overlap."""
+"""The sample cube has the stated contents and georeference, and is split without overlap."""
 
 import importlib.util
 
@@ -41,11 +41,11 @@ def test_dates_are_unique_sorted_milliseconds_of_2015_to_2021(whole):
     assert (days[0], days[-1]) == ("2015-08-01", "2021-01-01")
 
 
-def test_the_grid_is_of_10_m_in_the_cubes_own_projection(whole):
+def test_grid_has_10_m_pixels_in_the_cubes_own_projection(whole):
     a, b, west, d, e, north = whole.transform
     assert (a, b, d, e) == (10, 0, 0, -10)
     coarse = _open("sentinel2_cube_subset_romania_20m.nc")
-    # centres of 10 m and of 20 m cells lie 5 m and 10 m from the one corner that both grids have
+    # centers of 10 m and of 20 m cells are 5 m and 10 m from the corner that both grids share
     assert (west, north) == (float(coarse.x[0]) - 10, float(coarse.y[0]) + 10)
     number = whole.crs.removeprefix("EPSG:")
     assert coarse.spatial_ref.attrs["spatial_ref"].endswith(f'AUTHORITY["EPSG","{number}"]]')
@@ -60,15 +60,15 @@ def test_reflectance_is_physical_and_vegetation_is_bright_in_nir(whole):
     assert medians[3] > 2 * medians[2], "B8 above B4 over a forest"
 
 
-def test_what_has_no_number_is_not_valid_and_clouds_are_neither(whole):
+def test_pixels_without_data_and_clouds_are_not_valid(whole):
     series = whole.series["sentinel2"]
     assert np.isfinite(series.pixels[series.valid]).all()
     assert 0.3 < series.valid.mean() < 0.9
     assert (series.valid.mean(axis=(1, 2, 3)) < 0.1).sum() > 10, "wholly clouded frames"
 
 
-def test_the_20_m_band_lies_on_the_10_m_grid_as_bilinear_puts_it():
-    """A ramp stays that ramp: the centre of 20 m cell i lies between the centres of the 10 m cells 2i and 2i + 1."""
+def test_the_20_m_band_is_bilinearly_resampled_to_the_10_m_grid():
+    """A ramp stays that ramp: the center of 20 m cell i is between the centers of the 10 m cells 2i and 2i + 1."""
     rows, columns = np.mgrid[0:6, 0:8].astype(np.float32)
     fine = _to_10m((100 + 40 * rows + 4 * columns)[None])[0]
     fine_rows, fine_columns = (np.mgrid[0:12, 0:16] - 0.5) / 2
@@ -84,8 +84,8 @@ def test_no_data_of_the_20_m_band_leaves_neighbors_unchanged():
     assert (fine == 0).sum() == 4
 
 
-def test_the_20_m_band_agrees_with_its_10_m_neighbours(whole):
-    """B11 and B4 are strongly correlated over a forest, and most so where they are not shifted against each other."""
+def test_the_20_m_band_correlates_with_10_m_bands(whole):
+    """B11 and B4 are strongly correlated over a forest, most of all without a shift between them."""
     series = whole.series["sentinel2"]
     clear = series.valid.all(axis=(1, 2, 3)).nonzero()[0]
     assert len(clear), "a frame without a cloud"
@@ -93,14 +93,14 @@ def test_the_20_m_band_agrees_with_its_10_m_neighbours(whole):
 
     def correlation(down: int, right: int) -> float:
         here = red[:, 5:-5, 5:-5]
-        there = infrared[:, 5 + down : 95 + down, 5 + right : 95 + right]
-        return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(here, there, strict=True)]))
+        shifted = infrared[:, 5 + down : 95 + down, 5 + right : 95 + right]
+        return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(here, shifted, strict=True)]))
 
     shifts = {(down, right): correlation(down, right) for down in (-2, 0, 2) for right in (-2, 0, 2)}
     assert max(shifts, key=shifts.__getitem__) == (0, 0)
 
 
-def test_held_out_ground_is_apart_from_training_ground(whole, split):
+def test_validation_ground_is_apart_from_training_ground(whole, split):
     west = split.training.transform[2] + 10 * split.training.shape[1]
     assert west + 40 <= split.validation.transform[2]
     assert split.training.transform[2] == whole.transform[2]
@@ -109,15 +109,15 @@ def test_held_out_ground_is_apart_from_training_ground(whole, split):
         assert (part.transform[5], part.shape[0]) == (whole.transform[5], 100)
 
 
-def test_training_has_no_frame_of_a_held_out_time(whole, split):
+def test_training_has_no_frame_of_an_unseen_date(whole, split):
     training = split.training.series["sentinel2"].time_ms
-    assert not np.isin(training, split.heldout_ms).any()
-    assert len(training) + len(split.heldout_ms) == 140
+    assert not np.isin(training, split.unseen_ms).any()
+    assert len(training) + len(split.unseen_ms) == 140
     np.testing.assert_array_equal(split.validation.series["sentinel2"].time_ms, whole.series["sentinel2"].time_ms)
-    assert np.isin(split.heldout_ms, whole.series["sentinel2"].time_ms).all()
+    assert np.isin(split.unseen_ms, whole.series["sentinel2"].time_ms).all()
 
 
-def test_without_the_package_the_extra_is_named(monkeypatch):
+def test_error_without_the_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert "install aef[sample]" in error_message(load_sample, error=ModuleNotFoundError)
 

@@ -1,4 +1,4 @@
-"""`aef data check` reads all of a data set, and tells each thing that is wrong in one line."""
+"""`aef data check` reads a whole data set, and reports each problem in one line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,8 @@ from aef_jax.cli import main as cli
 from aef_jax.data.store.site import Site
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import (
-    VALIDATION,
     TRAINING,
+    VALIDATION,
     change_description,
     only_shard,
     overwrite_shard,
@@ -25,7 +25,7 @@ SITE = small_sites(1)[0]
 
 @pytest.fixture
 def checked(capsys):
-    """Checks a data set, and gives the lines that are said of it."""
+    """Check a data set, and return the lines that are printed."""
 
     def run(folder: Path) -> list[str]:
         code = cli.main(["data", "check", str(folder)])
@@ -40,13 +40,13 @@ def _with(site: Site, name: str, **changes) -> Site:
     return replace(site, series={**site.series, name: replace(site.series[name], **changes)})
 
 
-def test_a_whole_data_set_has_nothing_wrong(own_dataset, checked, capsys):
+def test_valid_dataset_has_no_problem(own_dataset, checked, capsys):
     assert cli.main(["data", "check", str(own_dataset)]) == 0
     assert f"{TRAINING + VALIDATION}/{TRAINING + VALIDATION}" in capsys.readouterr().err, "a progress bar"
     assert checked(own_dataset) == [f"{own_dataset}: nothing wrong"]
 
 
-def test_names_that_are_there_twice_are_told(tmp_path, checked):
+def test_duplicate_names_are_reported(tmp_path, checked):
     first, second = small_sites(2)
     path = write(tmp_path / "twice", [first, second, replace(second, name=first.name)], [second])
     assert checked(path) == [
@@ -92,7 +92,7 @@ def test_support_period_includes_first_and_last_millisecond(tmp_path, checked):
         assert outside == 0 or "1 of 3 frames lie outside" in said[0]
 
 
-def test_an_input_without_a_valid_pixel_is_told(tmp_path, checked):
+def test_input_without_a_valid_pixel_is_reported(tmp_path, checked):
     cloudy = _with(SITE, "sentinel2", valid=np.zeros_like(SITE.series["sentinel2"].valid))
     said = checked(write(tmp_path / "cloudy", [*small_sites(1, 5), cloudy]))
     frames = len(SITE.series["sentinel2"].time_ms)
@@ -100,7 +100,7 @@ def test_an_input_without_a_valid_pixel_is_told(tmp_path, checked):
     assert len(said) == 2
 
 
-def test_no_data_that_is_marked_valid_is_told(tmp_path, checked):
+def test_no_data_marked_valid_is_reported(tmp_path, checked):
     landsat, optical = SITE.series["landsat"], SITE.series["sentinel2"]
     with_nan, with_zero = landsat.pixels.copy(), optical.pixels.copy()
     with_nan[2, 0, 0, 3] = np.nan
@@ -129,7 +129,7 @@ def test_out_of_range_values_are_reported_from_one_percent(tmp_path, checked):
     for rows, told in ((1, True), (0, False)):
         pixels = radar.pixels.copy()
         pixels[:, :rows, :, 0] = -31
-        pixels[(*np.argwhere(radar.valid[..., 0])[-1], 0)] = 11  # one alone is no matter
+        pixels[(*np.argwhere(radar.valid[..., 0])[-1], 0)] = 11  # a single value is tolerated
         odd = np.where(np.arange(16)[:, None] < 8 * rows, np.uint8(16), classes.pixels[..., 0])[..., None]
         site = _with(_with(SITE, "sentinel1", pixels=pixels), "nlcd", pixels=odd)
         said = checked(write(tmp_path / f"range{rows}", [site, *small_sites(1, 1)]))
@@ -185,7 +185,7 @@ def _moved(number: str, by: float):
         ),
     ],
 )
-def test_a_description_that_does_not_match_the_records_is_told(own_dataset, checked, change, sentence):
+def test_description_that_differs_from_the_records_is_reported(own_dataset, checked, change, sentence):
     change_description(own_dataset, change)
     assert any(sentence in line for line in checked(own_dataset))
 

@@ -1,4 +1,4 @@
-"""The stream of batches: the same for any number of hosts and threads, and exact to resume."""
+"""The stream of batches is the same for any number of hosts and threads, and resumes exactly."""
 
 import time
 from dataclasses import replace
@@ -10,10 +10,10 @@ import pytest
 from aef_jax.data.loading import pipeline
 from aef_jax.data.loading.pipeline import HostExamples, stack, training_batches
 from configs.encodings.timecode import DAY_MS, timecode
-from tests.support.data.small_site import CONFIG, held_by, small_site, small_stream
+from tests.support.data.small_site import CONFIG, schema_of, small_site, small_stream
 
 SITE = small_site()
-HELD = held_by()
+SCHEMA = schema_of()
 SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=6, warmup_steps=1, batch=4))
 
 
@@ -22,8 +22,8 @@ def rows_of(host: int, hosts: int, config) -> range:
     return range(host * share, (host + 1) * share)
 
 
-def _same(one, other) -> bool:
-    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
+def _same(tree, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, tree, other)))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_there_is_one_batch_per_step_and_all_have_one_shape(batches):
     assert batches[0].shared_period.shape[0] == 4
 
 
-def test_examples_that_are_jittered_show_no_date_of_the_site(batches):
+def test_jittered_examples_have_no_date_of_the_site(batches):
     jittered = list(small_stream(replace(SMALL, data=replace(SMALL.data, time_jitter_days=8))))
     known = timecode(np.concatenate([SITE.series[source].time_ms for source in ("sentinel2", "sentinel1")]))
     known = {code.tobytes() for code in known.astype(np.float32)}
@@ -55,6 +55,14 @@ def test_no_two_examples_are_alike(batches):
     assert len(codes) == 24
 
 
+def test_drawn_example_encodes_to_the_indexed_batch():
+    dropout = replace(SMALL, data=replace(SMALL.data, teacher_frame_dropout=True, time_jitter_days=8))
+    for config in (SMALL, dropout):
+        examples = HostExamples([SITE], SCHEMA, config)
+        for index in range(8):
+            assert _same(examples.draw(index).to_batch(), examples[index])
+
+
 def test_batches_depend_on_the_seed_but_not_on_threads(batches):
     threaded = replace(SMALL, data=replace(SMALL.data, threads=5))
     assert _same(batches, list(small_stream(threaded)))
@@ -64,11 +72,11 @@ def test_batches_depend_on_the_seed_but_not_on_threads(batches):
 
 @pytest.mark.parametrize("hosts", [1, 2, 4])
 def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
-    readers = [HostExamples([SITE], HELD, SMALL, rows_of(host, hosts, SMALL)) for host in range(hosts)]
+    readers = [HostExamples([SITE], SCHEMA, SMALL, rows_of(host, hosts, SMALL)) for host in range(hosts)]
     share = 4 // hosts
     assert {len(reader) for reader in readers} == {6 * share}
     for step, batch in enumerate(batches):
-        examples = [reader[step * share + within] for reader in readers for within in range(share)]
+        examples = [reader[step * share + row] for reader in readers for row in range(share)]
         assert _same(stack(examples), batch)
 
 
@@ -76,7 +84,7 @@ def test_the_global_batch_is_the_same_for_any_number_of_hosts(batches, hosts):
 def test_stream_resumes_at_any_step_with_other_hosts_and_threads(batches, done, hosts):
     config = replace(SMALL, data=replace(SMALL.data, threads=3))
     streams = [
-        training_batches(HostExamples([SITE], HELD, config, rows_of(host, hosts, config)), steps_done=done)
+        training_batches(HostExamples([SITE], SCHEMA, config, rows_of(host, hosts, config)), steps_done=done)
         for host in range(hosts)
     ]
     resumed = [jax.tree.map(lambda *parts: np.concatenate(parts), *parts) for parts in zip(*streams, strict=True)]
@@ -85,12 +93,12 @@ def test_stream_resumes_at_any_step_with_other_hosts_and_threads(batches, done, 
 
 def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:
     training = replace(SMALL.training, steps=steps, batch=batch)
-    examples = HostExamples(sites, HELD, replace(SMALL, training=training))
+    examples = HostExamples(sites, SCHEMA, replace(SMALL, training=training))
     return [examples.records(step) for step in range(1, steps + 1)]
 
 
 @pytest.mark.parametrize(("bytes_ahead", "expected"), [(1, range(4, 8)), (2**30, range(20, 25))])
-def test_what_waits_for_the_device_is_bounded_in_bytes_too(bytes_ahead, expected, monkeypatch):
+def test_read_ahead_is_bounded_in_bytes_too(bytes_ahead, expected, monkeypatch):
     read = []
 
     class Counted(HostExamples):
@@ -100,11 +108,11 @@ def test_what_waits_for_the_device_is_bounded_in_bytes_too(bytes_ahead, expected
 
     monkeypatch.setattr(pipeline, "READ_AHEAD_BYTES", bytes_ahead)
     training, data = replace(SMALL.training, steps=100), replace(SMALL.data, threads=1)
-    examples = Counted([SITE], HELD, replace(SMALL, training=training, data=data))
+    examples = Counted([SITE], SCHEMA, replace(SMALL, training=training, data=data))
     batches = training_batches(examples)
     next(batches)
     before = -1
-    while len(read) > before:  # until it stands still
+    while len(read) > before:  # until reading pauses
         before = len(read)
         time.sleep(0.5)
     assert len(read) in expected
@@ -125,9 +133,9 @@ def test_incomplete_last_batch_continues_into_the_next_epoch():
 
 def test_reported_sites_of_a_step_are_those_it_is_drawn_from():
     sites = [SITE.shift_time(number * 1_000 * DAY_MS) for number in range(5)]
-    examples = HostExamples(sites, HELD, SMALL)
+    examples = HostExamples(sites, SCHEMA, SMALL)
     for step in (1, 2, 6):
-        for within, record in enumerate(examples.records(step)):
-            frames = examples[(step - 1) * 4 + within].frames["sentinel2"]
+        for row, record in enumerate(examples.records(step)):
+            frames = examples[(step - 1) * 4 + row].frames["sentinel2"]
             known = {code.tobytes() for code in timecode(sites[record].series["sentinel2"].time_ms).astype(np.float32)}
             assert known.issuperset(code.tobytes() for code in frames.timecodes[frames.present])

@@ -1,4 +1,4 @@
-"""Processes that read: the same examples in the same order, and none is left when training has ended."""
+"""Worker processes read the same examples in the same order, and end with the training process."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ import pytest
 from aef_jax.data.loading import readers
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.readers import pack, unpack
-from tests.support.data.small_site import CONFIG, held_by, small_site
+from tests.support.data.small_site import CONFIG, schema_of, small_site
 from tests.support.paths import REPOSITORY
 
 SITE = small_site()
@@ -28,16 +28,16 @@ SMALL = replace(CONFIG, training=replace(CONFIG.training, steps=5, warmup_steps=
 
 def _examples(workers: int, site=SITE) -> HostExamples:
     config = replace(SMALL, data=replace(SMALL.data, workers=workers))
-    return HostExamples([site], held_by(config), config)
+    return HostExamples([site], schema_of(config), config)
 
 
-def _same(one, other) -> bool:
-    return jax.tree.structure(one) == jax.tree.structure(other) and all(
-        jax.tree.leaves(jax.tree.map(lambda a, b: a.dtype == b.dtype and np.array_equal(a, b), one, other))
+def _same(tree, other) -> bool:
+    return jax.tree.structure(tree) == jax.tree.structure(other) and all(
+        jax.tree.leaves(jax.tree.map(lambda a, b: a.dtype == b.dtype and np.array_equal(a, b), tree, other))
     )
 
 
-def test_an_example_that_was_packed_is_as_it_was():
+def test_unpacking_a_packed_example_gives_it_back():
     example = _examples(0)[3]
     assert len({leaf.dtype for leaf in jax.tree.leaves(example)}) > 2
     assert _same(unpack(pack(example)), example)
@@ -46,8 +46,8 @@ def test_an_example_that_was_packed_is_as_it_was():
 
 
 @pytest.mark.parametrize(("workers", "done"), [(1, 0), (3, 1), (5, 4)])
-def test_processes_read_what_threads_do_from_any_step_on(workers, done):
-    """Of sixteen examples three read six, five and five; of four one of five reads none."""
+def test_processes_read_as_threads_do_from_any_step(workers, done):
+    """Three workers share sixteen examples as 6, 5 and 5; one of five workers reads none of four."""
     expected = list(training_batches(_examples(0), steps_done=done))
     with closing(training_batches(_examples(workers), steps_done=done)) as batches:
         read = list(batches)
@@ -55,7 +55,7 @@ def test_processes_read_what_threads_do_from_any_step_on(workers, done):
     assert _same(read, expected)
 
 
-def test_what_is_wrong_with_a_site_is_told_as_where_threads_read():
+def test_site_errors_are_the_same_with_processes_and_threads():
     tiny = SITE.window(slice(0, 8), slice(0, 8))
     with (
         closing(training_batches(_examples(1, tiny))) as batches,
@@ -89,14 +89,14 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a process's children are found in Linux's /proc")
 def test_reader_processes_end_when_their_parent_is_killed(tmp_path):
-    """And not before, by a signal for the whole job: not while they begin, nor when they have."""
+    """A signal to the whole job does not end them earlier, neither during their start nor later."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
     command = [sys.executable, str(program)]
     options = {"env": environment, "stdout": subprocess.PIPE, "text": True, "start_new_session": True}
     with subprocess.Popen(command, **options) as process:
-        Timer(120, process.kill).start()  # rather than to wait for good
+        Timer(120, process.kill).start()  # instead of waiting forever
         assert process.stdout.readline() == "begun\n"
         os.killpg(process.pid, signal.SIGTERM)
         assert process.stdout.readline() == "read\n"

@@ -1,19 +1,22 @@
-"""What a run is given of a data set: the sources that both know, its text where it fits, what it is evaluated on."""
+"""The data of a run: the sources of both config and data set, text if it fits, and validation examples."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import dataset_data, find_site, open_data
+from aef_jax.data.store import dataset as dataset_module
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.data.store.record import decode
 from aef_jax.data.store.site import Site, TextPoints
 from configs.config import Config
 from configs.sources import PALSAR2
-from tests.support.data.small_dataset import VALIDATION, TRAINING, small_sites, write, write_small
+from tests.support.data.small_dataset import TRAINING, VALIDATION, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.refusals import error_message
 
@@ -42,6 +45,22 @@ def test_run_has_both_splits_and_an_example_per_validation_site(written):
     assert data.schema.text_width == TEXT_WIDTH
 
 
+def test_no_validation_record_is_decoded_twice_at_start(written, monkeypatch):
+    decoded = []
+
+    def count(blob: bytes, where: str) -> Site:
+        decoded.append(where)
+        return decode(blob, where)
+
+    monkeypatch.setattr(dataset_module, "decode", count)
+    (examples,) = open_data(_at(written)).validation.values()
+    first = list(examples)
+    assert sorted(decoded) == [f"{written}: validation record {index}" for index in range(VALIDATION)]
+    assert not examples.decoded, "no site is kept longer than that"
+    for drawn, again in zip(first, examples, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, drawn, again)
+
+
 def test_batches_are_drawn_from_training_records(written):
     config = replace(_at(written), training=replace(CONFIG.training, steps=52, warmup_steps=1, batch=3))
     data = open_data(config)
@@ -57,7 +76,7 @@ def test_batches_are_drawn_from_training_records(written):
     assert len({target.tobytes() for target in targets}) == TRAINING
 
 
-def test_a_run_that_goes_on_keeps_its_own_statistics(written):
+def test_resumed_run_keeps_its_own_statistics(written):
     own = Dataset.open(written).normalization
     moved = Normalization({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
     assert open_data(_at(written), own).schema.normalization is own
@@ -70,14 +89,14 @@ def test_without_validation_records_there_is_no_evaluation(tmp_path):
     assert data.pictured.name == SITE.name
 
 
-def test_sources_that_the_config_or_the_data_lack_are_left_out(tmp_path):
+def test_sources_missing_in_config_or_data_are_left_out(tmp_path):
     data = open_data(_at(write(tmp_path / "few", [_without(SITE, "landsat", "nlcd")])))
     assert [source.name for source in data.schema.sources] == ["sentinel2", "sentinel1", "glo30"]
     more = replace(CONFIG, sources=(*CONFIG.sources, PALSAR2))
     assert "palsar2" not in [source.name for source in open_data(_at(tmp_path / "few", more)).schema.sources]
 
 
-def test_a_source_that_only_held_out_records_show_is_left_out(tmp_path):
+def test_source_only_in_validation_records_is_left_out(tmp_path):
     path = write(tmp_path / "odd", [_without(SITE, "landsat")], [SITE])
     assert "landsat" not in [source.name for source in open_data(_at(path)).schema.sources]
 

@@ -1,4 +1,4 @@
-"""One training example: what may be drawn, how often, and that it is the same for the same generator."""
+"""One training example: what can be drawn, how often, and that the generator determines it."""
 
 from dataclasses import replace
 
@@ -10,12 +10,12 @@ from aef_jax.data.sampling.examples import TileLocation, draw_example, draw_loca
 from aef_jax.data.sampling.targets import draw_period
 from aef_jax.data.store.site import Site, TextPoints
 from configs.encodings.timecode import DAY_MS, period_code, relative_timecode, timecode
-from tests.support.data.small_site import CONFIG, DAYS, START_MS, TEXT_WIDTH, held_by, small_site
+from tests.support.data.small_site import CONFIG, DAYS, START_MS, TEXT_WIDTH, schema_of, small_site
 from tests.support.refusals import error_message
 
 SITE = small_site()
-HELD = held_by()
-SCORED = HELD.normalization.apply(SITE, HELD.sources)
+SCHEMA = schema_of()
+SCORED = SCHEMA.normalization.apply(SITE, SCHEMA.sources)
 SUPPORT = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
 PLACE = TileLocation(3, 5, SUPPORT)
 MIDDLE = (SUPPORT[0] + SUPPORT[1]) // 2
@@ -24,33 +24,33 @@ INPUTS = tuple(source.name for source in CONFIG.input_sources)
 
 
 def _examples(number: int, config=CONFIG, site: Site = SITE, location: TileLocation = PLACE):
-    schema = replace(HELD, sources=tuple(source for source in config.sources if source.name in BY_NAME))
+    schema = replace(SCHEMA, sources=tuple(source for source in config.sources if source.name in BY_NAME))
     return [draw_example(site, schema, config, location, np.random.default_rng([7, seed])) for seed in range(number)]
 
 
-EXAMPLES = _examples(400)
+DRAWN = _examples(400)
 
 
 def _tile(name: str):
-    """Scaled and z-scored, as examples are."""
+    """Return scaled and z-scored frames, as in examples."""
     return SCORED.window(slice(3, 19), slice(5, 21)).series[name]
 
 
 def _times(frames) -> list[int]:
-    """The acquisition times of the frames that are present, found again by their codes."""
+    """Return the acquisition times of the present frames, looked up by their codes."""
     known = {timecode(time).astype(np.float32).tobytes(): int(time) for name in INPUTS for time in _tile(name).time_ms}
     return [known[code.tobytes()] for code in frames.timecodes[frames.present]]
 
 
 def _target_time(name: str, target) -> int | None:
-    """When the target was acquired, found again by its pixels; None where there is no target."""
+    """Return the acquisition time of the target, looked up by its pixels; None if there is no target."""
     series = _tile(name)
     same = [np.array_equal(pixels.reshape(target.pixels.shape), target.pixels) for pixels in series.pixels]
     return int(series.time_ms[same.index(True)]) if any(same) else None
 
 
 def _ends(code: np.ndarray) -> np.ndarray:
-    """A valid period's two ends in days since the site's start, from the slowest wave of its code, of 80 years."""
+    """Return a period's ends in days since the site's start, from the slowest wave of its code (80 years)."""
     sine, cosine = code.reshape(2, 2, -1)[:, :, 11].T.astype(np.float64)
     period = 80 * 365.2425
     days = np.arctan2(sine, cosine) / (2 * np.pi) * period
@@ -61,14 +61,14 @@ def test_location_lies_within_the_site_and_the_input_years():
     places = [draw_location(SITE, CONFIG, np.random.default_rng(seed)) for seed in range(300)]
     assert {location.row for location in places} == {location.column for location in places} == set(range(9))
     starts = np.array([location.support[0] for location in places])
-    # the elevation's date, long before all images, must not count
+    # the elevation's date, long before all images, must be ignored
     assert starts.min() >= START_MS
     assert starts.max() <= START_MS + (DAYS - 365) * DAY_MS
     assert np.ptp(starts) > 600 * DAY_MS
     assert {location.support[1] - location.support[0] for location in places} == {365 * DAY_MS}
 
 
-def test_a_site_that_is_too_small_or_has_no_input_is_told():
+def test_small_site_or_site_without_input_is_refused():
     rng = np.random.default_rng(0)
     too_large = replace(CONFIG, data=replace(CONFIG.data, tile_side=32))
     assert "24 x 24 pixels, expected at least one tile of 32 x 32" in error_message(draw_location, SITE, too_large, rng)
@@ -77,7 +77,7 @@ def test_a_site_that_is_too_small_or_has_no_input_is_told():
 
 
 def test_example_is_a_deterministic_function_of_the_generator():
-    first, again, other = (draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (draw_example(SITE, SCHEMA, CONFIG, PLACE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     same = jax.tree.map(np.array_equal, first, again)
     assert all(jax.tree.leaves(same))
     assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, first, other)))
@@ -85,7 +85,7 @@ def test_example_is_a_deterministic_function_of_the_generator():
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_target_is_never_among_the_inputs(name):
-    for example in EXAMPLES:
+    for example in DRAWN:
         time = _target_time(name, example.targets[name])
         assert time is not None
         assert time not in _times(example.frames[name])
@@ -95,7 +95,7 @@ def test_the_target_is_never_among_the_inputs(name):
 def test_inputs_are_sorted_support_frames_that_fill_the_budget(name):
     available = int(np.sum((_tile(name).time_ms >= SUPPORT[0]) & (_tile(name).time_ms < SUPPORT[1])))
     budget = BY_NAME[name].frame_budget
-    for example in EXAMPLES[:50]:
+    for example in DRAWN[:50]:
         frames, times = example.frames[name], _times(example.frames[name])
         assert frames.pixels.shape == (budget, 16, 16, BY_NAME[name].channels)
         assert times == sorted(set(times))
@@ -105,14 +105,14 @@ def test_inputs_are_sorted_support_frames_that_fill_the_budget(name):
 
 
 def test_each_frame_carries_its_own_pixels():
-    frames, series = EXAMPLES[0].frames["landsat"], _tile("landsat")
+    frames, series = DRAWN[0].frames["landsat"], _tile("landsat")
     for pixels, time in zip(frames.pixels[frames.present], _times(frames), strict=True):
         np.testing.assert_array_equal(pixels, series.pixels[series.time_ms == time][0])
     assert not frames.pixels[~frames.present].any()
 
 
 def test_small_budget_still_draws_every_frame_but_the_target():
-    seen = {time for example in EXAMPLES for time in _times(example.frames["sentinel2"])}
+    seen = {time for example in DRAWN for time in _times(example.frames["sentinel2"])}
     assert len(seen) == np.sum((_tile("sentinel2").time_ms >= SUPPORT[0]) & (_tile("sentinel2").time_ms < SUPPORT[1]))
 
 
@@ -120,13 +120,13 @@ def test_targets_are_drawn_from_all_frames_with_valid_pixels():
     series = _tile("sentinel2")
     shown = series.valid.mean(axis=(1, 2, 3)) >= 0.1
     inside = (series.time_ms >= SUPPORT[0]) & (series.time_ms < SUPPORT[1])
-    drawn = {_target_time("sentinel2", example.targets["sentinel2"]) for example in EXAMPLES}
+    drawn = {_target_time("sentinel2", example.targets["sentinel2"]) for example in DRAWN}
     assert drawn == set(series.time_ms[shown & inside].tolist())
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_each_target_has_a_period_around_it_above_four_days(name):
-    for example in EXAMPLES[:100]:
+    for example in DRAWN[:100]:
         target = example.targets[name]
         start, end = _ends(target.period)
         assert end - start > 4
@@ -139,8 +139,8 @@ def test_each_target_has_a_period_around_it_above_four_days(name):
             np.testing.assert_allclose(target.time_code, expected, atol=0.05)
         else:
             assert target.time_code.shape == (0,)
-    assert len({example.targets[name].period.tobytes() for example in EXAMPLES}) == len(EXAMPLES)
-    assert len({target.period.tobytes() for target in EXAMPLES[0].targets.values()}) == len(BY_NAME)
+    assert len({example.targets[name].period.tobytes() for example in DRAWN}) == len(DRAWN)
+    assert len({target.period.tobytes() for target in DRAWN[0].targets.values()}) == len(BY_NAME)
 
 
 def test_dated_targets_lie_in_the_support_period_static_ones_any():
@@ -148,41 +148,41 @@ def test_dated_targets_lie_in_the_support_period_static_ones_any():
     example = _examples(1, location=early)[0]
     assert example.targets["glo30"].valid.any()
     assert not example.targets["nlcd"].valid.any()
-    assert EXAMPLES[0].targets["nlcd"].valid.any()
+    assert DRAWN[0].targets["nlcd"].valid.any()
 
 
 def test_class_targets_are_indices_without_a_band_axis():
-    target = EXAMPLES[0].targets["nlcd"]
+    target = DRAWN[0].targets["nlcd"]
     assert target.pixels.shape == target.valid.shape == (16, 16)
     assert target.pixels.dtype == np.int32
 
 
 def test_metadata_and_grid_offsets_are_the_targets_own():
     series = _tile("sentinel1")
-    for example in EXAMPLES[:20]:
+    for example in DRAWN[:20]:
         time = _target_time("sentinel1", example.targets["sentinel1"])
         heading, inclination = np.deg2rad(series.metadata[series.time_ms == time][0])
         code = [np.sin(heading), np.cos(heading), np.sin(inclination), np.cos(inclination)]
         np.testing.assert_allclose(example.targets["sentinel1"].metadata, code, atol=1e-6)
-    offsets = np.array([example.targets["landsat"].grid_offset for example in EXAMPLES])
+    offsets = np.array([example.targets["landsat"].grid_offset for example in DRAWN])
     assert {tuple(offset) for offset in offsets} == {(row, column) for row in range(3) for column in range(3)}
-    assert not np.any([example.targets["sentinel2"].grid_offset for example in EXAMPLES])
+    assert not np.any([example.targets["sentinel2"].grid_offset for example in DRAWN])
 
 
-def _kept(example, name: str) -> np.ndarray:
-    """Which of the teacher's frames the student sees."""
+def _is_visible(example, name: str) -> np.ndarray:
+    """Return which of the teacher's frames the student sees."""
     index, present = example.student[name]
-    kept = np.zeros(len(example.frames[name].present), bool)
-    kept[index[present]] = True
-    return kept
+    visible = np.zeros(len(example.frames[name].present), bool)
+    visible[index[present]] = True
+    return visible
 
 
 def test_student_frames_are_an_ordered_subset_of_the_teachers():
-    for example in EXAMPLES:
+    for example in DRAWN:
         for name in INPUTS:
             index, present = example.student[name]
             assert len(index) == len(present) == BY_NAME[name].student_budget
-            assert not np.any(_kept(example, name) & ~example.frames[name].present)
+            assert not np.any(_is_visible(example, name) & ~example.frames[name].present)
             assert (np.diff(index[present]) > 0).all()
             assert not present[np.argmin(present) :].any() or present.all(), "the absent slots come last"
 
@@ -194,7 +194,7 @@ def _before_middle(frames) -> np.ndarray:
 
 
 def _halves(examples):
-    """Each example's shared period in relation to the support period's middle: 0 random, 1 forecast, -1 backcast."""
+    """Return the kind of each shared period, by the support period's middle: 0 random, 1 forecast, -1 backcast."""
     middle = (MIDDLE - START_MS) / DAY_MS
     ends = np.array([_ends(example.shared_period) for example in examples])
     return np.where(ends[:, 0] >= middle - 0.01, 1, np.where(ends[:, 1] <= middle + 0.01, -1, 0))
@@ -207,18 +207,22 @@ WHOLE = replace(
 
 
 def _saw(example) -> set[str]:
-    """Which part of the year the student saw: one for all sources alike."""
+    """Return the part of the year that the student saw, which is the same for all sources."""
     saw = {"all", "former", "latter"}
     for name in INPUTS:
         frames = example.frames[name]
         former = _before_middle(frames)
         parts = {"all": former | True, "former": former, "latter": ~former}
-        saw &= {part for part, kept in parts.items() if np.array_equal(_kept(example, name), frames.present & kept)}
+        saw &= {
+            part
+            for part, visible in parts.items()
+            if np.array_equal(_is_visible(example, name), frames.present & visible)
+        }
     return saw
 
 
 def test_halves_split_at_mid_period_and_each_kind_is_a_third():
-    """A forecast's student sees the former half, of which the shared period has nothing; a backcast's the latter."""
+    """A forecast's student sees the former half, which the shared period does not overlap; a backcast's the latter."""
     examples = _examples(400, WHOLE)
     kinds = []
     for example, half in zip(examples, _halves(examples), strict=True):
@@ -231,15 +235,15 @@ def test_halves_split_at_mid_period_and_each_kind_is_a_third():
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_sources_are_dropped_wholly_at_the_papers_rates(name):
-    kept = [example.student[name].present.any() for example in EXAMPLES]
-    assert 1 - np.mean(kept) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
+    visible = [example.student[name].present.any() for example in DRAWN]
+    assert 1 - np.mean(visible) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_whole_sources_and_years_drop_frames_at_paper_rates(name):
     rates = []
-    for example in EXAMPLES:
-        frames, student = example.frames[name], _kept(example, name)
+    for example in DRAWN:
+        frames, student = example.frames[name], _is_visible(example, name)
         former = _before_middle(frames)
         both = [student[frames.present & half].any() for half in (former, ~former)]
         if all(both):
@@ -277,8 +281,8 @@ def test_sparse_target_only_source_is_always_drawn():
 def test_site_lacking_a_source_has_examples_of_the_same_shape():
     site = replace(SITE, series={"sentinel2": SITE.series["sentinel2"]})
     example = _examples(1, site=site)[0]
-    assert jax.tree.map(np.shape, example) == jax.tree.map(np.shape, EXAMPLES[0])
-    assert jax.tree.map(lambda leaf: leaf.dtype, example) == jax.tree.map(lambda leaf: leaf.dtype, EXAMPLES[0])
+    assert jax.tree.map(np.shape, example) == jax.tree.map(np.shape, DRAWN[0])
+    assert jax.tree.map(lambda leaf: leaf.dtype, example) == jax.tree.map(lambda leaf: leaf.dtype, DRAWN[0])
     for name in set(INPUTS) - {"sentinel2"}:
         assert not example.frames[name].present.any()
         assert not example.student[name].present.any()
@@ -286,15 +290,15 @@ def test_site_lacking_a_source_has_examples_of_the_same_shape():
         assert not example.targets[name].valid.any()
 
 
-def test_a_fixed_target_is_the_one_that_is_drawn():
+def test_fixed_target_is_the_target():
     time = int(_tile("sentinel2").time_ms[50])
-    example = draw_example(SITE, HELD, CONFIG, PLACE, np.random.default_rng(0), target_ms={"sentinel2": time})
+    example = draw_example(SITE, SCHEMA, CONFIG, PLACE, np.random.default_rng(0), target_ms={"sentinel2": time})
     assert _target_time("sentinel2", example.targets["sentinel2"]) == time
 
 
 @pytest.mark.parametrize("days", [10, 365, 1000])
 def test_periods_keep_bounds_and_include_days_and_whole_years(days):
-    """Half of the lengths are uniform, half are log-uniform: what lies between two lengths is the mean of both laws."""
+    """Half of the lengths are uniform, half are log-uniform, so any interval has the mean of both probabilities."""
     config = replace(CONFIG, data=replace(CONFIG.data, support_days=days))
     bounds, rng = (START_MS, START_MS + days * DAY_MS), np.random.default_rng(0)
     contained = rng.integers(*bounds, size=4000)
@@ -311,18 +315,18 @@ def test_periods_keep_bounds_and_include_days_and_whole_years(days):
         assert np.mean(np.array(lengths) < length) == pytest.approx(expected, abs=0.03)
 
 
-def test_the_shared_period_is_a_whole_code():
-    assert EXAMPLES[0].shared_period.shape == period_code(np.int64(0), np.int64(1)).shape
-    assert EXAMPLES[0].shared_period.dtype == np.float32
+def test_shared_period_is_a_full_code():
+    assert DRAWN[0].shared_period.shape == period_code(np.int64(0), np.int64(1)).shape
+    assert DRAWN[0].shared_period.dtype == np.float32
 
 
-def test_texts_are_drawn_from_all_of_the_tile_and_support_period():
+def test_text_is_drawn_from_the_whole_tile_and_support_period():
     inside = SITE.text.window(slice(3, 19), slice(5, 21))
     true_then = (inside.period_ms[:, 0] < SUPPORT[1]) & (inside.period_ms[:, 1] > SUPPORT[0])
     assert 0 < true_then.sum() < len(inside) < len(SITE.text)
     known = {sentence.tobytes(): point for point, sentence in enumerate(inside.sentence)}
     drawn = set()
-    for example in EXAMPLES:
+    for example in DRAWN:
         text = example.text
         point = known[text.sentence.tobytes()]
         drawn.add(point)
@@ -335,5 +339,5 @@ def test_tile_without_text_has_an_absent_one():
     silent = _examples(1, site=replace(SITE, text=TextPoints.none()))[0].text
     assert silent.sentence.shape == (TEXT_WIDTH,)
     assert not silent.present
-    no_text = draw_example(SITE, replace(HELD, text_width=0), CONFIG, PLACE, np.random.default_rng(0))
+    no_text = draw_example(SITE, replace(SCHEMA, text_width=0), CONFIG, PLACE, np.random.default_rng(0))
     assert no_text.text is None

@@ -1,4 +1,4 @@
-"""What the encoder is given: gaps in radar, frames that are dropped, and never what is to be reconstructed."""
+"""The encoder's input: gaps in radar, dropped frames, and never the target."""
 
 from dataclasses import replace
 
@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from aef_jax.data.sampling.examples import TileLocation, draw_example
-from aef_jax.data.sampling.inputs import draw_frames, draw_student, line_gap, no_frames
+from aef_jax.data.sampling.inputs import draw_frames, draw_student, line_gap, no_frames, no_student
 from aef_jax.data.store.site import Series
 from configs.encodings.timecode import DAY_MS, timecode
 from configs.sources import LANDSAT, SENTINEL1, SENTINEL2
-from tests.support.data.small_site import CONFIG, START_MS, held_by, small_site
+from tests.support.data.small_site import CONFIG, START_MS, schema_of, small_site
 
 SITE = small_site()
-HELD = held_by()
-SCORED = HELD.normalization.apply(SITE, HELD.sources)
+SCHEMA = schema_of()
+SCORED = SCHEMA.normalization.apply(SITE, SCHEMA.sources)
 PLACE = TileLocation(3, 5, (START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS))
 TILE = slice(3, 19), slice(5, 21)
 
 
 def _examples(number: int, config=CONFIG):
-    schema = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
+    schema = replace(SCHEMA, sources=tuple(source for source in config.sources if source.kind != "text"))
     return [draw_example(SITE, schema, config, PLACE, np.random.default_rng([7, seed])) for seed in range(number)]
 
 
 def _drawn(source, series: Series, seed: int = 0, target: int | None = None, dropout: bool = False):
-    return draw_frames(source, series, target, HELD.normalization, np.random.default_rng(seed), dropout, gaps=True)
+    return draw_frames(source, series, target, SCHEMA.normalization, np.random.default_rng(seed), dropout, gaps=True)
 
 
 def _year(name: str) -> Series:
@@ -54,11 +54,11 @@ def test_only_radar_inputs_have_a_gap_equal_in_frames_and_bands():
         assert any(np.array_equal(target, pixels) for pixels in scored["sentinel1"].pixels), "a target is whole"
 
 
-def test_what_is_evaluated_with_has_no_gap():
+def test_validation_examples_have_no_gap():
     time_ms = int(_year("sentinel2").time_ms[3])
     for seed in range(10):
         rng = np.random.default_rng([7, seed])
-        frames = draw_example(SITE, HELD, CONFIG, PLACE, rng, {"sentinel2": time_ms}).frames["sentinel1"]
+        frames = draw_example(SITE, SCHEMA, CONFIG, PLACE, rng, {"sentinel2": time_ms}).frames["sentinel1"]
         assert not (frames.pixels[frames.present] == 0).all(axis=(0, 3)).any()
 
 
@@ -69,7 +69,7 @@ def test_each_example_has_a_gap_of_its_own():
 
 
 def _fitted(gap: np.ndarray) -> tuple[float, float, float]:
-    """Direction of a line of pixels, its length, and the widest distance of a pixel's centre from its axis."""
+    """Return a line's direction, its length, and the largest distance of a pixel's center from its axis."""
     points = np.argwhere(gap) - np.argwhere(gap).mean(axis=0)
     _, _, (along, across) = np.linalg.svd(points, full_matrices=False)
     return np.arctan2(*along) % np.pi, float(np.ptp(points @ along)), float(np.abs(points @ across).max())
@@ -98,7 +98,7 @@ def test_gaps_lie_anywhere_in_the_tile():
     rng = np.random.default_rng(0)
     share = np.mean([line_gap(16, 16, rng) for _ in range(8_000)], axis=0)
     assert share.min() > 0.04
-    # twice as often in the middle as at the rim, as of any line through a random point
+    # lines through random points cover the middle twice as often as the rim
     assert share.max() < 3 * share.min()
 
 
@@ -127,22 +127,22 @@ def test_teacher_drop_is_a_setting_and_off_in_validation():
     assert set(whole) == {available - 1}
     assert max(dropped) < available - 1
     time_ms = int(_year("sentinel2").time_ms[4])
-    validation = draw_example(SITE, HELD, dropping, PLACE, np.random.default_rng(0), {"sentinel2": time_ms})
+    validation = draw_example(SITE, SCHEMA, dropping, PLACE, np.random.default_rng(0), {"sentinel2": time_ms})
     assert validation.frames["landsat"].present.sum() >= available - 1
 
 
-def test_no_frame_of_the_targets_very_time_is_an_input():
-    """Two halves of one overpass, cut along the scenes' border, show the same ground twice."""
+def test_no_frame_with_the_target_time_is_an_input():
+    """Two scenes of one overpass show the ground along their common border twice."""
     series = _year("landsat")
     times = series.time_ms.copy()
     times[6] = times[7] = times[5]
-    twins = replace(series, time_ms=times)
+    same_pass = replace(series, time_ms=times)
     for target in (5, 6, 7):
-        drawn = _drawn(LANDSAT, twins, target=target)
-        assert times[5] not in drawn.times[drawn.frames.present]
+        drawn = _drawn(LANDSAT, same_pass, target=target)
+        assert times[5] not in drawn.time_ms[drawn.frames.present]
         assert drawn.frames.present.sum() == min(LANDSAT.frame_budget, len(times) - 3)
-    both = _drawn(replace(LANDSAT, frame_budget=40), twins, target=0)
-    assert list(both.times).count(times[5]) == 3
+    both = _drawn(replace(LANDSAT, frame_budget=40), same_pass, target=0)
+    assert list(both.time_ms).count(times[5]) == 3
 
 
 @pytest.mark.parametrize("name", ["sentinel2", "landsat"])
@@ -157,14 +157,14 @@ def test_frames_without_data_in_the_tile_take_no_budget(name):
     empty = replace(series, pixels=pixels)
     for seed in range(20):
         drawn = _drawn(source, empty, seed, target=3)
-        assert drawn.times[drawn.frames.present].tolist() == np.delete(series.time_ms[:8], 3).tolist()
+        assert drawn.time_ms[drawn.frames.present].tolist() == np.delete(series.time_ms[:8], 3).tolist()
         assert not drawn.frames.pixels[~drawn.frames.present].any()
         assert np.isfinite(drawn.frames.pixels).all()
     all_nothing = replace(series, pixels=np.full_like(pixels, nothing))
     assert not _drawn(source, all_nothing).frames.present.any()
 
 
-def test_clouds_are_no_reason_to_be_absent():
+def test_cloudy_frames_are_present():
     series = _year("sentinel2")
     cloudy = replace(series, valid=np.zeros_like(series.valid))
     np.testing.assert_array_equal(
@@ -176,13 +176,13 @@ def test_absent_slots_come_last_and_hold_nothing():
     drawn = _drawn(SENTINEL2, _year("sentinel2"))
     number = drawn.frames.present.sum()
     assert drawn.frames.present[:number].all()
-    assert (np.diff(drawn.times[:number]) > 0).all()
+    assert (np.diff(drawn.time_ms[:number]) > 0).all()
     assert not drawn.frames.pixels[number:].any()
-    np.testing.assert_array_equal(drawn.taken, np.flatnonzero(np.isin(_year("sentinel2").time_ms, drawn.times)))
+    np.testing.assert_array_equal(drawn.selected, np.flatnonzero(np.isin(_year("sentinel2").time_ms, drawn.time_ms)))
 
 
-def test_a_source_that_the_site_lacks_is_all_absent():
-    frames, student = no_frames(LANDSAT, 16)
+def test_source_missing_in_the_site_is_absent():
+    frames, student = no_frames(LANDSAT, 16).frames, no_student(LANDSAT)
     assert frames.pixels.shape == (21, 16, 16, 7)
     assert not frames.present.any()
     assert not student.present.any()
@@ -197,48 +197,50 @@ TIMES = np.arange(60) * DAY_MS
 @pytest.mark.parametrize(
     ("drop", "present", "expected"), [(0.5, 60, 30), (0.5, 7, 4), (0.3, 20, 14), (0, 60, 60), (0.9, 5, 1), (0.3, 0, 0)]
 )
-def test_a_random_student_sees_the_share_that_is_not_dropped(drop, present, expected):
+def test_random_student_sees_the_fraction_that_is_not_dropped(drop, present, expected):
     source = replace(SENTINEL2, frame_budget=60, frame_drop=drop)
-    there = np.isin(np.arange(60), np.random.default_rng(0).choice(60, present, replace=False))
+    has_data = np.isin(np.arange(60), np.random.default_rng(0).choice(60, present, replace=False))
     for seed in range(10):
-        student = draw_student(source, there, TIMES, None, np.random.default_rng(seed))
+        student = draw_student(source, has_data, TIMES, None, np.random.default_rng(seed))
         assert student.present.sum() == expected
-        assert there[student.index[student.present]].all()
+        assert has_data[student.index[student.present]].all()
 
 
 def test_student_of_a_half_sees_all_of_it_within_its_budget():
-    source, there = replace(SENTINEL2, frame_budget=60), np.ones(60, bool)
-    former = draw_student(source, there, TIMES, (0, 20 * DAY_MS), np.random.default_rng(0))
+    source, has_data = replace(SENTINEL2, frame_budget=60), np.ones(60, bool)
+    former = draw_student(source, has_data, TIMES, (0, 20 * DAY_MS), np.random.default_rng(0))
     assert former.index[former.present].tolist() == list(range(20))
     seen = set()
     for seed in range(40):
-        student = draw_student(source, there, TIMES, (0, 50 * DAY_MS), np.random.default_rng(seed))
+        student = draw_student(source, has_data, TIMES, (0, 50 * DAY_MS), np.random.default_rng(seed))
         assert student.present.sum() == source.student_budget == 30
         assert student.index.max() < 50
         seen |= set(student.index.tolist())
     assert seen == set(range(50))
-    border = draw_student(source, there, TIMES, (3 * DAY_MS, 6 * DAY_MS), np.random.default_rng(0))
+    border = draw_student(source, has_data, TIMES, (3 * DAY_MS, 6 * DAY_MS), np.random.default_rng(0))
     assert border.index[border.present].tolist() == [3, 4, 5]
 
 
-def test_a_dropped_source_is_dropped_wholly():
+def test_dropped_source_has_no_student_frame():
     source = replace(SENTINEL2, frame_budget=60, source_drop=0.3)
-    there = np.ones(60, bool)
-    seen = [draw_student(source, there, TIMES, None, np.random.default_rng(seed)).present.sum() for seed in range(600)]
+    has_data = np.ones(60, bool)
+    seen = [
+        draw_student(source, has_data, TIMES, None, np.random.default_rng(seed)).present.sum() for seed in range(600)
+    ]
     assert set(seen) == {0, 30}
     assert np.mean(np.array(seen) == 0) == pytest.approx(0.3, abs=0.06)
 
 
 def test_next_scene_of_the_target_pass_is_not_an_input():
-    """Scenes of one pass overlap, and show the same pixels some seconds apart."""
+    """Scenes of one pass overlap and show the same pixels some seconds apart."""
     series = _year("landsat")
-    twin = replace(series, time_ms=series.time_ms + 24_000)
-    order = np.argsort(np.concatenate([series.time_ms, twin.time_ms]), kind="stable")
+    same_pass = replace(series, time_ms=series.time_ms + 24_000)
+    order = np.argsort(np.concatenate([series.time_ms, same_pass.time_ms]), kind="stable")
     both = Series(
-        *(np.concatenate([getattr(s, field) for s in (series, twin)])[order] for field in ("pixels", "valid")),
-        *(np.concatenate([getattr(s, field) for s in (series, twin)])[order] for field in ("time_ms", "metadata")),
+        *(np.concatenate([getattr(s, field) for s in (series, same_pass)])[order] for field in ("pixels", "valid")),
+        *(np.concatenate([getattr(s, field) for s in (series, same_pass)])[order] for field in ("time_ms", "metadata")),
     )
     source = next(source for source in CONFIG.sources if source.name == "landsat")
     drawn = _drawn(replace(source, frame_budget=len(order)), both, target=7)
-    assert not {6, 7} & set(drawn.taken.tolist())
-    assert len(drawn.taken) == len(order) - 2
+    assert not {6, 7} & set(drawn.selected.tolist())
+    assert len(drawn.selected) == len(order) - 2

@@ -1,4 +1,4 @@
-"""What sensors and archives do: empty frames, cloudy years, times that coincide, places without a source."""
+"""Odd data from sensors and archives: empty frames, cloudy years, equal times, sites without a source."""
 
 from dataclasses import replace
 
@@ -17,11 +17,11 @@ from aef_jax.training.objective import objective
 from configs.batch import Batch
 from configs.encodings.timecode import DAY_MS, timecode
 from tests.aef_jax.conftest import BRIEF
-from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, held_by, small_site, small_stream
+from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, schema_of, small_site, small_stream
 from tests.support.refusals import error_message
 
 SITE = small_site()
-HELD = held_by()
+SCHEMA = schema_of()
 YEAR = START_MS + 300 * DAY_MS, START_MS + 665 * DAY_MS
 PLACE = TileLocation(3, 5, YEAR)
 
@@ -30,12 +30,12 @@ def _with(site: Site, **series: Series) -> Site:
     return replace(site, series={**site.series, **series})
 
 
-def _examples(site: Site, number: int = 20, schema=HELD, config=CONFIG) -> list[Batch]:
+def _examples(site: Site, number: int = 20, schema=SCHEMA, config=CONFIG) -> list[Batch]:
     return [draw_example(site, schema, config, PLACE, np.random.default_rng(seed)) for seed in range(number)]
 
 
 def _blank(series: Series, frames) -> Series:
-    """Without data in some of the frames, and marked valid all the same."""
+    """Remove the data of some frames, which stay marked valid."""
     pixels, valid = series.pixels.copy(), series.valid.copy()
     pixels[frames], valid[frames] = series.no_data if series.no_data is not None else np.nan, True
     return replace(series, pixels=pixels, valid=valid)
@@ -79,7 +79,7 @@ def test_year_includes_its_first_and_last_millisecond():
     seen = {timecode(time).astype(np.float32).tobytes(): int(time) for time in times}
     inputs, targets = set(), set()
     for seed in range(40):
-        example = draw_example(site, HELD, CONFIG, location, np.random.default_rng(seed))
+        example = draw_example(site, SCHEMA, CONFIG, location, np.random.default_rng(seed))
         frames = example.frames["landsat"]
         drawn = {seen[code.tobytes()] for code in frames.timecodes[frames.present]}
         inputs |= drawn
@@ -92,16 +92,16 @@ def test_frames_at_the_target_time_are_not_inputs():
     series = SITE.series["sentinel2"]
     times = series.time_ms.copy()
     times[1::2] = times[: 2 * len(times[1::2]) : 2]
-    twins = []
+    same_pass = []
     for example in _examples(_with(SITE, sentinel2=replace(series, time_ms=times))):
         frames = example.frames["sentinel2"]
         codes = [code.tobytes() for code in frames.timecodes[frames.present]]
-        twins.append(len(codes) - len(set(codes)))
+        same_pass.append(len(codes) - len(set(codes)))
         target = example.targets["sentinel2"]
-        shown = HELD.normalization.z_score(series.window(slice(3, 19), slice(5, 21)), HELD.sources[0]).pixels
+        shown = SCHEMA.normalization.z_score(series.window(slice(3, 19), slice(5, 21)), SCHEMA.sources[0]).pixels
         (index,) = [i for i, pixels in enumerate(shown) if np.array_equal(pixels, target.pixels)]
         assert timecode(times[index]).astype(np.float32).tobytes() not in codes
-    assert any(twins), "inputs may be twins of each other"
+    assert any(same_pass), "inputs may be same_pass of each other"
 
 
 def test_validation_target_is_the_fuller_of_simultaneous_frames():
@@ -110,12 +110,12 @@ def test_validation_target_is_the_fuller_of_simultaneous_frames():
     times, valid = series.time_ms.copy(), series.valid.copy()
     times[index - 1], valid[index - 1] = times[index], False
     site = _with(SITE, sentinel2=replace(series, time_ms=times, valid=valid))
-    for example in validation_examples(site, HELD, times[index : index + 1], CONFIG):
+    for example in validation_examples(site, SCHEMA, times[index : index + 1], CONFIG):
         assert example.batch.targets["sentinel2"].valid.any()
 
 
-def test_times_out_of_order_are_told_when_a_record_is_written():
-    """And the records that are read are checked again: `test_record`."""
+def test_unsorted_times_are_refused_when_a_record_is_written():
+    """Records are validated again when they are read: see `test_record`."""
     from aef_jax.data.store.record import encode
 
     backwards = SITE.series["landsat"].select_frames(slice(None, None, -1))
@@ -131,36 +131,36 @@ def test_site_smaller_than_a_tile_is_reported_through_threads():
 
 
 @pytest.mark.parametrize(("days", "is_enough"), [(9, False), (10, True)])
-def test_a_support_period_must_hold_two_valid_periods(days, is_enough):
+def test_support_period_must_hold_two_valid_periods(days, is_enough):
     short = replace(SITE, support=(YEAR[0], YEAR[0] + days * DAY_MS))
     rng = np.random.default_rng(0)
     if is_enough:
         location = draw_location(short, CONFIG, rng)
         for _ in range(50):
-            assert _is_finite(draw_example(short, HELD, CONFIG, location, rng))
+            assert _is_finite(draw_example(short, SCHEMA, CONFIG, location, rng))
     else:
         assert "its support period has 9 days, expected at least 10" in error_message(draw_location, short, CONFIG, rng)
 
 
-def test_facts_and_texts_of_wrong_length_are_refused():
+def test_metadata_and_texts_of_wrong_length_are_refused():
     radar = replace(SITE.series["sentinel1"], metadata=SITE.series["sentinel1"].metadata[:, :1])
-    said = error_message(draw_example, _with(SITE, sentinel1=radar), HELD, CONFIG, PLACE, np.random.default_rng(0))
+    said = error_message(draw_example, _with(SITE, sentinel1=radar), SCHEMA, CONFIG, PLACE, np.random.default_rng(0))
     assert "sentinel1: a frame has 1 facts, expected ['platform_heading', 'orbit_inclination']" in said
     narrow = replace(SITE, text=replace(SITE.text, sentence=SITE.text.sentence[:, :3]))
-    said = error_message(draw_example, narrow, HELD, CONFIG, PLACE, np.random.default_rng(0))
+    said = error_message(draw_example, narrow, SCHEMA, CONFIG, PLACE, np.random.default_rng(0))
     assert f"site small: sentence embeddings of 3 numbers, expected {TEXT_WIDTH}" in said
 
 
 @pytest.mark.usefixtures("quick_compiles")
 def test_worst_locations_have_finite_loss_and_gradients():
-    """A cloudy year; one of no data; one of some other sensor alone, without a text; and one as it should be."""
+    """A cloudy year, a year without data, one of another sensor alone without text, and a normal one."""
     sources = tuple(source for source in CONFIG.sources if source.name in ("sentinel2", "sentinel1", "nlcd", "text"))
     config = replace(BRIEF, sources=sources, data=CONFIG.data, model=replace(BRIEF.model, text_width=TEXT_WIDTH))
     cloudy = {name: replace(s, valid=np.zeros_like(s.valid)) for name, s in SITE.series.items()}
     nothing = {name: _blank(s, slice(None)) for name, s in SITE.series.items() if s.pixels.dtype != np.uint8}
     alone = replace(SITE, series={"sentinel1": SITE.series["sentinel1"]}, text=TextPoints.none())
     sites = [_with(SITE, **cloudy), _with(SITE, **nothing), alone, SITE]
-    schema = replace(HELD, sources=tuple(source for source in config.sources if source.kind != "text"))
+    schema = replace(SCHEMA, sources=tuple(source for source in config.sources if source.kind != "text"))
     batch = stack([example for site in sites for example in _examples(site, 1, schema, config)])
     noise = sample_noise(jax.random.key(0), (4, 3, 16, 16), config.model.embed_dim, config.model.kappa)
     graph, params = nnx.split(AlphaEarth(config, rngs=nnx.Rngs(0)))
@@ -169,9 +169,9 @@ def test_worst_locations_have_finite_loss_and_gradients():
     def loss_and_gradient(params, batch):
         return jax.value_and_grad(lambda p: objective(nnx.merge(graph, p), batch, noise, config), has_aux=True)(params)
 
-    for order in ([0, 1, 2, 3], [1, 1, 1, 1]):  # together; and four times the worst of all
-        chosen = jax.tree.map(lambda leaf, order=order: leaf[order], batch)
-        (loss, terms), gradient = loss_and_gradient(params, chosen)
+    for order in ([0, 1, 2, 3], [1, 1, 1, 1]):  # all together, and four times the worst
+        reordered = jax.tree.map(lambda leaf, order=order: leaf[order], batch)
+        (loss, terms), gradient = loss_and_gradient(params, reordered)
         assert np.isfinite(loss)
         assert np.isfinite(list(terms.values())).all()
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
@@ -188,18 +188,18 @@ def _sites(number: int) -> list[Site]:
 def test_validation_sites_have_one_fixed_example_up_to_a_limit():
     few = replace(CONFIG, training=replace(CONFIG.training, validation_sites=3))
     sites = _sites(7)
-    examples = list(validation_example_of_each(sites, HELD, few))
+    examples = list(validation_example_of_each(sites, SCHEMA, few))
     labels = [int(example.labels[0, 0]) for example in examples if example.labels is not None]
     assert labels == [0, 3, 6], "spread over all"
-    again = list(validation_example_of_each(sites, HELD, few))
+    again = list(validation_example_of_each(sites, SCHEMA, few))
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
     assert len({str(jax.tree.map(np.shape, example.batch)) for example in examples}) == 1
-    assert len(validation_example_of_each(sites, HELD, CONFIG)) == 7
+    assert len(validation_example_of_each(sites, SCHEMA, CONFIG)) == 7
 
 
-def test_a_held_out_example_keeps_no_record_in_memory():
+def test_validation_example_keeps_no_record_in_memory():
     (site,) = _sites(1)
-    (example,) = validation_example_of_each([site], HELD, CONFIG)
+    (example,) = validation_example_of_each([site], SCHEMA, CONFIG)
     for leaf in jax.tree.leaves((example.batch, example.persistence, example.labels)):
         for series in site.series.values():
             assert not np.shares_memory(leaf, series.pixels)
@@ -213,17 +213,17 @@ def test_cloudy_or_sourceless_validation_sites_have_no_example():
     del sites[1].series["sentinel2"]
     optical = sites[2].series["sentinel2"]
     sites[2].series["sentinel2"] = replace(optical, valid=np.zeros_like(optical.valid))
-    examples = validation_example_of_each(sites, HELD, CONFIG)
+    examples = validation_example_of_each(sites, SCHEMA, CONFIG)
     assert [int(example.labels[0, 0]) for example in examples if example.labels is not None] == [0, 3]
     assert "no frame of the 2 held-out sites has a share of valid pixels" in error_message(
-        validation_example_of_each, sites[1:3], HELD, CONFIG
+        validation_example_of_each, sites[1:3], SCHEMA, CONFIG
     )
 
 
 def test_all_frames_of_a_long_support_period_are_inputs():
     (site,) = _sites(1)
     site = replace(site, support=(START_MS, START_MS + 3 * 365 * DAY_MS))
-    (example,) = validation_example_of_each([site], HELD, CONFIG)
+    (example,) = validation_example_of_each([site], SCHEMA, CONFIG)
     series = site.series["landsat"]
-    within = np.sum((series.time_ms >= START_MS) & (series.time_ms < START_MS + 3 * 365 * DAY_MS))
-    assert example.batch.frames["landsat"].present.sum() >= within - 1
+    in_period = np.sum((series.time_ms >= START_MS) & (series.time_ms < START_MS + 3 * 365 * DAY_MS))
+    assert example.batch.frames["landsat"].present.sum() >= in_period - 1

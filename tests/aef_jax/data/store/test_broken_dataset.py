@@ -1,4 +1,4 @@
-"""A data set that is broken, or lies, is told in one sentence that names the file or the record."""
+"""The error of a broken data set is one sentence that names the file or the record."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.support.data.small_dataset import (
 from tests.support.refusals import error_message
 
 
-def test_a_folder_that_is_no_data_set_is_error_message(tmp_path):
+def test_folder_without_description_is_refused(tmp_path):
     assert f"{tmp_path} is not a data set: it has no dataset.json" in error_message(Dataset.open, tmp_path)
     assert "is not a data set" in error_message(Dataset.open, tmp_path / "missing")
     (tmp_path / "dataset.json").mkdir()
@@ -28,14 +28,14 @@ def test_a_folder_that_is_no_data_set_is_error_message(tmp_path):
     "text",
     ["", "{", "[]", "3", "null", '"aef-dataset"', "{}", '{"format": "other"}', "[" * 10**5, '{"format": ["aef"]}'],
 )
-def test_a_description_that_is_none_is_told_by_its_file(own_dataset, text):
+def test_invalid_description_error_names_its_file(own_dataset, text):
     (own_dataset / "dataset.json").write_text(text)
     assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in error_message(
         Dataset.open, own_dataset
     )
 
 
-def test_a_description_that_is_no_text_is_error_message(own_dataset):
+def test_description_that_is_not_text_is_refused(own_dataset):
     (own_dataset / "dataset.json").write_bytes(b"\xff\xfe\x00")
     assert "dataset.json: not the description of a data set" in error_message(Dataset.open, own_dataset)
 
@@ -91,7 +91,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_description_that_lies_is_told_by_its_file(own_dataset, what):
+def test_inconsistent_description_error_names_its_file(own_dataset, what):
     change_description(own_dataset, HOSTILE[what])
     assert f"{own_dataset / 'dataset.json'}: not the description of a data set" in error_message(
         Dataset.open, own_dataset
@@ -99,7 +99,7 @@ def test_a_description_that_lies_is_told_by_its_file(own_dataset, what):
 
 
 @pytest.mark.parametrize("name", ["..", ".", ""])
-def test_a_folder_is_no_shard(own_dataset, name):
+def test_folder_named_as_a_shard_is_refused(own_dataset, name):
     change_description(own_dataset, _shard(file=name))
     said = error_message(Dataset.open, own_dataset)
     assert "a shard of the data set is missing" in said or "is not the name of a file" in said
@@ -126,20 +126,20 @@ def test_missing_or_truncated_shard_error_names_it(own_dataset):
     ],
     ids=["half of it", "without its index", "zeros", "a short text"],
 )
-def test_a_shard_that_is_none_is_told_by_its_name(own_dataset, damage):
+def test_broken_shard_error_names_it(own_dataset, damage):
     overwrite_shard(own_dataset, damage(only_shard(own_dataset).read_bytes()))
     said = error_message(Dataset.open(own_dataset).records, "training")
     assert f"{only_shard(own_dataset)}: not a shard that can be read" in said
 
 
-def test_a_broken_shard_among_many_is_the_one_that_is_named(tmp_path):
+def test_broken_shard_among_many_is_the_one_named(tmp_path):
     path = write(tmp_path / "many", small_sites(3), shard_bytes=1)
     second = path / "training-00001.array_record"
     second.write_bytes(bytes(second.stat().st_size))
     assert str(second) in error_message(Dataset.open(path).records, "training")
 
 
-def test_shards_that_hold_another_number_of_records_are_error_message(own_dataset):
+def test_wrong_number_of_records_in_shards_is_refused(own_dataset):
     change_description(own_dataset, _shard(records=9))
     assert f"the training shards hold {TRAINING} records, expected 9" in error_message(
         Dataset.open(own_dataset).records, "training"
@@ -149,8 +149,8 @@ def test_shards_that_hold_another_number_of_records_are_error_message(own_datase
 def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
     shard, sites = only_shard(own_dataset), small_sites(TRAINING)
     whole = shard.read_bytes()
-    rng, told_of = np.random.default_rng(0), set()
-    inside = np.flatnonzero(np.frombuffer(whole, np.uint8))  # not the zeros that fill up the shard's end
+    rng, reported = np.random.default_rng(0), set()
+    inside = np.flatnonzero(np.frombuffer(whole, np.uint8))  # not the zeros that pad the shard's end
     for position in [*inside[:20], *inside[-20:], *rng.choice(inside, 60)]:
         changed = bytearray(whole)
         changed[position] ^= 1 << int(rng.integers(8))
@@ -158,7 +158,7 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
         try:
             records = Dataset.open(own_dataset).records("training")
         except ValueError:
-            told_of.add("shard")
+            reported.add("shard")
             continue
         for index, site in enumerate(sites):
             try:
@@ -167,13 +167,13 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
                 assert f"{own_dataset}: training record {index}: cannot be read" in error_message(
                     records.__getitem__, index
                 )
-                told_of.add(index)
+                reported.add(index)
             else:
                 assert_same(read, site)
-    assert told_of == {"shard", *range(TRAINING)}
+    assert reported == {"shard", *range(TRAINING)}
 
 
-def test_a_record_of_another_format_is_told_by_its_number(tmp_path, monkeypatch):
+def test_record_of_another_format_error_has_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
     records = Dataset.open(write_small(tmp_path / "odd")).records("validation")
     assert "validation record 1: not a record of a site" in error_message(records.__getitem__, 1)

@@ -1,4 +1,4 @@
-"""A data set is written whole or not at all, read as it was written; and a site that does not fit is refused."""
+"""A data set is written completely or not at all, and reads as it was written; unfit sites are refused."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.site import Site, TextPoints
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.data.store.writer import DatasetWriter
-from tests.support.data.small_dataset import VALIDATION, TRAINING, assert_same, small_sites, write, write_small
+from tests.support.data.small_dataset import TRAINING, VALIDATION, assert_same, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH, small_site
 from tests.support.paths import PROGRAMS
 from tests.support.refusals import error_message
@@ -26,7 +26,7 @@ SOURCES = CONFIG.decoded_sources
 # --- What was written is read ---
 
 
-def test_records_come_back_by_split_and_in_order(small_dataset):
+def test_records_are_read_back_by_split_and_in_order(small_dataset):
     dataset = Dataset.open(small_dataset)
     for split, sites in (("training", small_sites(TRAINING)), ("validation", small_sites(VALIDATION, first_seed=10))):
         records = dataset.records(split)
@@ -35,7 +35,7 @@ def test_records_come_back_by_split_and_in_order(small_dataset):
             assert_same(read, site)
 
 
-def test_the_description_says_what_is_there(small_dataset):
+def test_description_matches_the_sites(small_dataset):
     dataset, sites = Dataset.open(small_dataset), [*small_sites(TRAINING), *small_sites(VALIDATION, first_seed=10)]
     assert set(dataset.sources) == {source.name for source in SOURCES}
     for name, stored in dataset.sources.items():
@@ -52,12 +52,12 @@ def test_the_description_says_what_is_there(small_dataset):
 
 
 def test_statistics_are_of_the_training_records_alone(small_dataset):
-    found = Dataset.open(small_dataset).normalization
+    normalization = Dataset.open(small_dataset).normalization
     of_training = normalization_of(small_sites(TRAINING), SOURCES)
-    assert set(found.mean) == set(of_training.mean)
-    for name in found.mean:
-        np.testing.assert_array_equal(found.mean[name], of_training.mean[name])
-        np.testing.assert_array_equal(found.deviation[name], of_training.deviation[name])
+    assert set(normalization.mean) == set(of_training.mean)
+    for name in normalization.mean:
+        np.testing.assert_array_equal(normalization.mean[name], of_training.mean[name])
+        np.testing.assert_array_equal(normalization.deviation[name], of_training.deviation[name])
 
 
 def test_the_same_sites_make_the_same_bytes(small_dataset, tmp_path):
@@ -129,7 +129,7 @@ def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     assert left.exists()
 
 
-def test_a_folder_that_exists_is_never_written_into(own_dataset, tmp_path):
+def test_existing_folder_is_never_written_into(own_dataset, tmp_path):
     before = (own_dataset / "dataset.json").read_bytes()
     assert f"{own_dataset} exists: give a new folder" in error_message(DatasetWriter, own_dataset, SOURCES)
     (tmp_path / "file").write_text("")
@@ -137,11 +137,11 @@ def test_a_folder_that_exists_is_never_written_into(own_dataset, tmp_path):
     assert (own_dataset / "dataset.json").read_bytes() == before
 
 
-def test_folders_on_the_way_are_made(tmp_path):
+def test_parent_folders_are_created(tmp_path):
     assert len(Dataset.open(write_small(tmp_path / "a" / "b")).records("training")) == TRAINING
 
 
-def test_without_a_training_record_there_is_no_data_set(tmp_path):
+def test_dataset_without_training_record_is_refused(tmp_path):
     assert "no training record was written" in error_message(write, tmp_path / "none", [], small_sites(1))
     assert list(tmp_path.iterdir()) == []
 
@@ -170,7 +170,7 @@ WRONG = {
 
 @pytest.mark.parametrize("sentence", WRONG)
 def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dataset):
-    """Who takes in many sites may leave out a bad one and go on."""
+    """The caller may skip a refused site and go on."""
     with DatasetWriter(tmp_path / "rest", SOURCES) as writer:
         for site in small_sites(TRAINING):
             writer.add(site)
@@ -183,7 +183,7 @@ def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dat
         assert file.read_bytes() == (tmp_path / "rest" / file.name).read_bytes()
 
 
-def test_classes_may_be_of_any_integer_type_but_of_one(tmp_path):
+def test_classes_have_any_one_integer_type(tmp_path):
     wide = _with(SITE, "nlcd", pixels=SITE.series["nlcd"].pixels.astype(np.int16))
     assert Dataset.open(write(tmp_path / "wide", [wide])).sources["nlcd"].dtype == "int16"
     assert "source nlcd: pixels are int16, expected uint8" in error_message(write, tmp_path / "both", [SITE, wide])

@@ -1,4 +1,4 @@
-"""Bands are scaled, z-scored over valid training pixels and clipped; what holds no number becomes the mean."""
+"""Bands are scaled, z-scored over valid training pixels and clipped; pixels without a number become the mean."""
 
 import json
 from dataclasses import replace
@@ -36,7 +36,7 @@ def _reflectance(frames: int = 4, seed: int = 0) -> np.ndarray:
         ("palsar_decibel", [1.0, 10_000.0, 0.0], [-83.0, -3.0, -np.inf]),
     ],
 )
-def test_scalings_are_the_papers(scaling, stored, scaled):
+def test_scalings_match_the_paper(scaling, stored, scaled):
     np.testing.assert_allclose(scale(Band("band", "1", scaling=scaling), np.array(stored)), scaled)
 
 
@@ -44,12 +44,12 @@ def test_statistics_are_of_valid_pixels_only():
     pixels = _reflectance()
     valid = np.random.default_rng(1).random(pixels.shape) < 0.5
     spoilt = np.where(valid, pixels, 1e6)
-    found = normalization_of([_site(spoilt, valid)], (SENTINEL2,))
+    computed = normalization_of([_site(spoilt, valid)], (SENTINEL2,))
     logarithm = np.log1p(pixels.astype(np.float32))
     for band in range(5):
         values = logarithm[..., band][valid[..., band]].astype(np.float64)
-        assert found.mean["sentinel2"][band] == pytest.approx(values.mean(), rel=1e-6)
-        assert found.deviation["sentinel2"][band] == pytest.approx(values.std(), rel=1e-6)
+        assert computed.mean["sentinel2"][band] == pytest.approx(values.mean(), rel=1e-6)
+        assert computed.deviation["sentinel2"][band] == pytest.approx(values.std(), rel=1e-6)
 
 
 def test_scores_have_mean_0_and_deviation_1_and_float32():
@@ -70,7 +70,7 @@ def test_scores_clip_at_six_sigma_and_nan_is_an_invalid_mean():
     assert applied.valid[1:].all()
 
 
-def test_what_was_marked_invalid_stays_so_and_keeps_its_score():
+def test_invalid_pixels_stay_invalid_and_keep_their_score():
     pixels = _reflectance()
     valid = np.ones(pixels.shape, bool)
     valid[1] = False
@@ -83,7 +83,7 @@ def test_what_was_marked_invalid_stays_so_and_keeps_its_score():
 def test_radar_out_of_range_or_absent_polarization_is_no_data():
     generator = np.random.default_rng(0)
     pixels = np.concatenate([generator.uniform(-25, 5, (3, 8, 8, 4)), generator.uniform(30, 45, (3, 8, 8, 1))], axis=-1)
-    pixels[..., 2:4] = np.nan  # a scene over land has neither HH nor HV
+    pixels[..., 2:4] = np.nan  # scenes over land have neither HH nor HV
     pixels[0, 0, 0, :2] = [-31, 11]
     site = _site(pixels, source=SENTINEL1)
     normalization = normalization_of([site], (SENTINEL1,))
@@ -141,7 +141,7 @@ def test_integer_classes_have_a_no_data_value():
     assert applied.valid.ravel().tolist() == [True, False, False]
 
 
-def test_sources_that_are_not_asked_for_are_left_out():
+def test_other_sources_are_left_out():
     site = _site(_reflectance())
     assert normalization_of([site], (SENTINEL1,)).mean == {}
     assert Normalization({}, {}).apply(site, (SENTINEL1,)).series == {}
@@ -174,13 +174,13 @@ def test_statistics_are_saved_and_read_exactly(tmp_path):
         '{"a": {"mean": [Infinity], "deviation": [1]}}',
     ],
 )
-def test_a_file_that_is_no_normalization_is_told_by_name(tmp_path, text):
+def test_invalid_normalization_file_error_names_it(tmp_path, text):
     path = tmp_path / "normalization.json"
     path.write_text(text)
     assert f"{path}: not the normalization of a run" in error_message(Normalization.load, path)
 
 
-def test_a_missing_file_is_told_by_name(tmp_path):
+def test_missing_normalization_file_error_names_it(tmp_path):
     assert "missing.json: not the normalization" in error_message(Normalization.load, tmp_path / "missing.json")
 
 

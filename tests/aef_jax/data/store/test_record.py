@@ -1,4 +1,4 @@
-"""A record gives back what was put in, bit for bit and without copying; and nothing that a blob says is trusted."""
+"""Records round trip bit for bit without copying, and nothing that a blob states is trusted."""
 
 import json
 import tracemalloc
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aef_jax.data.store.record import DTYPES, LABELS, SERIES_FIELDS, TEXT_FIELDS, check, decode, encode
+from aef_jax.data.store.record import DTYPES, LABELS, SERIES_FIELDS, TEXT_FIELDS, decode, encode, validate_site
 from aef_jax.data.store.site import Series, Site, TextPoints
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import START_MS, small_site
@@ -38,43 +38,48 @@ def _site(**series: Series) -> Site:
     return Site("made", series, "EPSG:32631", (10, 0, 0, 0, -10, 0))
 
 
-def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+def _same_bits(array: np.ndarray, other: np.ndarray) -> bool:
+    return array.dtype == other.dtype and array.shape == other.shape and array.tobytes() == other.tobytes()
 
 
-def _assert_same(one: Site, other: Site) -> None:
-    assert (one.name, one.crs, one.transform, one.support) == (other.name, other.crs, other.transform, other.support)
-    assert set(one.series) == set(other.series)
-    for name, series in one.series.items():
+def _assert_same(site: Site, other: Site) -> None:
+    assert (site.name, site.crs, site.transform, site.support) == (
+        other.name,
+        other.crs,
+        other.transform,
+        other.support,
+    )
+    assert set(site.series) == set(other.series)
+    for name, series in site.series.items():
         assert series.no_data == other.series[name].no_data
         for field in SERIES_FIELDS:
             assert _same_bits(getattr(series, field), getattr(other.series[name], field)), (name, field)
     for field in TEXT_FIELDS:
-        assert _same_bits(getattr(one.text, field), getattr(other.text, field)), field
-    assert one.text.words == other.text.words
-    assert (one.labels is None) == (other.labels is None)
-    assert one.labels is None or _same_bits(one.labels, other.labels)
+        assert _same_bits(getattr(site.text, field), getattr(other.text, field)), field
+    assert site.text.words == other.text.words
+    assert (site.labels is None) == (other.labels is None)
+    assert site.labels is None or _same_bits(site.labels, other.labels)
 
 
-def test_a_whole_site_comes_back():
+def test_full_site_round_trips():
     assert len(SITE.text)
     _assert_same(decode(BLOB, "here"), SITE)
 
 
-def test_a_site_of_no_support_no_text_and_no_labels_comes_back():
+def test_site_without_support_text_and_labels_round_trips():
     bare = replace(SITE, support=None, labels=None, text=TextPoints.none())
     _assert_same(decode(encode(bare), "here"), bare)
 
 
-def test_words_of_any_language_come_back():
+def test_words_of_any_language_round_trip():
     words = tuple(f'põld "{number}" 麦\n' for number in range(len(SITE.text)))
     site = replace(SITE, text=replace(SITE.text, words=words))
     _assert_same(decode(encode(site), "here"), site)
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values())
-def test_every_number_type_comes_back_bit_for_bit(dtype):
-    """Of floats also the NaNs, the infinities and the zero that is negative."""
+def test_every_number_type_round_trips_bit_for_bit(dtype):
+    """This includes NaN, infinities and negative zero."""
     bits = np.random.default_rng(0).integers(256, size=3 * 4 * 5 * 2 * 8, dtype=np.uint8)
     pixels = bits.view(dtype)[: 3 * 4 * 5 * 2].reshape(3, 4, 5, 2).copy() if dtype != np.bool_ else None
     pixels = (bits[:120] < 99).reshape(3, 4, 5, 2) if pixels is None else pixels
@@ -92,7 +97,7 @@ def test_noncontiguous_and_byteswapped_arrays_round_trip():
     np.testing.assert_array_equal(decode(encode(swapped), "here").series["cut"].pixels, numbers)
 
 
-def test_a_source_without_any_frame_comes_back():
+def test_source_without_frames_round_trips():
     site = _site(none=_series(np.zeros((0, 4, 5, 2), np.uint16)), some=_series(np.ones((1, 4, 5, 1), np.uint16)))
     _assert_same(decode(encode(site), "here"), site)
 
@@ -127,7 +132,7 @@ def test_arrays_are_views_of_the_blob():
     assert np.shares_memory(site.labels, whole)
 
 
-def test_the_blob_is_one_that_safetensors_reads():
+def test_safetensors_reads_the_blob():
     from safetensors.numpy import load
 
     tensors = load(BLOB)
@@ -176,14 +181,14 @@ NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
         (replace(SITE, text=replace(SITE.text, words=("one",) * 99)), "words are of 99 points, expected"),
     ],
 )
-def test_a_site_that_is_no_record_is_told_by_its_name(site, sentence):
-    assert sentence in error_message(check, site)
+def test_invalid_site_error_names_it(site, sentence):
+    assert sentence in error_message(validate_site, site)
     assert sentence in error_message(encode, site)
-    assert error_message(check, site).startswith("site small")
+    assert error_message(validate_site, site).startswith("site small")
 
 
 def _with_header(change) -> bytes:
-    """The blob with what a function makes of its header."""
+    """Return the blob with its header changed by a function."""
     end = 8 + int.from_bytes(BLOB[:8], "little")
     header = json.loads(BLOB[8:end])
     changed = change(header)
@@ -195,10 +200,10 @@ def _entry(**values: Any) -> bytes:
     return _with_header(lambda header: header["landsat/pixels"].update(values))
 
 
-def _about(**values: Any) -> bytes:
+def _attributes(**values: Any) -> bytes:
     def change(header) -> None:
-        about = json.loads(header["__metadata__"]["site"])
-        header["__metadata__"]["site"] = json.dumps(about | values)
+        attributes = json.loads(header["__metadata__"]["site"])
+        header["__metadata__"]["site"] = json.dumps(attributes | values)
 
     return _with_header(change)
 
@@ -251,24 +256,24 @@ HOSTILE = {
     "offsets the wrong way": _entry(data_offsets=[100, 0]),
     "three offsets": _entry(data_offsets=[0, 1, 2]),
     "offsets of text": _entry(data_offsets=["0", "8"]),
-    "a grid of text": _about(shape="24"),
-    "a grid of one side": _about(shape=[24]),
-    "a grid that is not the pixels'": _about(shape=[7, 8]),
-    "an empty grid": _about(shape=[0, 0]),
-    "a negative grid": _about(shape=[-6, -8]),
-    "a huge grid": _about(shape=[2**40, 2**40]),
-    "a transform of five": _about(transform=[1, 2, 3, 4, 5]),
-    "a transform of text": _about(transform=["x"] * 6),
-    "a transform without end": _about(transform=[10, 0, float("inf"), 0, -10, 0]),
-    "a support of one": _about(support=[3]),
-    "a support of text": _about(support=["a", "b"]),
-    "a support of fractions": _about(support=[0.5, 1.5]),
-    "a support that ends before": _about(support=[2, 1]),
-    "no data of text": _about(no_data={"sentinel2": "zero"}),
-    "no data of truth": _about(no_data={"sentinel2": True}),
-    "no data as a list": _about(no_data=[0]),
-    "too few words": _about(words=["one"]),
-    "words that are a number": _about(words=3),
+    "a grid of text": _attributes(shape="24"),
+    "a grid of one side": _attributes(shape=[24]),
+    "a grid that is not the pixels'": _attributes(shape=[7, 8]),
+    "an empty grid": _attributes(shape=[0, 0]),
+    "a negative grid": _attributes(shape=[-6, -8]),
+    "a huge grid": _attributes(shape=[2**40, 2**40]),
+    "a transform of five": _attributes(transform=[1, 2, 3, 4, 5]),
+    "a transform of text": _attributes(transform=["x"] * 6),
+    "a transform without end": _attributes(transform=[10, 0, float("inf"), 0, -10, 0]),
+    "a support of one": _attributes(support=[3]),
+    "a support of text": _attributes(support=["a", "b"]),
+    "a support of fractions": _attributes(support=[0.5, 1.5]),
+    "a support that ends before": _attributes(support=[2, 1]),
+    "no data of text": _attributes(no_data={"sentinel2": "zero"}),
+    "no data of truth": _attributes(no_data={"sentinel2": True}),
+    "no data as a list": _attributes(no_data=[0]),
+    "too few words": _attributes(words=["one"]),
+    "words that are a number": _attributes(words=3),
 }
 
 
@@ -283,8 +288,8 @@ def test_lying_blob_error_names_the_record_and_allocates_little(what):
 
 
 def test_one_pixel_claimed_for_the_whole_earth_is_refused():
-    one = _site(weather=_series(np.ones((1, 1, 1, 1), np.float32)))
-    blob = encode(one)
+    small = _site(weather=_series(np.ones((1, 1, 1, 1), np.float32)))
+    blob = encode(small)
     assert b'\\"shape\\": [1, 1]' in blob
     wide = blob.replace(b'\\"shape\\": [1, 1]', b'\\"shape\\": [9999999, 9999999]')
     length = int.from_bytes(blob[:8], "little") + len(wide) - len(blob)
@@ -293,7 +298,7 @@ def test_one_pixel_claimed_for_the_whole_earth_is_refused():
 
 
 def test_changed_header_gives_a_record_or_a_plain_error():
-    """Bytes of the header changed at random: whatever is decoded still is a site whose arrays can be read."""
+    """With random bytes in the header, whatever still decodes is a site whose arrays can be read."""
     rng = np.random.default_rng(0)
     end = 8 + int.from_bytes(BLOB[:8], "little")
     for _ in range(3_000):
@@ -302,6 +307,6 @@ def test_changed_header_gives_a_record_or_a_plain_error():
             changed[position] = rng.choice(np.frombuffer(b'0123456789[]{}",:-.eENITnull\x00\xff\x80', np.uint8))
         with suppress(ValueError):  # any other exception fails
             site = decode(bytes(changed), "record 3")
-            check(site)
+            validate_site(site)
             for series in site.series.values():
                 series.pixels[:, -1:, -1:].tobytes()

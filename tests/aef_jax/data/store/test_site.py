@@ -1,4 +1,4 @@
-"""Sites and series are cut in time and space, and dates are read as UTC."""
+"""Sites and series are selected in time and space, and dates are read as UTC."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.support.refusals import error_message
 SITE = small_site()
 
 
-def test_a_window_moves_the_corner_with_the_pixels():
+def test_window_moves_the_corner_with_the_pixels():
     window = SITE.window(slice(4, 20), slice(7, 23))
     assert window.shape == (16, 16)
     assert window.transform == (10, 0, 500_070, 0, -10, 5_599_960)
@@ -21,7 +21,7 @@ def test_a_window_moves_the_corner_with_the_pixels():
     assert SITE.shape == (SIDE, SIDE)
 
 
-def test_a_span_of_time_has_its_start_and_not_its_end():
+def test_between_includes_the_start_but_not_the_end():
     times = SITE.series["landsat"].time_ms
     cut = SITE.between(int(times[3]), int(times[6])).series["landsat"]
     np.testing.assert_array_equal(cut.time_ms, times[3:6])
@@ -29,7 +29,7 @@ def test_a_span_of_time_has_its_start_and_not_its_end():
     assert len(SITE.between(0, 1).series["landsat"].time_ms) == 0
 
 
-def test_frames_that_are_taken_out_are_out_of_every_array():
+def test_removed_frames_are_removed_from_every_array():
     times = SITE.series["sentinel1"].time_ms
     rest = SITE.without(times[::2]).series["sentinel1"]
     np.testing.assert_array_equal(rest.time_ms, times[1::2])
@@ -37,7 +37,7 @@ def test_frames_that_are_taken_out_are_out_of_every_array():
     np.testing.assert_array_equal(rest.valid, SITE.series["sentinel1"].valid[1::2])
 
 
-def test_a_delay_moves_all_sources_alike_and_nothing_else():
+def test_time_shift_moves_all_sources_alike_and_nothing_else():
     later = SITE.shift_time(-3 * DAY_MS)
     for name, series in SITE.series.items():
         np.testing.assert_array_equal(later.series[name].time_ms, series.time_ms - 3 * DAY_MS)
@@ -66,7 +66,7 @@ def test_window_has_its_texts_and_labels_relative_to_its_corner():
     np.testing.assert_array_equal(window.labels, labels[4:20, 7:23])
 
 
-def test_no_text_is_text_of_no_point():
+def test_no_text_has_no_points():
     none = TextPoints.none(5)
     assert len(none) == 0
     assert none.sentence.shape == (0, 5)
@@ -82,13 +82,13 @@ def test_cropped_series_keeps_its_no_data_and_dtype():
     assert np.shares_memory(cut.pixels, optical.pixels)
 
 
-def test_frames_of_one_time_are_cut_together():
+def test_frames_of_one_time_are_selected_together():
     series = SITE.series["landsat"]
     times = series.time_ms.copy()
     times[4:7] = times[5]
-    twins = replace(series, time_ms=times)
-    assert len(twins.between(int(times[5]), int(times[5]) + 1).time_ms) == 3
-    assert len(twins.without(times[5:6]).time_ms) == len(times) - 3
+    same_time = replace(series, time_ms=times)
+    assert len(same_time.between(int(times[5]), int(times[5]) + 1).time_ms) == 3
+    assert len(same_time.without(times[5:6]).time_ms) == len(times) - 3
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_frames_of_one_time_are_cut_together():
         ("1969-12-31T23:59:59.999", -1),
     ],
 )
-def test_dates_are_utc_unless_they_name_their_offset(date, ms):
+def test_dates_without_offset_are_utc(date, ms):
     assert to_ms(date) == ms
 
 
 @pytest.mark.parametrize("date", ["", "now", "today", "NaT", "2018-13-01", "2018-02-30", "01.02.2018", "12345"])
-def test_what_is_no_date_is_told(date):
+def test_invalid_date_is_refused(date):
     assert f"date {date!r} is not a date in ISO 8601" in error_message(to_ms, date)

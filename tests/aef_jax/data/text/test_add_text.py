@@ -1,4 +1,4 @@
-"""Texts: what is stored of a table in the records, and what the language model makes of sentences."""
+"""Texts of a table are stored in the records, and a language model embeds their sentences."""
 
 import importlib.util
 import re
@@ -16,7 +16,7 @@ from aef_jax.data.store.record import decode, encode
 from aef_jax.data.store.site import TextPoints, to_ms
 from aef_jax.data.store.writer import DatasetWriter, OpenShards
 from aef_jax.data.text import add_text as text_module
-from aef_jax.data.text.add_text import Added, add_text, merged
+from aef_jax.data.text.add_text import AddedText, add_text, merge_points
 from aef_jax.data.text.sentences import embed
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import CONFIG, small_site
@@ -27,14 +27,14 @@ pytest.importorskip("pyproj", reason="pyproj is not installed: pip install aef[t
 
 
 def vectors_of(sentences, model: str) -> np.ndarray:
-    """Instead of a language model: 6 numbers that are other ones for each sentence."""
+    """Embed without a language model: 6 numbers that differ for each sentence."""
     seeds = [sum(position * ord(letter) for position, letter in enumerate(text, 1)) for text in sentences]
     return np.stack([np.random.default_rng(seed).standard_normal(6) for seed in seeds]).astype(np.float32)
 
 
 @pytest.fixture
 def planet(tmp_path, monkeypatch) -> Path:
-    """A data set of three records, one of them held out, of small shards; a file of the user's lies in its folder."""
+    """A data set of three records, one for validation, in small shards, with a file of the user in its folder."""
     monkeypatch.setattr(text_module, "embed", vectors_of)
     monkeypatch.setattr(rewrite_module, "OpenShards", partial(OpenShards, shard_bytes=1))
     folder = tmp_path / "planet"
@@ -58,7 +58,7 @@ def texts(folder: Path) -> dict[str, TextPoints]:
 def test_texts_are_stored_in_their_records(tmp_path, planet):
     added = add_text(planet, a_table(tmp_path), "")
 
-    assert added == Added(points=4, records=3, outside=1)
+    assert added == AddedText(points=4, records=3, outside=1)
     stored = texts(planet)
     assert stored["north"].words == ("a wood", "snow, over New Year")
     assert stored["a year later"].words == ("snow, over New Year",)
@@ -72,7 +72,7 @@ def test_texts_are_stored_in_their_records(tmp_path, planet):
     assert (dataset.text_points, dataset.text_width, dataset.text_model) == (4, 6, "all-MiniLM-L6-v2")
 
 
-def test_all_but_the_text_stays_as_it_was(tmp_path, planet):
+def test_everything_except_text_is_unchanged(tmp_path, planet):
     before = Dataset.open(planet)
     sites = {split: list(before.records(split)) for split in SPLITS}
     add_text(planet, a_table(tmp_path), "")
@@ -91,7 +91,7 @@ def test_all_but_the_text_stays_as_it_was(tmp_path, planet):
 def test_a_table_that_is_added_twice_adds_nothing(tmp_path, planet):
     add_text(planet, a_table(tmp_path), "")
     once = texts(planet)
-    assert add_text(planet, a_table(tmp_path), "") == Added(points=0, records=0, outside=1)
+    assert add_text(planet, a_table(tmp_path), "") == AddedText(points=0, records=0, outside=1)
     for name, text in texts(planet).items():
         assert encode(replace(site_at(NORTH), text=text)) == encode(replace(site_at(NORTH), text=once[name]))
 
@@ -99,7 +99,7 @@ def test_a_table_that_is_added_twice_adds_nothing(tmp_path, planet):
 def test_a_second_table_adds_to_the_first(tmp_path, planet):
     add_text(planet, a_table(tmp_path), "")
     more = write_table(tmp_path / "more.csv", [(*degrees(NORTH, 55, 35), *WHOLE_YEAR, "a clearing")] * 2)
-    assert add_text(planet, more, "") == Added(points=1, records=1, outside=0)
+    assert add_text(planet, more, "") == AddedText(points=1, records=1, outside=0)
     assert texts(planet)["north"].words == ("a wood", "snow, over New Year", "a clearing")
     assert Dataset.open(planet).text_points == 5
 
@@ -109,12 +109,12 @@ def test_points_merge_if_pixel_period_and_vector_are_equal():
         vector = np.array([[sentence, 1, 2]], np.float32)
         return TextPoints(np.array([row]), np.array([2]), np.array([[start, 10]]), vector, ("words",))
 
-    assert len(merged(point(), point())) == 1
-    assert len(merged(point(), point(sentence=1 + 1e-6))) == 1  # another batch, other last digits
+    assert len(merge_points(point(), point())) == 1
+    assert len(merge_points(point(), point(sentence=1 + 1e-6))) == 1  # last digits depend on the batch
     for other in (point(row=0), point(start=1), point(sentence=1.1)):
-        assert len(merged(point(), other)) == 2
+        assert len(merge_points(point(), other)) == 2
     nameless = replace(point(), words=())
-    assert merged(nameless, point(row=0)).words == ("", "words")
+    assert merge_points(nameless, point(row=0)).words == ("", "words")
 
 
 def test_another_model_is_refused(tmp_path, planet, monkeypatch):
@@ -157,15 +157,15 @@ def test_interrupted_rewrite_leaves_the_old_dataset_whole(tmp_path, planet, monk
     assert len(texts(planet)) == 3
 
 
-def test_where_no_text_lies_in_any_record_nothing_is_done(tmp_path, planet, monkeypatch):
-    monkeypatch.setattr(text_module, "embed", None)  # no model is asked
+def test_nothing_is_written_if_no_text_is_inside_a_record(tmp_path, planet, monkeypatch):
+    monkeypatch.setattr(text_module, "embed", None)  # no model is called
     before = contents(planet)
     table = write_table(tmp_path / "sea.csv", [(0, 0, *WHOLE_YEAR, "the sea")])
-    assert add_text(planet, table, "") == Added(0, 0, 1)
+    assert add_text(planet, table, "") == AddedText(0, 0, 1)
     assert contents(planet) == before
 
 
-def test_where_the_table_has_a_mistake_nothing_is_written(tmp_path, planet):
+def test_nothing_is_written_if_the_table_has_a_mistake(tmp_path, planet):
     before = contents(planet)
     place = degrees(NORTH, 55, 35)
     table = write_table(tmp_path / "wrong.csv", [(*place, *WHOLE_YEAR, "a wood"), (*place, *WHOLE_YEAR, " ")])
@@ -197,7 +197,7 @@ def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monke
     table = write_table(tmp_path / "real.csv", [(*place, *WHOLE_YEAR, text) for text in sentences])
     assert add_text(planet, table, "").points == 3
     more = write_table(tmp_path / "more.csv", [(*place, *WHOLE_YEAR, text) for text in (*sentences, "a lake" * 40)])
-    assert add_text(planet, more, "").points == 1  # beside other ones, the same sentences
+    assert add_text(planet, more, "").points == 1  # the same sentences in another batch
     text = texts(planet)["north"]
     assert text.sentence.shape == (4, 384)
     unit = text.sentence / np.linalg.norm(text.sentence, axis=1, keepdims=True)
@@ -209,12 +209,12 @@ def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monke
 
 
 @needs_model
-def test_a_model_that_is_none_is_told(tmp_path):
+def test_invalid_model_is_refused(tmp_path):
     for model in ("no/such-model", str(tmp_path)):
         message = error_message(embed, ["a wood"], model)
         assert re.search("cannot be loaded as a sentence-transformers model", message)
 
 
-def test_a_missing_package_is_told_with_what_to_install(monkeypatch):
+def test_missing_package_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     assert "install aef[text]" in error_message(embed, ["a wood"], "", error=ModuleNotFoundError)

@@ -1,4 +1,4 @@
-"""The table of texts: what is read of it, and what is told of its mistakes."""
+"""A table of texts is read, and the first mistake is reported."""
 
 import pytest
 
@@ -23,13 +23,13 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_with_its_row(tmp_path, mistake):
+def test_mistake_error_names_its_row(tmp_path, mistake):
     row, expected = MISTAKES[mistake]
     table = write_table(tmp_path / "wrong.csv", [GOOD, row, GOOD])
     assert f"wrong.csv, {expected}" in error_message(read_table, table)
 
 
-def test_a_file_that_is_no_such_table_is_told(tmp_path):
+def test_file_that_is_no_table_is_refused(tmp_path):
     file = tmp_path / "wrong.csv"
     write_table(file, [GOOD[:4]], HEADER[:4])
     assert "there is no column 'text'" in error_message(read_table, file)
