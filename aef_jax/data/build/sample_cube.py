@@ -89,7 +89,7 @@ def _open(name: str):
         raise ModuleNotFoundError("the sample cube is in the package nrt 0.2.1: install aef[sample]")
     path = Path(spec.origin).parent / "data" / name
     if not path.exists():
-        raise ModuleNotFoundError(f"nrt holds no {name}, which its version 0.2.1 ships: install aef[sample]")
+        raise ModuleNotFoundError(f"nrt has no {name}, which its version 0.2.1 contains: install aef[sample]")
     import xarray
 
     return xarray.open_dataset(path, mask_and_scale=False).load()

@@ -122,8 +122,8 @@ class _RecordTally:
         for (name, band), counts in self.ranges.items():
             if counts.outside > MAX_OUT_OF_RANGE * counts.values:
                 yield (
-                    f"source {name}, band {band}: {counts.outside / counts.values:.3%} of the values that are marked"
-                    f" valid, in {counts.records} records, are none: expected {_range(self.sources[name], band)}"
+                    f"source {name}, band {band}: {counts.outside / counts.values:.3%} of the values marked valid, in"
+                    f" {counts.records} records, are out of range: expected {_range(self.sources[name], band)}"
                 )
 
     def compare_counts(self) -> Iterator[str]:
@@ -132,7 +132,7 @@ class _RecordTally:
         for name, described in self.dataset.sources.items():
             counted = self.summaries.get(name)
             if counted is None:
-                yield f"source {name}: dataset.json lists it, no record holds it"
+                yield f"source {name}: dataset.json lists it, but no record has it"
                 continue
             for count in ("frames", "valid_pixels", "pixels", "first_ms", "last_ms"):
                 counts[f"source {name}: {count}"] = getattr(described, count), getattr(counted, count)
@@ -147,7 +147,7 @@ class _RecordTally:
             name = source.name
             if (name in described.mean) != (name in computed.mean):
                 has = "statistics" if name in described.mean else "no statistics"
-                yield f"source {name}: dataset.json has {has} of it, the training records say otherwise"
+                yield f"source {name}: dataset.json has {has} of it, unlike the training records"
             if name not in described.mean or name not in computed.mean:
                 continue
             unit = TOLERANCE * computed.deviation[name]
@@ -188,7 +188,7 @@ def _misfit(series: Series, described: SourceSummary | None, source: Source | No
             f" {len(described.bands)} of {described.dtype}"
         )
     if source is not None and series.metadata.shape[1] != len(source.metadata):
-        return f"{series.metadata.shape[1]} facts, expected {[fact.name for fact in source.metadata]}"
+        return f"{series.metadata.shape[1]} metadata fields, expected {[fact.name for fact in source.metadata]}"
     return None
 
 
@@ -198,7 +198,7 @@ def _frame_problems(series: Series, source: Source, site: Site) -> Iterable[str]
         outside = np.count_nonzero((series.time_ms < site.support[0]) | (series.time_ms >= site.support[1]))
         if outside:
             start, end = (str(np.datetime64(ms, "ms").astype("datetime64[D]")) for ms in site.support)
-            yield f"{outside} of {len(series.time_ms)} frames lie outside of the support period {start}..{end}"
+            yield f"{outside} of {len(series.time_ms)} frames are outside of the support period {start}..{end}"
     if source.is_input and not series.valid.any():
         yield f"none of its {len(series.time_ms)} frames has a valid pixel"
     # one mask for all bands marks a pixel with data in any band: a radar scene may lack polarizations
@@ -215,5 +215,5 @@ def _range(source: Source, name: str) -> str:
     if source.kind == "classes":
         return f"a class from 0 to {source.classes - 1}"
     if band.valid_range is None:
-        return f"what the scaling {band.scaling!r} is defined for"
+        return f"a value that the scaling {band.scaling!r} is defined for"
     return f"{band.valid_range[0]:g} to {band.valid_range[1]:g}, after the scaling {band.scaling!r}"

@@ -79,7 +79,9 @@ def write_histograms_png(folder: Path, output: Path) -> None:
     counts = count_values((records[index] for index in bar), drawn, dataset.normalization)
     drawn = [source for source in drawn if counts[source.name].any()]
     if not drawn:
-        raise ValueError(f"{folder}: no source shows a valid pixel in {len(indices)} records, so nothing to draw")
+        raise ValueError(
+            f"{folder}: no source has a valid pixel in {len(indices)} records, so there is nothing to draw"
+        )
     columns = min(3, len(drawn))
     lines = -(-len(drawn) // columns)
     figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * lines), layout="constrained")

@@ -48,7 +48,7 @@ def draw_targets(
         normalization: statistics of the training set.
     """
     grid = figure.subplots(-(-len(sources) // _TARGETS_PER_ROW), _TARGETS_PER_ROW, squeeze=False).ravel()
-    figure.suptitle("targets; pink: not valid, where no error counts", fontsize=10, x=0.01, ha="left")
+    figure.suptitle("targets; pink: not valid, so not in the loss", fontsize=10, x=0.01, ha="left")
     for axis, source in zip(grid, sources, strict=False):
         target, index = batch.targets[source.name], drawn.sources[source.name].target_index
         axis.set(xticks=[], yticks=[])
@@ -100,7 +100,7 @@ def draw_inputs(
         normalization: statistics of the training set.
     """
     figure.suptitle(
-        f"some inputs, as the encoder is given them; S: {STUDENT.name}, T: teacher only; pink: no data, or a line gap",
+        f"some inputs, as the encoder gets them; S: {STUDENT.name}, T: teacher only; pink: no data, or a line gap",
         fontsize=10,
         x=0.01,
         ha="left",
@@ -167,7 +167,7 @@ def color_frames(
     whole = np.broadcast_to(valid, pixels.shape)
     optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOR]
     if has_true_color(source) and np.isfinite(normalization.mean[source.name][optical]).all():
-        values, shown, gamma = true_color(pixels, source, normalization), "true colour", GAMMA
+        values, shown, gamma = true_color(pixels, source, normalization), "true color", GAMMA
         counted = whole[..., optical].all(axis=-1)
     else:
         band = int(whole.any(axis=(0, 1, 2)).argmax())

@@ -103,7 +103,7 @@ def _require_shared_memory(needed: int, workers: int) -> None:
     if room < needed:
         raise ValueError(
             f"data: workers is {workers}, whose examples take {needed / 2**30:.1f} GiB of shared memory, but"
-            f" {SHARED_MEMORY} has {room / 2**30:.1f} GiB left: give it more (Docker: --shm-size), or ask for fewer"
+            f" {SHARED_MEMORY} has {room / 2**30:.1f} GiB left: give it more (Docker: --shm-size), or use fewer workers"
         )
 
 

@@ -98,7 +98,7 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
         ValueError: the data set does not fit the config, or its statistics are not those of the run.
     """
     if normalization is not None and normalization.as_table() != dataset.normalization.as_table():
-        raise ValueError(f"data set {dataset.path}: its statistics are not those that the run began with")
+        raise ValueError(f"data set {dataset.path}: its statistics differ from those that the run started with")
     schema = _dataset_schema(config, dataset, normalization)
     training, sites = dataset.records("training"), dataset.records("validation")
     if not len(sites):
@@ -193,5 +193,5 @@ def _used_sources(config: Config, names: set[str], where: str) -> tuple[Source, 
     sources = tuple(source for source in config.decoded_sources if source.name in names)
     if not any(source.is_input for source in sources):
         inputs = [source.name for source in config.input_sources]
-        raise ValueError(f"{where}: it shows pixels of {sorted(names)}, expected some of the inputs {inputs}")
+        raise ValueError(f"{where}: it has valid pixels of {sorted(names)}, expected some of the inputs {inputs}")
     return sources

@@ -163,7 +163,7 @@ def metadata_code(source: Source, metadata: Float[np.ndarray, "F"]) -> Float32[n
     """
     if len(metadata) != len(source.metadata):
         raise ValueError(
-            f"source {source.name}: a frame has {len(metadata)} facts, expected"
+            f"source {source.name}: a frame has {len(metadata)} metadata fields, expected"
             f" {[fact.name for fact in source.metadata]}"
         )
     code = []

@@ -58,7 +58,7 @@ class ExampleSeed(NamedTuple):
 class ValidationExamples(Sequence[ValidationExample]):
     """One example of each of several sites, drawn when it is indexed, and the same each time.
 
-    No example is kept here: `Evaluator.needed` iterates once and keeps its own. Drawing them again at every evaluation
+    No example is kept here: `Evaluator` iterates once and keeps its own. Drawing them again at every evaluation
     would be slow: a site of `paper` is tens of megabytes, and scaling the Sentinel-2 of one tile's year took 0.3 s.
     """
 
@@ -123,7 +123,7 @@ def validation_examples(
                 examples.append(_example(site, tile, schema, location, int(index), config, [row, column, int(index)]))
     if not examples:
         raise ValueError(
-            f"site {site.name}, source {source.name}: no held-out frame has a share of valid pixels of at least"
+            f"site {site.name}, source {source.name}: no validation frame has a fraction of valid pixels of at least"
             f" {config.data.min_target_fraction}"
         )
     return examples
@@ -163,8 +163,8 @@ def validation_example_of_each(sites: Sequence[Site], schema: DatasetSchema, con
             decoded[index] = site
     if not seeds:
         raise ValueError(
-            f"source {source.name}: no frame of the {len(indices)} held-out sites has a share of valid pixels of at"
-            f" least {config.data.min_target_fraction}"
+            f"source {source.name}: no frame of the {len(indices)} validation sites has a fraction of valid pixels of"
+            f" at least {config.data.min_target_fraction}"
         )
     return ValidationExamples(sites, _with_budgets(budgets, schema), config, seeds, decoded)
 

@@ -56,7 +56,7 @@ class SourceSummary:
         if not self.bands or not all(isinstance(band, str) for band in self.bands):
             raise ValueError(f"bands are {self.bands}, expected names")
         if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
-            raise ValueError(f"dtype is {self.dtype!r}, expected one of imagery, such as uint16")
+            raise ValueError(f"dtype is {self.dtype!r}, expected a number type of imagery, such as uint16")
         _check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
         if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
             raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
@@ -185,7 +185,9 @@ class Dataset:
         normalization = Normalization.from_table(table["normalization"])
         for name, mean in normalization.mean.items():
             if mean.shape != (len(sources[name].bands),):
-                raise ValueError(f"source {name}: statistics are of {mean.shape}, expected {sources[name].bands}")
+                raise ValueError(
+                    f"source {name}: statistics have shape {mean.shape}, expected one for each of {sources[name].bands}"
+                )
         text = table["text"]
         _check_counts("text", points=text["points"], width=text["width"])
         return cls(
@@ -240,7 +242,7 @@ class Records(Sequence[Site]):
             return cast(Sequence[bytes], grain.sources.ArrayRecordDataSource([str(f) for f in files]) if files else [])
         except (RuntimeError, ValueError) as error:
             if len(files) == 1:
-                raise ValueError(f"{files[0]}: not a shard that can be read ({_one_line(error)})") from None
+                raise ValueError(f"{files[0]}: the shard cannot be read ({_one_line(error)})") from None
             for file in files:
                 self._open_shards([file])
             raise

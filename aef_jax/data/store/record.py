@@ -133,7 +133,9 @@ def validate_site(site: Site) -> None:
 def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
     frames = len(series.time_ms)
     if series.pixels.dtype.newbyteorder("=") not in DTYPES.values():
-        raise ValueError(f"{where}: pixels are {series.pixels.dtype}, expected a number type that imagery has")
+        raise ValueError(
+            f"{where}: pixels are {series.pixels.dtype}, expected a number type of imagery, such as uint16"
+        )
     if series.pixels.ndim != 4 or series.pixels.shape[:3] != (frames, *grid):
         raise ValueError(f"{where}: pixels have shape {series.pixels.shape}, expected {(frames, *grid, 'bands')}")
     if series.pixels.size > MAX_NUMBERS:
@@ -144,7 +146,7 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
             f" {(frames, *grid, 1)} or one for each band"
         )
     if series.metadata.ndim != 2 or len(series.metadata) != frames:
-        raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'facts')}")
+        raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'fields')}")
     if series.time_ms.shape != (frames,) or series.time_ms.dtype != np.int64:
         raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected int64 epoch milliseconds")
 
@@ -154,7 +156,7 @@ def _check_frames(where: str, series: Series) -> None:
     if len(backwards):
         raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
     if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
-        raise ValueError(f"{where}: frames have times that are no epoch milliseconds of this age")
+        raise ValueError(f"{where}: frames have times outside of +-{LATEST_MS}, expected epoch milliseconds")
     if series.metadata.dtype not in METADATA_DTYPES or not np.isfinite(series.metadata).all():
         raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers")
     if series.no_data is not None and (isinstance(series.no_data, bool) or not isinstance(series.no_data, int | float)):
@@ -173,15 +175,15 @@ def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
             f" {(len(text), 'numbers')}"
         )
     if len(text.words) not in (0, len(text)):
-        raise ValueError(f"{where}: words are of {len(text.words)} points, expected {len(text)} or none")
+        raise ValueError(f"{where}: there are words of {len(text.words)} points, expected {len(text)} or none")
     if not np.isfinite(text.sentence).all():
-        raise ValueError(f"{where}: a sentence embedding holds what is no number")
+        raise ValueError(f"{where}: a sentence embedding is not finite")
     if not ((text.row >= 0) & (text.row < grid[0]) & (text.column >= 0) & (text.column < grid[1])).all():
-        raise ValueError(f"{where}: a point lies outside of the site's {grid[0]} x {grid[1]} pixels")
+        raise ValueError(f"{where}: a point is outside of the site's {grid[0]} x {grid[1]} pixels")
     if not (text.period_ms[:, 0] < text.period_ms[:, 1]).all():
         raise ValueError(f"{where}: a point's period ends before it begins")
     if len(text) and not -LATEST_MS < text.period_ms.min() <= text.period_ms.max() < LATEST_MS:
-        raise ValueError(f"{where}: a point's period is not one in epoch milliseconds of this age")
+        raise ValueError(f"{where}: a point's period is outside of +-{LATEST_MS}, expected epoch milliseconds")
 
 
 def _one_line(error: Exception) -> str:

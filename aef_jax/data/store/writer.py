@@ -106,12 +106,13 @@ class DatasetWriter:
 
     def _summarize(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:
-            raise ValueError(f"site {site.name}: it has a source {name!r}, expected some of {list(self.sources)}")
+            raise ValueError(f"site {site.name}: it has a source {name!r}, expected only {list(self.sources)}")
         source, before = self.sources[name], self.summaries.get(name)
         if series.pixels.shape[-1] != source.channels or series.metadata.shape[-1] != len(source.metadata):
             raise ValueError(
                 f"site {site.name}, source {name}: {series.pixels.shape[-1]} bands and {series.metadata.shape[-1]}"
-                f" facts, expected {[band.name for band in source.bands]} and {[f.name for f in source.metadata]}"
+                f" metadata fields, expected {[band.name for band in source.bands]} and"
+                f" {[field.name for field in source.metadata]}"
             )
         if before and before.dtype != series.pixels.dtype.name:
             raise ValueError(

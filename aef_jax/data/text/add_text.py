@@ -83,12 +83,12 @@ class ProjectedTable:
             from pyproj import Transformer
             from pyproj.exceptions import ProjError
         except ModuleNotFoundError:
-            raise ModuleNotFoundError("texts are placed by the package pyproj: install aef[text]") from None
+            raise ModuleNotFoundError("placing texts needs the package pyproj: install aef[text]") from None
         if site.crs not in self.coordinates:
             try:
                 transformer = Transformer.from_crs("EPSG:4326", site.crs, always_xy=True)
             except ProjError:
-                raise ValueError(f"site {site.name}: its crs {site.crs!r} is none that pyproj knows") from None
+                raise ValueError(f"site {site.name}: pyproj does not know its crs {site.crs!r}") from None
             self.coordinates[site.crs] = transformer.transform(self.table.lon, self.table.lat)
         return self.coordinates[site.crs]
 
@@ -122,7 +122,7 @@ def add_text(folder: Path, table: Path, model: str) -> AddedText:
     dataset, texts, name = Dataset.open(folder), read_table(table), model_name(model)
     if dataset.text_points and dataset.text_model != name:
         raise ValueError(
-            f"{folder}: its texts were embedded by the model {dataset.text_model!r}, so {name!r} cannot be mixed in"
+            f"{folder}: the model {dataset.text_model!r} embedded its texts, so texts of {name!r} cannot be added"
         )
     pixels = _find_pixels(dataset, texts)
     used = np.unique(np.concatenate([each.text for each in pixels.values()] or [np.zeros(0, np.int64)]))

@@ -43,7 +43,7 @@ def embed(sentences: Sequence[str], model: str) -> Float32[np.ndarray, "N E"]:
         from sentence_transformers import SentenceTransformer
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "texts are embedded by the package sentence-transformers: install aef[text]"
+            "embedding texts needs the package sentence-transformers: install aef[text]"
         ) from None
     path = model or str(_packaged())
     try:

@@ -63,7 +63,7 @@ def read_table(path: Path) -> TextTable:
     except ValueError as error:
         raise ValueError(f"{path}, row {number}: {error}") from None
     if not rows:
-        raise ValueError(f"{path}: there is no text in it, only the header")
+        raise ValueError(f"{path}: it has no row below the header")
     lon, lat, start, end, text = zip(*rows, strict=True)
     periods = np.stack([np.array(start, np.int64), np.array(end, np.int64)], axis=-1)
     return TextTable(np.array(lon), np.array(lat), periods, text)
@@ -73,11 +73,11 @@ def _read_row(row: dict, columns: int) -> tuple[float, float, int, int, str]:
     """Return the values of a row. Raises ValueError if one is missing or invalid."""
     if None in row or None in row.values():
         count = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
-        raise ValueError(f"{count} values, expected {columns}: a text with a comma or a line break stands in quotes")
+        raise ValueError(f"{count} values, expected {columns}: put a text with a comma or a line break in quotes")
     lon, lat = (_degrees(name, row[name]) for name in BOUNDS)
     start, end = (to_ms(row[name].strip()) for name in ("start", "end"))
     if end <= start:
-        raise ValueError(f"it ends ({row['end'].strip()}) no later than it starts ({row['start'].strip()})")
+        raise ValueError(f"its end ({row['end'].strip()}) is not after its start ({row['start'].strip()})")
     text = row["text"].strip()
     if not text:
         raise ValueError("its text is empty")

@@ -167,7 +167,7 @@ def test_other_config_in_a_run_folder_is_refused_before_compute(training, tmp_pa
 
 def test_data_without_any_input_source_are_refused():
     radar = replace(BRIEF, sources=(SENTINEL1,))
-    assert "it shows pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in error_message(
+    assert "it has valid pixels of ['sentinel2'], expected some of the inputs ['sentinel1']" in error_message(
         open_data, radar
     )
 

@@ -75,7 +75,7 @@ def test_frames_outside_the_support_period_are_reported(tmp_path, checked):
     late = int((times >= START_MS + 365 * DAY_MS).sum())
     (said, _) = checked(path)
     assert said == (
-        f"training record 0, site site0, source landsat: {late} of {len(times)} frames lie outside of the support"
+        f"training record 0, site site0, source landsat: {late} of {len(times)} frames are outside of the support"
         " period 2016-01-01..2016-12-31"
     )
 
@@ -89,7 +89,7 @@ def test_support_period_includes_first_and_last_millisecond(tmp_path, checked):
         site = replace(SITE, support=(start, end), series={"landsat": frames})
         said = checked(write(tmp_path / f"year{outside}", [site]))
         assert len(said) == 1 + outside
-        assert outside == 0 or "1 of 3 frames lie outside" in said[0]
+        assert outside == 0 or "1 of 3 frames are outside" in said[0]
 
 
 def test_input_without_a_valid_pixel_is_reported(tmp_path, checked):
@@ -126,21 +126,21 @@ def test_radar_scene_with_one_mask_may_lack_polarizations(tmp_path, checked):
 
 def test_out_of_range_values_are_reported_from_one_percent(tmp_path, checked):
     radar, classes = SITE.series["sentinel1"], SITE.series["nlcd"]
-    for rows, told in ((1, True), (0, False)):
+    for rows, is_reported in ((1, True), (0, False)):
         pixels = radar.pixels.copy()
         pixels[:, :rows, :, 0] = -31
         pixels[(*np.argwhere(radar.valid[..., 0])[-1], 0)] = 11  # a single value is tolerated
         odd = np.where(np.arange(16)[:, None] < 8 * rows, np.uint8(16), classes.pixels[..., 0])[..., None]
         site = _with(_with(SITE, "sentinel1", pixels=pixels), "nlcd", pixels=odd)
         said = checked(write(tmp_path / f"range{rows}", [site, *small_sites(1, 1)]))
-        if not told:
+        if not is_reported:
             assert len(said) == 1
             continue
         assert len(said) == 3
         valid = np.concatenate([radar.valid[..., 0], small_sites(1, 1)[0].series["sentinel1"].valid[..., 0]])
         share = (radar.valid[:, 0, :, 0].sum() + 1) / valid.sum()
         assert said[1] == (
-            f"source sentinel1, band VV: {share:.3%} of the values that are marked valid, in 1 records, are none:"
+            f"source sentinel1, band VV: {share:.3%} of the values marked valid, in 1 records, are out of range:"
             " expected -30 to 10, after the scaling 'none'"
         )
         assert said[0].startswith("source nlcd, band landcover: ")
@@ -181,7 +181,7 @@ def _moved(number: str, by: float):
         (_source(dtype="float64"), "source landsat: 7 bands of float32, dataset.json says 7 of float64"),
         (
             lambda table: table["sources"].update(gedi=table["sources"]["landsat"]),
-            "source gedi: dataset.json lists it, no record holds it",
+            "source gedi: dataset.json lists it, but no record has it",
         ),
     ],
 )

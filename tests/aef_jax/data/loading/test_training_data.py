@@ -80,7 +80,7 @@ def test_resumed_run_keeps_its_own_statistics(written):
     own = Dataset.open(written).normalization
     moved = Normalization({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
     assert open_data(_at(written), own).schema.normalization is own
-    assert "its statistics are not those that the run began with" in error_message(open_data, _at(written), moved)
+    assert "its statistics differ from those that the run started with" in error_message(open_data, _at(written), moved)
 
 
 def test_without_validation_records_there_is_no_evaluation(tmp_path):

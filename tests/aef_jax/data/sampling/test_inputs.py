@@ -65,7 +65,7 @@ def test_validation_examples_have_no_gap():
 def test_each_example_has_a_gap_of_its_own():
     radar = (example.frames["sentinel1"] for example in _examples(30))
     gaps = {(frames.pixels[frames.present] == 0).all(axis=(0, 3)).tobytes() for frames in radar}
-    assert len(gaps) > 25, "a line may miss the pixels' centres"
+    assert len(gaps) > 25, "a line may miss the pixels' centers"
 
 
 def _fitted(gap: np.ndarray) -> tuple[float, float, float]:

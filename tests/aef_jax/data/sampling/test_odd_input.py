@@ -145,7 +145,7 @@ def test_support_period_must_hold_two_valid_periods(days, is_enough):
 def test_metadata_and_texts_of_wrong_length_are_refused():
     radar = replace(SITE.series["sentinel1"], metadata=SITE.series["sentinel1"].metadata[:, :1])
     said = error_message(draw_example, _with(SITE, sentinel1=radar), SCHEMA, CONFIG, PLACE, np.random.default_rng(0))
-    assert "sentinel1: a frame has 1 facts, expected ['platform_heading', 'orbit_inclination']" in said
+    assert "sentinel1: a frame has 1 metadata fields, expected ['platform_heading', 'orbit_inclination']" in said
     narrow = replace(SITE, text=replace(SITE.text, sentence=SITE.text.sentence[:, :3]))
     said = error_message(draw_example, narrow, SCHEMA, CONFIG, PLACE, np.random.default_rng(0))
     assert f"site small: sentence embeddings of 3 numbers, expected {TEXT_WIDTH}" in said
@@ -215,7 +215,7 @@ def test_cloudy_or_sourceless_validation_sites_have_no_example():
     sites[2].series["sentinel2"] = replace(optical, valid=np.zeros_like(optical.valid))
     examples = validation_example_of_each(sites, SCHEMA, CONFIG)
     assert [int(example.labels[0, 0]) for example in examples if example.labels is not None] == [0, 3]
-    assert "no frame of the 2 held-out sites has a share of valid pixels" in error_message(
+    assert "no frame of the 2 validation sites has a fraction of valid pixels" in error_message(
         validation_example_of_each, sites[1:3], SCHEMA, CONFIG
     )
 

@@ -110,7 +110,9 @@ def test_validation_examples_are_the_same_each_time(examples):
 def test_site_without_a_clear_frame_is_refused():
     cloudy = replace(SITE, series={"sentinel2": replace(SITE.series["sentinel2"], valid=np.zeros_like(SERIES.valid))})
     sentence = error_message(validation_examples, cloudy, SCHEMA, TIMES, CONFIG)
-    assert "site small, source sentinel2: no held-out frame has a share of valid pixels of at least 0.1" in sentence
+    assert (
+        "site small, source sentinel2: no validation frame has a fraction of valid pixels of at least 0.1" in sentence
+    )
 
 
 def _sites(number: int):

@@ -58,7 +58,7 @@ HOSTILE = {
     "no sources": lambda table: table.pop("sources"),
     "sources in a list": lambda table: table.update(sources=[1]),
     "a source in a list": lambda table: table["sources"].update(landsat=[1]),
-    "an unknown field": _source(colour="red"),
+    "an unknown field": _source(color="red"),
     "bands of numbers": _source(bands=[1, 2]),
     "no bands": _source(bands=[]),
     "a number type of no imagery": _source(dtype="object"),
@@ -129,7 +129,7 @@ def test_missing_or_truncated_shard_error_names_it(own_dataset):
 def test_broken_shard_error_names_it(own_dataset, damage):
     overwrite_shard(own_dataset, damage(only_shard(own_dataset).read_bytes()))
     said = error_message(Dataset.open(own_dataset).records, "training")
-    assert f"{only_shard(own_dataset)}: not a shard that can be read" in said
+    assert f"{only_shard(own_dataset)}: the shard cannot be read" in said
 
 
 def test_broken_shard_among_many_is_the_one_named(tmp_path):

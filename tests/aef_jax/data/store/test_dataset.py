@@ -154,16 +154,18 @@ SITE = small_sites(1)[0]
 RADAR = SITE.series["sentinel1"]
 SHORT_TEXT = TextPoints(np.zeros(1, int), np.zeros(1, int), np.array([[0, 1]]), np.zeros((1, 3), np.float32))
 WRONG = {
-    "source sentinel1: 4 bands and 2 facts, expected ['VV', 'VH', 'HH', 'HV', 'angle']": _with(
+    "source sentinel1: 4 bands and 2 metadata fields, expected ['VV', 'VH', 'HH', 'HV', 'angle']": _with(
         SITE, "sentinel1", pixels=RADAR.pixels[..., :4], valid=RADAR.valid[..., :4]
     ),
-    "source sentinel1: 5 bands and 4 facts": _with(SITE, "sentinel1", metadata=np.zeros((len(RADAR.time_ms), 4))),
+    "source sentinel1: 5 bands and 4 metadata fields": _with(
+        SITE, "sentinel1", metadata=np.zeros((len(RADAR.time_ms), 4))
+    ),
     "source sentinel1: pixels are float64, expected float32 as in the records before": _with(
         SITE, "sentinel1", pixels=RADAR.pixels.astype(np.float64)
     ),
     "source sentinel1: frame 1 was acquired before frame 0": _with(SITE, "sentinel1", time_ms=RADAR.time_ms[::-1]),
     "sentence embeddings of 3 numbers, expected 8 as before": replace(SITE, text=SHORT_TEXT),
-    "it has a source 'cdl', expected some of": replace(SITE, series={"cdl": SITE.series["nlcd"]}),
+    "it has a source 'cdl', expected only": replace(SITE, series={"cdl": SITE.series["nlcd"]}),
     "it has no source": replace(SITE, series={}),
 }
 

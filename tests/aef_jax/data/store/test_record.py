@@ -1,8 +1,6 @@
-"""Records round trip bit for bit without copying, and nothing that a blob states is trusted."""
+"""Records round trip bit for bit without copying, and invalid sites are refused."""
 
-import json
 import tracemalloc
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -164,7 +162,10 @@ NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
         (_broken(valid=LANDSAT.valid.astype(np.uint8)), "source landsat: the valid-pixel mask is uint8"),
         (_broken(time_ms=LANDSAT.time_ms.astype(np.float64)), "source landsat: times are float64"),
         (_broken(time_ms=LANDSAT.time_ms[::-1]), "source landsat: frame 1 was acquired before frame 0: sort them"),
-        (_broken(time_ms=LANDSAT.time_ms * 1_000_000), "source landsat: frames have times that are no epoch"),
+        (
+            _broken(time_ms=LANDSAT.time_ms * 1_000_000),
+            "source landsat: frames have times outside of +-253402300800000",
+        ),
         (_broken(metadata=LANDSAT.metadata[1:]), "source landsat: metadata have shape (68, 0)"),
         (_broken(no_data="0"), "source landsat: no data is '0', expected a number"),
         (
@@ -173,140 +174,15 @@ NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
         ),
         (replace(SITE, labels=np.zeros((6, 7), np.uint8)), "its labels are uint8 (6, 7), expected uint8 of (6, 8)"),
         (replace(SITE, labels=np.zeros((6, 8))), "its labels are float64"),
-        (replace(SITE, text=replace(SITE.text, row=SITE.text.row + 6)), "source text: a point lies outside of the"),
+        (replace(SITE, text=replace(SITE.text, row=SITE.text.row + 6)), "source text: a point is outside of the"),
         (replace(SITE, text=replace(SITE.text, row=SITE.text.row * 1.0)), "source text: row is float64"),
         (replace(SITE, text=replace(SITE.text, column=SITE.text.column[1:])), "source text: column is int64"),
         (replace(SITE, text=replace(SITE.text, period_ms=SITE.text.period_ms[:, ::-1])), "ends before it begins"),
-        (replace(SITE, text=replace(SITE.text, sentence=SITE.text.sentence * np.nan)), "holds what is no number"),
-        (replace(SITE, text=replace(SITE.text, words=("one",) * 99)), "words are of 99 points, expected"),
+        (replace(SITE, text=replace(SITE.text, sentence=SITE.text.sentence * np.nan)), "is not finite"),
+        (replace(SITE, text=replace(SITE.text, words=("one",) * 99)), "there are words of 99 points, expected"),
     ],
 )
 def test_invalid_site_error_names_it(site, sentence):
     assert sentence in error_message(validate_site, site)
     assert sentence in error_message(encode, site)
     assert error_message(validate_site, site).startswith("site small")
-
-
-def _with_header(change) -> bytes:
-    """Return the blob with its header changed by a function."""
-    end = 8 + int.from_bytes(BLOB[:8], "little")
-    header = json.loads(BLOB[8:end])
-    changed = change(header)
-    text = json.dumps(header if changed is None else changed).encode()
-    return len(text).to_bytes(8, "little") + text + BLOB[end:]
-
-
-def _entry(**values: Any) -> bytes:
-    return _with_header(lambda header: header["landsat/pixels"].update(values))
-
-
-def _attributes(**values: Any) -> bytes:
-    def change(header) -> None:
-        attributes = json.loads(header["__metadata__"]["site"])
-        header["__metadata__"]["site"] = json.dumps(attributes | values)
-
-    return _with_header(change)
-
-
-def _without(*names: str) -> bytes:
-    return _with_header(lambda header: {name: entry for name, entry in header.items() if name not in names})
-
-
-PIXELS = LANDSAT.pixels.shape
-HOSTILE = {
-    "nothing": b"",
-    "a short header length": BLOB[:7],
-    "a header of no length": bytes(8) + BLOB[8:],
-    "a header longer than the blob": (2**40).to_bytes(8, "little") + BLOB[8:],
-    "a header of 2^64 bytes": b"\xff" * 8 + BLOB[8:],
-    "a blob cut in its header": BLOB[:100],
-    "a blob cut in its tensors": BLOB[:-1],
-    "no JSON": BLOB[:8] + b"[" + BLOB[9:],
-    "not UTF-8": BLOB[:8] + b"\xff" + BLOB[9:],
-    "JSON without end": (10**5).to_bytes(8, "little") + b"[" * 10**5,
-    "a list": _with_header(lambda header: [1, 2]),
-    "a number": _with_header(lambda header: 7),
-    "null": _with_header(lambda header: [None]),
-    "no metadata": _without("__metadata__"),
-    "metadata of text": _with_header(lambda header: header.update(__metadata__="site")),
-    "no site": _with_header(lambda header: header.update(__metadata__={})),
-    "a site that is no JSON": _with_header(lambda header: header.update(__metadata__={"site": "{"})),
-    "a site that is a number": _with_header(lambda header: header.update(__metadata__={"site": "3"})),
-    "an entry that is a list": _with_header(lambda header: header.update({"landsat/pixels": [1]})),
-    "a tensor of no source": _with_header(lambda header: header.update({"odd": header["landsat/pixels"]})),
-    "no pixels": _without("landsat/pixels"),
-    "no times": _without("landsat/time_ms"),
-    "an unknown dtype": _entry(dtype="F128"),
-    "a dtype that is a list": _entry(dtype=["F32"]),
-    "a wider dtype": _entry(dtype="F64"),
-    "a negative axis": _entry(shape=[-PIXELS[0], -PIXELS[1], *PIXELS[2:]]),
-    "an axis of text": _entry(shape=["69", *PIXELS[1:]]),
-    "an axis with a fraction": _entry(shape=[69.0, *PIXELS[1:]]),
-    "an axis of truth": _entry(shape=[True, *PIXELS[1:]]),
-    "a huge axis": _entry(shape=[2**62, *PIXELS[1:]]),
-    "huge axes and one of 0": _entry(shape=[2**62, 2**62, 0, 2**62], data_offsets=[0, 0]),
-    "an axis of infinity": _entry(shape=[float("inf"), *PIXELS[1:]]),
-    "an axis of NaN": _entry(shape=[float("nan"), *PIXELS[1:]]),
-    "thousands of axes": _entry(shape=[1] * 5_000),
-    "no axes": _entry(shape=[], data_offsets=[0, 4]),
-    "one axis": _entry(shape=[int(np.prod(PIXELS))]),
-    "fewer frames": _entry(shape=[1, *PIXELS[1:]], data_offsets=[0, int(np.prod(PIXELS[1:])) * 4]),
-    "negative offsets": _entry(data_offsets=[-8, LANDSAT.pixels.nbytes - 8]),
-    "offsets beyond the end": _entry(data_offsets=[2**60, 2**60 + LANDSAT.pixels.nbytes]),
-    "offsets the wrong way": _entry(data_offsets=[100, 0]),
-    "three offsets": _entry(data_offsets=[0, 1, 2]),
-    "offsets of text": _entry(data_offsets=["0", "8"]),
-    "a grid of text": _attributes(shape="24"),
-    "a grid of one side": _attributes(shape=[24]),
-    "a grid that is not the pixels'": _attributes(shape=[7, 8]),
-    "an empty grid": _attributes(shape=[0, 0]),
-    "a negative grid": _attributes(shape=[-6, -8]),
-    "a huge grid": _attributes(shape=[2**40, 2**40]),
-    "a transform of five": _attributes(transform=[1, 2, 3, 4, 5]),
-    "a transform of text": _attributes(transform=["x"] * 6),
-    "a transform without end": _attributes(transform=[10, 0, float("inf"), 0, -10, 0]),
-    "a support of one": _attributes(support=[3]),
-    "a support of text": _attributes(support=["a", "b"]),
-    "a support of fractions": _attributes(support=[0.5, 1.5]),
-    "a support that ends before": _attributes(support=[2, 1]),
-    "no data of text": _attributes(no_data={"sentinel2": "zero"}),
-    "no data of truth": _attributes(no_data={"sentinel2": True}),
-    "no data as a list": _attributes(no_data=[0]),
-    "too few words": _attributes(words=["one"]),
-    "words that are a number": _attributes(words=3),
-}
-
-
-@pytest.mark.parametrize("what", HOSTILE)
-def test_lying_blob_error_names_the_record_and_allocates_little(what):
-    tracemalloc.start()
-    sentence = error_message(decode, HOSTILE[what], "planet: training record 7")
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert sentence.startswith("planet: training record 7: ")
-    assert peak < 2**22
-
-
-def test_one_pixel_claimed_for_the_whole_earth_is_refused():
-    small = _site(weather=_series(np.ones((1, 1, 1, 1), np.float32)))
-    blob = encode(small)
-    assert b'\\"shape\\": [1, 1]' in blob
-    wide = blob.replace(b'\\"shape\\": [1, 1]', b'\\"shape\\": [9999999, 9999999]')
-    length = int.from_bytes(blob[:8], "little") + len(wide) - len(blob)
-    sentence = error_message(decode, length.to_bytes(8, "little") + wide[8:], "record 0")
-    assert "its grid is (9999999, 9999999)" in sentence
-
-
-def test_changed_header_gives_a_record_or_a_plain_error():
-    """With random bytes in the header, whatever still decodes is a site whose arrays can be read."""
-    rng = np.random.default_rng(0)
-    end = 8 + int.from_bytes(BLOB[:8], "little")
-    for _ in range(3_000):
-        changed = bytearray(BLOB)
-        for position in rng.integers(end, size=rng.integers(1, 4)).tolist():
-            changed[position] = rng.choice(np.frombuffer(b'0123456789[]{}",:-.eENITnull\x00\xff\x80', np.uint8))
-        with suppress(ValueError):  # any other exception fails
-            site = decode(bytes(changed), "record 3")
-            validate_site(site)
-            for series in site.series.values():
-                series.pixels[:, -1:, -1:].tobytes()

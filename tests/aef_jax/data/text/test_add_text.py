@@ -180,7 +180,9 @@ def test_records_keep_words_and_refuse_a_wrong_number_of_them():
     assert decode(encode(site), "here").text.words == words
     mask = np.arange(len(words)) % 2 == 0
     assert site.text.select_points(mask).words == words[::2]
-    assert "words are of 11 points" in error_message(encode, replace(site, text=replace(site.text, words=words[:-1])))
+    assert "there are words of 11 points" in error_message(
+        encode, replace(site, text=replace(site.text, words=words[:-1]))
+    )
 
 
 needs_model = pytest.mark.skipif(

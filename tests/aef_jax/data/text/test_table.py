@@ -14,8 +14,8 @@ MISTAKES = {
     "too far east": (("180.5", *GOOD[1:]), "row 3: lon is '180.5', expected degrees from -180 to 180"),
     "too far south": (("3", "-90.1", *GOOD[2:]), "row 3: lat is '-90.1'"),
     "no date": ((*GOOD[:2], "June", *GOOD[3:]), "row 3: date 'June'"),
-    "end before start": ((*GOOD[:2], "2016-02-02", *GOOD[3:]), "row 3: it ends (2016-02-01) no later than it starts"),
-    "of no length": ((*GOOD[:3], "2016-01-01", "a wood"), "row 3: it ends (2016-01-01) no later than it starts"),
+    "end before start": ((*GOOD[:2], "2016-02-02", *GOOD[3:]), "row 3: its end (2016-02-01) is not after its start"),
+    "of no length": ((*GOOD[:3], "2016-01-01", "a wood"), "row 3: its end (2016-01-01) is not after its start"),
     "empty text": ((*GOOD[:4], "  "), "row 3: its text is empty"),
     "too few": (GOOD[:4], "row 3: 4 values, expected 5"),
     "too many": ((*GOOD, "and a lake"), "row 3: 6 values, expected 5"),
@@ -34,7 +34,7 @@ def test_file_that_is_no_table_is_refused(tmp_path):
     write_table(file, [GOOD[:4]], HEADER[:4])
     assert "there is no column 'text'" in error_message(read_table, file)
     write_table(file, [])
-    assert "no text in it" in error_message(read_table, file)
+    assert "it has no row below the header" in error_message(read_table, file)
     file.write_bytes(b"")
     assert "there is no column 'lon'" in error_message(read_table, file)
     file.write_bytes("lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,Hütte\n".encode("latin-1"))

@@ -36,7 +36,7 @@ def test_point_on_an_edge_lies_in_the_pixel_right_and_below(tmp_path):
         assert texts_inside(tmp_path, site_at(grid), *corners) == [(0, 0, 0), (2, 0, 12)]
 
 
-def test_two_neighbours_share_no_point_of_their_edge(tmp_path):
+def test_neighboring_sites_share_no_point_of_their_edge(tmp_path):
     crs, west, north = NORTH
     points = [degrees(NORTH, 240, down) for down in range(0, 240, 7)]
     assert texts_inside(tmp_path, site_at(NORTH), *points) == []
