@@ -1,1 +1,1 @@
-"""From imagery to batches."""
+"""Imagery, training sets, and the examples drawn from them."""

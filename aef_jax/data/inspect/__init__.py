@@ -1,1 +1,1 @@
-"""What a training set holds, what is wrong with it, and pictures of its examples."""
+"""Describe and check a training set, and draw pictures of its examples."""

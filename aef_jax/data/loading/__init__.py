@@ -1,1 +1,1 @@
-"""The stream of batches that training reads."""
+"""Read training examples in parallel, as a stream of batches."""

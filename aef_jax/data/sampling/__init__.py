@@ -1,1 +1,1 @@
-"""Training and validation examples drawn from sites: every random choice of a step is made here."""
+"""Draw training and validation examples from sites; every random choice of a step is made here."""

@@ -1,1 +1,1 @@
-"""Training sets on disk: sites, records, shards, and the statistics of their values."""
+"""Store training sets on disk: sites, records, shards, and the statistics of their values."""

@@ -1,0 +1,1 @@
+"""Read sites from real files."""
