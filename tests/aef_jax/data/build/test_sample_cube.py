@@ -125,4 +125,4 @@ def test_error_without_the_package_names_the_extra(monkeypatch):
 def test_package_without_a_cube_error_names_the_version_with_it(monkeypatch):
     numpy = importlib.util.find_spec("numpy")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: numpy)
-    assert "version 0.2.1 ships" in error_message(load_sample, error=ModuleNotFoundError)
+    assert "version 0.2.1 contains" in error_message(load_sample, error=ModuleNotFoundError)
