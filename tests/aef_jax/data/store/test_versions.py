@@ -17,6 +17,7 @@ from configs.batch import Batch
 from configs.config import Config
 from tests.support.data.small_dataset import as_version_1, assert_same, change_description, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
+from tests.support.paths import REPOSITORY
 from tests.support.refusals import error_message
 
 
@@ -45,6 +46,16 @@ def test_version_1_is_opened_as_the_current_version(old_dataset, small_dataset):
 def test_version_1_with_the_new_name_of_a_table_is_opened(old_dataset):
     change_description(old_dataset, lambda table: table.update(normalization=table.pop("normalisation")))
     assert len(Dataset.open(old_dataset).records("validation")) == 2
+
+
+def test_dataset_written_by_old_code_has_no_problem():
+    folder = REPOSITORY / "tests" / "legacy" / "fixture" / "dataset"
+    dataset = Dataset.open(folder)
+    assert [[site.name for site in dataset.records(split)] for split in SPLITS] == [
+        ["site0", "site1", "site2"],
+        ["site3", "site4"],
+    ]
+    assert list(problems(folder)) == []
 
 
 def test_version_1_is_checked(old_dataset):
