@@ -1,1 +1,1 @@
-"""Running both models, and recording what their sub-modules are given and return."""
+"""Run both models, and record what their sub-modules receive and return."""

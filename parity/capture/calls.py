@@ -1,4 +1,4 @@
-"""What is known of one call of a sub-module, and what comes of computing it."""
+"""Describe one call of a sub-module, and the results of computing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,40 +7,49 @@ from typing import Any
 from parity.capture.trees import Arrays
 
 WHOLE = ""
-"""The label of all that is compared; a sub-module's is its dotted path in PyTorch, a function's its name in the map."""
+"""The label of the whole. A sub-module's label is its dotted path in PyTorch, a function's its name in the map."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a sub-module or function as PyTorch made it. Axes lie as in JAX."""
+    """One call of a sub-module or function as PyTorch made it. Axes are in JAX's order."""
 
     label: str
     count: int
-    """Calls of the same label before this one."""
+    """The number of earlier calls with the same label."""
     parents: tuple[int, ...]
-    """The calls within which it was made, outermost first, by their places in the order in which calls begin."""
+    """The calls around it, outermost first, by their positions in the order in which calls begin."""
     begun: int
-    """Its own place in that order."""
+    """Its own position in that order."""
     arguments: tuple
     keywords: Mapping[str, Any]
     outputs: Arrays
     cotangents: Arrays
-    """The gradients of the whole with respect to the outputs, by their names."""
+    """The gradients of the whole with respect to the outputs, by the outputs' names."""
 
     @property
     def name(self) -> str:
+        """The label, with a number from the second call on."""
         return f"{self.label} (call {self.count + 1})" if self.count else self.label
 
 
 def describe_failure(call: Call, error: Exception) -> str:
-    """Why a sub-module could not be computed alone, in one sentence."""
+    """Say why a sub-module could not be computed by itself.
+
+    Args:
+        call: The call.
+        error: What was raised.
+
+    Returns:
+        One sentence.
+    """
     reason = str(error).strip().partition("\n")[0]
     return f"{call.name} cannot be compared by itself: {type(error).__name__}: {reason}"
 
 
 @dataclass(frozen=True)
 class Computed:
-    """Outputs and gradients, by name; parameters have PyTorch's names and layout, all else lies as in JAX."""
+    """Outputs and gradients, by name. Parameters have PyTorch's names and layout, everything else JAX's."""
 
     outputs: Arrays
     parameter_gradients: Arrays
@@ -48,6 +57,7 @@ class Computed:
 
     @property
     def kinds(self) -> dict[str, Arrays]:
+        """The arrays by the kind of tensor that a measurement names."""
         return {
             "output": self.outputs,
             "gradient of parameter": self.parameter_gradients,
@@ -57,7 +67,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class CapturedCall:
-    """What one framework made of a sub-module within the whole: its outputs, and the whole's gradients there."""
+    """What a sub-module returned inside the whole in one framework, and the whole's gradients there."""
 
     label: str
     count: int

@@ -1,4 +1,4 @@
-"""One compiled computation of a module or function: outputs, gradients, and what its sub-modules return."""
+"""Compile one computation of a module or function: outputs, gradients, and what its sub-modules return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,32 +19,50 @@ Results = tuple[Arrays, Mapping[Any, Any], Arrays]
 
 
 MAX_PROGRAMS = 128
-"""Programs that stay compiled, each in every dtype that it was run in: that may take two hundred mappings of memory, of
-which Linux gives a process 65,530."""
+"""The number of programs that stay compiled, each in every dtype that it ran in. A program may take two hundred memory
+mappings, of which Linux allows a process 65,530.
+"""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is computed: `function` of the module, or by itself, called with a tree of arrays and of other things."""
+    """What is computed: `function`, called with the module, if there is one, and a tree of arrays and other values."""
 
     graph: nnx.GraphDef | None
     function: Callable[..., Any]
     tree: Any
     others: tuple[Any, ...]
-    """The leaves that are no arrays, None in the place of each that is."""
+    """The leaves that are not arrays; None where the leaf is an array."""
     names: tuple[str, ...]
-    """Of its outputs in PyTorch."""
+    """The names of its outputs in PyTorch."""
 
     def module(self, parameters: nnx.State, rest: nnx.State) -> nnx.Module | None:
+        """Build the module with variables of its own, so that tracing changes none of `rest`.
+
+        Args:
+            parameters: Its parameters.
+            rest: Its other variables.
+
+        Returns:
+            The module; None for a function.
+        """
         if self.graph is None:
             return None
-        # with variables of its own: those of `rest` may not be changed where the program is traced
+        # jnp.asarray makes new variables: tracing must not change those of `rest`
         return nnx.merge(self.graph, parameters, jax.tree.map(jnp.asarray, rest))
 
     def outputs(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> list[Any]:
-        """In PyTorch's order: by name where the names are the same, else as they come.
+        """Compute the outputs in PyTorch's order: by name if the names are the same, else as they come.
 
-        Raises ValueError where both return dictionaries that have other keys.
+        Args:
+            module: The module; None for a function.
+            arrays: The arrays among the leaves, by position.
+
+        Returns:
+            The output arrays.
+
+        Raises:
+            ValueError: If both frameworks return dictionaries with different keys.
         """
         results = named_arrays(self(module, arrays))
         if results.keys() == set(self.names):
@@ -54,6 +72,7 @@ class Program:
         return list(results.values())
 
     def __call__(self, module: nnx.Module | None, arrays: Mapping[int, Any]) -> Any:
+        """Call the function with the tree of arrays and other values."""
         leaves = [arrays.get(place, unwrap_constant(other)) for place, other in enumerate(self.others)]
         arguments, keywords = jax.tree.unflatten(self.tree, leaves)
         return (
@@ -62,20 +81,30 @@ class Program:
 
 
 class ProgramInputs(NamedTuple):
-    """What a program is run on."""
+    """The inputs of a program."""
 
     parameters: nnx.State
     rest: nnx.State
     reals: dict[int, Any]
-    """The arrays that have gradients, by their places among the leaves."""
+    """The arrays that have gradients, by their positions among the leaves."""
     whole: dict[int, Any]
-    """The arrays that have none."""
+    """The arrays without gradients, such as integers."""
 
 
 def prepare(
     module: nnx.Module | None, function: Callable[..., Any], call: Call, dtype: str
 ) -> tuple[Program, ProgramInputs]:
-    """What computes a call in a dtype, and what it is run on."""
+    """Split a call into a program and its inputs.
+
+    Args:
+        module: The module; None for a function.
+        function: What is called.
+        call: The call as PyTorch made it.
+        dtype: The dtype to compute in.
+
+    Returns:
+        The program and its inputs.
+    """
     nothing = nnx.State({})
     graph, parameters, rest = (None, nothing, nothing) if module is None else nnx.split(module, nnx.Param, ...)
     leaves, tree = jax.tree.flatten(cast((call.arguments, dict(call.keywords)), dtype))
@@ -87,17 +116,32 @@ def prepare(
 
 
 class ProgramRunner:
-    """Runs programs. What is compiled is kept here, and no longer: code that has changed since is another's."""
+    """Run programs and keep them compiled, but only as long as this runner lives: the code may change afterwards.
+
+    Args:
+        compiled: If false, programs run operation by operation, with the code as it is at each run.
+    """
 
     def __init__(self, compiled: bool = True):
-        """What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last."""
         self.of: Callable[..., Any] = lru_cache(MAX_PROGRAMS)(_compiled) if compiled else _uncompiled
 
     def compute(self, program: Program, given: ProgramInputs, call: Call, dtype: str) -> Results:
-        """Outputs by their names in PyTorch and gradients. Raises ValueError where there are more or fewer outputs.
+        """Compute outputs, by their names in PyTorch, and gradients.
 
-        The whole is compiled as it is where it is used; but float64 tells what is computed, not how well it is
-        compiled, and of a sub-module by itself no user has a program: these are compiled quickly.
+        The whole is compiled as its users compile it. Sub-modules and float64 are compiled quickly: no user runs a sub-
+        module by itself, and float64 tests what is computed, not how well it is compiled.
+
+        Args:
+            program: What to compute.
+            given: Its inputs.
+            call: The call, for its cotangents and output names.
+            dtype: The dtype of the cotangents.
+
+        Returns:
+            Outputs and gradients.
+
+        Raises:
+            ValueError: If JAX returns more or fewer arrays than PyTorch.
         """
         run = self.of(program, call.label != WHOLE or dtype == "float64")
         return _results(call, *run(given, _cotangents(call, dtype)))
@@ -115,7 +159,18 @@ def _uncompiled(program: Program, quickly: bool) -> Callable[..., Any]:
 def watch(
     program: Program, given: ProgramInputs, call: Call, dtype: str, **watching: Any
 ) -> tuple[Results, list[CapturedCall]]:
-    """The same; and what each watched call returns, with the gradients there. `watching` is `watched`'s."""
+    """Compute the whole, and record what each watched call returns and the gradients there.
+
+    Args:
+        program: What to compute.
+        given: Its inputs.
+        call: The call, for its cotangents and output names.
+        dtype: The dtype of the cotangents.
+        **watching: Keywords of `jax_watch.watched`.
+
+    Returns:
+        Outputs and gradients of the whole, and the recorded calls in the order in which they end.
+    """
     names: list[tuple[str, int, tuple[str, ...]]] = []
 
     def outputs(parameters, reals, added):
@@ -157,14 +212,14 @@ def _run(program: Program, given: ProgramInputs, cotangents: list[jax.Array]):
 
 
 def _cotangents(call: Call, dtype: str) -> list[Any]:
-    """In the order of the outputs."""
+    """Return the cotangents in the order of the outputs."""
     return [call.cotangents[name].astype(jnp.dtype(dtype)) for name in call.outputs if name in call.cotangents]
 
 
 def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
-    """In the dtypes of what they are the cotangents of: a norm returns float32 whatever it is given.
+    """Cast the cotangents to the outputs' dtypes: a norm returns float32 whatever it is given.
 
-    Raises ValueError where the shapes differ.
+    Raises ValueError if the shapes differ.
     """
     shapes = [x.shape for x in heads], [x.shape for x in cotangents]
     if shapes[0] != shapes[1]:

@@ -1,4 +1,4 @@
-"""A Flax NNX model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
+"""Compute a Flax NNX model, whole or by sub-module, in any precision, and record its calls."""
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
@@ -22,19 +22,29 @@ from parity.mapping.weights import ParamLink, param_links
 
 @dataclass(frozen=True)
 class ModuleLocation:
-    """Where a sub-module is: at `path`, at `index` of the stacks on the way."""
+    """A sub-module's location: at `path`, at `index` of the stacks on the way."""
 
     path: Path
     index: tuple[int, ...]
 
     @property
     def depth(self) -> int:
-        """The length of the path that has the index of a block behind each stack."""
+        """The length of the path with the index of a block after each stack."""
         return len(self.path) + len(self.index)
 
 
 class JaxSide:
-    """The one of a pair that is judged. Arguments and results are NumPy's arrays."""
+    """The JAX model of a pair, which is compared with the reference. Arguments and results are NumPy arrays.
+
+    What is not `compiled` runs operation by operation, with the code as it is at each run.
+
+    Args:
+        at: Returns the model that computes in a dtype; its weights are NumPy or JAX arrays.
+        mapping: How the models correspond.
+        whole: Called with the model and the arguments; None calls the model as `mapping` says.
+        root: The label of the model itself.
+        compiled: Whether to compile.
+    """
 
     def __init__(
         self,
@@ -44,16 +54,12 @@ class JaxSide:
         root: str,
         compiled: bool = True,
     ):
-        """`at` gives the model that computes in a dtype, its weights NumPy's arrays or JAX's; `whole` is called with it
-        and the arguments: by default, the model is called, as `mapping` says. `root` is the label of the model itself.
-        What is not `compiled` runs operation by operation, whatever has changed in the code since it ran last.
-        """
         self.at, self.mapping, self.root = cache(at), mapping, root
         self.whole, self.runs = whole, ProgramRunner(compiled)
 
     @cached_property
     def locations(self) -> dict[str, ModuleLocation]:
-        """The model and its sub-modules by label; of several that have one, as what PyTorch splits, the outermost."""
+        """The model and its sub-modules by label. If PyTorch merges several into one label, the outermost counts."""
         locations: dict[str, ModuleLocation] = {}
         for path, _ in sorted(modules(self.at("float64")), key=lambda item: len(item[0])):
             where = [depth for depth in range(1, len(path) + 1) if path[:depth] in self.stacks]
@@ -77,40 +83,64 @@ class JaxSide:
 
     @cached_property
     def param_links(self) -> list[ParamLink]:
-        """Of the parameters."""
+        """The links of the parameters."""
         return param_links(self.at("float64"), self.mapping, nnx.Param)
 
     @cached_property
     def names(self) -> ModelMap:
-        """What gives PyTorch's paths of this model's."""
+        """The map that converts this model's paths to PyTorch's."""
         return with_sequentials(self.mapping, self.at("float64"))
 
     @property
     def code(self) -> Any:
-        """What the code of the whole is: a function, or the type of the model."""
+        """The code of the whole: a function, or the type of the model."""
         return self.whole or type(self.at("float64"))
 
     def label(self, path: Path) -> str:
-        """Of a module at a path that has the index of a block behind each stack."""
+        """Find the label of a module.
+
+        Args:
+            path: Its path, with the index of a block after each stack.
+
+        Returns:
+            The label.
+        """
         return dotted(self.names.torch_path(path)) or self.root
 
     def compute(self, call: Call, dtype: str) -> Computed:
-        """One sub-module, function or the whole on the call's arguments, and its gradients for its cotangents.
+        """Compute a sub-module, a function or the whole on a call's arguments, and the gradients for its cotangents.
 
-        Raises ValueError where it returns other arrays than in PyTorch, or, but for the whole, cannot be called with
-        these arguments.
+        Args:
+            call: The call.
+            dtype: The dtype to compute in.
+
+        Returns:
+            Outputs and gradients.
+
+        Raises:
+            ValueError: If it returns other arrays than in PyTorch, or if a sub-module cannot be called with these
+                arguments.
         """
         try:
             with jax.enable_x64(dtype == "float64"):
                 outputs, parameters, inputs = self.runs.compute(*self._prepared(call, dtype), call, dtype)
-        except Exception as error:  # called as it is nowhere else, anything may be raised in it
+        except Exception as error:  # in a call that the model never makes, anything may be raised
             if call.label == WHOLE:
                 raise
             raise ValueError(describe_failure(call, error)) from error
         return Computed(outputs, self._parameters(call.label, parameters), inputs)
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[CapturedCall]]:
-        """The whole, and what each call within it of what is in `labels` returns, in the order in which they end."""
+        """Compute the whole, and record the calls inside it.
+
+        Args:
+            call: A call of the whole.
+            labels: The labels to record.
+            dtype: The dtype to compute in.
+
+        Returns:
+            Outputs and gradients of the whole, and the calls in the order in which they end.
+        """
 
         def label_of(path: Path) -> str | None:
             label = self.label(path)
@@ -132,7 +162,15 @@ class JaxSide:
         return prepare(self.submodule(call.label, dtype), function, call, dtype)
 
     def submodule(self, label: str, dtype: str) -> nnx.Module:
-        """With its own weights; of a stack, the one block."""
+        """Take a sub-module with its own weights; for a stack, one block.
+
+        Args:
+            label: Its label.
+            dtype: The dtype that it computes in.
+
+        Returns:
+            The sub-module.
+        """
         location, index = self.locations[label], 0
         module: Any = self.at(dtype)
         for depth, part in enumerate(location.path, start=1):
@@ -144,11 +182,18 @@ class JaxSide:
         return module
 
     def is_callable(self, label: str) -> bool:
-        """Whether it is more than a container."""
+        """Tell whether a sub-module is more than a container.
+
+        Args:
+            label: Its label.
+
+        Returns:
+            Whether it can be called.
+        """
         return callable(self.submodule(label, "float64"))
 
     def _parameters(self, label: str, gradients: Mapping[Path, np.ndarray]) -> Arrays:
-        """By PyTorch's names and in its layout."""
+        """Convert gradients to PyTorch's names and layout."""
         if label in self.mapping.functions:
             return {}
         location, arrays = self.locations[self.root if label == WHOLE else label], {}

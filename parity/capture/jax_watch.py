@@ -1,7 +1,7 @@
-"""What the sub-modules of a Flax NNX model return, while it is traced: model code knows nothing of it.
+"""Record what the sub-modules of a Flax NNX model return while it is traced, without changing the model's code.
 
-The calls of all types of sub-modules are wrapped for a while. What is called within a transformation of its own
-(`jax.lax.scan`, `jax.checkpoint`) has no values outside of it, and is not seen: compare it unrolled, without remat.
+The `__call__` of every type of sub-module is wrapped temporarily. Calls inside a transformation (`jax.lax.scan`,
+`jax.checkpoint`) have no values outside it and are not recorded: compare such models unrolled, without remat.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ class Return:
 
 
 Added = Mapping[tuple[str, int], Sequence[jax.Array]]
-"""What is added to the outputs of a call, by its label and count: zeros, whose gradient is that of the output."""
+"""What is added to the outputs of a call, by label and count: zeros, whose gradient is that of the output."""
 
 
 @contextmanager
@@ -42,9 +42,17 @@ def watched(
     functions: Mapping[str, str],
     added: Added,
 ) -> Iterator[list[Return]]:
-    """Within, what every call returns is recorded, in the order in which they end.
+    """Record what every call returns, in the order in which calls end.
 
-    `label_of` gives the label of a module's path, with the index of a block behind each stack; None: not watched.
+    Args:
+        root: The model.
+        label_of: Returns the label of a module's path, with the index of a block after each stack; None to skip it.
+        stacks: The lengths of stacks by path.
+        functions: Functions to record: where they are looked up, by label.
+        added: What to add to the outputs.
+
+    Yields:
+        The list that the calls are recorded in.
     """
     watch = _Watch(root, label_of, stacks, added)
     with ExitStack() as stack:
@@ -58,7 +66,7 @@ class _Watch:
     def __init__(self, root, label_of, stacks, added):
         self.label_of, self.stacks, self.added = label_of, stacks, added
         self.paths: dict[int, Path] = {}
-        self.alive: list[Any] = []  # so that no id is given twice
+        self.alive: list[Any] = []  # keeps modules alive, so that ids stay unique
         self.open: list[tuple[nnx.Module, Counter]] = []
         self.counts = Counter()
         self.ended: list[Return] = []
@@ -71,7 +79,7 @@ class _Watch:
             self.alive.append(inner)
 
     def _path(self, module: nnx.Module) -> Path | None:
-        """Of a module; a block taken out of a stack is told by its type, and by how many of it were called before."""
+        """Find a module's path. A block taken out of a stack is known by its type and the number of earlier calls."""
         if id(module) not in self.paths and self.open:
             parent, blocks = self.open[-1]
             for stack, length in self.stacks.items():
@@ -83,7 +91,7 @@ class _Watch:
 
     def method(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def call(module, *arguments, **keywords):
-            again = bool(self.open) and self.open[-1][0] is module  # a subclass that calls its parent's
+            again = bool(self.open) and self.open[-1][0] is module  # a subclass that calls its parent's __call__
             path = None if again else self._path(module)
             label = None if path is None else self.label_of(path)
             if path is None:

@@ -1,4 +1,4 @@
-"""Compiling in less time, for where it counts what is computed, and not how well it is compiled."""
+"""Compile in less time, for uses where only the numbers matter and not the speed of the program."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import jax
 
 QUICK: dict[str, str | bool | int | float] = {"xla_backend_optimization_level": 0}
-"""Options of `jax.jit`: with them XLA's CPU backend takes a quarter of the time."""
-if jax.__version_info__ < (0, 11):  # later ones have no other emitters to use, and no such option
+"""Options of `jax.jit` with which XLA's CPU backend takes a quarter of the time."""
+if jax.__version_info__ < (0, 11):  # later versions have no such option, and no other emitters
     QUICK["xla_cpu_use_fusion_emitters"] = False
 
 FLAG = "jax_disable_most_optimizations"
@@ -15,7 +15,11 @@ FLAG = "jax_disable_most_optimizations"
 
 @contextmanager
 def quick_compiles() -> Iterator[None]:
-    """Within it all is compiled with little optimisation."""
+    """Compile everything inside with few optimizations.
+
+    Yields:
+        Nothing.
+    """
     before = jax.config.values[FLAG]
     jax.config.update(FLAG, True)
     try:

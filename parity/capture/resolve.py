@@ -1,4 +1,4 @@
-"""Functions by where they are looked up, `package.module.name`, and others in their place for a while."""
+"""Find functions by the name under which they are looked up, and replace them temporarily."""
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +8,17 @@ from unittest.mock import patch
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """The function that is there now. Raises ValueError where there is none."""
+    """Find a function.
+
+    Args:
+        name: Where it is looked up, `package.module.name`.
+
+    Returns:
+        The function that is there now.
+
+    Raises:
+        ValueError: If there is none.
+    """
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -20,7 +30,15 @@ def resolve(name: str) -> Callable[..., Any]:
 def patch_functions(
     names: Mapping[str, str], wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]
 ) -> Iterator[None]:
-    """For each label, puts `wrap(label, function)` where the function is looked up."""
+    """Replace functions temporarily by wrapped ones.
+
+    Args:
+        names: Where each function is looked up, by label.
+        wrap: Returns the replacement of a function, given its label and the function.
+
+    Yields:
+        Nothing.
+    """
     with ExitStack() as stack:
         for label, name in names.items():
             stack.enter_context(patch(name, wrap(label, resolve(name))))

@@ -1,4 +1,4 @@
-"""PyTorch tensors as NumPy arrays and back, bit for bit in any dtype that both have (bfloat16 among them)."""
+"""Convert PyTorch tensors to NumPy arrays and back, bit for bit, in any dtype that both have (also bfloat16)."""
 
 from collections.abc import Mapping
 
@@ -12,31 +12,65 @@ from parity.mapping.spec import Spec, check_specs
 
 
 def to_numpy(tensor: Shaped[Tensor, "*N"]) -> Shaped[np.ndarray, "*N"]:
-    # through bytes, because PyTorch hands NumPy no bfloat16
+    # through bytes, because PyTorch cannot convert bfloat16 to NumPy
+    """Convert a tensor.
+
+    Args:
+        tensor: On any device.
+
+    Returns:
+        The array; it shares memory with a contiguous CPU tensor.
+    """
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     return flat.numpy().view(_numpy_dtype(tensor.dtype)).reshape(tensor.shape)
 
 
 def to_tensor(array: Shaped[np.ndarray, "*N"]) -> Shaped[Tensor, "*N"]:
-    """A copy, in PyTorch's memory order."""
+    """Convert an array.
+
+    Args:
+        array: In any memory order.
+
+    Returns:
+        A copy on the CPU, contiguous.
+    """
     flat = np.array(array, order="C").reshape(-1).view(np.uint8)
     return torch.from_numpy(flat).view(getattr(torch, array.dtype.name)).reshape(array.shape)
 
 
 def torch_arrays(module: nn.Module) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """All of the module's state_dict; arrays share its memory where it lies on the CPU."""
+    """Convert a module's state_dict.
+
+    Args:
+        module: The module.
+
+    Returns:
+        Arrays by name; those of CPU tensors share their memory.
+    """
     return {name: to_numpy(tensor) for name, tensor in module.state_dict().items()}
 
 
 def torch_specs(module: nn.Module) -> dict[str, Spec]:
-    """What the module's state_dict expects; the module may be on the meta device."""
+    """Describe the tensors of a module's state_dict.
+
+    Args:
+        module: The module, maybe on the meta device.
+
+    Returns:
+        Shapes and dtypes by name.
+    """
     return {name: Spec(tuple(tensor.shape), _numpy_dtype(tensor.dtype)) for name, tensor in module.state_dict().items()}
 
 
 def load_torch(module: nn.Module, arrays: Mapping[str, Shaped[np.ndarray, "..."]]) -> None:
-    """Copies arrays of PyTorch's names and layout into the module, whatever device it is on.
+    """Copy arrays into a module, on whatever device it is. If they do not fit, nothing changes.
 
-    Raises WeightsError where they are not exactly those of its state_dict, and changes nothing then.
+    Args:
+        module: The module.
+        arrays: Arrays by PyTorch's names, in its layout.
+
+    Raises:
+        WeightsError: If they are not exactly those of its state_dict.
     """
     check_specs({name: Spec.of(array) for name, array in arrays.items()}, torch_specs(module))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A PyTorch model as the comparison sees it: computed whole or by one sub-module, in any precision, and watched."""
+"""Compute a PyTorch model, whole or by sub-module, in any precision, and record its calls."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,12 +34,15 @@ from parity.mapping.model_map import ModelMap
 
 
 class TorchSide:
-    """The reference of a pair. Arguments and results are NumPy's arrays, their axes as JAX has them."""
+    """The PyTorch model of a pair, the reference. Arguments and results are NumPy arrays with JAX's order of axes.
+
+    Args:
+        at: Returns the model that computes in a dtype.
+        mapping: How the models correspond.
+        whole: Called with the model and the arguments; None calls the model itself.
+    """
 
     def __init__(self, at: Callable[[str], nn.Module], mapping: ModelMap, whole: Callable[..., Any] | None = None):
-        """`at` gives the model that computes in a dtype; `whole` is called with it and the arguments: by default, it is
-        the model that is called.
-        """
         self.at, self.mapping = cache(at), mapping
         self.root = type(at("float64")).__name__ if whole else WHOLE
         """The label of the model itself."""
@@ -52,18 +55,27 @@ class TorchSide:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """Of the model; a tied one has several names."""
+        """The model's parameters; a tied one has several names."""
         return self._parameters(WHOLE, self.at("float64"))
 
     def compute(self, call: Call, dtype: str) -> Computed:
-        """One sub-module, function or the whole on given arguments; the gradients are of its outputs times the call's
-        cotangents, random ones where it has none.
+        """Compute a sub-module, a function or the whole on a call's arguments.
 
-        Raises ValueError where what is not the whole cannot be called by itself.
+        Gradients are those of the outputs times the call's cotangents, or times random ones if it has none.
+
+        Args:
+            call: The call.
+            dtype: The dtype to compute in.
+
+        Returns:
+            Outputs and gradients.
+
+        Raises:
+            ValueError: If a sub-module or function cannot be called by itself.
         """
         try:
             return self._compute(call, dtype)
-        except Exception as error:  # as in JAX: a cache that it was given may be full by now
+        except Exception as error:  # anything may fail in a call of its own, such as on a cache that is full by now
             if call.label == WHOLE:
                 raise
             raise ValueError(describe_failure(call, error)) from error
@@ -77,7 +89,16 @@ class TorchSide:
         return self._computed(call, outputs, parameters, given)[0]
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Call]]:
-        """The whole, and every call within it of what is in `labels`, in the order in which the calls end."""
+        """Compute the whole, and record the calls inside it.
+
+        Args:
+            call: A call of the whole.
+            labels: The labels to record.
+            dtype: The dtype to compute in.
+
+        Returns:
+            Outputs and gradients of the whole, and the calls in the order in which they end.
+        """
         module, given = self.at(dtype), self._given((call.arguments, call.keywords), WHOLE, dtype)
         modules = {
             label: module.get_submodule("" if label == self.root else label) for label in labels - self.functions
@@ -91,12 +112,12 @@ class TorchSide:
 
     @property
     def code(self) -> Any:
-        """What the code of the whole is: a function, or the type of the model."""
+        """The code of the whole: a function, or the type of the model."""
         return type(self.at("float64")) if self.whole is _call else self.whole
 
     @property
     def functions(self) -> set[str]:
-        """The labels of those that are compared as modules are."""
+        """The labels of the functions that are compared like modules."""
         return set(self.mapping.functions)
 
     def _function(self, label: str, dtype: str) -> tuple[nn.Module | None, Callable[..., Any]]:
@@ -110,7 +131,7 @@ class TorchSide:
 
     def _parameters(self, label: str, module: nn.Module) -> dict[str, Tensor]:
         prefix = "" if label in (WHOLE, self.root) else f"{label}."
-        # a tied one by all its names: JAX may have it by any
+        # a tied parameter under all its names, of which JAX may have any one
         return {prefix + name: parameter for name, parameter in module.named_parameters(remove_duplicate=False)}
 
     def _given(self, tree: Any, label: str, dtype: str) -> Any:
@@ -125,7 +146,7 @@ class TorchSide:
         return move_axis(arrays, self.mapping.channel_rank(label), 1, -1)
 
     def _named(self, tensors: Mapping[str, Tensor], label: str) -> Arrays:
-        """In their order, which a dictionary as a tree would lose, as JAX sorts its keys."""
+        """Convert tensors in their order; a dictionary handled as a tree would be sorted by JAX."""
         return {name: self._numpy(tensor, label) for name, tensor in tensors.items()}
 
     def _computed(
@@ -136,12 +157,12 @@ class TorchSide:
         given: Any,
         inner: Mapping[tuple, Tensor] = MappingProxyType({}),
     ) -> tuple[Computed, dict[tuple, Tensor]]:
-        """And all gradients by their keys, those of `inner` among them, which lie between inputs and outputs."""
+        """Return the results and all gradients by key, also those of `inner`, the values between inputs and outputs."""
         results = self._named(outputs, call.label)
         given_cotangents = self._given(call.cotangents or random_like(results), call.label, "float64")
         heads = {
             name: x for name, x in outputs.items() if x.requires_grad and name in given_cotangents
-        }  # complex ones have none
+        }  # complex outputs have no gradient here
         inputs = {name: x for name, x in named_arrays(given).items() if isinstance(x, Tensor) and is_real(x)}
         wanted = {("parameter", n): x for n, x in parameters.items()} | {("input", n): x for n, x in inputs.items()}
         wanted |= inner
@@ -162,7 +183,7 @@ class TorchSide:
 
 @contextmanager
 def _default(dtype: str) -> Iterator[None]:
-    """What is made without a dtype, as a table of angles, is float64 in an oracle, as it is in JAX then."""
+    """Create tensors as float64 if the oracle computes, also those made without a dtype, as JAX does under x64."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64 if dtype == "float64" else before)
     try:
@@ -176,7 +197,10 @@ def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
 
 
 def _outputs(function: Callable[..., Any], given: Any) -> dict[str, Tensor]:
-    """By name. What is called may change its arguments in place, which autograd forbids of leaves: it gets copies."""
+    """Call a function and return its outputs by name.
+
+    It gets copies of its arguments: it may change them in place, which autograd forbids for leaves.
+    """
     arguments, keywords = copy_tensors(given)
     return named_arrays(expand_dataclasses(function(*arguments, **keywords)))
 
@@ -188,7 +212,13 @@ def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tenso
 
 
 def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn.Module]:
-    """What gives copies of a module in other dtypes: on the CPU, in evaluation or training mode, all parameters with
-    gradients.
+    """Make a function that returns copies of a module in other dtypes, on the CPU, with gradients for all parameters.
+
+    Args:
+        module: The module, which is not changed.
+        training: Whether the copies are in training mode.
+
+    Returns:
+        The function, which takes the dtype's name.
     """
     return lambda dtype: copy.deepcopy(module).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))

@@ -1,4 +1,4 @@
-"""What the sub-modules of a PyTorch model are called with and return, by hooks: model code knows nothing of it."""
+"""Record the arguments and outputs of a PyTorch model's sub-modules with hooks, without changing the model's code."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from parity.capture.trees import copy_tensors, expand_dataclasses, is_real, map_
 
 @dataclass
 class PendingCall:
-    """A call that has begun; its tensors are still those of the graph."""
+    """A call that has begun. Its tensors are part of the graph."""
 
     label: str
     count: int
@@ -27,7 +27,15 @@ class PendingCall:
 
 @contextmanager
 def watched(modules: Mapping[str, nn.Module], functions: Mapping[str, str]) -> Iterator[list[PendingCall]]:
-    """Within, every call is recorded; the list is in the order in which they end."""
+    """Record every call, in the order in which calls end.
+
+    Args:
+        modules: The sub-modules to record, by label.
+        functions: Functions to record: where they are looked up, by label.
+
+    Yields:
+        The list that the calls are recorded in.
+    """
     watch = _Watch()
     handles = []
     for label, module in modules.items():
@@ -56,9 +64,9 @@ class _Watch:
         self.begun += 1
 
     def end(self, outputs: Any) -> Any:
-        """What the caller is given: a copy of what is kept, and that a copy of what came, which may be the input.
+        """Record a copy of the outputs, and return a copy of that copy: the outputs may be the inputs themselves.
 
-        All that is kept has a gradient, a table of angles too.
+        Every recorded tensor has a gradient, also a table of angles.
         """
         copies = map_arrays(
             lambda x: x.requires_grad_() if isinstance(x, Tensor) and is_real(x) else x, copy_tensors(outputs)

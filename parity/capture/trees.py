@@ -1,6 +1,6 @@
-"""Trees of arrays, as modules take and return them: dictionaries, tuples and NamedTuples, with other things among them.
+"""Handle trees of arrays as modules take and return them: dictionaries, tuples and NamedTuples, also with other leaves.
 
-Compared are the arrays; None, numbers and what else a module is called with is handed on as it is.
+Only arrays are compared. None, numbers and other arguments are passed on unchanged.
 """
 
 from collections import OrderedDict
@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 Arrays = dict[str, np.ndarray]
-"""The arrays of a tree by where they are in it."""
+"""The arrays of a tree by their position in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """An array of NumPy's that is no tensor in PyTorch either, such as a table of angles."""
+    """A NumPy array that is not a tensor in PyTorch either, such as a table of angles."""
 
     array: np.ndarray
 
@@ -35,45 +35,102 @@ class Constant:
 
 
 def unwrap_constant(leaf: Any) -> Any:
-    """The array of a constant; anything else as it is."""
+    """Return the array of a constant.
+
+    Args:
+        leaf: A constant or anything else.
+
+    Returns:
+        The array, or the leaf itself.
+    """
     return leaf.array if isinstance(leaf, Constant) else leaf
 
 
 def is_array(leaf: Any) -> bool:
-    """Whether it is an array of NumPy, JAX or PyTorch."""
+    """Tell whether a leaf is an array of NumPy, JAX or PyTorch.
+
+    Args:
+        leaf: Anything.
+
+    Returns:
+        Whether it is.
+    """
     return isinstance(leaf, np.ndarray | jax.Array | torch.Tensor)
 
 
 def is_real(array: Any) -> bool:
-    """Whether it holds real numbers, which have gradients."""
+    """Tell whether an array holds real numbers, which have gradients.
+
+    Args:
+        array: An array of NumPy, JAX or PyTorch.
+
+    Returns:
+        Whether its dtype is a floating-point type.
+    """
     return (
         array.dtype.is_floating_point if isinstance(array, torch.Tensor) else jnp.issubdtype(array.dtype, jnp.floating)
     )
 
 
 def map_arrays(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree with `function` of each array in it."""
+    """Apply a function to each array of a tree.
+
+    Args:
+        function: Takes an array.
+        tree: The tree; other leaves are unchanged.
+
+    Returns:
+        The new tree.
+    """
     return jax.tree.map(lambda leaf: function(leaf) if is_array(leaf) else leaf, tree)
 
 
 def named_arrays(tree: Any) -> dict[str, Any]:
-    """The arrays of a tree, by name."""
+    """Collect the arrays of a tree.
+
+    Args:
+        tree: The tree.
+
+    Returns:
+        The arrays by their position in the tree.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if is_array(leaf)}
 
 
 def numpy_inputs(tree: Any) -> Any:
-    """The tree with NumPy's arrays in the place of JAX's and PyTorch's."""
+    """Convert the arrays of a tree to NumPy.
+
+    Args:
+        tree: The tree.
+
+    Returns:
+        The new tree.
+    """
     return map_arrays(lambda x: x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x), tree)
 
 
 def copy_tensors(tree: Any) -> Any:
-    """The tree with copies of PyTorch's tensors, each of its own in the graph, which nothing done in place changes."""
+    """Copy PyTorch's tensors in a tree, so that later in-place changes do not affect them.
+
+    Args:
+        tree: The tree.
+
+    Returns:
+        The tree with copies, which are part of the graph.
+    """
     return map_arrays(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, tree)
 
 
 def expand_dataclasses(tree: Any) -> Any:
-    """The tree with dataclasses, which some modules of PyTorch return, as dictionaries in the order of their fields."""
+    """Replace dataclasses, which some PyTorch modules return, by dictionaries in the order of their fields.
+
+    Args:
+        tree: The tree.
+
+    Returns:
+        The new tree.
+    """
 
     def expand(leaf: Any) -> Any:
         if not is_dataclass(leaf):
@@ -84,18 +141,44 @@ def expand_dataclasses(tree: Any) -> Any:
 
 
 def cast(tree: Any, dtype: str) -> Any:
-    """Real arrays of NumPy in another precision; all else as it is."""
+    """Cast the real NumPy arrays of a tree.
+
+    Args:
+        tree: The tree; other leaves are unchanged.
+        dtype: The dtype's name.
+
+    Returns:
+        The new tree.
+    """
     return map_arrays(lambda array: array.astype(jnp.dtype(dtype)) if is_real(array) else array, tree)
 
 
 def move_axis(tree: Any, rank: int | None, source: int, target: int) -> Any:
-    """Arrays of `rank` axes with axis `source` at `target`."""
+    """Move an axis of the arrays that have `rank` axes.
+
+    Args:
+        tree: The tree.
+        rank: Which arrays to change; None for none.
+        source: The axis.
+        target: Its new position.
+
+    Returns:
+        The new tree.
+    """
     if rank is None:
         return tree
     return map_arrays(lambda array: np.moveaxis(array, source, target) if array.ndim == rank else array, tree)
 
 
 def random_like(arrays: dict[str, Any], seed: int = 0) -> Arrays:
-    """Standard normal numbers that float32 has, of the shapes of real arrays; the same for the same names and seed."""
+    """Draw standard normal numbers, exact in float32, the same for the same names and seed.
+
+    Args:
+        arrays: Arrays by name, for names and shapes; those that are not real are skipped.
+        seed: The seed.
+
+    Returns:
+        Arrays by name.
+    """
     generator = np.random.default_rng(seed)
     return {name: generator.standard_normal(tuple(a.shape), np.float32) for name, a in arrays.items() if is_real(a)}

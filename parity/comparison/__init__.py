@@ -1,1 +1,1 @@
-"""Comparing what both models computed, and finding where they part."""
+"""Measure how far two models are apart, and find the sub-module that causes a difference."""

@@ -1,4 +1,4 @@
-"""An assertion that two models compute the same, whose message tells what differs and where they part."""
+"""Assert that two models compute the same. The message lists what differs and the sub-modules that cause it."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -23,10 +23,24 @@ def assert_parity(
     precision: str = HIGHEST,
     training: bool = False,
 ) -> Comparison:
-    """Compares both as `compare` does, and gives what it found.
+    """Compare two models as `compare` does, and raise if anything is out of bounds.
 
-    Raises AssertionError where anything is out of bounds; and WeightsError where the tensors of one are not those of
-    the other under `mapping`.
+    Args:
+        torch_module: The PyTorch model, the reference.
+        nnx_module: The Flax NNX model.
+        inputs: Arrays, or trees of arrays, that both are called with, with JAX's order of axes.
+        mapping: How the models correspond.
+        dtypes: The dtypes to compare in.
+        keywords: Keywords that both are called with.
+        precision: Precision of float32 matrix products: `highest`, `high` or `medium`.
+        training: Whether the models are in training mode.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        AssertionError: If anything is out of bounds.
+        WeightsError: If the tensors of one model are not those of the other under `mapping`.
     """
     comparison = compare(torch_module, nnx_module, inputs, mapping, dtypes, keywords, precision, training)
     raise_if_failed(comparison)
@@ -34,7 +48,14 @@ def assert_parity(
 
 
 def raise_if_failed(comparison: Comparison) -> None:
-    """Raises AssertionError, with a table of all that failed, where anything did."""
+    """Raise if a comparison failed.
+
+    Args:
+        comparison: The comparison.
+
+    Raises:
+        AssertionError: With a table of everything that failed.
+    """
     if not comparison.passed:
         raise AssertionError(_message(comparison))
 

@@ -1,8 +1,8 @@
-"""Where two models part: the first sub-module that differs when it is fed the other framework's input.
+"""Find the first sub-module that differs when it gets the other framework's input.
 
 pair = Pair.of(torch_module, nnx_module)
 for culprit in bisect(pair, pair.call(inputs)):
-    print(told(culprit))  # of parity.report.describe_culprit
+    print(describe_culprit(culprit))  # of parity.report.describe_culprit
 """
 
 import inspect
@@ -17,7 +17,7 @@ from parity.comparison.pair import Measurement, Pair
 
 @dataclass(frozen=True)
 class Culprit:
-    """A call that leaves the bounds on PyTorch's inputs, though all calls within it keep to them."""
+    """A call that is out of bounds on PyTorch's inputs, although all calls inside it are within their bounds."""
 
     call: Call
     failed: list[Measurement]
@@ -26,21 +26,28 @@ class Culprit:
 
     @property
     def forward(self) -> bool:
-        """Whether its outputs differ, or its gradients alone."""
+        """Whether its outputs differ, and not only its gradients."""
         return any(measured.kind == "output" for measured in self.failed)
 
     @property
     def worst(self) -> Measurement:
-        """The tensor that is furthest from PyTorch's; an output, if any of them differs."""
+        """The tensor furthest from PyTorch's; an output, if any output differs."""
         return max(self.failed, key=lambda m: (m.kind == "output", m.tensor.distance.relative_l2))
 
 
 def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
-    """The culprits in the order of execution, each looked for when it is asked for: none where the whole keeps to the
-    bounds.
+    """Find the culprits in the order of execution, each when it is asked for; none if the whole is within its bounds.
 
-    Each call is given what PyTorch gave it, arguments and gradients of its outputs; so an early difference hides no
-    later one. Within what passes, nothing is looked for.
+    Each call gets the arguments and the gradients of its outputs that PyTorch gave it, so an early difference does not
+    hide a later one. Calls inside a call that passes are not searched.
+
+    Args:
+        pair: The models.
+        call: A call of the whole.
+        dtype: The dtype to compute in.
+
+    Yields:
+        The culprits.
     """
     failed = _failed(pair, call, dtype)
     if failed:
@@ -50,7 +57,7 @@ def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:
 
 
 def _within(pair: Pair, call: Call, failed: list[Measurement], calls: list[Call], dtype: str) -> Iterator[Culprit]:
-    """Of a call that failed: those among the calls that it made, or else itself."""
+    """Search the calls that a failed call made; yield the call itself if none of them failed."""
     parents = () if call.label == WHOLE else (*call.parents, call.begun)
     has_inner = False
     for inner in (inner for inner in calls if inner.parents == parents):
@@ -64,7 +71,7 @@ def _within(pair: Pair, call: Call, failed: list[Measurement], calls: list[Call]
 def _of(pair: Pair, call: Call, calls: list[Call], dtype: str) -> Iterator[Culprit]:
     try:
         failed = _failed(pair, call, dtype)
-    except ValueError:  # not to be called alone: what it calls may be
+    except ValueError:  # it cannot be called alone, but the calls inside it may
         yield from _within(pair, call, [], calls, dtype)
         return
     if failed:
@@ -78,14 +85,30 @@ def _failed(pair: Pair, call: Call, dtype: str) -> list[Measurement]:
 
 
 def torch_code(pair: Pair, label: str) -> str:
-    """Where the code of a module or function is: file:line."""
+    """Locate the PyTorch code of a module or function.
+
+    Args:
+        pair: The models.
+        label: The label.
+
+    Returns:
+        The location, `file:line`.
+    """
     if label in pair.torch.functions:
         return _location(resolve(pair.torch.mapping.functions[label]))
     return _location(pair.torch.code if label == WHOLE else type(pair.torch.modules[label]))
 
 
 def jax_code(pair: Pair, label: str) -> str:
-    """Where the code of its twin is."""
+    """Locate the JAX code of a module or function.
+
+    Args:
+        pair: The models.
+        label: The label.
+
+    Returns:
+        The location, `file:line`.
+    """
     if label in pair.torch.functions:
         return _location(resolve(label))
     return _location(pair.jax.code if label == WHOLE else type(pair.jax.submodule(label, "float64")))

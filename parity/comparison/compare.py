@@ -1,4 +1,4 @@
-"""The whole comparison of two models: as they run, and each sub-module alone on the inputs that PyTorch gave it."""
+"""Compare two models: as a whole, and each sub-module by itself on the inputs that PyTorch gave it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,47 +20,53 @@ from parity.mapping.model_map import AS_NAMED, ModelMap
 
 DTYPES = ("float64", "float32")
 Progress = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Shows how far an iteration is, under a description: `tqdm`'s, or nothing."""
+"""Shows the progress of an iteration under a description, like `tqdm`, or does nothing."""
 
 
 @dataclass
 class Comparison:
-    """All that was measured. A sub-module passes or fails by the table in parity/comparison/tolerances.py."""
+    """All measurements. A sub-module passes or fails by the table in parity/comparison/tolerances.py."""
 
     whole: list[Measurement] = field(default_factory=list)
     """Outputs of the whole, and its gradients."""
     running: list[Measurement] = field(default_factory=list)
-    """What each sub-module returned within the whole, and the gradient there, in the order in which the calls end: how
-    errors grow with depth. Not judged: an early difference is in all that follows."""
+    """What each sub-module returned inside the whole, and the gradient there, in the order in which the calls end: it
+        shows
+    how errors grow with depth. No bound applies: an early difference affects everything after it.
+    """
     alone: list[Measurement] = field(default_factory=list)
     """Each sub-module by itself, given PyTorch's inputs and the gradients of its outputs."""
     not_alone: dict[str, str] = field(default_factory=dict)
     """Why a sub-module could not be called by itself, by its label."""
     culprits: list[Culprit] = field(default_factory=list)
-    """Where the models part, by float64, if they do."""
+    """The sub-modules that cause the differences, found in float64."""
     unseen: list[str] = field(default_factory=list)
-    """Labels of sub-modules that only one of the two has, or calls where that can be seen: not in a `jax.lax.scan`; and
-    names of tensors that are a parameter, with a gradient, in one of the two alone."""
+    """Labels of sub-modules that exist in only one model or whose calls cannot be recorded, as in a `jax.lax.scan`; and
+        names
+    of tensors that are parameters, with a gradient, in only one model.
+    """
     environment: dict[str, str] = field(default_factory=dict)
-    """Versions, devices and matmul precisions that were in force."""
+    """Versions, devices and matmul precisions in use."""
 
     @property
     def left_out(self) -> list[str]:
-        """A sentence on each that could not be compared."""
+        """A sentence on each sub-module that could not be compared."""
         return [*self.not_alone.values(), *(f"{label}: only one of the two has or calls it" for label in self.unseen)]
 
     @property
     def groups(self) -> list[Group]:
-        """What is judged: of the whole and of each sub-module, its outputs and its gradients in each dtype."""
+        """What passes or fails: the outputs and the gradients of the whole and of each sub-module, in each dtype."""
         return group_tensors((*self.whole, *self.alone))
 
     @property
     def failed(self) -> list[Group]:
+        """The groups that did not pass."""
         return [group for group in self.groups if not group.passed]
 
     @property
     def passed(self) -> bool:
-        return bool(self.groups) and not self.failed  # where nothing was compared, nothing is shown
+        """Whether everything passed; false if nothing was compared."""
+        return bool(self.groups) and not self.failed  # an empty comparison proves nothing
 
 
 def compare(
@@ -73,13 +79,26 @@ def compare(
     precision: str = HIGHEST,
     training: bool = False,
 ) -> Comparison:
-    """Compares a PyTorch and a Flax NNX module on `inputs`: a tuple of arrays, or trees of them, as JAX has their axes;
-    and on `keywords`. Both are copied, and compute with PyTorch's weights, matrix products in `precision`: `highest`,
-    `high` or `medium`. With `training` they are in training mode: norms use the statistics of the batch, and dropout,
-    whose random numbers no two frameworks share, is to be 0; otherwise in evaluation mode.
+    """Compare a PyTorch and a Flax NNX model. Copies of both compute with PyTorch's weights.
 
-    Raises WeightsError where the tensors of one are not those of the other under `mapping`, ValueError where `inputs`
-    is no tuple, a dtype none of those that have tolerances, or the precision none.
+    Args:
+        torch_module: The PyTorch model, the reference.
+        nnx_module: The Flax NNX model.
+        inputs: Arrays, or trees of arrays, that both are called with, with JAX's order of axes.
+        mapping: How the models correspond.
+        dtypes: The dtypes to compare in.
+        keywords: Keywords that both are called with.
+        precision: Precision of float32 matrix products: `highest`, `high` or `medium`.
+        training: Whether the models are in training mode. Norms then use the statistics of the batch; dropout must be
+            0,
+            because no two frameworks share its random numbers.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        WeightsError: If the tensors of one model are not those of the other under `mapping`.
+        ValueError: If `inputs` is not a tuple, a dtype has no tolerance, or there is no such precision.
     """
     if not isinstance(inputs, tuple):
         raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of what the modules are called with")
@@ -98,7 +117,18 @@ def compare_pair(
     progress: Progress = lambda it, _: it,
     more: Sequence[Call] = (),
 ) -> Comparison:
-    """Compares a pair on one call of the whole; and on `more`, whose tensors are judged together with the first's."""
+    """Compare a pair on calls of the whole.
+
+    Args:
+        pair: The models.
+        call: The call that sub-modules' errors are recorded on.
+        dtypes: The dtypes to compare in.
+        progress: Shows the progress.
+        more: Further calls; their tensors are grouped with the first's.
+
+    Returns:
+        The comparison.
+    """
     comparison = Comparison()
     with matmul_precision():
         comparison.environment = in_force()
@@ -108,7 +138,7 @@ def compare_pair(
                 comparison.whole += pair.measure(whole, [dtype])
         calls = [inner for whole in (call, *more) for inner in pair.torch.watch(whole, pair.labels, ORACLE)[1]]
         first_met = {label: place for place, label in reversed(list(enumerate(inner.label for inner in calls)))}
-        calls.sort(key=lambda inner: first_met[inner.label])  # what was compiled for one serves the next
+        calls.sort(key=lambda inner: first_met[inner.label])  # the next call can reuse the compiled program
         for inner in progress(calls, "each sub-module"):
             try:
                 comparison.alone += pair.measure(inner, [d for d in dtypes if not pair.is_above(d, inner.label)])
@@ -120,7 +150,7 @@ def compare_pair(
 
 
 def _running(pair: Pair, call: Call, dtype: str, comparison: Comparison) -> Iterator[Measurement]:
-    """Every call within the whole, as each framework comes to it by itself."""
+    """Measure every call inside the whole, with the inputs that each framework computed for it."""
     given = round_call(call, dtype)
     oracles, torch_calls = (_by_call(pair.torch.watch(given, pair.labels, of)[1]) for of in (ORACLE, dtype))
     jax_calls = _by_call(pair.jax.watch(given, pair.labels, dtype)[1])
@@ -128,7 +158,9 @@ def _running(pair: Pair, call: Call, dtype: str, comparison: Comparison) -> Iter
         {label for label, _ in oracles.keys() ^ jax_calls.keys()} | pair.unmatched | pair.unmatched_parameters
     )
     for key, oracle in oracles.items():
-        if key not in jax_calls or _shapes(jax_calls[key]) != _shapes(oracle):  # of the latter, `not_alone` tells
+        if key not in jax_calls or _shapes(jax_calls[key]) != _shapes(
+            oracle
+        ):  # `not_alone` has the reason for other shapes
             continue
         for kind, of in (("output", "outputs"), ("gradient of output", "cotangents")):
             by_jax, by_torch, truths = (getattr(side[key], of) for side in (jax_calls, torch_calls, oracles))

@@ -1,4 +1,4 @@
-"""What is judged of a sub-module: all tensors of one direction together, in one dtype."""
+"""Group the tensors of a sub-module that pass or fail together: all of one direction, in one dtype."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ FORWARD, BACKWARD = "forward", "backward"
 class Group:
     """Every tensor of a sub-module's outputs, or of its gradients, over all its calls.
 
-    The error of a small tensor, of four numbers, is above or below PyTorch's by chance; that of a sub-module is not, as
-    the root mean square over its tensors and calls, and as the median tensor. So a sub-module passes by its own ratio,
-    not by each tensor's; but each must be as near to PyTorch's as the dtype asks for.
+    Whether the error of a small tensor, such as one of four numbers, is above PyTorch's is chance. The root mean square
+    over a sub-module's tensors and calls, and the median tensor, do not depend on chance. So a sub-module passes by its
+    own ratio and not by each tensor's, but each tensor must be as near to PyTorch's as the dtype requires.
     """
 
     label: str
@@ -28,49 +28,51 @@ class Group:
 
     @property
     def jax(self) -> float:
-        """Root mean square of the relative L2 errors; each tensor counts alike, large or small."""
+        """Root mean square of JAX's relative L2 errors; each tensor counts the same, large or small."""
         return _rms(m.tensor.jax.relative_l2 for m in self.members)
 
     @property
     def torch(self) -> float:
-        """The same of PyTorch."""
+        """Root mean square of PyTorch's relative L2 errors."""
         return _rms(m.tensor.torch.relative_l2 for m in self.members)
 
     @property
     def ratio(self) -> float:
-        """JAX's error over PyTorch's, neither counted below what is mere rounding.
+        """JAX's error over PyTorch's, both counted from the rounding error up.
 
-        That of the median tensor where it is larger: beside one whose errors are large in both frameworks, those of all
-        others hardly count in the root mean square.
+        It is the median tensor's ratio if that is larger: in the root mean square, a tensor with large errors in both
+        frameworks outweighs all others.
         """
         return max(error_ratio(self.jax, self.torch, rounding_error(self.dtype)), self.median)
 
     @property
     def median(self) -> float:
-        """Half of the tensors have at least this ratio."""
+        """The ratio that half of the tensors reach or exceed."""
         return float(np.median([m.tensor.ratio for m in self.members]))
 
     @property
     def worst(self) -> Measurement:
-        """The tensor that is furthest from being as good as PyTorch's; of those that are not near enough, first."""
+        """The tensor with the largest ratio; tensors that are not near enough come first."""
         return max(self.members, key=lambda m: (not m.tensor.near, m.tensor.ratio, m.tensor.jax.relative_l2))
 
     @property
     def max_ulp(self) -> float:
+        """JAX's largest error in units in the last place."""
         return max(m.tensor.jax.max_ulp for m in self.members)
 
     @property
     def passed(self) -> bool:
+        """Whether every tensor is near enough and the ratio is within its bound."""
         return all(m.tensor.near for m in self.members) and self.ratio <= TOLERANCES[self.dtype].ratio
 
     @property
     def failing(self) -> list[Measurement]:
-        """None where it passed; else at least one."""
+        """The tensors that made it fail, at least one; empty if it passed."""
         return [] if self.passed else [m for m in self.members if not m.tensor.passed] or [self.worst]
 
     @property
     def failure(self) -> str:
-        """In one sentence, why it did not pass."""
+        """One sentence on why it did not pass."""
         too_far = [m for m in self.members if not m.tensor.near]
         if too_far:
             worst, others = self.worst, f", and so {len(too_far) - 1} more" if len(too_far) > 1 else ""
@@ -90,7 +92,14 @@ class Group:
 
 
 def group_tensors(measured: Iterable[Measurement]) -> list[Group]:
-    """In the order in which they are first met; forward before backward."""
+    """Group measurements by label, dtype and direction.
+
+    Args:
+        measured: The measurements.
+
+    Returns:
+        The groups, in the order in which they first occur.
+    """
     members: dict[tuple[str, str, str], list[Measurement]] = {}
     for measurement in measured:
         key = measurement.label, measurement.tensor.dtype, FORWARD if measurement.kind == "output" else BACKWARD

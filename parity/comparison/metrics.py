@@ -1,4 +1,4 @@
-"""How far two tensors lie apart, and whether JAX's error is no worse than PyTorch's against a float64 oracle."""
+"""Measure how far two tensors are apart, and whether JAX's error against a float64 oracle is no worse than PyTorch's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,20 +12,34 @@ from parity.comparison.tolerances import TOLERANCES, ULP_BINS, ULP_FROM_RMS, ZER
 
 @dataclass(frozen=True)
 class Distance:
-    """Between what was found and what it should be, in four measures."""
+    """The distance of an actual tensor from the truth, in four measures."""
 
     relative_l2: float
-    """|found - truth| / |truth|; infinite where the truth is all zero and what was found is not."""
+    """|actual - truth| / |truth|; infinite if the truth is all zero and the actual tensor is not."""
     max_abs: float
+    """The largest |difference|."""
     max_ulp: float
     """In units in the last place of the dtype, where |truth| is above a tenth of its root mean square."""
     cosine: float
+    """The cosine of the angle between both."""
     ulp_counts: tuple[int, ...] = (0,) * ULP_BINS
-    """How many of these numbers are off by at most 1/2 ULP, 1, 2, 4 and so on; the last holds all above."""
+    """How many of these numbers are off by at most 1/2 ULP, 1, 2, 4 and so on; the last counts all above."""
 
     @classmethod
     def between(cls, actual: Shaped[np.ndarray, "*N"], truth: Shaped[np.ndarray, "*N"], dtype: str) -> "Distance":
-        """Raises ValueError where the shapes differ. NaN in both at the same place is no difference."""
+        """Measure a tensor. NaN at the same position in both is no difference.
+
+        Args:
+            actual: The computed tensor.
+            truth: The expected tensor.
+            dtype: The dtype whose units in the last place are counted.
+
+        Returns:
+            The distance.
+
+        Raises:
+            ValueError: If the shapes differ.
+        """
         if actual.shape != truth.shape:
             raise ValueError(f"shapes differ: {actual.shape} and {truth.shape}")
         x, y = _aligned(actual.astype(np.float64), truth.astype(np.float64))
@@ -33,14 +47,23 @@ class Distance:
         in_ulp = ulps(x, y, dtype)
         if not x.size or (error == 0 and np.array_equal(x, y)):
             return cls(0.0, 0.0, 0.0, 1.0, _counts(in_ulp))
-        with np.errstate(invalid="ignore"):  # of infinities that only one has
+        with np.errstate(invalid="ignore"):  # for infinities that only one has
             relative = float(error / size) if size else float("inf")
             cosine = float((x * y).sum() / (size * other)) if size and other else 0.0
         return cls(relative, float(np.abs(x - y).max()), float(in_ulp.max(initial=0)), cosine, _counts(in_ulp))
 
 
 def ulps(actual: Float[np.ndarray, "*N"], truth: Float[np.ndarray, "*N"], dtype: str) -> Float[np.ndarray, "M"]:
-    """|found - truth| in units in the last place of `dtype` at the truth, where that is not near zero."""
+    """Measure |actual - truth| in units in the last place of `dtype` at the truth, where the truth is not near zero.
+
+    Args:
+        actual: The computed tensor.
+        truth: The expected tensor.
+        dtype: The dtype.
+
+    Returns:
+        The differences of the numbers that count.
+    """
     size = np.abs(truth)
     counted = size > ULP_FROM_RMS * _rms(truth)
     unit = jnp.finfo(jnp.dtype(dtype)).eps * np.exp2(np.floor(np.log2(size[counted])))
@@ -61,23 +84,24 @@ class TensorComparison:
     dtype: str
     shape: tuple[int, ...]
     jax: Distance
-    """From the oracle."""
+    """JAX's distance from the oracle."""
     torch: Distance
-    """From the oracle."""
+    """PyTorch's distance from the oracle."""
     distance: Distance
-    """JAX from PyTorch."""
+    """JAX's distance from PyTorch."""
     floor: float
-    """Relative L2 of an error that is mere rounding."""
+    """Relative L2 of an error that is only rounding."""
     near: bool
-    """Whether the two are as near to each other as they have to be, whatever their errors."""
+    """Whether JAX is as near to PyTorch as the dtype requires, whatever their errors."""
 
     @property
     def passed(self) -> bool:
+        """Whether it is near enough and its ratio is within the bound."""
         return self.near and self.ratio <= TOLERANCES[self.dtype].ratio
 
     @property
     def ratio(self) -> float:
-        """JAX's error over PyTorch's, neither counted below the floor."""
+        """JAX's error over PyTorch's, both counted from the floor up."""
         return error_ratio(self.jax.relative_l2, self.torch.relative_l2, self.floor)
 
 
@@ -89,11 +113,24 @@ def compare_tensor(
     oracle: Float[np.ndarray, "*N"],
     scale: float = 0.0,
 ) -> TensorComparison:
-    """Measures one tensor. `scale` is the largest root mean square of those that it is one of.
+    """Measure one tensor.
 
-    What is nothing but rounding beside that scale, as the gradient of a bias before a softmax, is zero in exact
-    arithmetic: there is no error to measure, and it passes where JAX has nothing but rounding either.
-    Raises ValueError where the shapes differ.
+    A tensor that is only rounding relative to `scale`, such as the gradient of a bias before a softmax, is zero in
+    exact arithmetic: it has no error to measure, and passes if JAX's is only rounding as well.
+
+    Args:
+        name: The tensor's name.
+        dtype: The dtype that both computed in.
+        jax: JAX's tensor.
+        torch: PyTorch's tensor.
+        oracle: PyTorch's tensor in float64.
+        scale: The largest root mean square of the tensors that it is compared with.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     tolerance = TOLERANCES[dtype]
     jax, torch, oracle = (_real(array) for array in (jax, torch, oracle))
@@ -111,17 +148,31 @@ def compare_tensor(
 
 
 def rounding_error(dtype: str) -> float:
-    """Relative L2 of an error that is nothing but rounding, in whatever order."""
+    """Return the relative L2 of an error that is only rounding, in whatever order.
+
+    Args:
+        dtype: The dtype.
+
+    Returns:
+        The error.
+    """
     return TOLERANCES[dtype].floor_ulp * float(jnp.finfo(jnp.dtype(dtype)).eps) / 2
 
 
 def rms(arrays: Iterable[Shaped[np.ndarray, "..."]]) -> float:
-    """The largest root mean square of several tensors; 0 of none."""
+    """Return the largest root mean square of several tensors.
+
+    Args:
+        arrays: The tensors.
+
+    Returns:
+        The largest; 0 if there are none.
+    """
     return max(map(_rms, arrays), default=0.0)
 
 
 def _real(array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-    """Complex numbers as two real ones each, on an axis more."""
+    """Convert complex numbers to two real ones each, on an additional axis."""
     return np.stack([np.real(array), np.imag(array)], axis=-1) if np.iscomplexobj(array) else array
 
 
@@ -130,13 +181,22 @@ def _rms(array: Shaped[np.ndarray, "..."]) -> float:
 
 
 def error_ratio(error: float, reference: float, floor: float) -> float:
-    """An error over another, neither counted below the floor; at most 1 for what is itself below."""
+    """Divide an error by another, both counted from the floor up.
+
+    Args:
+        error: JAX's error.
+        reference: PyTorch's error.
+        floor: The error that is only rounding.
+
+    Returns:
+        The ratio; at most 1 if the error is below the floor.
+    """
     if error <= floor or error == 0:
         return min(1.0, error / reference) if reference else 0.0 if error == 0 else 1.0
     return error / max(reference, floor) if max(reference, floor) else float("inf")
 
 
 def _aligned(x: Float[np.ndarray, "*N"], y: Float[np.ndarray, "*N"]) -> tuple[np.ndarray, np.ndarray]:
-    """Without the places where both hold the same that is not finite; what is not finite in one alone stays."""
+    """Set numbers to zero where both hold the same non-finite value; a non-finite value in only one stays."""
     same = ~np.isfinite(y) & ((x == y) | (np.isnan(x) & np.isnan(y)))
     return (np.where(same, 0, x), np.where(same, 0, y)) if same.any() else (x, y)

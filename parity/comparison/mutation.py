@@ -1,4 +1,4 @@
-"""Faults put into functions for a while, as edits of their source: to see whether a comparison catches them."""
+"""Put faults into functions temporarily, by editing their source, to test whether a comparison catches them."""
 
 import inspect
 import textwrap
@@ -19,19 +19,27 @@ class Mutation:
     target: str
     """The function or method: `package.module.name` or `package.module.Class.name`."""
     old: str
-    """What its source has exactly once."""
+    """Text that occurs exactly once in its source."""
     new: str
+    """The text that replaces it."""
     culprit: str
-    """What a bisection must name: the class of the module, the label of the function, or `objective` or `optimizer`."""
+    """What a bisection must name: the class of the module, the label of the function, `objective` or `optimizer`."""
     equivalent: str = ""
-    """Why it changes no number, where it does not."""
+    """Why it changes no number; empty if it does."""
 
 
 @contextmanager
 def apply_mutation(mutation: Mutation) -> Iterator[None]:
-    """Within, the function runs with the fault, wherever it was imported to.
+    """Run the function with the fault, wherever it is imported.
 
-    Raises ValueError where there is no such function, or its source has not what is to be replaced exactly once.
+    Args:
+        mutation: The fault.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: If there is no such function, or its source does not have the text exactly once.
     """
     function = _function(mutation.target)
     source = textwrap.dedent(inspect.getsource(function))
@@ -58,7 +66,7 @@ def _function(target: str) -> FunctionType:
 
 
 def _code(source: str, function: FunctionType) -> Any:
-    """The code of the source, with the free variables that the function has, such as the class that `super()` needs."""
+    """Compile the source with the function's free variables, such as the class that `super()` needs."""
     free = function.__code__.co_freevars
     wrapped = f"def outer({', '.join(free)}):\n{textwrap.indent(source, '    ')}\n    return {function.__name__}"
     scope: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Two models that should compute the same, and any call of both measured against a float64 oracle."""
+"""Hold two models that should compute the same, and measure calls of both against a float64 oracle."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -38,13 +38,18 @@ class Measurement:
 
     @property
     def title(self) -> str:
-        """Which tensor it is, for a reader."""
+        """The tensor's name for a reader."""
         of_call = f"{self.call}: " if self.call else ""
         return f"{of_call}{self.kind} {self.tensor.name}".rstrip()
 
 
 class Pair:
-    """A PyTorch model and a Flax NNX model, in every precision, with the same weights."""
+    """A PyTorch model and a Flax NNX model, in every precision, with the same weights.
+
+    Args:
+        torch: The PyTorch model.
+        jax: The JAX model.
+    """
 
     def __init__(self, torch: TorchSide, jax: JaxSide):
         self.torch, self.jax = torch, jax
@@ -53,10 +58,19 @@ class Pair:
     def of(
         cls, torch_module: nn.Module, nnx_module: nnx.Module, mapping: ModelMap = AS_NAMED, training: bool = False
     ) -> "Pair":
-        """Of two modules, which stay as they are: copies of both compute with PyTorch's weights, in evaluation mode or,
-        with `training`, in that.
+        """Pair two modules, which are not changed: copies of both compute with PyTorch's weights.
 
-        Raises WeightsError where the tensors of one are not those of the other under `mapping`.
+        Args:
+            torch_module: The PyTorch model, the reference.
+            nnx_module: The Flax NNX model.
+            mapping: How the models correspond.
+            training: Whether the copies are in training mode; else they are in evaluation mode.
+
+        Returns:
+            The pair.
+
+        Raises:
+            WeightsError: If the tensors of one model are not those of the other under `mapping`.
         """
         torch_side = TorchSide(cast_copies(torch_module, training), mapping)
 
@@ -72,13 +86,13 @@ class Pair:
 
     @cached_property
     def labels(self) -> frozenset[str]:
-        """Of the sub-modules and functions that both have."""
+        """The labels of the sub-modules and functions that both have."""
         modules = self.torch.modules.keys() & self.jax.locations.keys()
         return frozenset(modules - {WHOLE}) | self.torch.functions
 
     @cached_property
     def unmatched(self) -> frozenset[str]:
-        """Of the sub-modules that only one of the two has, those that can be called."""
+        """The labels of callable sub-modules that only one of the two has."""
         torch_modules, jax_modules = self.torch.modules, self.jax.locations
         only_torch, only_jax = torch_modules.keys() - jax_modules.keys(), jax_modules.keys() - torch_modules.keys()
         of_torch = {label for label in only_torch if type(torch_modules[label]).forward is not nn.Module.forward}
@@ -86,7 +100,7 @@ class Pair:
 
     @cached_property
     def unmatched_parameters(self) -> frozenset[str]:
-        """PyTorch's names of those that have a gradient in one of the two alone, as what is a buffer in the other."""
+        """PyTorch's names of tensors that have a gradient in only one of the two, such as buffers of the other."""
         by_tensor: dict[int, set[str]] = {}
         for name, parameter in self.torch.parameters.items():
             by_tensor.setdefault(id(parameter), set()).add(name)
@@ -95,13 +109,30 @@ class Pair:
         return frozenset(of_torch | (jax_names - self.torch.parameters.keys()))
 
     def is_above(self, dtype: str, label: str) -> bool:
-        """Whether a sub-module or function is never given numbers of so low a precision, and so not compared in it."""
+        """Tell whether a sub-module or function is left out in a dtype because it never computes in so low a precision.
+
+        Args:
+            dtype: The dtype.
+            label: The label.
+
+        Returns:
+            Whether it is left out.
+        """
         return dtype == "bfloat16" and label in self.torch.mapping.float32
 
     def call(self, arguments: tuple, keywords: Mapping[str, Any] = MappingProxyType({}), seed: int = 0) -> Call:
-        """The call of the whole, with random cotangents of its outputs.
+        """Call the whole, and draw random cotangents of its outputs.
 
-        Raises ValueError where PyTorch returns a tensor without one finite number, which nothing is equal to.
+        Args:
+            arguments: What it is called with, with JAX's order of axes.
+            keywords: Keywords that it is called with.
+            seed: The seed of the cotangents.
+
+        Returns:
+            The call.
+
+        Raises:
+            ValueError: If PyTorch returns a tensor without a finite number, which nothing equals.
         """
         call = Call(WHOLE, 0, (), -1, arguments, keywords, {}, {})
         outputs = self.torch.compute(call, ORACLE).outputs
@@ -113,9 +144,17 @@ class Pair:
         return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
 
     def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measurement]:
-        """Every tensor of one call in each dtype: outputs, and gradients for the call's cotangents.
+        """Measure every tensor of one call: outputs, and gradients for the call's cotangents.
 
-        Raises ValueError where the JAX side cannot be called as PyTorch's was.
+        Args:
+            call: The call.
+            dtypes: The dtypes to compute in.
+
+        Returns:
+            The measurements.
+
+        Raises:
+            ValueError: If the JAX side cannot be called as PyTorch's was.
         """
         measured = []
         with matmul_precision():
@@ -128,9 +167,7 @@ class Pair:
 
 
 def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
-    """In its evaluation or training mode. Layers that were told a dtype, or noted that of their parameters, compute in
-    this one.
-    """
+    """Copy a module in evaluation or training mode. Layers that store a dtype compute in this one."""
     copy = nnx.clone(module)
     (copy.train if training else copy.eval)()
     nnx.update(copy, cast(nnx.state(copy), dtype))
@@ -141,13 +178,32 @@ def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
 
 
 def round_call(call: Call, dtype: str) -> Call:
-    """The call with numbers that `dtype` has, so that every precision is given the same."""
+    """Round a call's numbers to `dtype`, so that every precision gets the same numbers.
+
+    Args:
+        call: The call.
+        dtype: The dtype.
+
+    Returns:
+        The call, in float64.
+    """
     arguments, keywords, cotangents = cast(cast((call.arguments, dict(call.keywords), call.cotangents), dtype), ORACLE)
     return replace(call, arguments=arguments, keywords=keywords, cotangents=cotangents)
 
 
 def measure_tensors(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measurement]:
-    """Every tensor of one call in one dtype."""
+    """Measure every tensor of one call in one dtype.
+
+    Args:
+        call: The call.
+        dtype: The dtype.
+        jax: JAX's results.
+        torch: PyTorch's results.
+        oracle: PyTorch's results in float64.
+
+    Returns:
+        The measurements, outputs first.
+    """
     measured = []
     for kind, truths in oracle.kinds.items():
         jax_arrays, torch_arrays = jax.kinds[kind], torch.kinds[kind]

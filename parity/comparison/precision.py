@@ -1,4 +1,4 @@
-"""Matrix products in the highest precision that both frameworks have, or in one asked for; and what was in force."""
+"""Compute matrix products in the highest precision that both frameworks have, or in another, and report the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import jax
 import torch
 
 PRECISIONS = ("highest", "high", "medium")
-"""As PyTorch calls them: a GPU rounds float32 to TF32 from `high` on, a TPU to three, then one part of bfloat16."""
+"""PyTorch's names. From `high` on, a GPU rounds float32 to TF32; a TPU uses three parts of bfloat16, then one."""
 HIGHEST = PRECISIONS[0]
 _JAX_SETTING = "jax_default_matmul_precision"  # by name: type checkers do not know it
 
@@ -18,8 +18,16 @@ _asked: ContextVar[str] = ContextVar("asked", default=HIGHEST)
 
 @contextmanager
 def use_precision(precision: str) -> Iterator[None]:
-    """Within it, what would be computed in the highest precision is computed in this one. Raises ValueError for one
-    that is none of `PRECISIONS`.
+    """Compute in this precision everything that `matmul_precision` covers.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        ValueError: If there is no such precision.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
@@ -32,7 +40,13 @@ def use_precision(precision: str) -> Iterator[None]:
 
 @contextmanager
 def matmul_precision() -> Iterator[None]:
-    """The one that was asked for, in both frameworks; JAX calls `medium` its default. Nothing is left changed."""
+    """Set both frameworks to the precision of `use_precision`, and restore their settings afterwards.
+
+    JAX calls `medium` its default.
+
+    Yields:
+        Nothing.
+    """
     precision = _asked.get()
     before = torch.get_float32_matmul_precision()
     convolutions = torch.backends.cudnn.allow_tf32
@@ -48,12 +62,16 @@ def matmul_precision() -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """PyTorch's first float64 erf of a process has been seen to be off by 3e-11; an oracle must not be."""
+    """Compute a float64 erf once: PyTorch's first one of a process has been seen to be off by 3e-11."""
     torch.erf(torch.ones(64, dtype=torch.float64))
 
 
 def in_force() -> dict[str, str]:
-    """The versions, devices and matmul precisions that numbers were computed with."""
+    """Report the versions, devices and matmul precisions in use.
+
+    Returns:
+        Texts by name.
+    """
     return {
         "JAX": f"{jax.__version__} on {jax.devices()[0].device_kind} ({jax.default_backend()})",
         "JAX matmul precision": str(getattr(jax.config, _JAX_SETTING)),

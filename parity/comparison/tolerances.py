@@ -1,18 +1,18 @@
-"""All bounds of the comparison, in one table. None was chosen to let a case pass; each says what it comes from."""
+"""All bounds of the comparison, in one table. No bound was chosen to let a case pass; each states its reason."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What a tensor must satisfy, computed in one dtype."""
+    """The bounds for a tensor computed in one dtype."""
 
     relative_l2: float
-    """JAX and PyTorch may lie so far apart, whatever their errors; infinite where only the errors count."""
+    """How far JAX may be from PyTorch, whatever their errors; infinite if only the errors count."""
     ratio: float
-    """JAX's error may be so many times PyTorch's, both against the float64 oracle."""
+    """How many times PyTorch's error JAX's may be, both against the float64 oracle."""
     floor_ulp: float
-    """Errors of so few units in the last place of the tensor's scale are rounding, in whatever order they come."""
+    """Errors up to this many units in the last place of the tensor's scale are rounding, in whatever order."""
     reason: str
 
 
@@ -39,17 +39,20 @@ TOLERANCES = {
 """By dtype. The floor is in ULP of that dtype."""
 
 ULP_FROM_RMS = 0.1
-"""ULP are counted where |y| is above so much of the tensor's root mean square: nearer to zero they say nothing."""
+"""ULP are counted where |y| is above this fraction of the tensor's root mean square: near zero they mean nothing."""
 
 ULP_BINS = 16
-"""Of the histogram of ULP: up to 1/2, 1, 2, 4 and so on to 8192, and above."""
+"""Bins of the histogram of ULP: up to 1/2, 1, 2, 4 and so on to 8192, and above."""
 
 ZERO_EPSILONS = 64
-"""A tensor whose root mean square is so many epsilons of the largest beside it is zero in exact arithmetic: what is
-there is left of sums that cancel."""
+"""A tensor whose root mean square is at most this many epsilons of the largest beside it is zero in exact arithmetic:
+what remains is from sums that cancel.
+"""
 
 SHARDED_RATIO = 1.2
-"""A run on many devices against a run on one: only the order of the sums over the batch differs."""
+"""Error of a run on many devices over that of a run on one: only the order of the sums over the batch differs."""
 
 CHAOS_RATIO = 3.0
-"""Two frameworks may drift apart in training so many times as far as two runs of one whose starts differ by one ULP."""
+"""How many times farther two frameworks may drift apart in training than two runs of one framework whose initial
+parameters differ by one ULP.
+"""

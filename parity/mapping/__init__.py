@@ -1,1 +1,1 @@
-"""Which parameter of one model is which of the other, and how its array is laid out."""
+"""Map the parameters of a JAX model to those of a PyTorch model, and convert their layouts."""

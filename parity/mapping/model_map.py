@@ -1,44 +1,55 @@
-"""What must be said of two models for them to be compared: what the rules of their layers do not tell."""
+"""Describe how two models correspond, beyond what the layout rules of their layers say."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from parity.mapping.layout import RULES, Rules
+from parity.mapping.rules import RULES, Rules
 
 Path = tuple[str | int, ...]
-"""A module's attributes from the root on; an integer is an index into a list, or of a stacked block."""
+"""A module's attributes from the root on. An integer is an index into a list or of a stacked block."""
 
 
 @dataclass(frozen=True)
 class ModelMap:
-    """How a Flax NNX model corresponds to a PyTorch one; where both have the same attribute names, the default does."""
+    """How a Flax NNX model corresponds to a PyTorch model. The defaults fit models with the same attribute names."""
 
     rules: Rules = field(default_factory=lambda: RULES)
-    """How the arrays of layers lie, by the type of layer (parity/mapping/layout.py)."""
+    """The layouts of arrays, by type of layer (parity/mapping/rules.py)."""
     stacks: Collection[str] = ("blocks",)
-    """Attributes in JAX under which equal modules may lie stacked on a leading axis, which PyTorch has in a list."""
+    """JAX attributes that may hold equal modules stacked on a leading axis; PyTorch has them in a list."""
     renames: Mapping[str, str] = field(default_factory=dict)
-    """PyTorch's dotted path for a module's in JAX; what lies below comes along. `*` is any one attribute or index:
-    `{"layers.*.attention": "encoder.layer.*.attention.self"}`. Of several that fit, the longest counts."""
+    """PyTorch's dotted path by a module's path in JAX; modules below it follow. `*` matches one attribute or index:
+    `{"layers.*.attention": "encoder.layer.*.attention.self"}`. The longest pattern that matches applies.
+    """
     channels_first: Mapping[str, int] = field(default_factory=dict)
-    """Rank of the activations that have their channels on axis 1 in PyTorch and last in JAX, by a pattern of PyTorch's
-    module paths: `{"*": 4}`; the root's path is empty."""
+    """Rank of the activations that have channels on axis 1 in PyTorch and last in JAX, by a pattern of PyTorch's module
+    paths: `{"*": 4}`. The root's path is empty.
+    """
     ignored: Collection[str] = ("*num_batches_tracked",)
-    """Patterns of PyTorch's tensors that have no twin in JAX."""
+    """Patterns of PyTorch's tensors that have no counterpart in JAX."""
     functions: Mapping[str, str] = field(default_factory=dict)
-    """Functions that are compared as if they were modules: where JAX looks one up, and where PyTorch does, each as
-    `package.module.name`."""
+    """Functions that are compared like modules: where JAX looks one up, and where PyTorch does, each as
+    `package.module.name`.
+    """
     float32: Collection[str] = ()
-    """Labels of functions that are given float32 where all else is computed in bfloat16."""
+    """Labels of functions that get float32 while everything else is computed in bfloat16."""
     calls: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    """How a JAX module, by a pattern of PyTorch's path, is called with PyTorch's arguments and keywords; the root's is
-    empty, others are called by themselves:
-    `{"*.attention": lambda module, q, k, v, **_: module(q, k, v)}`. Without one, with just these."""
+    """How to call a JAX module with PyTorch's arguments and keywords, by a pattern of PyTorch's path:
+    `{"*.attention": lambda module, q, k, v, **_: module(q, k, v)}`. The root's path is empty. Without an entry the JAX
+    module gets the same arguments and keywords.
+    """
 
     def torch_path(self, path: Path) -> Path:
-        """PyTorch's path of the module that is at `path` in JAX."""
+        """Find PyTorch's path of a module.
+
+        Args:
+            path: The path in JAX.
+
+        Returns:
+            The path in PyTorch.
+        """
         best: tuple[int, Path] = (-1, path)
         for jax_pattern, torch_pattern in self.renames.items():
             pattern = _parts(jax_pattern)
@@ -50,24 +61,52 @@ class ModelMap:
         return tuple(int(part) if isinstance(part, str) and part.isdecimal() else part for part in best[1])
 
     def channel_rank(self, torch_path: str) -> int | None:
-        """The rank of what has its channels on axis 1 at a module, if anything has."""
+        """Find the rank of activations that are channels-first at a module.
+
+        Args:
+            torch_path: The module's dotted path in PyTorch.
+
+        Returns:
+            The rank; None if no pattern matches.
+        """
         return _first(self.channels_first, torch_path)
 
     def caller(self, torch_path: str) -> Callable[..., Any] | None:
-        """How the JAX twin of a PyTorch module is called, where that was said."""
+        """Find how the JAX counterpart of a PyTorch module is called.
+
+        Args:
+            torch_path: The module's dotted path in PyTorch.
+
+        Returns:
+            The entry of `calls`; None if no pattern matches.
+        """
         return _first(self.calls, torch_path)
 
     def is_ignored(self, tensor: str) -> bool:
-        """Whether a PyTorch tensor needs no twin."""
+        """Tell whether a PyTorch tensor needs no counterpart.
+
+        Args:
+            tensor: The tensor's name.
+
+        Returns:
+            True if a pattern of `ignored` matches.
+        """
         return any(fnmatchcase(tensor, pattern) for pattern in self.ignored)
 
 
 AS_NAMED = ModelMap()
-"""Both models have the same attribute names."""
+"""The map of two models with the same attribute names."""
 
 
 def dotted(path: Path) -> str:
-    """A path as it is written."""
+    """Write a path with dots.
+
+    Args:
+        path: The attributes and indices.
+
+    Returns:
+        The text.
+    """
     return ".".join(map(str, path))
 
 
@@ -76,7 +115,7 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def _matched(pattern: tuple[str, ...], path: Path) -> list[str | int] | None:
-    """What the stars of a pattern stand for at the start of a path; None where it does not fit."""
+    """Return what the stars of a pattern match at the start of a path; None if it does not match."""
     if len(pattern) > len(path):
         return None
     pairs = list(zip(pattern, path, strict=False))

@@ -1,4 +1,4 @@
-"""The sub-modules of a Flax NNX module by path, and by one attribute after the other."""
+"""Visit the sub-modules of a Flax NNX module."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -9,12 +9,27 @@ from parity.mapping.model_map import Path
 
 
 def modules(root: nnx.Module) -> Iterator[tuple[Path, nnx.Module]]:
-    """The root, whose path is empty, and all below it."""
+    """Visit a module and all its sub-modules.
+
+    Args:
+        root: The module.
+
+    Yields:
+        Each module with its path; the root's path is empty.
+    """
     for path, module in nnx.iter_modules(root):
         yield cast(Path, path), module
 
 
 def child(module: Any, part: str | int) -> Any:
-    """What lies under an attribute, or under a key or index of a container."""
+    """Return an attribute of a module, or an entry of a container.
+
+    Args:
+        module: A module, nnx.List or nnx.Dict.
+        part: The attribute, index or key.
+
+    Returns:
+        The sub-module or array.
+    """
     children: Any = module if isinstance(module, nnx.List | nnx.Dict) else vars(module)
     return children[part]

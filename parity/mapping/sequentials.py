@@ -1,4 +1,4 @@
-"""`nnx.Sequential` keeps its modules in a list called `layers`, of which PyTorch's paths know nothing."""
+"""Map `nnx.Sequential`, which keeps its modules in a list `layers` that PyTorch's paths do not contain."""
 
 from dataclasses import replace
 
@@ -9,11 +9,19 @@ from parity.mapping.nnx_modules import modules
 
 
 def with_sequentials(mapping: ModelMap, root: nnx.Module) -> ModelMap:
-    """The map with a rename for each nnx.Sequential of a model: `net.layers` is `net`. Renames of the map's own that
-    are as long, or longer, count before it.
+    """Add a rename for each nnx.Sequential of a model: `net.layers` becomes `net`.
+
+    Renames of the map itself that are as long, or longer, take precedence.
+
+    Args:
+        mapping: The map to extend.
+        root: The JAX model.
+
+    Returns:
+        The extended map.
     """
     paths = sorted((path for path, module in modules(root) if isinstance(module, nnx.Sequential)), key=len)
-    for path in paths:  # the outer ones first: the names of those within begin with theirs
+    for path in paths:  # outer ones first: the paths of inner ones start with theirs
         pattern = _with_blocks(path, mapping)
         renames = {dotted((*pattern, "layers")): dotted(mapping.torch_path(pattern))}
         mapping = replace(mapping, renames=renames | dict(mapping.renames))
@@ -21,7 +29,7 @@ def with_sequentials(mapping: ModelMap, root: nnx.Module) -> ModelMap:
 
 
 def _with_blocks(path: Path, mapping: ModelMap) -> Path:
-    """With `*`, any block, behind what may be a stack and has no index there."""
+    """Insert `*`, any block, after an attribute that may be a stack and has no index."""
     parts: list[str | int] = []
     for part, after in zip(path, (*path[1:], None), strict=True):
         parts.append(part)

@@ -1,4 +1,4 @@
-"""What does not fit between the tensors that are there and those that are expected, all of it at once."""
+"""Compare the tensors that are present with those that are expected, and report all differences at once."""
 
 import math
 from collections.abc import Mapping
@@ -7,22 +7,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LONGEST_NAME = 200
-"""Characters of a name that a message repeats at most."""
+"""The most characters of a name that a message repeats."""
 
 
 class Spec(NamedTuple):
-    """What a tensor is, without its numbers."""
+    """Shape and dtype of a tensor."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     @classmethod
     def of(cls, array: Any) -> "Spec":
-        """Of an array of NumPy or JAX, or an abstract one."""
+        """Describe an array.
+
+        Args:
+            array: A NumPy, JAX or abstract array.
+
+        Returns:
+            Its shape and dtype.
+        """
         return cls(tuple(array.shape), np.dtype(array.dtype))
 
     @property
     def nbytes(self) -> int:
+        """The size in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
@@ -30,17 +38,32 @@ class Spec(NamedTuple):
 
 
 class WeightsError(ValueError):
-    """Tensors do not fit the model; the message lists every one of them."""
+    """Tensors do not fit the model. The message lists each of them."""
 
 
 def printable(name: str) -> str:
-    """A name out of a file, as it is printed: what a terminal would obey is escaped, what is very long cut short."""
+    """Make a name from a file safe to print: escape control characters, and cut a very long name short.
+
+    Args:
+        name: The name in the file.
+
+    Returns:
+        The printable text.
+    """
     text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:LONGEST_NAME])
     return text if len(name) <= LONGEST_NAME else f"{text}..."
 
 
 def check_specs(actual: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:
-    """Raises WeightsError, with a line for each missing, unexpected, wrongly shaped or wrongly typed tensor."""
+    """Check that tensors are exactly those expected.
+
+    Args:
+        actual: Specs by name, of the tensors that are present.
+        expected: Specs by name, of the tensors of the model.
+
+    Raises:
+        WeightsError: With a line for each missing, unexpected, wrongly shaped or wrongly typed tensor.
+    """
     lines = [
         f"missing: {printable(name)}, expected {expected[name]}" for name in sorted(expected.keys() - actual.keys())
     ]

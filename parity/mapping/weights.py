@@ -1,7 +1,7 @@
-"""The weights of a Flax NNX module as PyTorch's tensors, and back, for any two models that a ModelMap relates.
+"""Convert the weights of a Flax NNX module to PyTorch's tensors and back, for any two models that a ModelMap relates.
 
-What is stacked in JAX (`encoder.blocks.<leaf>`, N blocks on a leading axis) is N tensors in PyTorch
-(`encoder.blocks.<i>.<leaf>`). Structures may be abstract: `nnx.eval_shape` gives one without a single number.
+An array stacked in JAX (`encoder.blocks.<leaf>`, N blocks on a leading axis) is N tensors in PyTorch
+(`encoder.blocks.<i>.<leaf>`). Structures may be abstract: `nnx.eval_shape` builds one without any numbers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,39 +13,53 @@ import numpy as np
 from flax import nnx, traverse_util
 from jaxtyping import Shaped
 
-from parity.mapping.layout import Layout, layouts_of
+from parity.mapping.layout import Layout
 from parity.mapping.model_map import AS_NAMED, ModelMap, Path, dotted
 from parity.mapping.nnx_modules import modules
+from parity.mapping.rules import layouts_of
 from parity.mapping.sequentials import with_sequentials
 from parity.mapping.spec import Spec, WeightsError, check_specs
 
 WEIGHTS = nnx.Any(nnx.Param, nnx.BatchStat)
-"""The variables that are weights: what is learned, and the running statistics of norms."""
+"""The variables that are weights: learned parameters and the running statistics of norms."""
 
 
 @dataclass(frozen=True)
 class ParamLink:
-    """One PyTorch tensor, or a part of it, and where its numbers are in JAX.
-
-    That is the array at `path`, at `index` of its stacked axes.
-    """
+    """One PyTorch tensor, or a part of it, and its place in JAX: `index` on the stacked axes of the array at `path`."""
 
     name: str
     spec: Spec
-    """Of the whole tensor, where this is a part of it."""
+    """Shape and dtype of the whole PyTorch tensor, also if this is a part of it."""
     path: Path
     index: tuple[int, ...]
     layout: Layout
 
     def select(self, array: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-        """A view of the one block, of the array at `path`; an array of a scalar, too."""
+        """Select this block.
+
+        Args:
+            array: The array at `path`.
+
+        Returns:
+            A view of one block; an array also if it is a scalar.
+        """
         return array[(*self.index, ...)]
 
 
 def param_links(structure: nnx.Module, mapping: ModelMap = AS_NAMED, of: Any = WEIGHTS) -> list[ParamLink]:
-    """Every PyTorch tensor of `structure`'s weights, or of those that the filter `of` lets through.
+    """List every PyTorch tensor of a model's weights, in the order of their JAX paths.
 
-    They are in the order of their JAX paths. Raises WeightsError, with a line for each that no rule covers.
+    Args:
+        structure: The JAX model, maybe abstract.
+        mapping: How the models correspond.
+        of: Which variables to list, an NNX filter.
+
+    Returns:
+        The links.
+
+    Raises:
+        WeightsError: With a line for each weight that no rule covers.
     """
     layers, mapping = dict(modules(structure)), with_sequentials(mapping, structure)
     links, uncovered = [], []
@@ -65,10 +79,19 @@ def to_torch(
     mapping: ModelMap = AS_NAMED,
     of: Any = WEIGHTS,
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """The weights of `structure` by PyTorch's names and in its layout, as views where that is possible.
+    """Convert weights to PyTorch's names and layout, as views if possible.
 
-    `state` (or its pure dictionary) gives the numbers where `structure` is abstract. Raises WeightsError where it does
-    not fit `structure`, or a weight has no layout.
+    Args:
+        structure: The JAX model, maybe abstract.
+        state: The weights, or their pure dictionary; needed if `structure` is abstract.
+        mapping: How the models correspond.
+        of: Which variables to convert, an NNX filter.
+
+    Returns:
+        Arrays by PyTorch's names.
+
+    Raises:
+        WeightsError: If the state does not fit the structure, or a weight has no layout.
     """
     expected = nnx.state(structure, of)
     state = expected if state is None else state
@@ -88,9 +111,18 @@ def to_torch(
 def to_jax(
     structure: nnx.Module, tensors: Mapping[str, Shaped[np.ndarray, "..."]], mapping: ModelMap = AS_NAMED
 ) -> nnx.State:
-    """The state of `structure`'s weights, of NumPy arrays, filled from PyTorch's tensors.
+    """Convert PyTorch's tensors to the state of a JAX model's weights.
 
-    Raises WeightsError where `tensors` are not exactly those that `structure` has, and those that `mapping` ignores.
+    Args:
+        structure: The JAX model, maybe abstract.
+        tensors: Arrays by PyTorch's names.
+        mapping: How the models correspond.
+
+    Returns:
+        The state, of NumPy arrays.
+
+    Raises:
+        WeightsError: If the tensors are not exactly the structure's, apart from those that the map ignores.
     """
     links = param_links(structure, mapping)
     given = {name: Spec.of(tensor) for name, tensor in tensors.items() if not mapping.is_ignored(name)}
@@ -107,23 +139,38 @@ def to_jax(
 def load_jax(
     module: nnx.Module, tensors: Mapping[str, Shaped[np.ndarray, "..."]], mapping: ModelMap = AS_NAMED
 ) -> None:
-    """Puts PyTorch's tensors into `module`, on the devices where its weights lie.
+    """Load PyTorch's tensors into a JAX model, with the sharding of its present weights.
 
-    Raises as `to_jax`, and changes nothing then.
+    If they do not fit, nothing changes.
+
+    Args:
+        module: The JAX model.
+        tensors: Arrays by PyTorch's names.
+        mapping: How the models correspond.
+
+    Raises:
+        WeightsError: If the tensors are not exactly the model's, apart from those that the map ignores.
     """
     state = to_jax(module, tensors, mapping)
-    with jax.enable_x64(True):  # or float64 would silently arrive as float32
+    with jax.enable_x64(True):  # without it float64 would silently become float32
         placed = jax.tree.map(lambda new, old: jax.device_put(new, old.sharding), state, nnx.state(module, WEIGHTS))
     nnx.update(module, placed)
 
 
 def state_specs(state: nnx.State | Mapping[str, Any]) -> dict[str, Spec]:
-    """What a state, or its pure dictionary, consists of, by JAX's paths joined with dots."""
+    """Describe the arrays of a state.
+
+    Args:
+        state: A state, or its pure dictionary.
+
+    Returns:
+        Shapes and dtypes by JAX's dotted paths.
+    """
     return {dotted(path): Spec.of(leaf) for path, leaf in _flat(state).items()}
 
 
 def _links_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping: ModelMap) -> list[ParamLink]:
-    """By the rule of the outermost module that has one for this leaf; none where no rule, or no stack, fits."""
+    """Apply the rule of the outermost module that covers this leaf. Empty if no rule, or no stack, fits."""
     for depth in range(len(path)):
         layer = layers.get(path[:depth])
         layouts = () if layer is None else layouts_of(layer, dotted(path[depth:]), mapping.rules)
@@ -133,7 +180,7 @@ def _links_of(path: Path, leaf: Any, layers: Mapping[Path, nnx.Module], mapping:
 
 
 def _at_each_index(layout: Layout, path: Path, depth: int, leaf: Any, mapping: ModelMap) -> Iterator[ParamLink]:
-    """The twins of a leaf of the module at `path[:depth]`: one, or one for each index of the stacks that it lies in."""
+    """Yield the links of a leaf of the module at `path[:depth]`: one, or one per index of the stacks around it."""
     stacked, shape = leaf.shape[: leaf.ndim - layout.rank], leaf.shape[leaf.ndim - layout.rank :]
     may_be = [i for i in range(depth) if path[i] in mapping.stacks and not isinstance(path[i + 1], int)]
     places = may_be if stacked else []

@@ -11,7 +11,7 @@ from flax import nnx
 from torch import nn
 
 from parity import ModelMap, assert_parity, compare
-from parity.mapping.layout import RULES, same
+from parity.mapping.rules import RULES, same
 
 X = np.random.default_rng(0).standard_normal((3, 4), np.float32)
 ONCE = {"dtypes": ("float64",)}

@@ -8,7 +8,7 @@ from einops import rearrange
 from flax import nnx
 
 from parity import ModelMap, Pair, bisect, compare
-from parity.mapping.layout import RULES, fused, linear, same
+from parity.mapping.rules import RULES, fused, linear, same
 
 WIDTH, HEADS, LAYERS, SIDE, PATCH = 8, 2, 2, 8, 4
 

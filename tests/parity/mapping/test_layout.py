@@ -6,9 +6,10 @@ from flax import nnx
 from torch import nn
 
 from parity.capture.tensors import torch_arrays
-from parity.mapping.layout import (
+from parity.mapping.layout import Layout
+from parity.mapping.model_map import ModelMap
+from parity.mapping.rules import (
     RULES,
-    Layout,
     attention,
     convolution,
     embedding,
@@ -20,7 +21,6 @@ from parity.mapping.layout import (
     same,
     transposed_convolution,
 )
-from parity.mapping.model_map import ModelMap
 from parity.mapping.weights import to_jax, to_torch
 
 LAYOUTS = {

@@ -14,8 +14,8 @@ from configs.model import ModelConfig
 from configs.presets import TINY
 from parity.aef.model import abstract_jax, abstract_torch
 from parity.capture.tensors import load_torch, torch_arrays, torch_specs
-from parity.mapping.layout import RULES, convolution, same
 from parity.mapping.model_map import ModelMap
+from parity.mapping.rules import RULES, convolution, same
 from parity.mapping.spec import WeightsError
 from parity.mapping.weights import load_jax, param_links, to_jax, to_torch
 

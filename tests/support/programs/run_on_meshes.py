@@ -1,4 +1,4 @@
-"""A program: 20 steps on meshes of all eight devices, against one of them; what was distance, a line of JSON for each."""
+"""Train 20 steps on meshes of all eight devices and on one of them; print the differences as a line of JSON each."""
 
 import json
 from dataclasses import replace
