@@ -1,4 +1,4 @@
-"""Measure how far two tensors are apart, and whether JAX's error against a float64 oracle is no worse than PyTorch's."""
+"""Measure how far two tensors are apart, and whether JAX's error against a float64 oracle exceeds PyTorch's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Compute matrix products in the highest precision that both frameworks have, or in another, and report the settings."""
+"""Compute matrix products in the highest precision that both frameworks have, or in another; report the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
