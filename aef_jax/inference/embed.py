@@ -117,8 +117,7 @@ def embed_run(
         model=run.path.name,
         dtype=dtype,
     )
-    picture = output.with_suffix(".png")
-    write_field_png(picture, field)
+    write_field_png(picture := output.with_suffix(".png"), field)
     return picture
 
 
