@@ -73,7 +73,7 @@ def compile_step(config: Config, topology: str, full: bool = False) -> Compiled:
     try:
         compiled, memory = _compile_to_fit(lowered, full, chip, config, sides, state)
     except ValueError as error:
-        raise ValueError(f"{topology}: {error}{'' if full else '; --full takes a little less'}") from None
+        raise ValueError(f"{topology}: {error}{'' if full else '; --full needs a little less memory'}") from None
     compiled_at = time.perf_counter()
     weights = operator_weights(config)
     hlo = compiled.as_text() or ""

@@ -60,7 +60,7 @@ def memory_of(compiled: jax.stages.Compiled, chip: Chip) -> Memory:
     """
     stats = compiled.memory_analysis()
     if stats is None:
-        raise ValueError("XLA tells nothing of the memory that this executable takes")
+        raise ValueError("XLA reports no memory statistics for this executable")
     return Memory(
         arguments=stats.argument_size_in_bytes,
         outputs=stats.output_size_in_bytes,

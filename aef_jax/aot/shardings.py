@@ -46,7 +46,9 @@ def parse_mesh(text: str) -> MeshConfig:
     for part in text.split(","):
         name, _, number = part.partition("=")
         if name not in AXES or not number.removeprefix("-").isdigit():
-            raise ValueError(f"--mesh: {part!r} is no axis and its size, expected some of data=4,fsdp=2,seq=2")
+            raise ValueError(
+                f"--mesh: {part!r} is not an axis with its size, expected a list such as data=4,fsdp=2,seq=2"
+            )
         sizes[name] = int(number)
     return MeshConfig(**sizes)
 
@@ -102,7 +104,9 @@ def parameter_rows(config: Config, mesh: AbstractMesh) -> Iterator[Row]:
 
 def _abstract_mesh(mesh: MeshConfig) -> AbstractMesh:
     if mesh.data == -1:
-        raise ValueError("--mesh: data is open, expected the number of devices along each axis, as data=4,fsdp=2")
+        raise ValueError(
+            "--mesh: data has no size, expected the number of devices along each axis, such as data=4,fsdp=2"
+        )
     shape = mesh_shape(mesh, mesh.data * mesh.fsdp * mesh.seq)
     return AbstractMesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 

@@ -75,7 +75,7 @@ def used_devices(mesh: MeshConfig, devices: Sequence[Any]) -> Sequence[Any]:
         return devices
     needed = max(mesh.data, 1) * mesh.fsdp * mesh.seq
     if needed > len(devices):
-        raise ValueError(f"mesh: it asks for {needed} devices, and there are {len(devices)}")
+        raise ValueError(f"mesh: it needs {needed} devices, but there are {len(devices)}")
     return devices[:needed]
 
 

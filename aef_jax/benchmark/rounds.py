@@ -96,4 +96,4 @@ def _receive(process: subprocess.Popen) -> dict:
             if REFUSED in answer:
                 raise ValueError(answer[REFUSED])
             return answer
-    raise SystemExit(f"aef_jax.benchmark: a process ended with code {process.wait()} before it was done")
+    raise SystemExit(f"aef_jax.benchmark: a worker process ended early with exit code {process.wait()}")

@@ -52,7 +52,9 @@ def probe_run(
     config = run.read_config()
     folder = data or (Path(config.data.path) if config.data.path else None)
     if folder is None:
-        raise ValueError(f"{run.path} was trained on the sample, which has no labels: probe a run of a data set")
+        raise ValueError(
+            f"{run.path} was trained on the sample, which has no labels; expected a run that was trained on a data set"
+        )
     normalization = run.read_normalization()
     records = Dataset.open(folder).records("validation")
     embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
@@ -66,7 +68,7 @@ def probe_run(
         composites.append(composite(site, normalization, config))
         labels.append(site.labels)
     if len(labels) < 2:
-        raise ValueError(f"{folder}: {len(labels)} of its held-out sites have labels, expected at least two")
+        raise ValueError(f"{folder}: {len(labels)} of its validation sites have labels, expected at least two")
     kinds = {"embedding": embeddings, "composite": composites}
     return [
         ProbeResult(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])

@@ -100,7 +100,7 @@ def embed_run(
     """
     import_rasterio()  # fail before the work if it is missing
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
-        raise ValueError(f"{output} is no place for a GeoTIFF, expected a file that ends in .tif")
+        raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
     require_period("valid", period)
     config, normalization, site = _open_site(run, data, site_name)
     params = restore_params(run.checkpoints, config, which=which)

@@ -39,6 +39,6 @@ def dequantize(codes: Int8[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
         TypeError: if the codes are not int8.
     """
     if codes.dtype != np.int8:
-        raise TypeError(f"quantised embeddings are {codes.dtype}, expected int8")
+        raise TypeError(f"quantized embeddings are {codes.dtype}, expected int8")
     q = codes.astype(np.float32)  # before taking absolute values: that of -128 does not exist in int8
     return np.where(codes == NO_DATA, np.float32(np.nan), np.sign(q) * np.square(q / np.float32(_SCALE)))

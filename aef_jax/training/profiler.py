@@ -19,9 +19,9 @@ class Profile:
 
     def __init__(self, folder: Path, steps: range | None, left: range):
         if steps is not None and (not steps or steps[0] < 1):
-            raise ValueError(f"profile: steps {steps.start}:{steps.stop} are none, expected as in 10:15")
+            raise ValueError(f"profile: {steps.start}:{steps.stop} contains no steps, expected a range such as 10:15")
         if steps is not None and max(steps.start, left.start) >= min(steps.stop, left.stop):
-            run = f"this run goes from step {left.start} to {left.stop - 1}" if left else "this run is at its end"
+            run = f"this run goes from step {left.start} to {left.stop - 1}" if left else "this run is finished"
             raise ValueError(f"profile: no step of {steps.start}:{steps.stop} will run: {run}")
         # processes of one node would write files of the same name
         self.folder = folder / str(jax.process_index()) if jax.process_count() > 1 else folder
@@ -74,5 +74,5 @@ def parse_steps(text: str) -> range:
     """
     first, colon, last = text.partition(":")
     if not (colon and first.isdecimal() and last.isdecimal()):
-        raise ValueError(f"--profile-steps {text!r} is no range of steps, expected as in 10:15")
+        raise ValueError(f"--profile-steps {text!r} is not a range of steps, expected one such as 10:15")
     return range(int(first), int(last))

@@ -197,8 +197,8 @@ class Reporter:
             name = "loss" if not math.isfinite(values["loss"]) else "gradient's norm"
             value = values["loss"] if name == "loss" else values["gradient_norm"]
             raise FloatingPointError(
-                f"step {step}: the {name} is {value}, and {skipped} steps in a row were skipped for such; the"
-                f" batch is of the training records {sorted(set(self.examples.records(step)))};"
+                f"step {step}: the {name} is {value}, and {skipped} consecutive steps were skipped; the"
+                f" batch is from the training records {sorted(set(self.examples.records(step)))};"
                 " the last checkpoint is kept"
             )
 

@@ -23,7 +23,7 @@ def unknown_peak_note(device: Any) -> str:
     """
     if device.platform == "cpu" or peak_flops(device.device_kind):
         return ""
-    return f"the peak of a {device.device_kind} is not known here, so no MFU is told"
+    return f"the peak FLOP/s of a {device.device_kind} is not known, so MFU is not reported"
 
 
 def peak_bytes() -> int:

@@ -52,7 +52,7 @@ def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndar
     """
     has_data = np.isfinite(field).all(axis=-1)
     if not has_data.any():
-        raise ValueError("the embedding field has no pixel with data, so nothing to draw")
+        raise ValueError("the embedding field has no pixel with data, so there is nothing to draw")
     vectors = field[has_data].astype(np.float64)
     vectors -= vectors.mean(axis=0)
     variances, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
@@ -202,7 +202,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     records = list(records)
     train, validation = (_by_step(records, kind) for kind in ("train", "heldout"))
     if not train:
-        raise ValueError(f"{path}: there is no record of kind 'train', so nothing to draw")
+        raise ValueError(f"{path}: there is no record of kind 'train', so there is nothing to draw")
     decoded, compared = (_sources(rows, prefix) for rows, prefix in ((train, "reconstruction/"), (validation, "l1/")))
     count = 2 + len(compared)
     columns = min(3, count)

@@ -126,14 +126,14 @@ def topology_devices(topology: str) -> tuple[Chip, list[Any]]:
     try:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("XLA's compiler for TPUs is not installed; pip install 'aef[tpu]'") from None
+        raise ModuleNotFoundError("XLA's compiler for TPUs is not installed: pip install 'aef[tpu]'") from None
     options: dict[str, Any] = {}
     if chip.axes == 3:
         options = {"wrap": wrapped_axes(chip, sides), "chip_config_name": "megacore"}
     try:
         described = topologies.get_topology_desc(platform="tpu", topology_name=topology, **options)
     except jax.errors.JaxRuntimeError as error:
-        raise ValueError(f"--topology is {topology!r}, which XLA refuses: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"--topology is {topology!r}, but XLA rejects it: {str(error).splitlines()[0]}") from None
     return chip, list(described.devices)
 
 

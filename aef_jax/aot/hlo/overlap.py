@@ -48,7 +48,7 @@ def done_index(instructions: Sequence[Instruction], start: int) -> int:
             return index
         if other.operand == name and other.opcode.endswith("-update"):
             name = other.name
-    raise ValueError(f"the HLO module starts {instructions[start].name} and never ends it")
+    raise ValueError(f"the HLO module has no done instruction for {instructions[start].name}")
 
 
 def hidden_bytes(spans: Sequence[tuple[range, float]], capacities: Sequence[float]) -> list[float]:

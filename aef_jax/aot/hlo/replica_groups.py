@@ -40,7 +40,7 @@ def first_group(instruction: Instruction, devices: int) -> list[int]:
     mesh = _MESH.match(written)
     group = _parse_mesh(*mesh.groups()) if mesh else None
     if group is None:
-        raise ValueError(f"{instruction.name}: cannot tell which devices exchange it: replica_groups={written[:80]}")
+        raise ValueError(f"{instruction.name}: unknown notation of its device groups: replica_groups={written[:80]}")
     return group
 
 

@@ -112,5 +112,5 @@ def import_rasterio():
         import rasterio
         import rasterio.shutil
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("GeoTIFFs need rasterio: install aef[geo]") from None
+        raise ModuleNotFoundError("GeoTIFFs need rasterio: pip install 'aef[geo]'") from None
     return rasterio

@@ -119,7 +119,7 @@ def test_operations_without_cycle_counts_and_loops_hide_nothing():
 
 
 def test_a_start_without_done_is_refused():
-    with pytest.raises(ValueError, match="the HLO module starts swap and never ends it"):
+    with pytest.raises(ValueError, match="the HLO module has no done instruction for swap"):
         sent(START, "other = bf16[40]{0} async-done(%swap.1)")
 
 

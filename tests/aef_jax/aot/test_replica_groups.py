@@ -49,7 +49,7 @@ def test_first_group_reads_every_notation(text, group):
     ],
 )
 def test_unreadable_replica_groups_are_refused(text):
-    with pytest.raises(ValueError, match=r"gather\.1: cannot tell which devices exchange it: replica_groups="):
+    with pytest.raises(ValueError, match=r"gather\.1: unknown notation of its device groups: replica_groups="):
         first_group(written(text), 8)
 
 

@@ -227,7 +227,7 @@ def test_impossible_embedding_is_refused_before_any_work(arguments, sentence, tm
 
 def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
     for output in (tmp_path / "field.png", tmp_path):
-        assert f"{output} is no place for a GeoTIFF" in mistake(
+        assert f"{output} is not a path for a GeoTIFF" in mistake(
             "embed", str(training.run.path), *PERIOD, "-o", str(output)
         )
 
@@ -236,7 +236,7 @@ def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path,
     monkeypatch.setitem(sys.modules, "rasterio", None)
     monkeypatch.setattr("aef_jax.inference.embed.find_site", lambda *_: pytest.fail("worked in vain"))
     output = tmp_path / "field.tif"
-    assert "install aef[geo]" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
+    assert "pip install 'aef[geo]'" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
 
 def test_period_without_frames_error_lists_the_available_years(training, tmp_path, mistake):

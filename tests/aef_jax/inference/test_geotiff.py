@@ -126,6 +126,6 @@ def test_missing_rasterio_names_the_extra_to_install(tmp_path, monkeypatch):
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_rasterio)
-    with pytest.raises(ModuleNotFoundError, match=r"install aef\[geo\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'aef\[geo\]'"):
         write(tmp_path / "field.tif", unit_field(16, 16))
     assert not list(tmp_path.iterdir())

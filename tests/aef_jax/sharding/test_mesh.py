@@ -135,9 +135,9 @@ def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
 @pytest.mark.parametrize(
     ("mesh", "sentence"),
     [
-        ("pipe=2", "'pipe=2' is no axis and its size"),
-        ("data=two", "'data=two' is no axis and its size"),
-        ("fsdp=2", "data is open"),
+        ("pipe=2", "'pipe=2' is not an axis with its size"),
+        ("data=two", "'data=two' is not an axis with its size"),
+        ("fsdp=2", "data has no size"),
         ("data=0", "data is 0"),
         ("data=3", "expected a multiple of data times fsdp (3)"),
         ("data=1,seq=5", "mesh: seq is 5; data: tile_side is"),

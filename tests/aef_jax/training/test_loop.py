@@ -152,8 +152,11 @@ def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path
     assert cli.main(["train", str(run.path)]) == 2
     sentence = capsys.readouterr().err.strip().splitlines()[-1]
     last = MIDWAY + 1 + BRIEF.training.max_consecutive_skips
-    assert f"aef: step {last}: the loss is nan, and {BRIEF.training.max_consecutive_skips} steps in a row" in sentence
-    assert "the batch is of the training records [0]; the last checkpoint is kept" in sentence
+    assert (
+        f"aef: step {last}: the loss is nan, and {BRIEF.training.max_consecutive_skips} consecutive steps were"
+        in sentence
+    )
+    assert "the batch is from the training records [0]; the last checkpoint is kept" in sentence
     assert _saved_steps(run) == [MIDWAY, MIDWAY + 1]
     skipped = [r for r in _records(run) if r["kind"] == "train" and r["step"] > MIDWAY + 1]
     assert [(r["loss"], r["skipped"]) for r in skipped] == [(None, n) for n in range(1, len(skipped) + 1)]

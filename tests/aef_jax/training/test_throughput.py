@@ -24,7 +24,7 @@ def test_an_unknown_peak_is_reported_for_accelerators_only():
         unknown_peak_note(SimpleNamespace(platform=platform, device_kind=kind))
         for platform, kind in (("gpu", "NVIDIA X1"), ("gpu", "NVIDIA H200"), ("cpu", "cpu"))
     ]
-    assert notes == ["the peak of a NVIDIA X1 is not known here, so no MFU is told", "", ""]
+    assert notes == ["the peak FLOP/s of a NVIDIA X1 is not known, so MFU is not reported", "", ""]
 
 
 def test_rates_count_the_global_batch():
