@@ -1,8 +1,8 @@
-"""Proof that a PyTorch and a Flax NNX model compute the same; weights, and whole training runs, from one to the other.
+"""Test that a PyTorch and a Flax NNX model compute the same; move weights and training runs between them.
 
     from parity import ModelMap, assert_parity, bisect, compare
 
-For any two models; parity.aef is the first client.
+These work for any two models; parity.aef applies them to AEF.
 """
 
 from importlib import import_module
@@ -28,7 +28,7 @@ __all__ = ["Comparison", "ModelMap", "Pair", "assert_parity", "bisect", "compare
 
 
 def __getattr__(name: str) -> Any:
-    """On first use: a command's --help should not wait for two frameworks to be imported."""
+    """Import a name on first use, so that a command's --help does not wait for two frameworks."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,4 +1,4 @@
-"""The fixture `parity_case` for the tests of any project. Nothing is imported before a test asks for it."""
+"""Provide the fixture `parity_case` for the tests of any project. Frameworks are imported only when a test uses it."""
 
 import json
 import os
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--parity-report DIR`."""
+    """Add the option `--parity-report DIR`.
+
+    Args:
+        parser: pytest's parser.
+    """
     parser.getgroup("parity").addoption(
         "--parity-report",
         type=Path,
@@ -24,7 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], None]) -> "Callable[..., Comparison]":
-    """`parity.assert_parity`; what it finds is a line of the report, whether it passes or not."""
+    """Return `parity.assert_parity`, which also writes each comparison as a line of the report, passed or not.
+
+    Args:
+        request: pytest's request.
+
+    Returns:
+        The function.
+    """
     from parity.comparison.assertion import raise_if_failed
     from parity.comparison.compare import compare
     from parity.report.document import document
@@ -41,7 +52,7 @@ def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], N
 
 @pytest.fixture(scope="session")
 def _parity_lines(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], None]]:
-    """Writes a line, where a report was asked for; each worker of pytest-xdist has a file of its own."""
+    """Write a line if a report was asked for. Each worker of pytest-xdist has a file of its own."""
     folder = request.config.getoption("--parity-report")
     if folder is None:
         yield lambda line: None

@@ -77,14 +77,14 @@ def _message(comparison: Comparison) -> str:
     lines = [f"PyTorch and Flax differ in {len(rows)} of {len(comparison.groups)} comparisons (relative L2 errors):"]
     lines += _table([("sub-module", "dtype", "direction", "Flax's", "PyTorch's", ""), *rows])
     if comparison.culprits:
-        lines.append("They part at:")
+        lines.append("They differ first at:")
     for culprit in comparison.culprits:
         direction = "outputs" if culprit.forward else "gradients"
         lines.append(f"  {display_name(culprit.call.name)}, by its {direction}:")
         lines += [f"    {culprit.torch_code}", f"    {culprit.jax_code}"]
     lines += [f"Not compared: {reason}" for reason in comparison.not_alone.values()]
     if comparison.unseen:
-        lines.append(f"In one of the two alone, or not to be seen: {', '.join(comparison.unseen)}")
+        lines.append(f"In only one of the two, or not recorded: {', '.join(comparison.unseen)}")
     return "\n".join(lines)
 
 

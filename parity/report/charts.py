@@ -1,4 +1,4 @@
-"""Charts of a report, as SVG that stands by itself."""
+"""Draw a report's charts as self-contained SVG."""
 
 import base64
 import io
@@ -19,11 +19,18 @@ from parity.report.report import Chart
 JAX, TORCH, OTHERS = "#1f5fa8", "#d9711c", ("#3b8f5a", "#8a5ba6", "#777777")
 _WIDTH = 10.5
 _FEWER_BINS = 12
-"""Of the histogram that is drawn, the last of them holds all above."""
+"""Bins of the histogram that are drawn; the last one holds everything above."""
 
 
 def growth(comparison: Comparison) -> Figure:
-    """Errors of what each call within the whole returned, and of the gradients there, in the order of the calls."""
+    """Plot the errors of what each call inside the whole returned, and of the gradients there, in call order.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        The figure.
+    """
     dtypes = _dtypes(comparison.running)
     figure = Figure(figsize=(_WIDTH, 0.6 + 2.5 * len(dtypes)), layout="constrained")
     grid = figure.subplots(len(dtypes), 2, squeeze=False, sharex=True)
@@ -43,7 +50,14 @@ def growth(comparison: Comparison) -> Figure:
 
 
 def histograms(comparison: Comparison) -> Figure:
-    """How many numbers of all sub-modules are off by how many units in the last place."""
+    """Plot how many numbers of all sub-modules are off by how many units in the last place.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        The figure.
+    """
     measured = [*comparison.whole, *comparison.alone]
     dtypes = _dtypes(measured)
     figure = Figure(figsize=(_WIDTH, 0.6 + 2.2 * len(dtypes)), layout="constrained")
@@ -61,7 +75,7 @@ def histograms(comparison: Comparison) -> Figure:
             axes.set_title(f"{dtype}, {direction}", loc="left", fontsize=10)
             _plain(axes)
     for axes in grid[-1]:
-        axes.set_xlabel("off by at most so many units in the last place")
+        axes.set_xlabel("error of at most this many units in the last place")
     for row in grid:
         row[0].set_ylabel("share of numbers")
     grid[0][0].legend(frameon=False)
@@ -69,16 +83,23 @@ def histograms(comparison: Comparison) -> Figure:
 
 
 def lines(chart: Chart) -> Figure:
-    """One chart of a section."""
+    """Plot a chart of a section.
+
+    Args:
+        chart: The chart.
+
+    Returns:
+        The figure.
+    """
     figure = Figure(figsize=(_WIDTH, 3.2), layout="constrained")
     axes = figure.subplots()
-    colours = {"JAX": JAX, "PyTorch": TORCH}
+    colors = {"JAX": JAX, "PyTorch": TORCH}
     others = iter(OTHERS * len(chart.lines))
     for place, (name, values) in enumerate(chart.lines.items()):
-        # where lines lie on one another, the later is dashed, so that both are seen
+        # if lines coincide, the later one is dashed, so that both are visible
         style = {"linestyle": (0, (4 / place, 3)) if place else "-", "linewidth": 1.6 if place else 2.6}
         x = np.arange(1, len(values) + 1)
-        axes.plot(x, _above_zero(values), label=name, color=colours.get(name) or next(others), **style)
+        axes.plot(x, _above_zero(values), label=name, color=colors.get(name) or next(others), **style)
     axes.set(xlabel=chart.x, ylabel=chart.y)
     _log_scale(axes)
     axes.set_title(chart.title, loc="left", fontsize=10)
@@ -88,22 +109,29 @@ def lines(chart: Chart) -> Figure:
 
 
 def as_svg(figure: Figure) -> str:
-    """A data URL of the figure."""
+    """Encode a figure.
+
+    Args:
+        figure: The figure.
+
+    Returns:
+        A data URL of SVG.
+    """
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": "parity"}):  # the same bytes for the same numbers
+    with matplotlib.rc_context({"svg.hashsalt": "parity"}):  # equal numbers give equal bytes
         figure.savefig(buffer, format="svg", metadata=nothing)
     return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _draw_growth(axes: Axes, calls: list[list[Measurement]], oracle: bool) -> None:
     x = np.arange(1, len(calls) + 1)
-    for name, colour in (("JAX", JAX), ("PyTorch", TORCH)):
+    for name, color in (("JAX", JAX), ("PyTorch", TORCH)):
         if name == "PyTorch" and oracle:
             continue
         errors = [_rms([getattr(m.tensor, "jax" if name == "JAX" else "torch").relative_l2 for m in c]) for c in calls]
-        axes.plot(x, _above_zero(errors), ".", markersize=3, color=colour, alpha=0.35)
-        axes.plot(x, _running_median(errors), color=colour, linewidth=1.8, label=name)
+        axes.plot(x, _above_zero(errors), ".", markersize=3, color=color, alpha=0.35)
+        axes.plot(x, _running_median(errors), color=color, linewidth=1.8, label=name)
     _log_scale(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if calls:
@@ -112,7 +140,7 @@ def _draw_growth(axes: Axes, calls: list[list[Measurement]], oracle: bool) -> No
 
 
 def _log_scale(axes: Axes) -> None:
-    """From one whole power of ten to another, so that there are always two to read it by."""
+    """Set a logarithmic scale whose ends are powers of ten, so that there are always two labels."""
     axes.set_yscale("log")
     low, high = np.log10(axes.get_ylim())
     axes.set_ylim(10 ** np.floor(low), 10 ** np.ceil(high))
@@ -120,17 +148,17 @@ def _log_scale(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _draw_histogram(axes: Axes, counts: Sequence[tuple[int, ...]], name: str, colour: str, offset: float) -> None:
+def _draw_histogram(axes: Axes, counts: Sequence[tuple[int, ...]], name: str, color: str, offset: float) -> None:
     total = np.zeros(ULP_BINS) + np.array([*counts]).sum(axis=0)
     shown = np.append(total[: _FEWER_BINS - 1], total[_FEWER_BINS - 1 :].sum()) / max(total.sum(), 1)
     places = np.arange(_FEWER_BINS)
-    axes.bar(places + offset, shown, 0.4, color=colour, label=name)
+    axes.bar(places + offset, shown, 0.4, color=color, label=name)
     labels = ["½", *(f"{2**k:g}" for k in range(_FEWER_BINS - 2)), "more"]
     axes.set_xticks(places, labels, fontsize=8)
 
 
 def _running_median(errors: Sequence[float]) -> np.ndarray:
-    """Of each and, of many, those around it: single calls jump by a factor of ten, and hide how the rest grows."""
+    """Take the median over neighboring calls if there are many: single calls vary tenfold and hide the growth."""
     array, around = _above_zero(errors), len(errors) // 30
     spans = [array[max(0, i - around) : i + around + 1] for i in range(len(array))]
     return np.array([np.nanmedian(span) if np.isfinite(span).any() else np.nan for span in spans])

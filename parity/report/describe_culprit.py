@@ -1,11 +1,18 @@
-"""Where two models part, in words."""
+"""Describe in words where two models differ."""
 
 from parity.comparison.bisection import Culprit
 from parity.report.report import display_name
 
 
 def describe_culprit(culprit: Culprit) -> str:
-    """A paragraph: which sub-module, in which direction, by how much, and where both keep its code."""
+    """Describe a culprit: which sub-module, in which direction, by how much, and where its code is in both frameworks.
+
+    Args:
+        culprit: The culprit.
+
+    Returns:
+        A paragraph.
+    """
     measurement, worst = culprit.worst, culprit.worst.tensor
     others = f", and {len(culprit.failed) - 1} more of its tensors" if len(culprit.failed) > 1 else ""
     what = (

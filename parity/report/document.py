@@ -1,4 +1,4 @@
-"""A report as JSON, everything in it."""
+"""Write a whole report as JSON."""
 
 import json
 import math
@@ -16,17 +16,29 @@ from parity.report.report import Report, Section
 
 SCHEMA = "aef-parity report"
 VERSION = 2
-"""Counts up where a reader of the document would have to change; a key more is no such change."""
+"""Increases if readers of the document must change; an additional key is no such change."""
 
 
 def write_json(report: Report, path: Path) -> None:
-    """Writes the document; it appears whole or not at all."""
+    """Write the document, whole or not at all.
+
+    Args:
+        report: The report.
+        path: The file.
+    """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document(report), indent=1, allow_nan=False) + "\n")
 
 
 def document(report: Report) -> dict[str, Any]:
-    """What is written: dictionaries, lists, texts and numbers; inf, -inf and nan, which JSON has not, are texts."""
+    """Convert a report to dictionaries, lists, texts and numbers.
+
+    Args:
+        report: The report.
+
+    Returns:
+        The document. inf, -inf and nan are texts, because JSON has no such numbers.
+    """
     contents = {
         "schema": SCHEMA,
         "version": VERSION,

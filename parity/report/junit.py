@@ -1,4 +1,4 @@
-"""A report as JUnit XML, which build servers show as tests: one for each sub-module, dtype and direction."""
+"""Write a report as JUnit XML, which build servers show as tests: one per sub-module, dtype and direction."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,7 +8,12 @@ from parity.report.report import Report, display_name
 
 
 def write_junit(report: Report, path: Path) -> None:
-    """Writes the document; it appears whole or not at all."""
+    """Write the document, whole or not at all.
+
+    Args:
+        report: The report.
+        path: The file.
+    """
     suites = ElementTree.Element("testsuites", name=_legal(report.title))
     if report.comparison is not None:
         cases = [
@@ -41,5 +46,5 @@ def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str
 
 
 def _legal(text: str) -> str:
-    """XML has no control characters, not even escaped."""
+    """Replace control characters, which XML does not allow even if escaped."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs no other, and no network."""
+"""Write a report as one HTML file that needs no other file and no network."""
 
 from collections.abc import Iterable
 from html import escape
@@ -14,13 +14,25 @@ from parity.report.tree import SHADES, tree
 
 
 def write_html(report: Report, path: Path) -> None:
-    """Writes the page; it appears whole or not at all."""
+    """Write the page, whole or not at all.
+
+    Args:
+        report: The report.
+        path: The file.
+    """
     with replacing(path) as temporary:
         temporary.write_text(page(report), encoding="utf-8")
 
 
 def page(report: Report) -> str:
-    """The whole page."""
+    """Render the page.
+
+    Args:
+        report: The report.
+
+    Returns:
+        The HTML.
+    """
     title = escape(report.title)
     parts = [_head(report), *map(_section, report.sections), _tolerances(), _environment(report)]
     if report.comparison is not None:
@@ -46,15 +58,15 @@ def _comparison(comparison: Comparison) -> str:
     )
     legend = " ".join(f'<span class="badge shade{n}">{text}</span>' for n, (text, _) in enumerate(SHADES))
     return (
-        f"{f'<h2>Where they part</h2><ol>{culprits}</ol>' if culprits else ''}"
-        "<h2>Sub-modules</h2><p>Each was given the inputs and the gradients of its outputs that PyTorch gave it. The"
-        " colour is the ratio of JAX's error to PyTorch's, both against a float64 oracle; of float64 the error"
-        " itself is told. An arrow to the right is forward, one to the left backward.</p>"
-        f'<p>{legend} <span class="badge fail">above it</span></p>{tree(comparison)}{_left_out(comparison)}'
-        "<h2>How errors grow within the whole</h2><p>Each point is a call; the lines are running medians. The gradients"
-        " of the first calls have come the longest way.</p>"
+        f"{f'<h2>Where they differ first</h2><ol>{culprits}</ol>' if culprits else ''}"
+        "<h2>Sub-modules</h2><p>Each one got the inputs and the gradients of its outputs that PyTorch gave it. The"
+        " color is the ratio of JAX's error to PyTorch's, both against a float64 oracle; for float64 it is the error"
+        " itself. An arrow to the right means forward, one to the left backward.</p>"
+        f'<p>{legend} <span class="badge fail">above the bound</span></p>{tree(comparison)}{_left_out(comparison)}'
+        "<h2>Growth of errors inside the whole</h2><p>Each point is a call; the lines are running medians. Gradients"
+        " of the first calls passed through all later ones.</p>"
         f"{_image(as_svg(growth(comparison)), 'errors by call')}"
-        "<h2>Units in the last place</h2><p>All numbers of all sub-modules that are not near zero.</p>"
+        "<h2>Units in the last place</h2><p>All numbers of all sub-modules, except those near zero.</p>"
         f"{_image(as_svg(histograms(comparison)), 'histograms of errors')}"
     )
 
@@ -63,7 +75,7 @@ def _left_out(comparison: Comparison) -> str:
     items = [f"<li>{escape(sentence)}</li>" for sentence in comparison.left_out]
     if not items:
         return ""
-    summary = f"<summary>not compared by themselves: {len(items)}</summary>"
+    summary = f"<summary>not compared alone: {len(items)}</summary>"
     return f"<details>{summary}<ul>{''.join(items)}</ul></details>"
 
 
@@ -75,7 +87,7 @@ def _section(section: Section) -> str:
     charts = "".join(_image(as_svg(lines(chart)), chart.title) for chart in section.charts)
     return (
         f"<h2>{escape(section.title)}</h2>{notes}"
-        f"{_table(('what', 'found', 'at most', '', 'why'), rows, lambda row: row[3].lower())}{charts}"
+        f"{_table(('quantity', 'measured', 'bound', '', 'reason'), rows, lambda row: row[3].lower())}{charts}"
     )
 
 
@@ -84,16 +96,16 @@ def _tolerances() -> str:
         (dtype, f"{t.relative_l2:g}", f"{t.ratio:g}", f"{t.floor_ulp:g} ULP", t.reason)
         for dtype, t in TOLERANCES.items()
     ]
-    head = ("dtype", "JAX from PyTorch, relative L2", "JAX's error over PyTorch's", "error counted from", "why")
+    head = ("dtype", "JAX from PyTorch, relative L2", "JAX's error over PyTorch's", "errors counted from", "reason")
     return f"<h2>Tolerances</h2>{_table(head, rows)}"
 
 
 def _environment(report: Report) -> str:
-    return f"<h2>What computed this</h2>{_table(('', ''), report.environment.items())}"
+    return f"<h2>Environment</h2>{_table(('', ''), report.environment.items())}"
 
 
 def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]], kind=lambda _: "") -> str:
-    """Texts are escaped; `kind` gives a row's CSS class."""
+    """Render a table. Texts are escaped; `kind` returns a row's CSS class."""
     top = "".join(f"<th>{escape(text)}</th>" for text in head)
     lines = (f'<tr class="{kind(row)}">{"".join(f"<td>{escape(x)}</td>" for x in row)}</tr>' for row in rows)
     return f"<table><tr>{top}</tr>{''.join(lines)}</table>"

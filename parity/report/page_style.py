@@ -1,4 +1,4 @@
-"""How the HTML page looks: dark on light, in the reader's own fonts."""
+"""The style of the HTML page: dark on light, in the reader's own fonts."""
 
 STYLE = """
 body { margin: 0; background: #fcfcfb; color: #222; font: 15px/1.5 system-ui, sans-serif; }

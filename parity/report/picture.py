@@ -1,4 +1,4 @@
-"""A picture of where two models part."""
+"""Draw the tensor in which two models differ."""
 
 from pathlib import Path
 
@@ -14,9 +14,14 @@ from parity.report.report import display_name
 
 
 def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
-    """Draws the culprit's worst tensor as JAX and as PyTorch compute it, and their difference, as PNG.
+    """Draw the culprit's worst tensor as JAX and as PyTorch compute it, and their difference, as PNG.
 
-    Of more than two axes, it is the slice with the largest |difference| along the two longest.
+    Of a tensor with more than two axes, the slice along its two longest axes with the largest |difference| is drawn.
+
+    Args:
+        pair: The models.
+        culprit: The culprit.
+        path: The file.
     """
     worst = culprit.worst
     call, dtype = round_call(culprit.call, worst.tensor.dtype), worst.tensor.dtype
@@ -31,7 +36,7 @@ def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
 def _slices(
     jax_image: Shaped[np.ndarray, "*N"], torch_image: Shaped[np.ndarray, "*N"]
 ) -> tuple[Float[np.ndarray, "R C"], Float[np.ndarray, "R C"]]:
-    """The same two-dimensional slice of both."""
+    """Take the same two-dimensional slice of both."""
     shape = (1,) * max(0, 2 - jax_image.ndim) + jax_image.shape
     jax_array, torch_array = (array.astype(np.float64).reshape(shape) for array in (jax_image, torch_image))
     difference = np.nan_to_num(np.abs(jax_array - torch_array), nan=np.inf)
@@ -49,7 +54,7 @@ def _figure(title: str, jax_image: Float[np.ndarray, "R C"], torch_image: Float[
     worst = np.nanmax(np.abs(np.where(np.isfinite(difference), difference, 0))) or 1
     panels = (("JAX", jax_image, largest), ("PyTorch", torch_image, largest), ("JAX - PyTorch", difference, worst))
     for axes, (name, image, limit) in zip(figure.subplots(1, 3), panels, strict=True):
-        axes.set_facecolor("0.5")  # what is not finite
+        axes.set_facecolor("0.5")  # non-finite numbers show this color
         shown = axes.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
         axes.set_title(name, loc="left", fontsize=10)
         axes.tick_params(labelsize=8)

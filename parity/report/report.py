@@ -1,4 +1,4 @@
-"""What a report tells: a comparison by sub-module, and sections of numbers that have bounds."""
+"""Hold what a report contains: a comparison by sub-module, and sections of numbers with bounds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,21 +8,22 @@ from parity.comparison.compare import Comparison
 
 @dataclass(frozen=True)
 class Check:
-    """One number that must not be above its bound; NaN is."""
+    """A number with an upper bound. NaN does not pass."""
 
     name: str
     value: float
     bound: float
     reason: str
-    """What the number is, and why the bound is what it is."""
+    """What the number is, and why the bound has its value."""
 
     @property
     def passed(self) -> bool:
+        """Whether the number is within its bound."""
         return self.value <= self.bound
 
     @property
     def failure(self) -> str:
-        """In one sentence, why it did not pass."""
+        """One sentence on why it did not pass."""
         return f"{self.name} is {self.value:.3g}, more than {self.bound:.3g}: {self.reason}"
 
 
@@ -38,10 +39,10 @@ class Chart:
 
 @dataclass
 class Section:
-    """What one part of the proof found."""
+    """The results of one part of the comparison."""
 
     name: str
-    """Short, as it is asked for on the command line."""
+    """The short name used on the command line."""
     title: str
     checks: list[Check] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
@@ -49,6 +50,7 @@ class Section:
 
     @property
     def passed(self) -> bool:
+        """Whether all its numbers are within their bounds."""
         return all(c.passed for c in self.checks)
 
 
@@ -65,6 +67,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
+        """Whether everything passed; false if there is nothing to judge."""
         checks = [c for section in self.sections for c in section.checks]
         if self.comparison is None:
             return bool(checks) and all(c.passed for c in checks)
@@ -72,12 +75,19 @@ class Report:
 
     @property
     def failures(self) -> list[str]:
-        """A sentence for each, with its place."""
+        """One sentence per failure, with its place."""
         groups = [] if self.comparison is None else self.comparison.failed
         failures = [f"{display_name(g.label)}, {g.dtype} {g.direction}: {g.failure}" for g in groups]
         return failures + [f"{s.name}: {c.failure}" for s in self.sections for c in s.checks if not c.passed]
 
 
 def display_name(label: str) -> str:
-    """A sub-module's label as a reader sees it."""
+    """Return a sub-module's label for a reader.
+
+    Args:
+        label: The label.
+
+    Returns:
+        The label; for the whole model, words.
+    """
     return label or "the whole"

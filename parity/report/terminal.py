@@ -1,4 +1,4 @@
-"""A report as tables in the terminal."""
+"""Print a report as tables in the terminal."""
 
 from rich import box
 from rich.console import Console
@@ -11,11 +11,16 @@ from parity.comparison.groups import BACKWARD, FORWARD, Group
 from parity.report.report import Report, Section, display_name
 
 DEPTH = 2
-"""Sub-modules of so many names are listed; deeper ones only where they fail: the files have all of them."""
+"""Sub-modules at most this deep are listed; deeper ones only if they fail. The files have all."""
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Tables, then a line on each failure, then the sum."""
+    """Print the tables, a line for each failure, and the total.
+
+    Args:
+        report: The report.
+        console: Where to print.
+    """
     console.print(f"[bold]{escape(report.title)}[/bold]")
     for note in report.notes:
         console.print(escape(note))
@@ -27,12 +32,12 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text("FAIL ", "red") + Text(failure))
     if report.comparison is not None:
         for culprit in report.comparison.culprits:
-            line = f"parts at {display_name(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
+            line = f"first difference at {display_name(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
             console.print(line, markup=False, soft_wrap=True)
         left_out = report.comparison.left_out
         if left_out:
-            more = f"; and {len(left_out) - 1} more, which are in the files" if len(left_out) > 1 else ""
-            console.print(f"not compared by itself: {left_out[0]}{more}", markup=False, soft_wrap=True)
+            more = f"; and {len(left_out) - 1} more, listed in the files" if len(left_out) > 1 else ""
+            console.print(f"not compared alone: {left_out[0]}{more}", markup=False, soft_wrap=True)
     console.print(_sum(report))
 
 
@@ -83,8 +88,8 @@ def _cells(group: Group | None) -> list[str]:
 
 def _section(section: Section) -> Table:
     table = Table(title=Text(section.title), box=box.SIMPLE_HEAD, caption=Text("\n".join(section.notes)))
-    table.add_column("what", overflow="fold")
-    for column in ("found", "at most"):
+    table.add_column("quantity", overflow="fold")
+    for column in ("measured", "bound"):
         table.add_column(column, justify="right")
     table.add_column("")
     for c in section.checks:

@@ -1,4 +1,4 @@
-"""The sub-modules of a comparison as nested HTML, each with the colour of its error ratio."""
+"""Render the sub-modules of a comparison as nested HTML, each with the color of its error ratio."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,9 +10,9 @@ from parity.comparison.tolerances import TOLERANCES
 from parity.report.report import display_name
 
 SHADES = (("less than 0.8", 0.8), ("0.8 to 1.25", 1.25), ("up to the bound", float("inf")))
-"""Of what passes, the ratio of JAX's error to PyTorch's; what fails is red."""
+"""The ratio of JAX's error to PyTorch's, for what passes; what fails is red."""
 SHOWN = 5
-"""Tensors of a group that are listed: those with the largest ratios. The JSON file has all."""
+"""Tensors listed per group: those with the largest ratios. The JSON file has all."""
 
 
 @dataclass
@@ -29,7 +29,14 @@ class _Node:
 
 
 def tree(comparison: Comparison) -> str:
-    """Nested `<details>`, one for each sub-module in the whole; open on the way to what failed."""
+    """Render nested `<details>`, one per sub-module, open on the way to failures.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        The HTML.
+    """
     root = _Node("")
     for group in comparison.groups:
         node, label = root, ""
@@ -41,7 +48,14 @@ def tree(comparison: Comparison) -> str:
 
 
 def shade(groups: list[Group]) -> str:
-    """The CSS class of what is judged in these groups: `none` where there are none, `fail`, or `shade0` and on."""
+    """Choose the CSS class of groups.
+
+    Args:
+        groups: The groups of a sub-module.
+
+    Returns:
+        `none` if there are no groups, `fail`, or `shade0` and up.
+    """
     if not groups:
         return "none"
     if not all(group.passed for group in groups):

@@ -1,4 +1,4 @@
-"""All files of a report, in one folder."""
+"""Write all files of a report into one folder."""
 
 from pathlib import Path
 
@@ -11,6 +11,11 @@ NAMES = ("report.html", "report.json", "junit.xml")
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Writes report.html, report.json and junit.xml into `folder`, which is made; each appears whole or not at all."""
+    """Write report.html, report.json and junit.xml, each whole or not at all.
+
+    Args:
+        report: The report.
+        folder: The folder, which is made.
+    """
     for write, name in zip((write_html, write_json, write_junit), NAMES, strict=True):
         write(report, folder / name)

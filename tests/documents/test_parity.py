@@ -16,7 +16,7 @@ def test_models_agree_and_flax_epsilon_does_not():
     with pytest.raises(AssertionError) as error:
         exec(code.replace("epsilon=1e-5, ", "").replace("mapping)", "mapping, ['float64'])"), {"__name__": "readme"})
     message = str(error.value)
-    table, _, end = message.partition("They part at:\n")
+    table, _, end = message.partition("They differ first at:\n")
     assert "the whole" in table
     place, torch_code, flax_code = end.splitlines()[:3]
     assert place == "  1, by its outputs:"

@@ -79,7 +79,7 @@ def test_what_agrees_passes(tmp_path, capsys):
 def test_a_fault_fails_and_its_place_is_named_and_drawn(tmp_path, capsys, fault):
     assert main(["check", "tiny", "--only", "modules", *QUICK, "--report", str(tmp_path)]) == 1
     printed = " ".join(capsys.readouterr().out.split())
-    assert "parts at encoder.blocks.0.time.attention" in printed
+    assert "first difference at encoder.blocks.0.time.attention" in printed
     assert "FAIL encoder.blocks.0.time.attention, float64 forward" in printed
     assert (tmp_path / "junit.xml").exists()
 

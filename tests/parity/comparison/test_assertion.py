@@ -45,10 +45,10 @@ def test_a_failure_tells_what_differs_and_where_they_part():
     assert lines[1].split() == ["sub-module", "dtype", "direction", "Flax's", "PyTorch's"]
     assert [line.split()[:3] for line in lines[4:6]] == [["norm", "float64", way] for way in ("forward", "backward")]
     assert "from PyTorch's, more than 1e-13" in lines[4]
-    assert lines[6:8] == ["They part at:", "  norm, by its outputs:"]
+    assert lines[6:8] == ["They differ first at:", "  norm, by its outputs:"]
     assert "torch/nn/modules/normalization.py:" in lines[8]
     assert "flax/nnx/nn/normalization.py:" in lines[9]
-    assert lines[10] == "In one of the two alone, or not to be seen: act"
+    assert lines[10] == "In only one of the two, or not recorded: act"
 
 
 TESTS = """
@@ -75,7 +75,7 @@ def run(pytester, monkeypatch):
 def test_the_fixture_asserts(run):
     result = run()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*PyTorch and Flax differ in 2 of 2*", "*They part at:*", "*normalization.py:*"])
+    result.stdout.fnmatch_lines(["*PyTorch and Flax differ in 2 of 2*", "*They differ first at:*", "*normalization.py:*"])
 
 
 @pytest.mark.parametrize(("worker", "name"), [(None, "parity.jsonl"), ("gw1", "parity-gw1.jsonl")])

@@ -140,7 +140,7 @@ def test_a_fault_is_told_everywhere(broken, tmp_path):
     console = Console(file=io.StringIO(), width=140)
     print_report(report, console)
     printed = console.file.getvalue()
-    assert "parts at second.norm" in printed
+    assert "first difference at second.norm" in printed
     assert "FAIL second.norm, float64 forward" in printed
     assert f"{len(broken.groups) + 2 - len(broken.failed)} of {len(broken.groups) + 2} pass" in printed
 
