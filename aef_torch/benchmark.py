@@ -1,6 +1,6 @@
-"""What is timed of PyTorch: its training step and its embedding fields, eager or under `torch.compile`.
+"""PyTorch's side of the benchmark: the training step and embedding fields, eager or with `torch.compile`.
 
-Timed by `python -m aef_jax.benchmark`, in a process of its own.
+`python -m aef_jax.benchmark` times it in a process of its own.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,18 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def prepare(config: Config, task: Any) -> Callable[[], None]:
-    """What runs once on the device, and waits for it. `task` has `kind` and `mode`."""
+    """Make the function to time. It runs once and waits for the device.
+
+    Args:
+        config: the config of the run.
+        task: has `kind` (`forward` or `step`) and `mode` (`eager` or `compiled`).
+
+    Returns:
+        The function.
+    """
     torch.manual_seed(0)
     if DEVICE == "cuda":
-        # JAX trains at its default precision, at which a GPU's matrix units round float32 to TF32: so may PyTorch's
+        # JAX's default precision lets a GPU's matrix units round float32 to TF32: allow it in PyTorch too
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
     model, sequences = AlphaEarth(config).to(DEVICE), config.training.batch
@@ -39,7 +47,14 @@ def prepare(config: Config, task: Any) -> Callable[[], None]:
 
 
 def on_device(tree: Any) -> Any:
-    """A tree of NumPy's arrays as PyTorch's tensors."""
+    """Move a tree of NumPy arrays to the device.
+
+    Args:
+        tree: arrays in dicts and named tuples; None stays None.
+
+    Returns:
+        The same tree of tensors.
+    """
     if isinstance(tree, np.ndarray):
         return torch.from_numpy(tree).to(DEVICE)
     if isinstance(tree, dict):
@@ -48,11 +63,20 @@ def on_device(tree: Any) -> Any:
 
 
 def peak_bytes() -> int:
-    """The most memory in use on the device; 0 where that is not known, as on a CPU."""
+    """Read the peak memory on the device.
+
+    Returns:
+        Bytes; 0 on a CPU, where it is unknown.
+    """
     return torch.cuda.max_memory_allocated() if DEVICE == "cuda" else 0
 
 
 def device() -> str:
+    """Name the device.
+
+    Returns:
+        The GPU's name, or `cpu` and the number of threads.
+    """
     return torch.cuda.get_device_name() if DEVICE == "cuda" else f"cpu, {torch.get_num_threads()} threads"
 
 

@@ -1,8 +1,8 @@
 """The data of a training step, and the letters of shapes that all signatures use.
 
 B sequences, N frames of one source, S of them that the student sees, T frames of all sources, P valid periods, H x W
-pixels, C bands, D numbers of an embedding, K of a timecode, R of a relative timecode, M of metadata, E of a sentence
-embedding.
+pixels, C bands, D numbers of an embedding, K of a timecode, K2 = 2*K of a period, R of a relative timecode, M of
+metadata, E of a sentence embedding.
 
 The host draws every random choice (targets, periods, dropped frames) and stores it in the batch. A step is therefore a
 pure function of parameters, batch and the bottleneck's noise, in both frameworks.
@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
     pixels: Any  # Float "B H W C", scaled and z-scored; class indices, Int "B H W", for a source of classes
     valid: Any  # Bool, the shape of `pixels`: which errors count
-    period: Any  # Float "B 2K": code of the source's summary period, which contains the acquisition
+    period: Any  # Float "B K2": code of the source's summary period, which contains the acquisition
     time_code: Any  # Float "B R": code of the acquisition time as a fraction of that period; R = 0 for a static map
     metadata: Any  # Float "B M"
     grid_offset: Any  # Int "B 2": shift of a regridded error's grid, in pixels along rows and columns
@@ -46,7 +46,7 @@ class Text(NamedTuple):
 
     sentence: Any  # Float "B E": embedding of a frozen language model
     pixel: Any  # Int "B 2": row and column within the tile
-    period: Any  # Float "B 2K": code of the text's summary period
+    period: Any  # Float "B K2": code of the text's summary period
     present: Any  # Bool "B"; the values of an absent text have no influence
 
 
@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     frames: dict[str, Frames]
     student: dict[str, Student]
     targets: dict[str, Target]
-    shared_period: Any  # Float "B 2K": code of the valid period for which teacher and student are compared
+    shared_period: Any  # Float "B K2": code of the valid period for which teacher and student are compared
     text: Text | None = None
     """None if the data set has no texts."""
 

@@ -80,7 +80,7 @@ def random_frames(
     return frames
 
 
-def random_periods(number: int = 2, seed: int = 0, sequences: int = SEQUENCES) -> Float32[np.ndarray, "B P 2K"]:
+def random_periods(number: int = 2, seed: int = 0, sequences: int = SEQUENCES) -> Float32[np.ndarray, "B P K2"]:
     """Draw codes of valid periods.
 
     Args:

@@ -1,1 +1,1 @@
-"""Operations that a device needs written by hand, each beside its reference in plain JAX."""
+"""Operations written by hand for a device, each with a reference in plain JAX."""

@@ -1,6 +1,6 @@
-"""AlphaEarth Foundations: from frames to embedding fields, and from embeddings to what they must explain (paper, S2).
+"""AlphaEarth Foundations: encode frames to embedding fields, and decode embeddings to observations (paper, S2).
 
-Mirror: aef_torch/model/alphaearth.py. The letters of the shapes are those of configs/batch.py.
+The letters of the shapes are those of configs/batch.py. Mirror: aef_torch/model/alphaearth.py.
 """
 
 from typing import NamedTuple
@@ -14,13 +14,14 @@ from aef_jax.model.decoders import Decoder, TextHead
 from aef_jax.model.layers import at_least_float32
 from aef_jax.model.stp import SourceEncoder, STPEncoder
 from aef_jax.model.summary import TemporalSummary
-from aef_jax.sharding.mesh import constrain, join_frames
+from aef_jax.sharding.frames import join_frames
+from aef_jax.sharding.mesh import constrain
 from configs.batch import Frames, validate_frames
 from configs.config import Config
 
 
 class Encoded(NamedTuple):
-    """Features of all frames: what any number of valid periods can be summarised from."""
+    """Features of all frames. Any number of valid periods can be summarized from them."""
 
     features: Float[Array, "B T H/2 W/2 CP"]
     timecodes: Float[Array, "B T K"]
@@ -28,7 +29,12 @@ class Encoded(NamedTuple):
 
 
 class AlphaEarth(nnx.Module):
-    """The whole model. It computes in `config.model.compute_dtype`; embeddings come out in at least float32."""
+    """The whole model. It computes in `config.model.compute_dtype`; embeddings are in at least float32.
+
+    Args:
+        config: the model's sizes and its sources.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         self.dtype = jnp.dtype(config.model.compute_dtype)
@@ -41,28 +47,54 @@ class AlphaEarth(nnx.Module):
         self.decoders = nnx.Dict({s.name: Decoder(s, config.model, rngs=rngs) for s in config.decoded_sources})
         self.text_head = TextHead(config.model, rngs=rngs) if config.has_text else None
 
-    def __call__(self, frames: dict[str, Frames], periods: Float[Array, "B P 2K"]) -> Float[Array, "B P H W D"]:
-        """The embedding fields of `periods`, unit vectors."""
-        return self.summarise(self.encode(frames), periods)
+    def __call__(self, frames: dict[str, Frames], periods: Float[Array, "B P K2"]) -> Float[Array, "B P H W D"]:
+        """Compute one embedding field for each valid period.
+
+        Args:
+            frames: frames of any subset of the input sources, by source name.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, in the order of the periods.
+
+        Raises:
+            ValueError: there is no input source, or the side of the tile is not a multiple of 16.
+        """
+        return self.summarize(self.encode(frames), periods)
 
     def encode(self, frames: dict[str, Frames]) -> Encoded:
-        """Encodes the frames of any subset of the input sources, in any order; absent frames have no influence.
+        """Encode the frames of any subset of the input sources. Absent frames have no influence.
 
-        Raises ValueError where no input source is given, or a tile side is no multiple of 16.
+        Args:
+            frames: frames by source name, in any order.
+
+        Returns:
+            The features of all frames.
+
+        Raises:
+            ValueError: there is no input source, or the side of the tile is not a multiple of 16.
         """
         sources = [name for name in self.inputs if name in frames]
         validate_frames(frames, self.inputs)
         with jax.named_scope("source encoders"):
             features = [self.source_encoders[name](*self._cast(frames[name])) for name in sources]
-        # what says which frames there are, and when, is small: whole on each device
+        # masks and times of frames are small: every device has all of them
         present = constrain(join_frames([frames[name].present for name in sources]), "sequence")
         timecodes = constrain(join_frames([frames[name].timecodes for name in sources]), "sequence")
         timecodes = jnp.where(present[..., None], timecodes.astype(self.dtype), 0)
         encoded = self.encoder(join_frames(features), timecodes, present)
         return Encoded(encoded, timecodes, present)
 
-    def summarise(self, encoded: Encoded, periods: Float[Array, "B P 2K"]) -> Float[Array, "B P H W D"]:
-        """The mean directions mu of P valid periods at once."""
+    def summarize(self, encoded: Encoded, periods: Float[Array, "B P K2"]) -> Float[Array, "B P H W D"]:
+        """Compute the mean directions mu of several valid periods at once.
+
+        Args:
+            encoded: features of all frames.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, in the order of the periods.
+        """
         with jax.named_scope("summary"):
             return self.summary(*encoded, periods.astype(self.dtype))
 
@@ -73,16 +105,34 @@ class AlphaEarth(nnx.Module):
         time_code: Float[Array, "B R"],
         metadata: Float[Array, "B M"],
     ) -> Float[Array, "B H W O"]:
-        """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
+        """Predict what a source observed.
+
+        Args:
+            source: name of a decoded source.
+            sample: embeddings; in training, samples around mu.
+            time_code: relative timecode of the observation in its period.
+            metadata: metadata of the observation.
+
+        Returns:
+            Scaled and z-scored bands, or logits of classes, in at least float32.
+        """
         with jax.named_scope("decoders"):
             return at_least_float32(
                 self.decoders[source](*(x.astype(self.dtype) for x in (sample, time_code, metadata)))
             )
 
-    def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B 2K"]) -> Float[Array, "B D"]:
-        """The direction of a text that describes a place over a period.
+    def embed_text(self, sentence: Float[Array, "B S"], period: Float[Array, "B K2"]) -> Float[Array, "B D"]:
+        """Embed a text that describes a place during a period.
 
-        Raises ValueError where the configuration has no text.
+        Args:
+            sentence: embedding of the text by a frozen sentence encoder.
+            period: code of the period.
+
+        Returns:
+            Unit vectors.
+
+        Raises:
+            ValueError: the config has no source of kind 'text'.
         """
         if self.text_head is None:
             raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")

@@ -1,4 +1,7 @@
-"""The three operators of a Space Time Precision block (paper, Fig. 2D; mirror: aef_torch/model/operators.py)."""
+"""The three operators of a Space Time Precision block (paper, Fig. 2D).
+
+Mirror: aef_torch/model/operators.py.
+"""
 
 import jax.numpy as jnp
 from einops import rearrange
@@ -12,7 +15,14 @@ from configs.encodings.rotary import grid_angles
 
 
 class SpaceOperator(nnx.Module):
-    """Self-attention among the cells of one frame, at L/16 (paper: "ViT-like"; rotary positions are ours)."""
+    """Self-attention among the cells of one frame, at L/16 (paper: "ViT-like"; rotary positions are ours).
+
+    Args:
+        width: channels.
+        heads: number of heads.
+        mlp_ratio: hidden width of the MLP, as a multiple of the channels.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, *, rngs: nnx.Rngs):
         self.norm_attention = LayerNorm(width, rngs=rngs)
@@ -21,6 +31,14 @@ class SpaceOperator(nnx.Module):
         self.mlp = Mlp(width, mlp_ratio * width, width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W C"]) -> Float[Array, "B T H W C"]:
+        """Update the space state of each frame.
+
+        Args:
+            x: the space state.
+
+        Returns:
+            The updated state.
+        """
         height, width, channels = x.shape[-3:]
         angles = grid_angles(height, width, head_width=channels // self.attention.heads)
         cells = rearrange(x, "b t h w c -> b t (h w) c")
@@ -30,10 +48,17 @@ class SpaceOperator(nnx.Module):
 
 
 class TimeOperator(nnx.Module):
-    """Self-attention along time at each pixel of the L/8 grid.
+    """Self-attention along time at each cell of the L/8 grid.
 
-    Each element is conditioned on the timecode of its acquisition. An absent element is attended to by nobody. Where
-    frames lie on several devices, these swap frames for rows of pixels, and back.
+    Each frame is conditioned on its timecode. No frame attends to an absent one. If frames are split over devices, the
+    devices exchange frames for rows of cells, and back.
+
+    Args:
+        width: channels.
+        heads: number of heads.
+        mlp_ratio: hidden width of the MLP, as a multiple of the channels.
+        timecode: width of a timecode.
+        rngs: source of the random initial parameters.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, timecode: int, *, rngs: nnx.Rngs):
@@ -49,6 +74,16 @@ class TimeOperator(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> Float[Array, "B T H W C"]:
+        """Update the time state of all frames.
+
+        Args:
+            x: the time state.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            The updated state.
+        """
         series = constrain(rearrange(x, "b t h w c -> b h w t c"), "sequence", "row")
         series = series + self.condition(timecodes)[:, None, None]
         key_mask = jnp.broadcast_to(present[:, None, None], series.shape[:-1])
@@ -58,7 +93,12 @@ class TimeOperator(nnx.Module):
 
 
 class PrecisionOperator(nnx.Module):
-    """3x3 convolutions on each frame, at L/2: keeps what the coarser operators cannot resolve."""
+    """3x3 convolutions on each frame, at L/2. They keep detail that the coarser operators cannot resolve.
+
+    Args:
+        width: channels.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, width: int, *, rngs: nnx.Rngs):
         self.norm = LayerNorm(width, rngs=rngs)
@@ -66,4 +106,12 @@ class PrecisionOperator(nnx.Module):
         self.second = Conv(width, width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "B T H W C"]) -> Float[Array, "B T H W C"]:
+        """Update the precision state of each frame.
+
+        Args:
+            x: the precision state.
+
+        Returns:
+            The updated state.
+        """
         return x + self.second(gelu(self.first(self.norm(x))))

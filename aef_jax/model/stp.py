@@ -1,7 +1,7 @@
 """The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2).
 
-Only the time operator looks across frames. Everything else treats each frame by itself, so frames can lie on different
-devices until it is its turn. Mirror: aef_torch/model/stp.py.
+Only the time operator combines frames. All other parts process each frame alone, so frames can be split over devices
+everywhere else. Mirror: aef_torch/model/stp.py.
 """
 
 import jax
@@ -18,7 +18,13 @@ from configs.model import ModelConfig
 
 
 class SourceEncoder(nnx.Module):
-    """Brings the frames of one source to L/2 and the precision width, whatever its bands (paper: input projector)."""
+    """Projection of one source's frames to L/2 and the precision width, whatever its bands (paper: input projector).
+
+    Args:
+        channels: bands of the source.
+        width: channels of the precision state.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, channels: int, width: int, *, rngs: nnx.Rngs):
         self.project = Down(channels, width, rngs=rngs)
@@ -27,13 +33,27 @@ class SourceEncoder(nnx.Module):
     def __call__(
         self, pixels: Float[Array, "B N H W C"], present: Bool[Array, "B N"]
     ) -> Float[Array, "B N H/2 W/2 CP"]:
-        # an absent frame may hold anything, and NaN times a weight of zero is NaN
+        """Project the frames.
+
+        Args:
+            pixels: scaled and z-scored pixels; those of absent frames may be anything.
+            present: frames that exist.
+
+        Returns:
+            Features of each frame.
+        """
+        # an absent frame may contain NaN, and NaN times a weight of zero is NaN
         pixels = jnp.where(present[:, :, None, None, None], pixels, 0)
         return constrain(self.refine(gelu(self.project(pixels))), "sequence", "frame")
 
 
 class STPBlock(nnx.Module):
-    """The three operators side by side, each at its own resolution, then the exchange."""
+    """The three operators side by side, each at its own resolution, followed by the exchange.
+
+    Args:
+        config: the model's sizes.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.precision = PrecisionOperator(config.d_precision, rngs=rngs)
@@ -49,7 +69,19 @@ class STPBlock(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> tuple[Float[Array, "B T H W CP"], Float[Array, "B T H/4 W/4 CT"], Float[Array, "B T H/8 W/8 CS"]]:
-        # the names of configs/flops.py, by which a profile and `aef compile` tell what each costs
+        """Update the three states.
+
+        Args:
+            precision: the precision state.
+            time: the time state.
+            space: the space state.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            The three updated states.
+        """
+        # the names of configs/flops.py, by which profiles and `aef compile` attribute cost
         with jax.named_scope("precision"):
             precision = self.precision(precision)
         with jax.named_scope("time"):
@@ -61,7 +93,12 @@ class STPBlock(nnx.Module):
 
 
 class STPEncoder(nnx.Module):
-    """All blocks, between the pyramid that starts the three states and the one that brings them together at L/2."""
+    """All blocks, between the pyramid that starts the three states and the one that joins them at L/2.
+
+    Args:
+        config: the model's sizes.
+        rngs: source of the random initial parameters.
+    """
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         self.analysis = Analysis(config, rngs=rngs)
@@ -76,6 +113,16 @@ class STPEncoder(nnx.Module):
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
     ) -> Float[Array, "B T H W CP"]:
+        """Encode the frames of all sources.
+
+        Args:
+            precision: frames of all sources, from their source encoders.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            Features of each frame.
+        """
         precision = constrain(precision, "sequence", "frame")
         with jax.named_scope("pyramid"):
             state = precision, *self.analysis(precision)
@@ -84,20 +131,20 @@ class STPEncoder(nnx.Module):
             return constrain(self.synthesis(precision, None, time, space)[0], "sequence", "frame")
 
     def _run_blocks(self, state, timecodes, present):
-        """One body for every block, over parameters stacked on a leading axis: scanned, or unrolled."""
+        """Run all blocks, scanned or unrolled, with parameters stacked on a leading axis."""
         graph, stacked = nnx.split(self.blocks)
 
         def body(state: tuple[Array, Array, Array], parameters: nnx.State):
             state = jax.tree.map(lambda x: constrain(x, "sequence", "frame"), state)
             return nnx.merge(graph, parameters)(*state, timecodes, present), None
 
-        body = _rematerialised(body, self.remat)
+        body = _rematerialized(body, self.remat)
         if self.loop == "scan":
             return jax.lax.scan(body, state, stacked)[0]
         # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies, one per block
         leaves, tree = jax.tree.flatten(stacked)
         for leaves_of_block in zip(*(jnp.unstack(leaf) for leaf in leaves), strict=True):
-            # else XLA's CPU backend adds up the gradients of all later blocks anew wherever it reads their sum
+            # without this, XLA's CPU backend sums the gradients of all later blocks again at every use of the sum
             state, _ = body(jax.lax.optimization_barrier(state), jax.tree.unflatten(tree, leaves_of_block))
         return state
 
@@ -107,13 +154,13 @@ def _stacked_blocks(config: ModelConfig, rngs: nnx.Rngs) -> STPBlock:
     return STPBlock(config, rngs=rngs)
 
 
-def _rematerialised(body, remat: str):
+def _rematerialized(body, remat: str):
     if remat == "none":
         return body
     return jax.checkpoint(body, policy=_is_product if remat == "dots" else None, prevent_cse=False)
 
 
 def _is_product(primitive, *arguments, **parameters) -> bool:
-    """What is kept: convolutions and dense layers. Attention's own products are cheap, and its weights are large."""
+    """Keep convolutions and dense layers. Attention's own products are cheap, and its weights are large."""
     dense = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
     return primitive is jax.lax.conv_general_dilated_p or dense(primitive, *arguments, **parameters)

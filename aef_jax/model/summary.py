@@ -1,4 +1,4 @@
-"""From features of all frames to one embedding field per valid period (paper, S2).
+"""The summary: from the features of all frames to one embedding field for each valid period (paper, S2).
 
 Mirror: aef_torch/model/summary.py.
 """
@@ -16,11 +16,15 @@ from configs.model import ModelConfig
 
 
 class TemporalSummary(nnx.Module):
-    """Attention pooling along time at each pixel, with a single query computed from the valid period's code.
+    """Attention pooling along time at each cell, with one query computed from the code of the valid period.
 
-    Keys and values are computed once: P periods cost P queries. Query and keys see times through the same weights, so
-    that from the start the frames near a period weigh most in it. The query itself joins what it pooled, so that a tile
-    without any frame still has an embedding, and a period outside all frames is more than a copy of the nearest one.
+    Keys and values are computed once for any number of periods. Query and keys share the weights that project times, so
+    that frames near a period have the largest weights from the start. The query is added to the pooled values. A tile
+    without frames therefore has an embedding, and a period outside all frames is not a copy of the nearest one.
+
+    Args:
+        config: the model's sizes.
+        rngs: source of the random initial parameters.
     """
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
@@ -41,9 +45,21 @@ class TemporalSummary(nnx.Module):
         features: Float[Array, "B T H W CP"],
         timecodes: Float[Array, "B T K"],
         present: Bool[Array, "B T"],
-        periods: Float[Array, "B P 2K"],
-    ) -> Float[Array, "B P 2H 2W D"]:
-        features = self.norm(constrain(features, "sequence", None, "row"))  # from here on rows are split, not frames
+        periods: Float[Array, "B P 2*K"],
+    ) -> Float[Array, "B P 2*H 2*W D"]:
+        """Summarize the frames over valid periods.
+
+        Args:
+            features: features of all frames.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, at the resolution of the pixels.
+        """
+        # rows are split over devices from here on, not frames
+        features = self.norm(constrain(features, "sequence", None, "row"))
         start, end = jnp.split(periods, 2, axis=-1)
         query = self.time(start) + self.time(end) + self.query(periods)
         q = rearrange(query, "b p (h d) -> b p h d", h=self.heads)

@@ -1,1 +1,1 @@
-"""The device mesh and its rules, placement of batches, compiler options, and multi-process setup."""
+"""The device mesh and its rules, batch placement, compiler options and multi-process setup."""

@@ -1,19 +1,26 @@
-"""Options of XLA for the functions that are compiled for a mesh, by platform."""
+"""XLA's compiler options for functions that run on a mesh, by platform."""
 
 import jax
 from jax.sharding import Mesh
 
 
 def compiler_options(mesh: Mesh, gradients: bool = False) -> dict[str, str]:
-    """Of `jax.jit`, for what is computed on this mesh, with gradients or without.
+    """Choose the compiler options for a function.
 
-    In the order that XLA chooses for CPUs its few threads may all wait, each in a collective that other devices have
-    not come to, and it ends the process: with JAX 0.12, four devices on two cores, in four runs of five within a
-    hundred steps. In this order, which is for the least memory, all came through, and a step of `tiny` took no longer.
-    And where cores are busy elsewhere, a device may come later to a collective than the 40 s after which XLA would end
-    the process.
+    CPU: in XLA's default schedule, each of its few threads may wait in a collective that other devices have not
+    reached, and XLA then ends the process. With JAX 0.12 and four devices on two cores that happened in four runs of
+    five within a hundred steps. With the memory-optimized schedule every run finished, and a step of the preset `tiny`
+    took no longer. If other programs keep the cores busy, a device may also reach a collective later than the 40 s
+    after which XLA would end the process, so the timeout is longer.
 
-    On TPUs it would compute nothing while frames are sent for rows; so asked, it computes the other operators.
+    TPU: by default nothing is computed while frames are exchanged for rows; the option lets other operators run.
+
+    Args:
+        mesh: the devices.
+        gradients: whether the function computes gradients.
+
+    Returns:
+        Options for `jax.jit`.
     """
     match mesh.devices.flat[0].platform:
         case "cpu":
@@ -31,23 +38,28 @@ def compiler_options(mesh: Mesh, gradients: bool = False) -> dict[str, str]:
 
 
 def _gpu_kernels(gradients: bool) -> dict[str, str]:
-    """Which kernels XLA looks for: what it finds must be worth the search.
+    """Choose which kernels XLA searches for, so that each search is worth its time.
 
-    With all, tilings of a Triton kernel for each norm and softmax, and dozens of kernels for each product, `small`'s
-    step was not compiled for an H200 after four minutes; with neither it was after two. Without gradients Triton's
-    products pay: 6 % of an embedding's time, for 38 s in place of 29; its norms do not: 1.5 %, for twice the search.
+    With all of them (tilings of a Triton kernel for each norm and softmax, and dozens of kernels for each product) the
+    step of `small` did not compile for an H200 in four minutes; without both it compiled in two. Without gradients,
+    Triton's products are worth it: 6 % less time for an embedding, for 38 s of compilation instead of 29 s. Its norms
+    are not: 1.5 % less time, for twice the search.
     """
     without_norms = {"xla_disable_hlo_passes": "triton-softmax-rewriter"}
     return without_norms | {"xla_gpu_enable_triton_gemm": "False"} if gradients else without_norms
 
 
 def _cpu_libraries(gradients: bool) -> dict[str, str]:
-    """Which library computes what, where a CPU is one device.
+    """Choose the library for each kind of operation on a single CPU device.
 
-    Convolutions: oneDNN, which XLA has from JAX 0.11 on, or Eigen, and never YNNPACK, whose 3x3 ones take up to 1.7
-    times as long. Products: oneDNN by its graphs (by custom calls it gets a sum with a transposed product wrong), or
-    YNNPACK, each product by itself. Sums over rows, of which gradients have many: YNNPACK, as XLA's own would make a
-    step 1.7 times as long; but a norm's would take the convolution that follows into YNNPACK with it.
+    Convolutions: oneDNN, which XLA has from JAX 0.11 on, or Eigen. Never YNNPACK, whose 3x3 convolutions take up to 1.7
+    times as long.
+
+    Products: oneDNN through its graphs, because its custom calls compute a sum with a transposed product wrong.
+    Otherwise YNNPACK, each product by itself.
+
+    Sums over rows, frequent in gradients: YNNPACK, because XLA's own would make a step 1.7 times as long. Not without
+    gradients: the sum of a norm would take the convolution that follows into YNNPACK.
     """
     ynnpack = ["LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT", *(["LIBRARY_FUSION_TYPE_REDUCE"] if gradients else [])]
     options = {"xla_cpu_experimental_ynn_fusion_type": ",".join(ynnpack)}

@@ -11,18 +11,24 @@ import numpy as np
 from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
 VISIBILITY_TIMEOUT_S = 60
-"""Until a host sees what another has written; NFS remembers for up to a minute that something was not there."""
+"""How long a host waits to see another's file; NFS caches the absence of a file for up to a minute."""
 SHUTDOWN_S = 60
-"""That a process which ends waits for the others: one that failed would keep them for JAX's five minutes."""
+"""How long an ending process waits for the others. JAX's default of five minutes is too long after a failure."""
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
-    """Makes this process one of several of a run; before anything else asks JAX for its devices.
+    """Make this process one of several of a run. Call it before anything else asks JAX for devices.
 
-    Without arguments JAX finds the others by what the machine says: on a TPU pod, under SLURM, Open MPI, Kubernetes
-    or GKE. A SIGTERM for one of them is then told to all (see `PreemptionGuard`).
+    Without arguments JAX finds the others from the environment: a TPU pod, SLURM, Open MPI, Kubernetes or GKE. A
+    SIGTERM of one process is then passed to all (see `PreemptionGuard`).
 
-    Raises ValueError where only some of the arguments are given, or the others cannot be found.
+    Args:
+        coordinator: address of process 0, host:port.
+        processes: number of processes.
+        process: number of this process.
+
+    Raises:
+        ValueError: only some arguments are given, or the other processes are not found.
     """
     given = {"--coordinator": coordinator, "--processes": processes, "--process": process}
     missing = [name for name, value in given.items() if value is None]
@@ -45,10 +51,16 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
 
 
 def local_devices(environment: Mapping[str, str]) -> list[int] | None:
-    """Which of the GPUs that it sees a process takes: an empty list, which to JAX is all of them, or None.
+    """Choose the GPUs of this process.
 
-    All where SLURM or Open MPI says that it is alone on its node, or where it sees one. None leaves it to JAX, which
-    gives each task under these the one GPU of its number on the node.
+    It takes all GPUs that it sees if SLURM or Open MPI says that it is alone on its node, or if it sees only one.
+    Otherwise JAX chooses: under these launchers, each task gets the GPU whose number is the task's on its node.
+
+    Args:
+        environment: the environment variables.
+
+    Returns:
+        An empty list, which JAX takes as all GPUs, or None to let JAX choose.
     """
     if "JAX_LOCAL_DEVICE_IDS" in environment:
         return None
@@ -59,14 +71,18 @@ def local_devices(environment: Mapping[str, str]) -> list[int] | None:
 
 
 def print_topology() -> None:
-    """Prints, on the first process, how many processes and devices the run has."""
+    """Print the number of processes and devices of the run, on the first process."""
     if jax.process_index() == 0:
         print(f"{jax.process_count()} processes, {jax.device_count()} devices: {jax.devices()[0].device_kind}")
 
 
 def check_alone() -> None:
-    """Raises ValueError where SLURM or Open MPI started several tasks, each of which would take the run for its own."""
-    # not SLURM_NTASKS: a batch script has that too, and runs once
+    """Check that a launcher did not start several tasks, each of which would believe to be the whole run.
+
+    Raises:
+        ValueError: SLURM or Open MPI started several tasks.
+    """
+    # not SLURM_NTASKS: a batch script, which runs once, has it too
     slurm = "SLURM_STEP_NUM_TASKS" if "SLURM_PROCID" in os.environ else ""
     for launcher, variable in (("SLURM", slurm), ("Open MPI", "OMPI_COMM_WORLD_SIZE")):
         tasks = int(os.environ.get(variable, 1))
@@ -77,15 +93,24 @@ def check_alone() -> None:
 
 
 def check_joined() -> None:
-    """Raises ValueError where JAX sees several processes, as on a TPU pod, which have not joined."""
+    """Check that processes which JAX sees have joined.
+
+    Raises:
+        ValueError: there are several processes, as on a TPU pod, which have not joined.
+    """
     if jax.process_count() > 1 and not jax.distributed.is_initialized():
         raise ValueError(f"this is one of {jax.process_count()} processes of one run: give --distributed")
 
 
 def on_first(work: Callable[[], None]) -> None:
-    """Does it on the first process, while the others wait: on their devices, and as long as it takes.
+    """Run a function on the first process while the others wait, for any time.
 
-    Raises there what `work` raises of OSError and ValueError, and ValueError on the others, which would wait for it.
+    Args:
+        work: the function.
+
+    Raises:
+        OSError: `work` raised it; on the first process only.
+        ValueError: `work` raised it on the first process; or, on the others, it raised either.
     """
     failure = None
     if jax.process_index() == 0:
@@ -95,19 +120,26 @@ def on_first(work: Callable[[], None]) -> None:
             failure = error
     failed = np.asarray(failure is not None)
     if jax.process_count() > 1:
-        failed = broadcast_one_to_all(failed)  # what the first one says
+        failed = broadcast_one_to_all(failed)  # the first process's value
     if failed:
         raise failure or ValueError("process 0 could not begin the run, and says why")
 
 
 def check_shared(folder: Path) -> None:
-    """Raises ValueError, in every process alike, where one does not see what the first writes into the folder."""
+    """Check that every process sees what the first one writes into a folder.
+
+    Args:
+        folder: the folder.
+
+    Raises:
+        ValueError: some process does not; raised in every process alike.
+    """
     if jax.process_count() == 1:
         return
     number = np.int32(secrets.randbits(31))
     if jax.process_index() == 0:
         (folder / f".shared.{number}").touch()
-    file = folder / f".shared.{int(broadcast_one_to_all(number))}"  # which is there once its number is
+    file = folder / f".shared.{int(broadcast_one_to_all(number))}"  # it exists once its number is known
     blind = _blind(file)
     if jax.process_index() == 0:
         file.unlink()
@@ -118,15 +150,25 @@ def check_shared(folder: Path) -> None:
         )
 
 
-def agreed_checkpoint(folder: Path, found: int | None) -> int | None:
-    """The newest checkpoint that any process found in the folder, once all of them see it; None where there is none.
+def agreed_checkpoint(folder: Path, newest_seen: int | None) -> int | None:
+    """Agree on the newest checkpoint that any process found in a folder, once all processes see it.
 
-    What NFS or a bucket's cache remembers of a folder may be old: hosts that resumed from different steps would wait
-    for each other for good. Raises ValueError, in every process alike, where one does not see that checkpoint.
+    NFS and the caches of buckets may show an old state of a folder. Hosts that resumed from different steps would wait
+    for each other forever.
+
+    Args:
+        folder: the folder of checkpoints.
+        newest_seen: newest checkpoint that this process sees; None if it sees none.
+
+    Returns:
+        The step of the newest checkpoint; None if no process sees any.
+
+    Raises:
+        ValueError: some process does not see that checkpoint; raised in every process alike.
     """
     if jax.process_count() == 1:
-        return found
-    newest = int(process_allgather(np.int32(-1 if found is None else found)).max())
+        return newest_seen
+    newest = int(process_allgather(np.int32(-1 if newest_seen is None else newest_seen)).max())
     if newest < 0:
         return None
     if blind := _blind(folder / str(newest)):
@@ -138,7 +180,7 @@ def agreed_checkpoint(folder: Path, found: int | None) -> int | None:
 
 
 def _blind(path: Path) -> list[int]:
-    """The processes that do not come to see it, by their numbers; the same list in each."""
+    """List the numbers of the processes that do not see a path; every process gets the same list."""
     seen = np.ravel(process_allgather(np.asarray(_appears(path))))
     return np.flatnonzero(~seen).tolist()
 

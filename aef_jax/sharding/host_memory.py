@@ -1,4 +1,4 @@
-"""The memory of a process that computes or reads on a CPU: what was freed is there for the next step or example."""
+"""Keep freed memory in the process, so that the next step or example reuses it. For CPUs with glibc."""
 
 import ctypes
 import os
@@ -7,16 +7,17 @@ from contextlib import suppress
 import jax
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of `mallopt`, by glibc's malloc.h."""
+"""Parameters of `mallopt`, from glibc's malloc.h."""
 
 
 def keep_memory() -> None:
-    """Of a process that computes alone, before anything asks JAX for devices; nothing is done where it has not one CPU.
+    """Keep the memory of steps in a process that computes alone on one CPU device. It does nothing in other processes.
 
-    XLA takes a step's memory anew for each step, and glibc returns it to the system, which clears every page before it
-    gives it again: 174,000 pages for a step of `small`, a fifth of its time. glibc can keep what its main arena frees,
-    and that is the main thread's: so steps are run in the thread that calls them, which waits for them in any case.
-    With another allocator than glibc's nothing but that is changed.
+    Call it before anything asks JAX for devices. XLA allocates a step's memory anew for each step. glibc returns freed
+    memory to the system, which clears every page before it hands it out again: 174,000 pages for a step of the preset
+    `small`, a fifth of its time. glibc can keep the memory of its main arena, which belongs to the main thread. Steps
+    therefore run in the thread that calls them, which waits for them anyway. With another allocator than glibc's, only
+    the thread changes.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if jax.config.values["jax_num_cpu_devices"] > 1 or "xla_force_host_platform_device_count" in flags:
@@ -27,8 +28,8 @@ def keep_memory() -> None:
 
 
 def keep_freed() -> None:
-    """What the main thread frees stays the process's; where the allocator is not glibc's, nothing is done."""
+    """Keep the memory that the main thread frees. It does nothing if the allocator is not glibc's."""
     with suppress(AttributeError, TypeError):
         glibc = ctypes.CDLL(None)
-        glibc.mallopt(M_MMAP_MAX, 0)  # large blocks, too, come from the arena
-        glibc.mallopt(M_TRIM_THRESHOLD, -1)  # whose end is never cut off
+        glibc.mallopt(M_MMAP_MAX, 0)  # large blocks come from the arena too
+        glibc.mallopt(M_TRIM_THRESHOLD, -1)  # the arena never shrinks

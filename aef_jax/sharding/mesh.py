@@ -1,7 +1,7 @@
-"""The mesh, and every rule of what lies where on it. Model code names the axes of its arrays, and no more.
+"""The device mesh, and every rule for what is split over it. Model code only names the axes of its arrays.
 
-Sequences are split over `data` and `fsdp`, parameters and Adam's moments over `fsdp`, and over `seq` what belongs to
-one sequence: its frames, and after the summary, where there are none, the rows of its pixels.
+Sequences are split over `data` and `fsdp`, parameters and Adam's moments over `fsdp`. `seq` splits one sequence: its
+frames and, after the summary, the rows of its pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,18 +27,27 @@ DATA, FSDP, SEQ = "data", "fsdp", "seq"
 AXES = (DATA, FSDP, SEQ)
 
 LOGICAL = {"sequence": (DATA, FSDP), "frame": SEQ, "row": SEQ}
-"""Axes of arrays, by the names that model code gives them, and the axes of the mesh that they are split over."""
+"""Names that model code gives to axes of arrays, and the mesh axes that split them."""
 
 SMALLEST_SPLIT = 2**14
-"""Tensors with fewer elements are replicated: gathering them would cost more than they take."""
+"""Tensors with fewer elements are replicated: gathering them would cost more than their memory saves."""
 
 
 def training_mesh(config: Config, devices: Sequence[Any] | None = None) -> Mesh:
-    """What a config trains on: all devices of all hosts, or these.
+    """Make the mesh that a config trains on.
 
-    Where `mesh.data` is open and there are more devices than sequences, as on the paper's machine, `seq` grows to the
-    least that gives each device its share. Raises ValueError where the sizes do not fill the devices, or do not split
-    the batch.
+    If `mesh.data` is open and there are more devices than sequences, as on the paper's machine, `seq` grows to the
+    smallest size that gives every device work.
+
+    Args:
+        config: the config of the run.
+        devices: the devices; None for all devices of all hosts.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        ValueError: the sizes do not fill the devices, or do not divide the batch.
     """
     devices = jax.devices() if devices is None else devices
     mesh = make_mesh(_grown(config, len(devices)), devices)
@@ -56,42 +65,83 @@ def _grown(config: Config, devices: int) -> MeshConfig:
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
-    """All devices of all hosts, or these, as (data, fsdp, seq).
+    """Arrange devices as (data, fsdp, seq).
 
-    On TPUs the axes are laid along the wires of the torus, `seq` among nearest neighbours. Raises ValueError where the
-    sizes do not fill the devices.
+    On TPUs the axes follow the wires of the torus, with `seq` among nearest neighbors. Elsewhere devices are ordered
+    host by host, so that the axis with the most traffic stays within a host.
+
+    Args:
+        config: sizes of the axes.
+        devices: the devices; None for all devices of all hosts.
+
+    Returns:
+        The mesh.
+
+    Raises:
+        ValueError: the sizes do not fill the devices.
     """
     devices = jax.devices() if devices is None else devices
     shape = mesh_shape(config, len(devices))
     if devices[0].platform == "tpu":
         return Mesh(mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True), AXES)
-    # host by host, so that what talks most does so within one
+    # host by host: the axis with the most traffic stays within a host
     ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
     return Mesh(np.asarray(ordered).reshape(shape), AXES)
 
 
 def mesh_shape(config: MeshConfig, devices: int) -> tuple[int, int, int]:
-    """The mesh of so many devices. Raises ValueError where the sizes do not fill them."""
-    within = config.fsdp * config.seq
-    data = devices // within if config.data == -1 else config.data
-    if data * within != devices or not data:
+    """Compute the sizes of the axes.
+
+    Args:
+        config: sizes of the axes; data = -1 takes the remaining devices.
+        devices: number of devices.
+
+    Returns:
+        The sizes of data, fsdp and seq.
+
+    Raises:
+        ValueError: the sizes do not fill the devices.
+    """
+    per_replica = config.fsdp * config.seq
+    data = devices // per_replica if config.data == -1 else config.data
+    if data * per_replica != devices or not data:
         asked = f"data={'the rest' if config.data == -1 else data} times fsdp={config.fsdp} times seq={config.seq}"
         raise ValueError(f"mesh: {asked} does not make the {devices} devices there are")
     return data, config.fsdp, config.seq
 
 
 def single_device_mesh() -> Mesh:
-    """The mesh of the first device of this host alone."""
+    """Make the mesh of this host's first device.
+
+    Returns:
+        The mesh.
+    """
     return make_mesh(MeshConfig(), jax.local_devices()[:1])
 
 
 def sequence_parts(mesh: Mesh | AbstractMesh) -> int:
-    """Into how many parts the sequences of a batch are split."""
+    """Count the parts into which a batch's sequences are split.
+
+    Args:
+        mesh: the devices.
+
+    Returns:
+        The number of parts.
+    """
     return mesh.size // mesh.shape[SEQ]
 
 
 def check_batch(batch: int, mesh: Mesh | AbstractMesh, grad_accum_steps: int = 1) -> None:
-    """Raises ValueError where the global batch, in so many parts, cannot be split over the devices."""
+    """Check that the global batch can be split over the devices.
+
+    Args:
+        batch: sequences in the global batch.
+        mesh: the devices.
+        grad_accum_steps: number of parts that a step processes in turn.
+
+    Raises:
+        ValueError: the batch is not a multiple of the parts.
+    """
     split = sequence_parts(mesh)
     if batch % (split * grad_accum_steps):
         parts = f" times accumulate ({grad_accum_steps})" if grad_accum_steps > 1 else ""
@@ -99,7 +149,15 @@ def check_batch(batch: int, mesh: Mesh | AbstractMesh, grad_accum_steps: int = 1
 
 
 def with_mesh(mesh: Mesh, function: Callable[Args, R]) -> Callable[Args, R]:
-    """The function, traced with `mesh` in force: what `constrain` and `join_frames` go by."""
+    """Make `constrain` and the functions for frames use a mesh while a function is traced.
+
+    Args:
+        mesh: the devices.
+        function: any function.
+
+    Returns:
+        The function, traced with the mesh.
+    """
 
     @wraps(function)
     def traced(*arguments: Args.args, **keywords: Args.kwargs) -> R:
@@ -110,64 +168,75 @@ def with_mesh(mesh: Mesh, function: Callable[Args, R]) -> Callable[Args, R]:
 
 
 def constrain(x: Shaped[Array, "..."], *axes: str | None) -> Shaped[Array, "..."]:
-    """Says of the leading axes of x what they are, and so how they are split, where a mesh is in force.
+    """Name the leading axes of an array, which determines how it is split over the current mesh.
 
-    `axes` are names of LOGICAL; None, as what is not named, is whole on every device. Without a mesh nothing is done.
+    Args:
+        x: any array.
+        axes: keys of LOGICAL; None for an axis that is not split. Further axes are not split.
+
+    Returns:
+        The array with a sharding constraint, or x itself without a mesh.
     """
-    if _parts() == (1, 1):
+    if current_parts() == (1, 1):
         return x
     return jax.lax.with_sharding_constraint(x, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
 
 
-def join_frames(parts: Sequence[Shaped[Array, "B _ ..."]]) -> Shaped[Array, "B T ..."]:
-    """Concatenates along the axis of frames, each device those that it has: nothing moves, their order alone differs.
-
-    To the model it has no meaning: each frame has its timecode beside it.
-    """
-    split = _parts()[1]
-    local = [x.reshape(x.shape[0], split, x.shape[1] // split, *x.shape[2:]) for x in parts]
-    joined = jax.numpy.concatenate(local, axis=2)
-    return joined.reshape(joined.shape[0], -1, *joined.shape[3:])
-
-
-def merge_frames(x: Shaped[Array, "B T ..."]) -> Shaped[Array, "BT ..."]:
-    """Sequences and frames on one axis, in an order in which each device has those that it had: nothing moves."""
-    sequences, frames = _parts()
-    parts = x.reshape(sequences, x.shape[0] // sequences, frames, x.shape[1] // frames, *x.shape[2:])
-    merged = parts.swapaxes(1, 2).reshape(-1, *x.shape[2:])
-    return merged if sequences * frames == 1 else jax.lax.with_sharding_constraint(merged, PartitionSpec(AXES))
-
-
-def split_frames(x: Shaped[Array, "BT ..."], batch: int) -> Shaped[Array, "B T ..."]:
-    """The inverse, for so many sequences."""
-    sequences, frames = _parts()
-    parts = x.reshape(sequences, frames, batch // sequences, -1, *x.shape[1:])
-    return constrain(parts.swapaxes(1, 2).reshape(batch, -1, *x.shape[1:]), "sequence", "frame")
-
-
 def is_single_device() -> bool:
-    """Whether the mesh in force is of one device, or there is none: then axes of any names may be merged."""
+    """Tell whether the current mesh has one device, or there is none. Any axes may then be merged.
+
+    Returns:
+        True for one device.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     return mesh.empty or mesh.size == 1
 
 
-def _parts() -> tuple[int, int]:
-    """Into how many parts the mesh in force splits sequences, and frames."""
+def current_parts() -> tuple[int, int]:
+    """Count the parts into which the current mesh splits sequences and frames.
+
+    Returns:
+        Parts of sequences, parts of frames; (1, 1) without a mesh.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     return (1, 1) if mesh.empty else (sequence_parts(mesh), mesh.shape[SEQ])
 
 
 def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:
-    """Of an array whose leading axes have these names (see LOGICAL)."""
+    """Make the sharding of an array whose leading axes have these names.
+
+    Args:
+        mesh: the devices.
+        axes: keys of LOGICAL; None for an axis that is not split.
+
+    Returns:
+        The sharding.
+    """
     return NamedSharding(mesh, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
+    """Make the sharding of an array that every device has whole.
+
+    Args:
+        mesh: the devices.
+
+    Returns:
+        The sharding.
+    """
     return sharding(mesh)
 
 
 def batch_shardings(batch: Batch, mesh: Mesh) -> Batch:
-    """Of every array of a batch: frames are split over `seq`, targets by their rows, and what is small is not."""
+    """Make the shardings of a batch: frames are split over `seq`, targets by their rows, small arrays only by sequence.
+
+    Args:
+        batch: the batch.
+        mesh: the devices.
+
+    Returns:
+        A batch of shardings.
+    """
     whole, frames, rows = (sharding(mesh, "sequence", *more) for more in ((), ("frame",), ("row",)))
     return Batch(
         frames={name: Frames(frames, frames, frames) for name in batch.frames},
@@ -179,7 +248,15 @@ def batch_shardings(batch: Batch, mesh: Mesh) -> Batch:
 
 
 def state_shardings(abstract_state: Any, mesh: Mesh | AbstractMesh) -> Any:
-    """Parameters and optimiser moments: the largest axis that `fsdp` divides is split over it (size rule)."""
+    """Make the shardings of parameters and moments: `fsdp` splits the largest axis that it divides (size rule).
+
+    Args:
+        abstract_state: a tree of shapes.
+        mesh: the devices.
+
+    Returns:
+        A tree of shardings.
+    """
     return jax.tree.map(lambda leaf: NamedSharding(mesh, _by_size(leaf.shape, mesh.shape[FSDP])), abstract_state)
 
 

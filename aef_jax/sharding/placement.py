@@ -1,4 +1,4 @@
-"""Batches on their way from the host to the devices: which sequences a host reads, and where their parts go."""
+"""Placement of batches on devices: which sequences a host reads, and where their parts go."""
 
 from typing import Any, cast
 
@@ -11,29 +11,59 @@ from configs.batch import Batch
 
 
 def host_rows(batch: int, mesh: Mesh) -> list[int]:
-    """The sequences of a global batch that this host's devices compute, by their places in it, in order.
+    """List the sequences of a global batch that this host's devices compute.
 
-    Where the devices of one sequence are on several hosts, each of these hosts reads it.
+    If the devices of one sequence are on several hosts, each of these hosts reads it.
+
+    Args:
+        batch: sequences in the global batch.
+        mesh: the devices.
+
+    Returns:
+        Indices in the global batch, ascending.
     """
     parts = sharding(mesh, "sequence").addressable_devices_indices_map((batch,)).values()
     return sorted({row for part in parts if part for row in range(*part[0].indices(batch))})
 
 
 def to_devices(batch: Batch, mesh: Mesh) -> Batch:
-    """A global batch out of what each host holds of it: its `host_rows`, in order.
+    """Make a global batch from each host's part of it.
 
-    Frames are filled up with absent ones, to a number that `seq` divides.
+    Frames are padded with absent ones to a multiple of `seq`.
+
+    Args:
+        batch: the sequences of this host's `host_rows`, in their order.
+        mesh: the devices.
+
+    Returns:
+        The batch on the devices.
     """
     return put(fill_frames(batch, mesh.shape[SEQ]), batch_shardings(batch, mesh))
 
 
 def put(host_tree: Any, shardings: Any) -> Any:
-    """Global arrays out of the host's part of each: its rows of the leading axis, and all of the other axes."""
+    """Make global arrays from each host's part of them.
+
+    Args:
+        host_tree: a tree of this host's rows of the leading axis, with all other axes whole.
+        shardings: the same tree of shardings.
+
+    Returns:
+        The tree of global arrays.
+    """
     return jax.tree.map(_global_array, host_tree, shardings)
 
 
 def fill_frames(batch: Batch, parts: int) -> Batch:
-    """As many frames of each source, for teacher and for student, as `parts` divides; those added are absent."""
+    """Pad the frames of teacher and student with absent ones to a multiple of `parts`, for each source.
+
+    Args:
+        batch: any batch.
+        parts: number of parts into which frames are split.
+
+    Returns:
+        The padded batch.
+    """
     if parts == 1:
         return batch
     frames, student = jax.tree.map(lambda x: _filled(x, parts), (batch.frames, batch.student))

@@ -1,6 +1,6 @@
 """The terms of the objective (paper, S4).
 
-Only valid pixels count: what lies at an invalid one has no influence, on value or gradient. A mean over nothing is 0.
+Only valid pixels count. An invalid pixel has no influence on value or gradient. A mean over no pixels is 0.
 
 Mirror: aef_torch/training/losses.py.
 """
@@ -19,15 +19,26 @@ def reconstruction_error(
     valid: Bool[Array, "B H W C"] | Bool[Array, "B H W"],
     grid_offset: Int[Array, "B 2"],
 ) -> Float[Array, ""]:
-    """f_i: the mean error of one source's reconstruction over all valid elements of the batch.
+    """Compute f_i, the mean error of one source's reconstruction over all valid elements of the batch.
 
-    L1 or cross-entropy, under the source's `shift_invariant_m`, or on its `regrid_m` grid moved by `grid_offset`: there
-    a cell's error counts once for each valid pixel in it, so that a sliver at the tile's edge weighs what it covers.
-    A class that the source has not is invalid.
+    The error is L1 for continuous bands and cross-entropy for classes. It is the smallest over shifts of up to
+    `source.shift_invariant_m`, or computed on a grid of `source.regrid_m`. On that grid, a cell's error counts once for
+    each valid pixel in it, so that a cell cut by the tile's edge has the weight of the pixels that it covers. A class
+    index out of range is invalid.
+
+    Args:
+        source: the source.
+        prediction: bands, or logits of classes.
+        target: scaled and z-scored bands, or class indices.
+        valid: pixels that have data.
+        grid_offset: offset of the coarse grid, in pixels.
+
+    Returns:
+        The mean error.
     """
     if source.kind == "classes":
         valid = (valid & (target >= 0) & (target < source.classes))[..., None]
-        # a class becomes a distribution, so that a coarser cell can hold a mixture of classes
+        # a class becomes a distribution, because a coarser cell may mix classes
         target = jax.nn.one_hot(target, source.classes, dtype=prediction.dtype)
         prediction = jax.nn.softmax(prediction)
     target, weight = jnp.where(valid, target, 0).astype(prediction.dtype), valid
@@ -40,13 +51,29 @@ def reconstruction_error(
 
 
 def l1(prediction: Float[Array, "*B"], target: Float[Array, "*B"]) -> Float[Array, "*B"]:
-    """|prediction - target|, with gradient 0 where they are equal (JAX's own `abs` has 1 there)."""
+    """Compute |prediction - target|, with gradient 0 where they are equal (the gradient of JAX's `abs` is 1 there).
+
+    Args:
+        prediction: predicted numbers.
+        target: their targets.
+
+    Returns:
+        The error of each element.
+    """
     difference = prediction - target
     return difference * jnp.sign(difference)
 
 
 def cross_entropy(probabilities: Float[Array, "*B O"], target: Float[Array, "*B O"]) -> Float[Array, "*B 1"]:
-    """Cross-entropy of one distribution relative to another, in nats."""
+    """Compute the cross-entropy of a distribution relative to another, in nats.
+
+    Args:
+        probabilities: the predicted distribution.
+        target: the target distribution.
+
+    Returns:
+        The error of each pixel.
+    """
     floor = jnp.finfo(probabilities.dtype).tiny
     return -jnp.sum(target * jnp.log(jnp.maximum(probabilities, floor)), axis=-1, keepdims=True)
 
@@ -58,23 +85,33 @@ def shift_invariant(
     weight: Bool[Array, "B H W V"] | Float[Array, "B H W V"],
     radius: int,
 ) -> Float[Array, ""]:
-    """The mean error of each sequence at its best planar shift of up to `radius` pixels, over the batch.
+    """Compute the mean error of each sequence at its best planar shift, averaged over the batch.
 
-    The error at a shift is averaged by `weight`, 0 where the target is invalid, over what still overlaps; where nothing
-    does, that shift is not in the running, or it would be a perfect fit. Sequences count by their total weights.
+    The error at a shift is averaged over the overlap, by weight. A shift whose overlap has no weight is excluded,
+    because its error would be 0. Sequences count by their total weights.
+
+    Args:
+        error: error of each element, from a prediction and a target.
+        prediction: predicted bands or distributions.
+        target: their targets.
+        weight: weight of each pixel, 0 where the target is invalid.
+        radius: largest shift, in pixels.
+
+    Returns:
+        The mean error.
     """
     height, width = target.shape[1:3]
     around = ((0, 0), (radius, radius), (radius, radius), (0, 0))
     target, padded = jnp.pad(target, around), jnp.pad(weight, around)
 
     def at(down: int, right: int):
-        here = (
+        window = (
             slice(None),
             slice(radius + down, radius + down + height),
             slice(radius + right, radius + right + width),
         )
-        counted = padded[here]
-        elements = jnp.where(counted > 0, error(prediction, target[here]) * counted, 0)
+        counted = padded[window]
+        elements = jnp.where(counted > 0, error(prediction, target[window]) * counted, 0)
         # finite, so that a sequence with nothing valid can be weighted by 0
         worst = jnp.finfo(elements.dtype).max
         total = jnp.sum(counted, axis=(1, 2, 3), dtype=elements.dtype)
@@ -90,14 +127,21 @@ def shift_invariant(
 def regrid(
     x: Float[Array, "B H W C"], valid: Bool[Array, "B H W V"], side: int, offset: Int[Array, "B 2"]
 ) -> tuple[Float[Array, "B Y X C"], Float[Array, "B Y X V"]]:
-    """Averages of the valid pixels in cells of `side` pixels, and how many these are; an empty cell's average is 0.
+    """Average the valid pixels in the cells of a coarser grid.
 
-    The grid is moved by `offset` in [0, side).
+    Args:
+        x: pixels.
+        valid: pixels that have data.
+        side: side of a cell, in pixels.
+        offset: offset of the grid from the tile, in [0, side).
+
+    Returns:
+        The average of each cell, 0 for an empty cell, and the number of valid pixels in it.
     """
     rows, columns = (_membership(x.shape[1 + axis], side, offset[:, axis], x.dtype) for axis in (0, 1))
 
     def total(pixels):
-        # sums of single pixels: an accelerator's default precision would round each of them first
+        # an accelerator's default precision would round every pixel before it is summed
         pixels = jnp.einsum("b i y, b y x c -> b i x c", rows, pixels, precision="highest")
         return jnp.einsum("b j x, b i x c -> b i j c", columns, pixels, precision="highest")
 
@@ -106,34 +150,58 @@ def regrid(
 
 
 def _membership(length: int, side: int, offset: Int[Array, "B"], dtype) -> Float[Array, "B I L"]:
-    """1 where pixel l belongs to cell i of the grid that begins `offset` pixels before the tile."""
+    """Give 1 if pixel l is in cell i of the grid that begins `offset` pixels before the tile, else 0."""
     cells = -(-length // side) + 1
     return jax.nn.one_hot((jnp.arange(length) + offset[:, None]) // side, cells, axis=1, dtype=dtype)
 
 
 def uniformity(mu: Float[Array, "B P H W D"]) -> Float[Array, ""]:
-    """mean |mu . mu'|, mu' the embedding of the same pixel in the next sequence of the batch: another place."""
+    """Compute mean |mu . mu'|, where mu' is the embedding of the same pixel in the next sequence: another place.
+
+    Args:
+        mu: embeddings.
+
+    Returns:
+        The mean.
+    """
     cosine = jnp.sum(mu * jnp.roll(mu, 1, axis=0), axis=-1)
     return jnp.mean(l1(cosine, jnp.zeros_like(cosine)))
 
 
 def consistency(teacher: Float[Array, "B H W D"], student: Float[Array, "B H W D"]) -> Float[Array, ""]:
-    """mean (1 - mu . mu_s) / 2 over the same valid period."""
+    """Compute mean (1 - mu . mu_s) / 2 over the same valid period.
+
+    Args:
+        teacher: the teacher's embeddings mu.
+        student: the student's embeddings mu_s.
+
+    Returns:
+        The mean.
+    """
     return jnp.mean((1 - jnp.sum(teacher * student, axis=-1)) / 2)
 
 
 def clip(
     mu: Float[Array, "B D"], text: Float[Array, "B D"], present: Bool[Array, "B"], temperature: float
 ) -> Float[Array, ""]:
-    """CLIP: each present place finds its text among all present ones, and each text its place (Radford et al. 2021).
+    """Compute the CLIP loss between places and their texts (Radford et al. 2021).
 
-    The mean of both cross-entropies of the cosines over `temperature`. B is the global batch: an ordinary product here,
-    which the mesh's devices gather. An absent pair has no influence, on value or gradient; one pair alone has no error.
+    It is the mean of two cross-entropies of the cosines divided by `temperature`: of each place among all texts, and of
+    each text among all places. Absent pairs have no influence on value or gradient. A single pair has no error.
+
+    Args:
+        mu: embeddings of places. B is the global batch; XLA gathers it from the devices of the mesh.
+        text: embeddings of their texts.
+        present: pairs that exist.
+        temperature: divisor of the cosines.
+
+    Returns:
+        The mean over the present pairs.
     """
     mu, text = (jnp.where(present[:, None], x, 0) for x in (mu, text))
-    # of cosines an accelerator's default precision would keep 3 digits, before they are divided by the temperature
+    # an accelerator's default precision would keep 3 digits of the cosines that the temperature divides
     logits = jnp.einsum("b d, c d -> b c", mu, text, precision="highest") / temperature
-    # finite, so that the rows of the absent are too
+    # finite, so that the rows of absent pairs are finite too
     logits = jnp.where(present[:, None] & present, logits, jnp.finfo(logits.dtype).min)
     rows, columns = (jnp.diagonal(jax.nn.log_softmax(logits, axis=axis)) for axis in (1, 0))
     errors = jnp.where(present, -(rows + columns) / 2, 0)

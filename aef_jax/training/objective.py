@@ -1,4 +1,4 @@
-"""One step's loss: teacher and student under the same parameters (paper, S4).
+"""One step's loss: teacher and student with the same parameters (paper, S4).
 
 Mirror: aef_torch/training/objective.py.
 """
@@ -21,12 +21,22 @@ Terms = dict[str, Float[Array, ""]]
 def objective(
     model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config
 ) -> tuple[Float[Array, ""], Terms]:
-    """The loss and its terms, a pure function of (parameters, batch, noise); a term of weight 0 is not among them.
+    """Compute the loss and its terms, as a pure function of (parameters, batch, noise).
 
-    `noise` has shape (B, P, H, W), P the targets in the order of the config's sources. One teacher pass gives a field
-    for each target's own period, one for the period that teacher and student share, and one for the text's.
+    One teacher pass gives a field for each target's period, one for the period that teacher and student share, and one
+    for the text's period. A term whose weight is 0 is not computed.
 
-    Raises ValueError where the batch holds nothing to learn from.
+    Args:
+        model: the model.
+        batch: the data of a step.
+        noise: the bottleneck's noise, of shape (B, P, H, W); P are the targets in the order of the config's sources.
+        config: the config of the run.
+
+    Returns:
+        The loss, and the terms by name, the loss among them.
+
+    Raises:
+        ValueError: the batch has nothing to learn from.
     """
     weights, terms = config.objective, {}
     sources = targeted_sources(batch, config)
@@ -55,14 +65,32 @@ def objective(
 
 
 def targeted_sources(batch: Batch, config: Config) -> list[Source]:
-    """Those of which the batch holds a target, in the order of P."""
+    """List the sources of which the batch has a target, in the order of P.
+
+    Args:
+        batch: the data of a step.
+        config: the config of the run.
+
+    Returns:
+        The sources.
+    """
     return [source for source in config.decoded_sources if source.name in batch.targets]
 
 
 def reconstruct(
     model: AlphaEarth, batch: Batch, samples: Float[Array, "B P H W D"], sources: list[Source]
 ) -> tuple[dict[str, Float[Array, "B H W O"]], Terms]:
-    """What each of P sources would have observed, by its name, and the mean errors `reconstruction/{name}`."""
+    """Predict what each of P sources observed, and compare it with the targets.
+
+    Args:
+        model: the model.
+        batch: the data of a step.
+        samples: embeddings for each source.
+        sources: the sources, in the order of P.
+
+    Returns:
+        The predictions by source name, and the mean errors by the names `reconstruction/{source name}`.
+    """
     predictions, terms = {}, {}
     # unstack's gradient is one stack; indexing's would be a sum of zero-padded copies
     for source, sample in zip(sources, jnp.unstack(samples, axis=1), strict=False):
@@ -76,7 +104,7 @@ def reconstruct(
 
 
 def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Array, ""]:
-    """mean_i(w_i f_i), the weights normalised over the sources in use."""
+    """Compute mean_i(w_i f_i), with weights normalized over the sources in use."""
     total = sum(source.weight for source in sources)
     if not total:
         names = [source.name for source in sources]
@@ -86,22 +114,22 @@ def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Array, ""]:
 
 
 def _student_frames(batch: Batch) -> dict[str, Frames]:
-    """Those of the teacher's that the student sees; an absent slot may point anywhere."""
+    """Gather the teacher's frames that the student sees. The index of an absent frame may be anything."""
     frames = {}
     for name, (pixels, timecodes, _) in batch.frames.items():
         index, present = batch.student[name]
         index = jnp.where(present, index, 0)
-        # any of the teacher's frames may be any of the student's: each device gathers what it needs from all
+        # a student's frame may lie on any device: each device gathers what it needs from all
         pixels, timecodes = (_of_each(constrain(x, "sequence"), index) for x in (pixels, timecodes))
         frames[name] = Frames(constrain(pixels, "sequence", "frame"), timecodes, present)
     return frames
 
 
 def _without_absent(text: Text) -> Text:
-    """The absent ones as zeros: else what they hold, be it NaN, would reach the gradients of what is shared."""
+    """Set absent texts to zero: NaN in them would reach the gradients of shared parameters."""
     return Text(*(jnp.where(text.present[:, None], x, 0) for x in text[:-1]), present=text.present)
 
 
 def _of_each(x: Shaped[Array, "B ..."], *index: Int[Array, "B *S"]) -> Shaped[Array, "B ..."]:
-    """x[b, index[b], ...] of each sequence b."""
-    return jax.vmap(lambda one, *index: one[index])(x, *index)
+    """Take x[b, index[b], ...] for each sequence b."""
+    return jax.vmap(lambda sequence, *index: sequence[index])(x, *index)

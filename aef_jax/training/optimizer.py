@@ -1,6 +1,6 @@
-"""Adam on clipped gradients, and the course of its learning rate (paper, S4).
+"""Adam on clipped gradients, with a linear warm-up and decay of the learning rate (paper, S4).
 
-The paper names Adam and its course; clipping, weight decay and the skipping of steps that are not finite are ours.
+The paper names Adam and this schedule. Clipping, weight decay and the skipping of non-finite steps are ours.
 
 Mirror: aef_torch/training/optimizer.py.
 """
@@ -19,18 +19,24 @@ from jaxtyping import Array, Bool, Float, Int
 from configs.training import TrainingConfig
 
 DECAYED = frozenset({"kernel", "embedding"})
-"""Names of the arrays that weight decay pulls towards 0. Biases and the scales of norms it leaves alone."""
+"""Names of the arrays that weight decay applies to. Biases and the scales of norms do not decay."""
 
 
 def learning_rate(config: TrainingConfig) -> optax.Schedule:
-    """From 0 up to the peak in `warmup_steps`, then down to 0 at `steps`, both linearly (paper, S4).
+    """Make the schedule: linear from 0 to the peak in `warmup_steps`, then linear to 0 at `steps` (paper, S4).
 
-    Of the number of steps done. Steps are counted down as whole numbers: `1 - count / steps` in float32 would leave the
-    last of 100,000 steps half a per cent off.
+    The remaining steps are counted down as whole numbers. `1 - count / steps` in float32 would be wrong by half a per
+    cent at the last of 100,000 steps.
+
+    Args:
+        config: the settings of training.
+
+    Returns:
+        The learning rate as a function of the number of steps done.
     """
 
     def at(count: ArrayLike) -> Float[Array, ""]:
-        done = jnp.asarray(count, jnp.result_type(float))  # float64 where JAX may use it, as an oracle needs
+        done = jnp.asarray(count, jnp.result_type(float))  # float64 if JAX has it enabled, as reference runs do
         left = jnp.maximum(config.steps - done, 0) / (config.steps - config.warmup_steps)
         up = done / config.warmup_steps if config.warmup_steps else jnp.ones_like(done)
         return config.learning_rate * jnp.minimum(up, left)
@@ -39,11 +45,17 @@ def learning_rate(config: TrainingConfig) -> optax.Schedule:
 
 
 def make_optimizer(config: TrainingConfig) -> optax.GradientTransformationExtraArgs:
-    """Adam on clipped gradients, with decoupled weight decay (Loshchilov and Hutter, 2019) where there is any.
+    """Make Adam on clipped gradients, with decoupled weight decay (Loshchilov and Hutter, 2019) if there is any.
 
-    Its `update` is told as `finite` whether the step is; one that is not changes nothing, neither moments nor the
-    course of the learning rate, and is counted. The arrays of the state, and their order, are those of optax's Adam
-    within `optax.apply_if_finite`, with weight decay or without.
+    Its `update` takes the argument `finite`. A step that is not finite is counted, and changes neither moments nor the
+    learning rate. The state has the arrays of optax's Adam in `optax.apply_if_finite`, in the same order, with or
+    without weight decay.
+
+    Args:
+        config: the settings of training.
+
+    Returns:
+        The optimizer.
     """
     decay = [optax.add_decayed_weights(config.weight_decay, decayed)] if config.weight_decay else []
     adam = optax.chain(scale_by_adam(), *decay, optax.scale_by_learning_rate(learning_rate(config)))
@@ -51,10 +63,16 @@ def make_optimizer(config: TrainingConfig) -> optax.GradientTransformationExtraA
 
 
 def skip_unless_finite(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """`optax.apply_if_finite` with the same state, which is told whether a step is finite.
+    """Skip non-finite steps, as `optax.apply_if_finite` does and with its state, but told whether the step is finite.
 
-    Optax reads all gradients once more to see, and decides by a conditional, which writes every update to memory
-    before a parameter moves. Chosen number by number, all is one pass over parameters, moments and gradients.
+    Optax reads all gradients again to find out, and decides by a conditional, which writes every update to memory
+    before parameters change. Selecting elementwise makes it one pass over parameters, moments and gradients.
+
+    Args:
+        optimizer: the optimizer of finite steps.
+
+    Returns:
+        The optimizer, whose `update` takes the argument `finite`.
     """
 
     def update(updates, state, params=None, *, finite: Bool[Array, ""]):
@@ -62,20 +80,28 @@ def skip_unless_finite(optimizer: optax.GradientTransformation) -> optax.Gradien
         moves, inner = optimizer.update(updates, state.inner_state, params)
         moves = jax.tree.map(lambda move: jnp.where(finite, move, jnp.zeros_like(move)), moves)
         inner = jax.tree.map(lambda new, old: jnp.where(finite, new, old), inner, state.inner_state)
-        in_a_row = jnp.where(finite, 0, optax.safe_increment(state.notfinite_count))
+        consecutive = jnp.where(finite, 0, optax.safe_increment(state.notfinite_count))
         total = jnp.where(finite, state.total_notfinite, optax.safe_increment(state.total_notfinite))
-        return moves, optax.ApplyIfFiniteState(in_a_row, finite, total, inner)
+        return moves, optax.ApplyIfFiniteState(consecutive, finite, total, inner)
 
     init = optax.apply_if_finite(optimizer, max_consecutive_errors=0).init
-    return optax.GradientTransformationExtraArgs(init, cast(Any, update))  # optax types what it is told as **anything
+    return optax.GradientTransformationExtraArgs(init, cast(Any, update))  # optax types extra arguments as Any
 
 
 def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
-    """`optax.scale_by_adam` with the same state, computed as `torch.optim.Adam` does (Kingma and Ba, 2015).
+    """Make `optax.scale_by_adam` with the same state, but PyTorch's arithmetic (Kingma and Ba, 2015).
 
     The bias correction 1 - b**count is exact to the last bit, rounded once from float64. Optax computes it in float32,
-    where 0.999 and its powers keep few digits of their distance from 1: it is off by 1e-5, and so are the first steps.
-    The first moment moves by (1 - b1) (g - m), which is what PyTorch rounds.
+    in which powers of 0.999 keep few digits of their distance from 1: it is off by 1e-5, and so are the first steps.
+    The first moment moves by (1 - b1) (g - m), as in PyTorch.
+
+    Args:
+        b1: decay of the first moment.
+        b2: decay of the second moment.
+        eps: added to the root of the second moment.
+
+    Returns:
+        The transformation.
     """
 
     def update(updates: optax.Updates, state: optax.OptState, params: optax.Params | None = None):
@@ -95,14 +121,29 @@ def scale_by_adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> opta
 
 
 def bias_correction(decay: float, count: Int[Array, ""]) -> Float[Array, ""]:
-    """1 - decay**count, out of a table that was made in float64 and ends where it is 1."""
+    """Compute 1 - decay**count from a table made in float64, which ends where the value is 1.
+
+    Args:
+        decay: decay of a moment.
+        count: steps done.
+
+    Returns:
+        The correction.
+    """
     last = math.ceil(-37 / math.log(decay))  # e^-37 is less than half of float64's last digit of 1
     table = -np.expm1(np.arange(last + 1) * math.log(decay))
     return jnp.asarray(table)[jnp.minimum(count, last)]
 
 
 def decayed(params: optax.Params) -> optax.Params:
-    """The tree of `params` with True for what weight decay is for."""
+    """Choose the parameters that weight decay applies to.
+
+    Args:
+        params: the parameters.
+
+    Returns:
+        The same tree, with True for arrays whose names are in DECAYED.
+    """
 
     def has_name(path: tuple, _) -> bool:
         names = [key.key for key in path if isinstance(key, DictKey)]

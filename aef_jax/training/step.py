@@ -1,4 +1,4 @@
-"""The training step: one compiled function of (state, batch), and how its state begins.
+"""The training step, one compiled function of (state, batch), and its initial state (paper, S4).
 
 Mirror: aef_torch/training/step.py.
 """
@@ -24,7 +24,7 @@ from configs.config import Config
 
 Terms = dict[str, Shaped[Array, ""]]
 NoiseFn = Callable[[Batch, Int[Array, ""] | int], BottleneckNoise]
-"""Gives the noise of one part of a step's batch, of which it is told the sequences and the number."""
+"""Draws the noise for one part of a step's batch, from that part and its number."""
 
 
 class TrainState(NamedTuple):
@@ -36,36 +36,67 @@ class TrainState(NamedTuple):
 
 
 def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
-    """The model's structure and the shapes of its parameters, without a single number."""
+    """Describe the model without allocating parameters.
+
+    Args:
+        config: the config of the run.
+
+    Returns:
+        The model's structure, and the shapes of its parameters.
+    """
     return nnx.split(nnx.eval_shape(lambda: AlphaEarth(config, rngs=nnx.Rngs(0))))
 
 
 def abstract_state(config: Config, mesh: Mesh) -> TrainState:
-    """Shapes, dtypes and shardings of the state: what a checkpoint is restored onto."""
-    shapes = jax.eval_shape(_initialiser(config))
+    """Describe the state of a run without allocating it. A checkpoint is restored onto this description.
+
+    Args:
+        config: the config of the run.
+        mesh: the devices.
+
+    Returns:
+        The state's shapes, dtypes and shardings.
+    """
+    shapes = jax.eval_shape(_initializer(config))
     shardings = state_shardings(shapes, mesh)
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
 
 
 def init_state(config: Config, mesh: Mesh) -> TrainState:
-    """A fresh state, made where it lies: no device ever holds what is not its own."""
+    """Make the state before the first step. Each device allocates only its own part.
+
+    Args:
+        config: the config of the run.
+        mesh: the devices.
+
+    Returns:
+        The state.
+    """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
-    # hundreds of small draws that run once: optimising their code would take longer than all else before training
+    # hundreds of small draws that run once: optimizing their code would take longer than the rest of the start
     options = {"xla_backend_optimization_level": 0}
-    return jax.jit(_initialiser(config), out_shardings=shardings, compiler_options=options)()
+    return jax.jit(_initializer(config), out_shardings=shardings, compiler_options=options)()
 
 
 def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
-    """The step, (state, batch) -> (state, terms), compiled once; it consumes the state that it is given (donated)."""
+    """Make the compiled step, (state, batch) -> (state, terms). It donates the state that it is given.
+
+    Args:
+        config: the config of the run.
+        mesh: the devices.
+
+    Returns:
+        The jitted function, which compiles once.
+    """
     update = make_update_fn(config, mesh)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Terms]:
-        return update(state, batch, lambda of_part, part: step_noise(config, of_part, state.step, part))
+        return update(state, batch, lambda sequences, part: step_noise(config, sequences, state.step, part))
 
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     return jax.jit(
         step,
-        in_shardings=(shardings, None),  # a batch lies as it was put there
+        in_shardings=(shardings, None),  # a batch keeps its shardings
         out_shardings=(shardings, replicated(mesh)),
         donate_argnums=0,
         compiler_options=compiler_options(mesh, gradients=True),
@@ -73,10 +104,17 @@ def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
 
 
 def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, NoiseFn], tuple[TrainState, Terms]]:
-    """All of a step but where its noise comes from: a pure function of (state, batch, noise), in the state's dtype.
+    """Make the step as a pure function of (state, batch, noise), in the dtype of the state.
 
-    Who compiles it may draw the noise, or give what was drawn before: the same seed gives the same noise in any
-    program, but for the last bit of a few numbers, which XLA rounds as it happens to compile them.
+    The noise is an argument: training draws it, parity tests replay it. The same seed gives the same noise in any
+    program, except for the last bit of a few numbers, which XLA may round differently.
+
+    Args:
+        config: the config of the run.
+        mesh: the devices.
+
+    Returns:
+        The function that updates a state.
     """
     graph, _ = abstract_model(config)
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
@@ -84,7 +122,7 @@ def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, N
     def update(state: TrainState, batch: Batch, draw: NoiseFn) -> tuple[TrainState, Terms]:
         gradients, terms = _gradients(graph, config, state.params, batch, draw)
         norm = optax.tree.norm(gradients)
-        # a loss that is not finite may have gradients that are, and these a norm that is not
+        # a non-finite loss may have finite gradients, and finite gradients a norm that overflows
         finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
         before = cast(optax.ApplyIfFiniteState, state.optimizer)
         terms["gradient_norm"] = norm
@@ -103,7 +141,7 @@ def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, N
 def _gradients(
     graph: nnx.GraphDef, config: Config, params: nnx.State, batch: Batch, draw: NoiseFn
 ) -> tuple[nnx.State, Terms]:
-    """Of the loss; and its terms. With `training.grad_accum_steps`, means over the parts of the batch."""
+    """Compute the loss's gradients and its terms, as means over `training.grad_accum_steps` parts of the batch."""
 
     def of(batch: Batch, part: Int[Array, ""] | int) -> tuple[nnx.State, Terms]:
         noise = draw(batch, part)
@@ -120,21 +158,38 @@ def _gradients(
 
     shapes = jax.eval_shape(of, *jax.tree.map(lambda x: x[0], parts))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    unroll = number if config.model.block_loop == "unroll" else 1  # over several CPU devices a loop costs dear
+    unroll = number if config.model.block_loop == "unroll" else 1  # a loop is slow on several CPU devices
     total, _ = jax.lax.scan(add, nothing, parts, unroll=unroll)
     return jax.tree.map(lambda x: x / number, total)
 
 
 def split(batch, number: int):
-    """The parts of a batch, or of what else has its sequences on the leading axis, on a new leading axis.
+    """Split a batch into parts, on a new leading axis.
 
-    Each part takes every n-th sequence, and so some of each device's.
+    Each part takes every n-th sequence, so that each device keeps some of its sequences in every part.
+
+    Args:
+        batch: a tree of arrays with sequences on the leading axis.
+        number: number of parts.
+
+    Returns:
+        The tree with parts, then sequences, on the leading axes.
     """
     return jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // number, number, *x.shape[1:]), 0, 1), batch)
 
 
 def step_noise(config: Config, batch: Batch, step: Int[Array, ""], part: Int[Array, ""] | int = 0) -> BottleneckNoise:
-    """The bottleneck's noise of one step, for one part of its batch: the same for the same seed, on any mesh."""
+    """Draw the bottleneck's noise of one step. The same seed gives the same noise on any mesh.
+
+    Args:
+        config: the config of the run.
+        batch: one part of the step's batch.
+        step: number of the step.
+        part: number of the part.
+
+    Returns:
+        The noise of that part.
+    """
     sequences, height, width = batch.shared_period.shape[0], *_tile(batch)
     key = jax.random.fold_in(jax.random.fold_in(jax.random.key(config.training.seed), step), part)
     shape = (sequences, len(batch.targets), height, width)
@@ -146,7 +201,7 @@ def _tile(batch: Batch) -> tuple[int, int]:
     return next(iter(batch.frames.values())).pixels.shape[2:4]
 
 
-def _initialiser(config: Config) -> Callable[[], TrainState]:
+def _initializer(config: Config) -> Callable[[], TrainState]:
     def init() -> TrainState:
         params = nnx.state(AlphaEarth(config, rngs=nnx.Rngs(config.training.seed)))
         return TrainState(params, make_optimizer(config.training).init(params), jnp.zeros((), jnp.int32))

@@ -1,6 +1,6 @@
-"""AlphaEarth Foundations: from frames to embedding fields, and from embeddings to what they must explain (paper, S2).
+"""AlphaEarth Foundations: encode frames to embedding fields, and decode embeddings to observations (paper, S2).
 
-Mirror: aef_jax/model/alphaearth.py. The letters of the shapes are those of configs/batch.py.
+The letters of the shapes are those of configs/batch.py. Mirror: aef_jax/model/alphaearth.py.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from configs.config import Config
 
 
 class Encoded(NamedTuple):
-    """Features of all frames: what any number of valid periods can be summarised from."""
+    """Features of all frames. Any number of valid periods can be summarized from them."""
 
     features: Float[Tensor, "B T H/2 W/2 CP"]
     timecodes: Float[Tensor, "B T K"]
@@ -26,7 +26,11 @@ class Encoded(NamedTuple):
 
 
 class AlphaEarth(nn.Module):
-    """The whole model. It computes in `config.model.compute_dtype`; embeddings come out in at least float32."""
+    """The whole model. It computes in `config.model.compute_dtype`; embeddings are in at least float32.
+
+    Args:
+        config: the model's sizes and its sources.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
@@ -40,14 +44,32 @@ class AlphaEarth(nn.Module):
         self.decoders = nn.ModuleDict({s.name: Decoder(s, config.model) for s in config.decoded_sources})
         self.text_head = TextHead(config.model) if config.has_text else None
 
-    def forward(self, frames: dict[str, Frames], periods: Float[Tensor, "B P 2K"]) -> Float[Tensor, "B P H W D"]:
-        """The embedding fields of `periods`, unit vectors."""
-        return self.summarise(self.encode(frames), periods)
+    def forward(self, frames: dict[str, Frames], periods: Float[Tensor, "B P K2"]) -> Float[Tensor, "B P H W D"]:
+        """Compute one embedding field for each valid period.
+
+        Args:
+            frames: frames of any subset of the input sources, by source name.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, in the order of the periods.
+
+        Raises:
+            ValueError: there is no input source, or the side of the tile is not a multiple of 16.
+        """
+        return self.summarize(self.encode(frames), periods)
 
     def encode(self, frames: dict[str, Frames]) -> Encoded:
-        """Encodes the frames of any subset of the input sources, in any order; absent frames have no influence.
+        """Encode the frames of any subset of the input sources. Absent frames have no influence.
 
-        Raises ValueError where no input source is given, or a tile side is no multiple of 16.
+        Args:
+            frames: frames by source name, in any order.
+
+        Returns:
+            The features of all frames.
+
+        Raises:
+            ValueError: there is no input source, or the side of the tile is not a multiple of 16.
         """
         sources = [name for name in self.inputs if name in frames]
         validate_frames(frames, self.inputs)
@@ -58,8 +80,16 @@ class AlphaEarth(nn.Module):
         encoded = self.encoder(torch.cat(features, dim=1), timecodes, present)
         return Encoded(encoded, timecodes, present)
 
-    def summarise(self, encoded: Encoded, periods: Float[Tensor, "B P 2K"]) -> Float[Tensor, "B P H W D"]:
-        """The mean directions mu of P valid periods at once."""
+    def summarize(self, encoded: Encoded, periods: Float[Tensor, "B P K2"]) -> Float[Tensor, "B P H W D"]:
+        """Compute the mean directions mu of several valid periods at once.
+
+        Args:
+            encoded: features of all frames.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, in the order of the periods.
+        """
         return self.summary(*encoded, periods.to(self.dtype))
 
     def decode(
@@ -69,13 +99,31 @@ class AlphaEarth(nn.Module):
         time_code: Float[Tensor, "B R"],
         metadata: Float[Tensor, "B M"],
     ) -> Float[Tensor, "B H W O"]:
-        """What `source` would have observed: scaled bands, or logits of classes; at least float32."""
+        """Predict what a source observed.
+
+        Args:
+            source: name of a decoded source.
+            sample: embeddings; in training, samples around mu.
+            time_code: relative timecode of the observation in its period.
+            metadata: metadata of the observation.
+
+        Returns:
+            Scaled and z-scored bands, or logits of classes, in at least float32.
+        """
         return at_least_float32(self.decoders[source](*(x.to(self.dtype) for x in (sample, time_code, metadata))))
 
-    def embed_text(self, sentence: Float[Tensor, "B S"], period: Float[Tensor, "B 2K"]) -> Float[Tensor, "B D"]:
-        """The direction of a text that describes a place over a period.
+    def embed_text(self, sentence: Float[Tensor, "B S"], period: Float[Tensor, "B K2"]) -> Float[Tensor, "B D"]:
+        """Embed a text that describes a place during a period.
 
-        Raises ValueError where the configuration has no text.
+        Args:
+            sentence: embedding of the text by a frozen sentence encoder.
+            period: code of the period.
+
+        Returns:
+            Unit vectors.
+
+        Raises:
+            ValueError: the config has no source of kind 'text'.
         """
         if self.text_head is None:
             raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")

@@ -1,4 +1,7 @@
-"""The three operators of a Space Time Precision block (paper, Fig. 2D; mirror: aef_jax/model/operators.py)."""
+"""The three operators of a Space Time Precision block (paper, Fig. 2D).
+
+Mirror: aef_jax/model/operators.py.
+"""
 
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -10,7 +13,13 @@ from configs.encodings.rotary import grid_angles
 
 
 class SpaceOperator(nn.Module):
-    """Self-attention among the cells of one frame, at L/16 (paper: "ViT-like"; rotary positions are ours)."""
+    """Self-attention among the cells of one frame, at L/16 (paper: "ViT-like"; rotary positions are ours).
+
+    Args:
+        width: channels.
+        heads: number of heads.
+        mlp_ratio: hidden width of the MLP, as a multiple of the channels.
+    """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int):
         super().__init__()
@@ -20,6 +29,14 @@ class SpaceOperator(nn.Module):
         self.mlp = Mlp(width, mlp_ratio * width, width)
 
     def forward(self, x: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T H W C"]:
+        """Update the space state of each frame.
+
+        Args:
+            x: the space state.
+
+        Returns:
+            The updated state.
+        """
         height, width, channels = x.shape[-3:]
         angles = grid_angles(height, width, head_width=channels // self.attention.heads)
         cells = rearrange(x, "b t h w c -> b t (h w) c")
@@ -29,9 +46,15 @@ class SpaceOperator(nn.Module):
 
 
 class TimeOperator(nn.Module):
-    """Self-attention along time at each pixel of the L/8 grid.
+    """Self-attention along time at each cell of the L/8 grid.
 
-    Each element is conditioned on the timecode of its acquisition. An absent element is attended to by nobody.
+    Each frame is conditioned on its timecode. No frame attends to an absent one.
+
+    Args:
+        width: channels.
+        heads: number of heads.
+        mlp_ratio: hidden width of the MLP, as a multiple of the channels.
+        timecode: width of a timecode.
     """
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, timecode: int):
@@ -48,6 +71,16 @@ class TimeOperator(nn.Module):
         timecodes: Float[Tensor, "B T K"],
         present: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T H W C"]:
+        """Update the time state of all frames.
+
+        Args:
+            x: the time state.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            The updated state.
+        """
         x = x + self.condition(timecodes)[:, :, None, None]
         series = rearrange(x, "b t h w c -> b h w t c")
         key_mask = present[:, None, None].expand(series.shape[:-1])
@@ -57,7 +90,11 @@ class TimeOperator(nn.Module):
 
 
 class PrecisionOperator(nn.Module):
-    """3x3 convolutions on each frame, at L/2: keeps what the coarser operators cannot resolve."""
+    """3x3 convolutions on each frame, at L/2. They keep detail that the coarser operators cannot resolve.
+
+    Args:
+        width: channels.
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -66,4 +103,12 @@ class PrecisionOperator(nn.Module):
         self.second = Conv(width, width)
 
     def forward(self, x: Float[Tensor, "B T H W C"]) -> Float[Tensor, "B T H W C"]:
+        """Update the precision state of each frame.
+
+        Args:
+            x: the precision state.
+
+        Returns:
+            The updated state.
+        """
         return x + self.second(gelu(self.first(self.norm(x))))

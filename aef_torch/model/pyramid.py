@@ -1,6 +1,6 @@
 """The learned Laplacian pyramid over L/2, L/4, L/8 and L/16, in steps of x2.
 
-The paper names the exchange and no more; this form of it is ours. Nothing is ever resized by interpolation.
+The paper names the exchange without details; this form is ours. No grid is resized by interpolation.
 
 Mirror: aef_jax/model/pyramid.py.
 """
@@ -13,7 +13,11 @@ from configs.model import ModelConfig
 
 
 class Analysis(nn.Module):
-    """The way down, from the precision state alone: how the time and the space state begin."""
+    """Initial time and space states, computed down the pyramid from the precision state.
+
+    Args:
+        config: the model's sizes.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -25,15 +29,26 @@ class Analysis(nn.Module):
     def forward(
         self, precision: Float[Tensor, "B T H W C"]
     ) -> tuple[Float[Tensor, "B T H/4 W/4 CT"], Float[Tensor, "B T H/8 W/8 CS"]]:
+        """Compute the initial states.
+
+        Args:
+            precision: the precision state.
+
+        Returns:
+            The time state and the space state.
+        """
         time = self.to_time(gelu(self.to_exchange(self.norm(precision))))
         return time, self.to_space(gelu(time))
 
 
 class Exchange(nn.Module):
-    """How the three operators pass their states to one another: one sweep down the pyramid, one up.
+    """Exchange of the three operators' states: one sweep down the pyramid, then one sweep up.
 
-    Going down, each state receives the finer ones; going up, each receives the coarser ones. So each has received every
-    other one at the end, and the sweep up joins at L/4 what the sweep down left there (the pyramid's lateral step).
+    Going down, each state receives the finer ones; going up, each receives the coarser ones. The sweep up adds at L/4
+    what the sweep down left there (the pyramid's lateral connection).
+
+    Args:
+        config: the model's sizes.
     """
 
     def __init__(self, config: ModelConfig):
@@ -51,6 +66,16 @@ class Exchange(nn.Module):
         time: Float[Tensor, "B T H/4 W/4 CT"],
         space: Float[Tensor, "B T H/8 W/8 CS"],
     ) -> tuple[Float[Tensor, "B T H W CP"], Float[Tensor, "B T H/4 W/4 CT"], Float[Tensor, "B T H/8 W/8 CS"]]:
+        """Add to each state what the other two contain.
+
+        Args:
+            precision: the precision state.
+            time: the time state.
+            space: the space state.
+
+        Returns:
+            The three updated states.
+        """
         lateral = self.to_exchange(self.norm_precision(precision))
         time = time + self.to_time(gelu(lateral))
         space = space + self.to_space(self.norm_time(time))
@@ -59,7 +84,11 @@ class Exchange(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """The way up, from the space state to the precision state; what it adds on its way it also gives to time."""
+    """Sweep up the pyramid, from the space state to the precision state, that also updates the time state.
+
+    Args:
+        config: the model's sizes.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -76,6 +105,17 @@ class Synthesis(nn.Module):
         time: Float[Tensor, "B T H/4 W/4 CT"],
         space: Float[Tensor, "B T H/8 W/8 CS"],
     ) -> tuple[Float[Tensor, "B T H W CP"], Float[Tensor, "B T H/4 W/4 CT"]]:
+        """Add the coarser states to the finer ones.
+
+        Args:
+            precision: the precision state.
+            lateral: what the sweep down left at L/4; None if there was no such sweep.
+            time: the time state.
+            space: the space state.
+
+        Returns:
+            The updated precision and time states.
+        """
         time = time + self.to_time(self.norm_space(space))
         exchange = self.to_exchange(self.norm_time(time))
         exchange = exchange if lateral is None else exchange + lateral

@@ -1,7 +1,7 @@
 """The Space Time Precision encoder: frames of all sources in, features at L/2 out (paper, S2).
 
-Only the time operator looks across frames. Everything else treats each frame by itself, so frames can lie on different
-devices until it is its turn. Mirror: aef_jax/model/stp.py.
+Only the time operator combines frames. All other parts process each frame alone, so frames can be split over devices
+everywhere else. Mirror: aef_jax/model/stp.py.
 """
 
 from functools import partial
@@ -19,7 +19,12 @@ from configs.model import ModelConfig
 
 
 class SourceEncoder(nn.Module):
-    """Brings the frames of one source to L/2 and the precision width, whatever its bands (paper: input projector)."""
+    """Projection of one source's frames to L/2 and the precision width, whatever its bands (paper: input projector).
+
+    Args:
+        channels: bands of the source.
+        width: channels of the precision state.
+    """
 
     def __init__(self, channels: int, width: int):
         super().__init__()
@@ -29,13 +34,26 @@ class SourceEncoder(nn.Module):
     def forward(
         self, pixels: Float[Tensor, "B N H W C"], present: Bool[Tensor, "B N"]
     ) -> Float[Tensor, "B N H/2 W/2 CP"]:
-        # an absent frame may hold anything, and NaN times a weight of zero is NaN
+        """Project the frames.
+
+        Args:
+            pixels: scaled and z-scored pixels; those of absent frames may be anything.
+            present: frames that exist.
+
+        Returns:
+            Features of each frame.
+        """
+        # an absent frame may contain NaN, and NaN times a weight of zero is NaN
         pixels = torch.where(present[:, :, None, None, None], pixels, 0)
         return self.refine(gelu(self.project(pixels)))
 
 
 class STPBlock(nn.Module):
-    """The three operators side by side, each at its own resolution, then the exchange."""
+    """The three operators side by side, each at its own resolution, followed by the exchange.
+
+    Args:
+        config: the model's sizes.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -52,18 +70,34 @@ class STPBlock(nn.Module):
         timecodes: Float[Tensor, "B T K"],
         present: Bool[Tensor, "B T"],
     ) -> tuple[Float[Tensor, "B T H W CP"], Float[Tensor, "B T H/4 W/4 CT"], Float[Tensor, "B T H/8 W/8 CS"]]:
+        """Update the three states.
+
+        Args:
+            precision: the precision state.
+            time: the time state.
+            space: the space state.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            The three updated states.
+        """
         return self.exchange(self.precision(precision), self.time(time, timecodes, present), self.space(space))
 
 
 class STPEncoder(nn.Module):
-    """All blocks, between the pyramid that starts the three states and the one that brings them together at L/2."""
+    """All blocks, between the pyramid that starts the three states and the one that joins them at L/2.
+
+    Args:
+        config: the model's sizes.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.analysis = Analysis(config)
         self.blocks = nn.ModuleList(STPBlock(config) for _ in range(config.num_blocks))
         self.synthesis = Synthesis(config)
-        # config.block_loop says how XLA is given the loop; here the blocks simply run one after another
+        # config.block_loop is for XLA; here the blocks run one after another
         self.remat = config.remat
 
     def forward(
@@ -72,18 +106,28 @@ class STPEncoder(nn.Module):
         timecodes: Float[Tensor, "B T K"],
         present: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T H W CP"]:
+        """Encode the frames of all sources.
+
+        Args:
+            precision: frames of all sources, from their source encoders.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+
+        Returns:
+            Features of each frame.
+        """
         state = precision, *self.analysis(precision)
         precision, time, space = self._run_blocks(state, timecodes, present)
         return self.synthesis(precision, None, time, space)[0]
 
     def _run_blocks(self, state, timecodes, present):
         for block in self.blocks:
-            state = _rematerialised(block, self.remat)(*state, timecodes, present)
+            state = _rematerialized(block, self.remat)(*state, timecodes, present)
         return state
 
 
-def _rematerialised(block, remat: str):
+def _rematerialized(block, remat: str):
     if remat == "none":
         return block
-    # whole blocks for "dots" too: what is kept changes memory and time, never a number
+    # "dots" recomputes whole blocks too: remat changes memory and time, never a number
     return partial(checkpoint, block, use_reentrant=False, preserve_rng_state=False)

@@ -1,4 +1,4 @@
-"""From features of all frames to one embedding field per valid period (paper, S2).
+"""The summary: from the features of all frames to one embedding field for each valid period (paper, S2).
 
 Mirror: aef_jax/model/summary.py.
 """
@@ -15,11 +15,14 @@ from configs.model import ModelConfig
 
 
 class TemporalSummary(nn.Module):
-    """Attention pooling along time at each pixel, with a single query computed from the valid period's code.
+    """Attention pooling along time at each cell, with one query computed from the code of the valid period.
 
-    Keys and values are computed once: P periods cost P queries. Query and keys see times through the same weights, so
-    that from the start the frames near a period weigh most in it. The query itself joins what it pooled, so that a tile
-    without any frame still has an embedding, and a period outside all frames is more than a copy of the nearest one.
+    Keys and values are computed once for any number of periods. Query and keys share the weights that project times, so
+    that frames near a period have the largest weights from the start. The query is added to the pooled values. A tile
+    without frames therefore has an embedding, and a period outside all frames is not a copy of the nearest one.
+
+    Args:
+        config: the model's sizes.
     """
 
     def __init__(self, config: ModelConfig):
@@ -41,8 +44,19 @@ class TemporalSummary(nn.Module):
         features: Float[Tensor, "B T H W CP"],
         timecodes: Float[Tensor, "B T K"],
         present: Bool[Tensor, "B T"],
-        periods: Float[Tensor, "B P 2K"],
-    ) -> Float[Tensor, "B P 2H 2W D"]:
+        periods: Float[Tensor, "B P 2*K"],
+    ) -> Float[Tensor, "B P 2*H 2*W D"]:
+        """Summarize the frames over valid periods.
+
+        Args:
+            features: features of all frames.
+            timecodes: acquisition times of the frames.
+            present: frames that exist.
+            periods: codes of the valid periods.
+
+        Returns:
+            Fields of unit vectors, at the resolution of the pixels.
+        """
         features = self.norm(features)
         start, end = periods.chunk(2, dim=-1)
         query = self.time(start) + self.time(end) + self.query(periods)

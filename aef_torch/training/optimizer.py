@@ -1,6 +1,6 @@
-"""Adam on clipped gradients, and the course of its learning rate (paper, S4).
+"""Adam on clipped gradients, with a linear warm-up and decay of the learning rate (paper, S4).
 
-The paper names Adam and its course; clipping, weight decay and the skipping of steps that are not finite are ours.
+The paper names Adam and this schedule. Clipping, weight decay and the skipping of non-finite steps are ours.
 
 Mirror: aef_jax/training/optimizer.py.
 """
@@ -15,9 +15,13 @@ from configs.training import TrainingConfig
 
 
 def learning_rate(config: TrainingConfig) -> Callable[[int], float]:
-    """From 0 up to the peak in `warmup_steps`, then down to 0 at `steps`, both linearly (paper, S4).
+    """Make the schedule: linear from 0 to the peak in `warmup_steps`, then linear to 0 at `steps` (paper, S4).
 
-    Of the number of steps done.
+    Args:
+        config: the settings of training.
+
+    Returns:
+        The learning rate as a function of the number of steps done.
     """
 
     def at(count: int) -> float:
@@ -29,9 +33,16 @@ def learning_rate(config: TrainingConfig) -> Callable[[int], float]:
 
 
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> "AdamW":
-    """Adam with decoupled weight decay, for gradients that are clipped; who steps it sets the learning rate.
+    """Make Adam with decoupled weight decay. Gradients must be clipped before, and the learning rate set for each step.
 
-    Biases and the scales of norms, vectors all of them, do not decay.
+    Vectors (biases and the scales of norms) do not decay.
+
+    Args:
+        model: the model whose parameters it updates.
+        config: the settings of training.
+
+    Returns:
+        The optimizer.
     """
     kernels = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
@@ -40,33 +51,45 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> "AdamW":
 
 
 class AdamW(torch.optim.AdamW):
-    """`torch.optim.AdamW` (Loshchilov and Hutter, 2019) with the same state, but that decay and Adam's step are added
-    to a parameter at once, and rounded once.
+    """`torch.optim.AdamW` (Loshchilov and Hutter, 2019) that adds decay and Adam's step at once and rounds once.
 
-    PyTorch's multiplies by 1 - lr * weight_decay first. Of a small decay that factor and the product keep few digits in
-    float32: parameters are off by 2e-6 after 100 steps, ten times what else is rounded, and a decay of less than 3e-8 a
-    step does nothing at all.
+    The state is the same. PyTorch's version first multiplies parameters by 1 - lr * weight_decay. For a small decay,
+    that factor and the product keep few digits in float32: parameters are off by 2e-6 after 100 steps, ten times the
+    other rounding, and a decay of less than 3e-8 per step has no effect.
     """
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
+        """Update the parameters from their gradients.
+
+        Args:
+            closure: unused.
+        """
         del closure
         groups = [group for group in self.param_groups if group["weight_decay"]]
         before = [[p.clone() for p in group["params"]] for group in groups]
         for group in groups:
             for parameter in group["params"]:
-                parameter.zero_()  # it neither decays nor is rounded, and becomes Adam's step alone
+                parameter.zero_()  # the parameter then becomes Adam's step alone
         super().step()
-        for group, kept in zip(groups, before, strict=True):
-            for parameter, old in zip(group["params"], kept, strict=True):
+        for group, parameters in zip(groups, before, strict=True):
+            for parameter, old in zip(group["params"], parameters, strict=True):
                 parameter.add_(old, alpha=-group["lr"] * group["weight_decay"]).add_(old)
 
 
 def clip_by_global_norm(
     gradients: Sequence[Shaped[Tensor, "..."]], norm: Float[Tensor, ""], bound: float
 ) -> list[Shaped[Tensor, "..."]]:
-    """Gradients of a larger global `norm` than `bound`, scaled down to it.
+    """Scale gradients down to a bound if their global norm is larger.
 
-    To exactly it: `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm it divides by.
+    The result has exactly the bound as its norm; `torch.nn.utils.clip_grad_norm_` adds 1e-6 to the norm.
+
+    Args:
+        gradients: the gradients.
+        norm: their global norm.
+        bound: largest norm.
+
+    Returns:
+        The scaled gradients.
     """
     return [g / norm * bound for g in gradients] if norm >= bound else list(gradients)

@@ -1,4 +1,4 @@
-"""All that a step changes as plain tensors by name: what is written, read, and carried to JAX and back."""
+"""A training state as plain tensors by name, to be written, read, and converted to JAX and back."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from aef_torch.training.step import TrainState, init_state
 from configs.config import Config
 
 Tensors = dict[str, Shaped[Tensor, "..."]]
-"""By the name of a parameter in the model's state_dict."""
+"""Tensors by the name of a parameter in the model's state_dict."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A training state, in tensors of its own."""
+    """A training state, in tensors that nothing else shares."""
 
     params: Tensors
     exp_avg: Tensors
@@ -25,17 +25,31 @@ class Snapshot:
     """Adam's second moments; optax calls them nu."""
     step: int = 0
     skipped: int = 0
-    """Steps of `step` that changed nothing. Adam and the learning rate count the others."""
+    """How many of `step` steps changed nothing. Adam and the learning rate count only the others."""
     consecutive_skips: int = 0
 
     @classmethod
     def beginning(cls, params: Tensors) -> "Snapshot":
-        """Before the first step: moments of 0."""
+        """Make the state before the first step, with moments of 0.
+
+        Args:
+            params: the parameters.
+
+        Returns:
+            The snapshot.
+        """
         exp_avg, exp_avg_sq = ({name: torch.zeros_like(p) for name, p in params.items()} for _ in range(2))
         return cls(params, exp_avg, exp_avg_sq)
 
     def to(self, dtype: torch.dtype) -> "Snapshot":
-        """The same in another floating dtype."""
+        """Convert all tensors to another floating dtype.
+
+        Args:
+            dtype: the dtype.
+
+        Returns:
+            The converted snapshot.
+        """
         params, exp_avg, exp_avg_sq = (
             {name: tensor.to(dtype) for name, tensor in tensors.items()}
             for tensors in (self.params, self.exp_avg, self.exp_avg_sq)
@@ -44,9 +58,16 @@ class Snapshot:
 
 
 def snapshot(state: TrainState) -> Snapshot:
-    """A copy of what `state` is now."""
+    """Copy a training state.
+
+    Args:
+        state: the state.
+
+    Returns:
+        The copy, which later steps do not change.
+    """
     params = {name: p.detach().clone() for name, p in state.model.named_parameters()}
-    moments = Snapshot.beginning(params)  # before its first step the optimiser has none
+    moments = Snapshot.beginning(params)  # the optimizer has none before its first step
     for name, parameter in state.model.named_parameters():
         for kind, tensors in (("exp_avg", moments.exp_avg), ("exp_avg_sq", moments.exp_avg_sq)):
             if parameter in state.optimizer.state:
@@ -55,9 +76,17 @@ def snapshot(state: TrainState) -> Snapshot:
 
 
 def restored(saved: Snapshot, config: Config) -> TrainState:
-    """The state that goes on where `saved` was taken, in its dtype and on its device, with nothing shared.
+    """Make a training state from a snapshot, in its dtype and on its device, without sharing tensors.
 
-    Raises RuntimeError, with a list, where names or shapes are not those of the config's model.
+    Args:
+        saved: the snapshot.
+        config: the config of the run.
+
+    Returns:
+        The state, which continues where the snapshot was taken.
+
+    Raises:
+        RuntimeError: names or shapes differ from the config's model; the message lists them.
     """
     with torch.device("meta"):
         model = AlphaEarth(config)

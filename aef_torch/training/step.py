@@ -23,30 +23,46 @@ Objective = Callable[[AlphaEarth, Batch, BottleneckNoise, Config], tuple[Shaped[
 
 @dataclass
 class TrainState:
-    """All that a step changes; the model and the optimiser are changed where they are."""
+    """All that a step changes. Model and optimizer are changed in place."""
 
     model: AlphaEarth
     optimizer: AdamW
     step: int
     skipped: int
-    """Steps that were not finite, of all `step`: they changed nothing, neither moments nor the learning rate."""
+    """How many of `step` steps were not finite; they changed neither parameters, moments nor the learning rate."""
     consecutive_skips: int
 
 
 def init_state(model: AlphaEarth, config: Config) -> TrainState:
-    """Before the first step of training `model`, whatever its parameters and their dtype."""
+    """Make the state before the first step.
+
+    Args:
+        model: the model to train; its parameters may have any values and dtype.
+        config: the config of the run.
+
+    Returns:
+        The state.
+    """
     return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, consecutive_skips=0)
 
 
 def train_step(
     state: TrainState, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective = objective
 ) -> Terms:
-    """One step of training, whose randomness all lies in `batch` and `noise` of shape (B, P, H, W).
+    """Take one training step. All randomness is in the batch and the noise.
 
-    `objective` is the objective, or that under `torch.compile`.
+    A step whose loss or gradient is not finite is counted, and changes nothing.
 
-    A step whose loss or gradient is not finite changes nothing, and is counted. Returns the objective's terms, and
-    `gradient_norm` (before clipping), `learning_rate`, `skipped` and `consecutive_skips` (with this step).
+    Args:
+        state: the state, changed in place.
+        batch: the data of the step.
+        noise: the bottleneck's noise, of shape (B, P, H, W).
+        config: the config of the run.
+        objective: the objective, possibly compiled by `torch.compile`.
+
+    Returns:
+        The objective's terms, `gradient_norm` (before clipping), `learning_rate`, and `skipped` and `consecutive_skips`
+        (this step included).
     """
     gradients, terms = _gradients(state.model, batch, noise, config, objective)
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -75,21 +91,21 @@ def _apply(state: TrainState, gradients: list[Tensor], rate: float) -> None:
 def _gradients(
     model: AlphaEarth, batch: Batch, noise: BottleneckNoise, config: Config, objective: Objective
 ) -> tuple[list[Float[Tensor, "..."]], Terms]:
-    """Of the loss; and its terms. With `training.grad_accum_steps`, means over the parts of the batch."""
+    """Compute the loss's gradients and its terms, as means over `training.grad_accum_steps` parts of the batch."""
     number, parameters = config.training.grad_accum_steps, list(model.parameters())
     gradients, terms = [torch.zeros_like(p) for p in parameters], {}
     for part in range(number):
-        # each part takes every n-th sequence, as in JAX, where it is some of each device's
-        loss, found = objective(model, _part(batch, part, number), _part(noise, part, number), config)
-        # zeros where a parameter has no part in the loss: its moments decay all the same
-        of_part = torch.autograd.grad(loss, parameters, materialize_grads=True)
-        gradients = [total + gradient for total, gradient in zip(gradients, of_part, strict=True)]
-        terms = {name: terms.get(name, 0) + term.detach() for name, term in found.items()}
+        # each part takes every n-th sequence, as in JAX, where each device then keeps some of its sequences
+        loss, part_terms = objective(model, _part(batch, part, number), _part(noise, part, number), config)
+        # a parameter without influence on the loss gets zeros, so that its moments decay
+        part_gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        gradients = [total + gradient for total, gradient in zip(gradients, part_gradients, strict=True)]
+        terms = {name: terms.get(name, 0) + term.detach() for name, term in part_terms.items()}
     return [gradient / number for gradient in gradients], {name: term / number for name, term in terms.items()}
 
 
 def _part(tree: Any, part: int, number: int) -> Any:
-    """Every `number`-th sequence from `part` on, of all tensors of a batch."""
+    """Take every `number`-th sequence from `part` on, of all tensors of a batch."""
     if tree is None:
         return None
     if isinstance(tree, Tensor):

@@ -22,12 +22,12 @@ PERIODS_DAYS = np.concatenate(
 TIMECODE_WIDTH = 2 * len(PERIODS_DAYS)
 """K."""
 PERIOD_CODE_WIDTH = 2 * TIMECODE_WIDTH
-"""2K."""
+"""2*K."""
 RELATIVE_TIMECODE_WIDTH = 2 * RELATIVE_HARMONICS
 """R."""
 
 
-def timecode(time_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K"]:
+def timecode(time_ms: Int64[np.ndarray, "*N"] | np.int64) -> Float[np.ndarray, "*N K"]:
     """Encode instants.
 
     Args:
@@ -46,7 +46,7 @@ def timecode(time_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K"]:
     return _sine_cosine(turns - np.floor(turns))
 
 
-def period_code(start_ms: Int64[np.ndarray, "*N"], end_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N 2K"]:
+def period_code(start_ms: Int64[np.ndarray, "*N"], end_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K2"]:
     """Encode valid periods [start, end).
 
     Args:
@@ -73,5 +73,5 @@ def relative_timecode(fraction: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*
     return _sine_cosine(np.asarray(fraction, np.float64)[..., None] * np.arange(1, RELATIVE_HARMONICS + 1) / 2)
 
 
-def _sine_cosine(turns: Float[np.ndarray, "*N W"]) -> Float[np.ndarray, "*N 2W"]:
+def _sine_cosine(turns: Float[np.ndarray, "*N W"]) -> Float[np.ndarray, "*N 2*W"]:
     return np.concatenate([np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)], axis=-1)

@@ -153,7 +153,8 @@ def _compiled(program: Program, quickly: bool) -> Callable[..., Any]:
 
 def _uncompiled(program: Program, quickly: bool) -> Callable[..., Any]:
     del quickly
-    return partial(_run, program)
+    # arrays of NumPy become arrays of JAX, as they do when a function is compiled
+    return lambda given, cotangents: _run(program, jax.tree.map(jnp.asarray, given), cotangents)
 
 
 def watch(

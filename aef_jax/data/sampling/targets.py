@@ -119,7 +119,7 @@ def draw_period(bounds: Period, config: Config, rng: np.random.Generator, contai
 
 def summary_codes(
     source: Source, period: Period, time_ms: int
-) -> tuple[Float32[np.ndarray, "2K"], Float32[np.ndarray, "R"]]:
+) -> tuple[Float32[np.ndarray, "K2"], Float32[np.ndarray, "R"]]:
     """Encode a target's times.
 
     Args:
@@ -135,7 +135,7 @@ def summary_codes(
     return encode_period(period), time_code.astype(np.float32)
 
 
-def encode_period(period: Period) -> Float32[np.ndarray, "2K"]:
+def encode_period(period: Period) -> Float32[np.ndarray, "K2"]:
     """Encode a period.
 
     Args:
@@ -144,7 +144,7 @@ def encode_period(period: Period) -> Float32[np.ndarray, "2K"]:
     Returns:
         The codes of both ends.
     """
-    code: Float[np.ndarray, "2K"] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
+    code: Float[np.ndarray, "K2"] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
     return code.astype(np.float32)
 
 

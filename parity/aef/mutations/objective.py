@@ -50,8 +50,8 @@ LOSSES = [
     Mutation(
         "mean over masked pixels",
         _SHIFT,
-        "jnp.where(counted > 0, error(prediction, target[here]) * counted, 0)",
-        "error(prediction, target[here])",
+        "jnp.where(counted > 0, error(prediction, target[window]) * counted, 0)",
+        "error(prediction, target[window])",
         _ERROR,
     ),
     Mutation(

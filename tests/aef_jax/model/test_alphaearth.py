@@ -1,4 +1,4 @@
-"""The model in JAX keeps what every model promises, however its blocks are looped over, and compiles once."""
+"""The JAX model meets the contract with scanned and unrolled blocks, and compiles once."""
 
 from dataclasses import replace
 from functools import cache, partial
@@ -19,11 +19,11 @@ from tests.support.contracts.model_contract import ONE_BLOCK, ModelContract
 from tests.support.data.sample_batch import SHRUNK, random_frames
 
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
-"""For what tests a program and not how well it is compiled; it compiles in half the time."""
+"""Halves the time to compile; for tests of results, not of speed."""
 
 
 def _drawn(build) -> tuple[nnx.GraphDef, nnx.State]:
-    """As `nnx.split(build())`, but the weights are NumPy's: XLA would compile each layer's initialiser."""
+    """Split a model as `nnx.split(build())` does, with weights from NumPy: XLA would compile each initializer."""
     graph, state = nnx.split(nnx.eval_shape(build))
     generator = np.random.default_rng(0)
 
@@ -38,7 +38,7 @@ def _drawn(build) -> tuple[nnx.GraphDef, nnx.State]:
 
 @cache
 def _model(config):
-    """The graph, the state, and the compiled functions of both with frames and periods."""
+    """Return the graph, the state, and the compiled functions of (state, frames, periods)."""
     graph, state = _drawn(lambda: AlphaEarth(config, rngs=nnx.Rngs(0)))
 
     @jax.jit
@@ -62,8 +62,8 @@ class TestModel(ModelContract):
 
     def gradients(self, config, frames, periods):
         _, state, _, gradients = _model(config)
-        found = gradients((state, {name: f.pixels for name, f in frames.items()}), frames, periods)
-        return {jax.tree_util.keystr(path): np.asarray(g) for path, g in jax.tree.leaves_with_path(found) if g.any()}
+        actual = gradients((state, {name: f.pixels for name, f in frames.items()}), frames, periods)
+        return {jax.tree_util.keystr(path): np.asarray(g) for path, g in jax.tree.leaves_with_path(actual) if g.any()}
 
     def decode(self, config, source, *given):
         graph, state, *_ = _model(config)
@@ -86,7 +86,7 @@ def test_it_compiles_once_whatever_the_data():
 
 @cache
 def _encoded(block_loop: str, remat: str) -> dict[str, np.ndarray]:
-    """Output and gradients of an encoder in float64, by name."""
+    """Compute an encoder's output and gradients in float64, by name."""
     model = replace(SHRUNK.model, block_loop=block_loop, remat=remat)
     generator = np.random.default_rng(0)
     precision, timecodes = (
@@ -97,6 +97,7 @@ def _encoded(block_loop: str, remat: str) -> dict[str, np.ndarray]:
     graph, state = _drawn(lambda: STPEncoder(model, rngs=nnx.Rngs(0)))
     with jax.enable_x64(True):
         state = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), state)
+        timecodes, present = jnp.asarray(timecodes), jnp.asarray(present)
 
         def total(state, precision):
             encoded = nnx.merge(graph, state)(precision, timecodes, present)
@@ -113,16 +114,16 @@ def _encoded(block_loop: str, remat: str) -> dict[str, np.ndarray]:
 )
 def test_loop_and_remat_change_nothing(block_loop, remat):
     expected = _encoded("unroll", "none")
-    for name, found in _encoded(block_loop, remat).items():
-        assert found.dtype == np.float64
-        error = np.linalg.norm(found - expected[name]) / np.linalg.norm(expected[name])
+    for name, actual in _encoded(block_loop, remat).items():
+        assert actual.dtype == np.float64
+        error = np.linalg.norm(actual - expected[name]) / np.linalg.norm(expected[name])
         assert error <= 1e-13, f"{name}: {error}"
 
 
 @pytest.mark.parametrize("block_loop", ["scan", "unroll"])
 def test_it_works_without_graph_mode(block_loop):
     config = replace(ONE_BLOCK, model=replace(ONE_BLOCK.model, block_loop=block_loop))
-    frames, periods = random_frames(), random_periods()
+    frames, periods = jax.tree.map(jnp.asarray, (random_frames(), random_periods()))
     with nnx.set_graph_mode(False):
         graph, state = _drawn(lambda: AlphaEarth(config, rngs=nnx.Rngs(0)))
         fields = jax.jit(lambda model: model(frames, periods))(nnx.merge(graph, state))
@@ -152,7 +153,7 @@ def test_paper_has_the_papers_shapes():
     def run(state, frames, periods):
         model = nnx.merge(graph, state)
         encoded = model.encode(frames)
-        return encoded, model.summarise(encoded, periods)
+        return encoded, model.summarize(encoded, periods)
 
     encoded, fields = jax.eval_shape(run, state, frames, periods)
     assert encoded.features.shape == (batch, 103, 64, 64, 128)

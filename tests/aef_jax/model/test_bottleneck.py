@@ -1,4 +1,4 @@
-"""The bottleneck's sample is von Mises and Fisher's."""
+"""The bottleneck's samples have a von Mises-Fisher distribution."""
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +28,15 @@ def test_noise_is_its_keys():
     first, again, other = (_noise(8, 3.0, (2, 5), seed) for seed in (0, 0, 1))
     assert first.radial.shape == (2, 5)
     assert first.direction.shape == (2, 5, 8)
-    for found, same, different in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(found, same)
-        assert not np.isin(found, different).any()
+    for actual, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(actual, same)
+        assert not np.isin(actual, different).any()
 
 
 def test_gradient_reaches_the_mean():
     with jax.enable_x64(True):
         noise = jax.tree.map(lambda draw: jnp.asarray(draw, jnp.float64), _noise(8, 3.0, (5,)))
         x = jax.random.normal(jax.random.key(0), (5, 8), jnp.float64)
-        check_grads(lambda x: von_mises_fisher(unit(x), noise), (x,), order=1)
+        check_grads(lambda x: von_mises_fisher(unit(jnp.asarray(x)), noise), (x,), order=1)
         gradient = jax.grad(lambda x: von_mises_fisher(unit(x), noise)[:, 0].sum())(x)
         assert (jnp.linalg.norm(gradient, axis=-1) > 1e-3).all()

@@ -1,4 +1,4 @@
-"""Layers whose gradients are computed otherwise than JAX would."""
+"""Layers with gradients of their own compute the same gradients as JAX."""
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +10,15 @@ from aef_jax.model.layers import Down
 
 
 def _gradients(x: np.ndarray, cells: np.ndarray):
-    """Of `Down`, to x and to the kernel; and of the same as Flax computes it."""
+    """Compute the gradients to x and to the kernel, of `Down` and of Flax's own convolution."""
     layer = Down(x.shape[-1], cells.shape[-1], rngs=nnx.Rngs(0))
     nnx.update(layer, jax.tree.map(lambda parameter: parameter.astype(x.dtype), nnx.state(layer)))
 
     def product(call):
         return nnx.grad(lambda layer, x: jnp.vdot(call(layer, x), cells), argnums=(0, 1))(layer, x)
 
-    ours, flax = product(Down.__call__), product(nnx.Conv.__call__)
-    return [(to_x, to_layer["kernel"][...]) for to_layer, to_x in (ours, flax)]
+    actual, expected = product(Down.__call__), product(nnx.Conv.__call__)
+    return [(to_x, to_layer["kernel"][...]) for to_layer, to_x in (actual, expected)]
 
 
 @pytest.mark.parametrize("side", [2, 4, 6])
@@ -26,9 +26,9 @@ def test_downsampling_gradients_equal_the_convolutions(side):
     random = np.random.default_rng(0)
     with jax.enable_x64(True):
         x, cells = random.normal(size=(2, 3, side, 2 * side, 5)), random.normal(size=(2, 3, side // 2, side, 7))
-        for ours, flax in zip(*_gradients(x, cells), strict=True):
-            assert ours.dtype == np.float64
-            np.testing.assert_allclose(ours, flax, rtol=1e-13, atol=1e-13)
+        for actual, expected in zip(*_gradients(x, cells), strict=True):
+            assert actual.dtype == np.float64
+            np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize(("platform", "dilated"), [("cpu", False), ("cuda", True), ("tpu", True)])

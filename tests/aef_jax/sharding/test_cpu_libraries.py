@@ -1,4 +1,4 @@
-"""Which library XLA takes for what, where a CPU is one device; and that it computes the same."""
+"""On a single CPU device XLA uses the intended libraries, and they compute what XLA does."""
 
 import re
 
@@ -17,7 +17,7 @@ from aef_jax.sharding.mesh import single_device_mesh, with_mesh
 from configs.encodings.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 from configs.presets import SMALL
 
-PRECISION = (2, 16, 16, 16, SMALL.model.d_precision)  # of fewer frames YNNPACK would leave the convolution alone
+PRECISION = (2, 16, 16, 16, SMALL.model.d_precision)  # with fewer frames YNNPACK would not take the convolution
 
 
 def _normal(seed: int, *shape: int) -> jax.Array:
@@ -25,7 +25,7 @@ def _normal(seed: int, *shape: int) -> jax.Array:
 
 
 def _with_biases(module: nnx.Module) -> tuple[nnx.GraphDef, nnx.State]:
-    """What begins as zeros would hide what is done with it."""
+    """Add noise to the biases: zeros would hide a bias that is dropped or added twice."""
     graph, state = nnx.split(module)
     return graph, jax.tree.map(lambda x: x + 0.1 * _normal(0, *x.shape) if x.ndim == 1 else x, state)
 
@@ -37,7 +37,7 @@ def _compiled(function, *arguments, gradients: bool) -> jax.stages.Compiled:
 
 
 def _outside_of_fusions(text: str) -> tuple[int, int]:
-    """How many of a program's convolutions stand by themselves, and how many there are."""
+    """Count a program's convolutions: those outside of fusions, and all."""
     entry = text[text.index("\nENTRY ") :]
     return tuple(len(re.findall(r" convolution\(|__onednn\$convolution", part)) for part in (entry, text))
 
@@ -61,9 +61,11 @@ def test_onednn_takes_every_convolution_of_forward_and_backward():
 @pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize("part", ["analysis", "summary"])
 def test_the_libraries_compute_what_xla_does(part, gradients):
-    """XLA's oneDNN passes make two mistakes that these would show: a GELU that is fused with a convolution is given to
-    all that read its input (the time state, here), and what is added to a transposed product is not transposed (the
-    gradient of the summary's queries)."""
+    """XLA's oneDNN passes have two bugs that these cases would show.
+
+    A GELU that is fused with a convolution is given to all readers of its input (here the time state). An addend of a
+    transposed product is not transposed (the gradient of the summary's queries).
+    """
     features = _normal(1, *PRECISION)
     if part == "analysis":
         module, arguments = Analysis(SMALL.model, rngs=nnx.Rngs(0)), (features,)
@@ -85,16 +87,16 @@ def test_the_libraries_compute_what_xla_does(part, gradients):
         return sum(jnp.sum(output * by) for output, by in pairs)
 
     function = jax.grad(total) if gradients else forward
-    found = _compiled(function, state, *arguments, gradients=gradients)(state, *arguments)
+    actual = _compiled(function, state, *arguments, gradients=gradients)(state, *arguments)
     expected = jax.jit(function)(state, *arguments)
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for x, y in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("layer", [Conv, Down])
 def test_loop_gradients_use_convolutions_fast_in_xla(layer):
-    """Outside of loops XLA brings every convolution to this form; inside it computes others a number at a time."""
+    """Outside of loops XLA rewrites every convolution to this form; inside it computes others one number at a time."""
     graph, state = nnx.split(layer(8, 8, rngs=nnx.Rngs(0)))
     loop = lambda state, xs: jax.lax.map(lambda x: jnp.sum(nnx.merge(graph, state)(x) ** 2), xs).sum()  # noqa: E731
     gradients = jax.jit(jax.grad(loop, argnums=(0, 1)))

@@ -1,4 +1,4 @@
-"""Processes of one run find each other, their devices and their folder; or say in one sentence why not."""
+"""Processes of one run find each other, their devices and their folder, or explain in one sentence why not."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_processes_of_one_node_keep_their_profiles_apart(tmp_path, monkeypatch):
 
 
 def _said_by_both(program: Path, training, shared: Path, own: list[Path]) -> list[str]:
-    """The last lines of two hosts that share one folder, and have another of their own."""
+    """Return the last lines of two hosts that share one folder, and each have another of their own."""
     address = f"127.0.0.1:{_free_port()}"
     hosts = [
         subprocess.Popen(
@@ -141,7 +141,7 @@ def test_hosts_do_not_wait_if_the_first_cannot_begin(training, tmp_path):
 
 
 def test_hosts_all_resume_from_the_newest_checkpoint_or_none_do(training, tmp_path):
-    """Whichever of them has an old listing of the folder; where one does not come to see it, all say so."""
+    """Either host may have an old listing. If one never sees the checkpoint, all say so."""
     shared, whole = (training.copied(tmp_path / name).path for name in ("shared", "whole"))
     older = training.copied(tmp_path / "older", STEPS // 2).path
     said = _said_by_both(OLD_LISTING, training, shared, [whole, older])

@@ -1,4 +1,4 @@
-"""On a CPU a step's memory is kept for the next step."""
+"""On a CPU the process keeps a step's memory for the next step."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ if sys.argv[1] == "kept":
     keep_memory()
 grow = jax.jit(lambda x: jnp.sin(jnp.cumsum(jnp.outer(x, x), axis=0)))
 x = jnp.ones(4096)
-for _ in range(8):  # small things lie down in between at first
+for _ in range(8):  # small allocations settle in between at first
     jax.block_until_ready(grow(x))
 faults = []
 for _ in range(5):
@@ -28,7 +28,7 @@ for _ in range(5):
 print(sorted(faults)[2])
 """
 PAGES = 4096 * 4096 * 4 // 4096
-"""Of one result, 64 MiB."""
+"""Size of one result, 64 MiB."""
 
 ASYNCHRONOUS = """
 import jax
@@ -49,12 +49,12 @@ def _printed(program: str, *arguments: str, **variables: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what mallopt keeps is glibc's, on Linux")
 def test_memory_of_a_step_is_kept():
     assert _printed(FAULTS, "anew") > 8 * PAGES
-    # the median of five spans: seldom something small comes to lie between, and a result takes some anew
+    # the median of five spans: rarely a small allocation lies in between, and a result takes new pages
     assert _printed(FAULTS, "kept") < 2 * PAGES
 
 
 def test_several_devices_still_compute_beside_their_caller():
-    """Where they did not, their collectives were seen to wait for each other for good."""
+    """Otherwise their collectives were seen to wait for each other forever."""
     several = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     assert _printed(ASYNCHRONOUS) == 0
     assert _printed(ASYNCHRONOUS, JAX_NUM_CPU_DEVICES="2") == 1

@@ -1,4 +1,4 @@
-"""What lies where on a mesh, and that nothing moves but what must."""
+"""Arrays are sharded over a mesh by the rules, and only the necessary data moves."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def test_misfitting_mesh_and_indivisible_batch_are_refused():
 
 @dataclass(frozen=True)
 class Chip:
-    """What a mesh asks of a device."""
+    """The attributes of a device that a mesh reads."""
 
     id: int
     process_index: int = 0
@@ -111,7 +111,7 @@ def test_misfitting_chosen_mesh_is_refused(mesh, devices, sentence):
 @pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_xla_knows_the_options_that_it_is_given(platform, gradients):
-    """A minor release may take one away. All backends but TPUs' read them all."""
+    """A minor release may remove an option. All backends but TPUs' parse all options."""
     options = compiler_options(make_mesh(MeshConfig(), [Chip(0, platform=platform)]), gradients)
     assert options
     jax.jit(lambda: 0, compiler_options=options)()
@@ -119,9 +119,9 @@ def test_xla_knows_the_options_that_it_is_given(platform, gradients):
 
 @pytest.mark.parametrize("mesh", ["data=256,seq=2", "data=4,fsdp=2,seq=2", "data=16,fsdp=16"])
 def test_the_shardings_of_the_paper_are_those_of_the_golden_file(mesh):
-    """To write it anew: aef shardings paper --mesh MESH > tests/aef_jax/golden/MESH.txt"""
-    found = shardings_table(replace(PAPER, mesh=parse_mesh(mesh)))
-    assert found + "\n" == (HERE / "golden" / f"{mesh}.txt").read_text()
+    """Rewrite a file with: aef shardings paper --mesh MESH > tests/aef_jax/sharding/golden/MESH.txt"""
+    result = shardings_table(replace(PAPER, mesh=parse_mesh(mesh)))
+    assert result + "\n" == (HERE / "golden" / f"{mesh}.txt").read_text()
 
 
 def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
@@ -148,7 +148,7 @@ def test_a_mesh_that_is_none_is_told(mistake, mesh, sentence):
 
 
 def on_eight_devices(program: str) -> list:
-    """What a program beside this one prints, line by line."""
+    """Run a program in a process of its own and return what it prints, line by line."""
     path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
     done = subprocess.run(
@@ -159,13 +159,13 @@ def on_eight_devices(program: str) -> list:
 
 
 def test_frames_are_joined_merged_and_split_where_they_are():
-    for found in on_eight_devices("run_frames_on_meshes.py"):
-        assert found == {"moved": [], "joined": True, "merged": True, "back": True}
+    for result in on_eight_devices("run_frames_on_meshes.py"):
+        assert result == {"moved": [], "joined": True, "merged": True, "back": True}
 
 
 def test_blocks_only_swap_frames_for_rows_and_send_gradients():
     (counts,) = on_eight_devices("run_block_collectives.py")
-    # there and back, forward, recomputed and backward, for teacher and student, in each of three blocks
+    # two ways; forward, recomputed and backward; for teacher and student; in each of three blocks
     assert counts.pop("all-to-all") == 2 * 3 * 2 * 3
     assert set(counts) == {"all-reduce"}
 

@@ -1,4 +1,4 @@
-"""A text is told from all others of the global batch, on however many devices that lies."""
+"""CLIP compares a text with all others of the global batch, on any number of devices."""
 
 import json
 import os

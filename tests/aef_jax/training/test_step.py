@@ -1,4 +1,4 @@
-"""The training step learns, compiles once, and follows the paper's course."""
+"""The training step learns, compiles once, and follows the paper's learning rate."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def test_without_a_warm_up_the_course_begins_at_its_peak():
 
 @pytest.fixture(scope="module")
 def several():
-    """Several sources, two batches on the devices, and the step."""
+    """Return a config of several sources, the mesh, and two batches on its devices."""
     config = replace(
         BRIEF,
         sources=CONFIG.sources,
@@ -50,7 +50,7 @@ def several():
 
 
 def test_several_sources_train_in_a_step_that_compiles_once(several):
-    """Optical, radar with its metadata, a static map and classes; the same batch again and again, so the loss falls."""
+    """Optical, radar with metadata, a static map and classes. One batch is repeated, so the loss must fall."""
     config, mesh, (first, second) = several
     assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
     assert jax.tree.map(lambda leaf: leaf.sharding, first) == batch_shardings(first, mesh)
@@ -71,7 +71,7 @@ def test_several_sources_train_in_a_step_that_compiles_once(several):
 
 
 def test_nonfinite_step_changes_nothing_and_is_counted(several):
-    """Neither parameters nor moments nor the course of the learning rate; the next step is as if it had not been."""
+    """Parameters, moments and learning rate stay; the next step is the same as without the skipped one."""
     config, mesh, (first, second) = several
     step = make_train_step(config, mesh)
     poison = first.targets["sentinel2"]._replace(pixels=first.targets["sentinel2"].pixels * jnp.nan)
@@ -94,7 +94,7 @@ def test_nonfinite_step_changes_nothing_and_is_counted(several):
 
 
 def test_a_step_is_skipped_number_by_number():
-    """By a conditional, every update would be written to memory before a parameter moves; and `finite` is known."""
+    """A conditional would write every update to memory before parameters change; and `finite` is an argument."""
     optimizer, params = make_optimizer(COURSE), {"kernel": jnp.ones((8, 8))}
     update = jax.make_jaxpr(lambda finite, state: optimizer.update(params, state, params, finite=finite))
     done = {equation.primitive.name for equation in update(jnp.asarray(True), optimizer.init(params)).eqns}
@@ -103,7 +103,7 @@ def test_a_step_is_skipped_number_by_number():
 
 
 def test_finite_gradient_with_overflowing_norm_is_skipped(several):
-    """Clipping would make all of it 0, and Adam would take a step for nothing."""
+    """Clipping would make every gradient 0, and Adam would still move parameters."""
     config, mesh, batch = alone(several)
     steep = replace(config, objective=ObjectiveConfig(reconstruction=1e25))
     _, terms = make_train_step(steep, mesh)(init_state(steep, mesh), batch)
@@ -113,7 +113,7 @@ def test_finite_gradient_with_overflowing_norm_is_skipped(several):
 
 
 def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
-    """Of four sequences in two parts: the gradient is the mean of those of the first and third, second and fourth."""
+    """Four sequences in two parts: the gradient is the mean over (first, third) and (second, fourth)."""
     config, mesh, batch = alone(several)
     config = replace(config, training=replace(config.training, clip_norm=1e9), objective=SILENT)
     in_parts = replace(config, training=replace(config.training, grad_accum_steps=2))
@@ -130,12 +130,12 @@ def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
 
 
 def alone(several):
-    """The same of a single source, which compiles in less time: config, mesh and batch."""
+    """Reduce config, mesh and batch to a single source, which compiles faster."""
     config, mesh, (batch, _) = several
     config = replace(config, sources=tuple(source for source in config.sources if source.name == "sentinel2"))
     parts = {name: {"sentinel2": getattr(batch, name)["sentinel2"]} for name in ("frames", "student", "targets")}
     return config, mesh, batch._replace(**parts, text=None)
 
 
-def _same(one, other) -> bool:
-    return all(jax.tree.leaves(jax.tree.map(np.array_equal, one, other)))
+def _same(tree, other) -> bool:
+    return all(jax.tree.leaves(jax.tree.map(np.array_equal, tree, other)))

@@ -1,4 +1,4 @@
-"""The model in PyTorch keeps what every model promises, and is checkpointed without a number changing."""
+"""The PyTorch model meets the contract, and activation checkpointing changes no number."""
 
 from dataclasses import replace
 from functools import cache
@@ -57,7 +57,7 @@ def test_remat_changes_no_number(remat):
 
 
 def test_float64_is_float64_throughout():
-    """Were any step done in float32, a change of 1e-12 would be lost, or grow to 1e-7."""
+    """If any operation ran in float32, a change of 1e-12 would be lost, or grow to 1e-7."""
     config = replace(SHRUNK, model=replace(SHRUNK.model, compute_dtype="float64"))
     frames, periods = random_frames(), torch.from_numpy(random_periods())
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""The bottleneck's sample is von Mises and Fisher's."""
+"""The bottleneck's samples have a von Mises-Fisher distribution."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,9 @@ def test_noise_is_its_generators():
     first, again, other = (_noise(8, 3.0, (2, 5), seed) for seed in (0, 0, 1))
     assert first.radial.shape == (2, 5)
     assert first.direction.shape == (2, 5, 8)
-    for found, same, different in zip(first, again, other, strict=True):
-        np.testing.assert_array_equal(found, same)
-        assert not np.isin(found, different).any()
+    for actual, same, different in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(actual, same)
+        assert not np.isin(actual, different).any()
 
 
 def test_gradient_reaches_the_mean():

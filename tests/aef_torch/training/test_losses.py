@@ -1,4 +1,4 @@
-"""The objective's terms in PyTorch keep what they promise in every framework."""
+"""The objective's terms in PyTorch meet the contract."""
 
 from functools import partial
 

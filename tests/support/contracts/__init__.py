@@ -1,1 +1,1 @@
-"""What both frameworks' implementations must promise."""
+"""Contracts: tests that the implementations of both frameworks must pass."""

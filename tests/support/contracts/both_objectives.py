@@ -1,4 +1,4 @@
-"""The objective's terms and its gradient in float64, by either framework, in the same names."""
+"""Compute the objective's terms and gradients in float64, in either framework, under the same names."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -21,7 +21,7 @@ from parity.mapping.weights import to_jax, to_torch
 
 Number = np.float64 | np.ndarray
 Result = tuple[dict[str, np.float64], dict[str, np.ndarray]]
-"""Terms by name, the loss among them; and the loss's gradient by PyTorch's names of the parameters."""
+"""Terms by name, the loss among them, and the loss's gradients by PyTorch's parameter names."""
 
 
 def doubled(tree):
@@ -48,14 +48,14 @@ def by_torch(config: Config, batch: Batch, noise: BottleneckNoise) -> Result:
 
 @cache
 def _jax_function(config: Config):
-    """The structure of the model, and the compiled function of its state, a batch and noise."""
+    """Return the model's structure, and the compiled function of its state, a batch and noise."""
     graph, state = nnx.split(abstract_jax(config))
     structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.float64), state))
 
     def loss_and_terms(state, batch, noise):
         return aef_jax.training.objective.objective(nnx.merge(graph, state), batch, noise, config)
 
-    # what is tested is the program, not how well it is optimised
+    # the test is of results, not of speed
     return structure, jax.jit(jax.grad(loss_and_terms, has_aux=True), compiler_options=QUICK)
 
 
@@ -66,21 +66,21 @@ def by_jax(config: Config, batch: Batch, noise: BottleneckNoise) -> Result:
         return {name: np.asarray(term)[()] for name, term in terms.items()}, to_torch(structure, gradients)
 
 
-def assert_same(found: Result, expected: Result) -> None:
-    """To the last bit."""
-    for one, other in zip(found, expected, strict=True):
-        assert one.keys() == other.keys()
+def assert_same(actual: Result, expected: Result) -> None:
+    """Assert equality to the last bit."""
+    for result, other in zip(actual, expected, strict=True):
+        assert result.keys() == other.keys()
         for name, array in other.items():
-            np.testing.assert_array_equal(one[name], array, err_msg=name, strict=True)
+            np.testing.assert_array_equal(result[name], array, err_msg=name, strict=True)
 
 
-def distances(found: Mapping[str, Number], truth: Mapping[str, Number]) -> dict[str, float]:
-    """Relative L2 by name; of what is zero, only zero is not infinitely far."""
-    assert found.keys() == truth.keys()
-    assert {array.dtype for array in (*found.values(), *truth.values())} == {np.dtype(np.float64)}
-    return {name: _distance(found[name], array) for name, array in truth.items()}
+def distances(actual: Mapping[str, Number], expected: Mapping[str, Number]) -> dict[str, float]:
+    """Compute the relative L2 distances by name. Only zero has a finite distance from zero."""
+    assert actual.keys() == expected.keys()
+    assert {array.dtype for array in (*actual.values(), *expected.values())} == {np.dtype(np.float64)}
+    return {name: _distance(actual[name], array) for name, array in expected.items()}
 
 
-def _distance(found: Number, truth: Number) -> float:
-    size, error = np.linalg.norm(truth), np.linalg.norm(found - truth)
+def _distance(actual: Number, expected: Number) -> float:
+    size, error = np.linalg.norm(expected), np.linalg.norm(actual - expected)
     return error / size if size else np.inf * error if error else 0.0

@@ -1,4 +1,4 @@
-"""What the objective's terms of embeddings promise, in either framework."""
+"""The contract of the objective's terms of embeddings, in either framework."""
 
 from abc import ABC, abstractmethod
 from functools import partial
@@ -14,13 +14,13 @@ PAIRS, TEMPERATURE = 5, 0.07
 
 
 class EmbeddingLossContract(ABC):
-    """A framework's subclass says how its functions are called."""
+    """A framework's subclass defines how its functions are called."""
 
     @abstractmethod
     def value_and_gradient(
         self, name: str, *arrays: np.ndarray, source: Source | None = None, by: int = 0, **options: float
     ) -> tuple[Any, Any]:
-        """Of the loss `name`, by one of the arrays; `source` is its argument before them, if it has one."""
+        """Compute the loss `name` and its gradient by array number `by`; `source` is its first argument, if any."""
 
     def test_uniformity_is_of_one_pixel_in_two_places(self):
         mu = _directions(3, 2, 4, 5, 8)
@@ -28,7 +28,7 @@ class EmbeddingLossContract(ABC):
 
         def plain(mu):
             pairs = [(mu[b, :, y, x], mu[b - 1, :, y, x]) for b, y, x in np.ndindex(3, 4, 5)]
-            return np.mean([abs(np.vdot(here[p], there[p])) for here, there in pairs for p in range(2)])
+            return np.mean([abs(np.vdot(place[p], other[p])) for place, other in pairs for p in range(2)])
 
         assert value == pytest.approx(plain(mu), rel=1e-13)
         assert_slopes(gradient, plain, mu)
@@ -40,7 +40,7 @@ class EmbeddingLossContract(ABC):
         assert not gradient.any()
 
     def test_uniformity_of_a_single_sequence_moves_nothing(self):
-        """It is its own other place; all that is left is along mu, and does not turn it."""
+        """A single sequence is its own other place: the gradient is along mu, and does not turn it."""
         mu = _directions(1, 2, 4, 5, 8)
         value, gradient = self.value_and_gradient("uniformity", mu)
         assert value == pytest.approx(1)
@@ -58,56 +58,56 @@ class EmbeddingLossContract(ABC):
     @pytest.mark.parametrize("present", ["11111", "10110", "00110"])
     @pytest.mark.parametrize("temperature", [TEMPERATURE, 1.0])
     def test_clip_is_the_plain_computation(self, present, temperature):
-        *pairs, there = _pairs(present)
+        *pairs, mask = _pairs(present)
 
         def plain(x, by):
-            return plain_losses.clip(*(x if i == by else pair for i, pair in enumerate(pairs)), there, temperature)
+            return plain_losses.clip(*(x if i == by else pair for i, pair in enumerate(pairs)), mask, temperature)
 
         for by, x in enumerate(pairs):
-            value, gradient = self.value_and_gradient("clip", *pairs, there, by=by, temperature=temperature)
+            value, gradient = self.value_and_gradient("clip", *pairs, mask, by=by, temperature=temperature)
             assert value.shape == ()
             assert value.dtype == gradient.dtype == np.float64
             assert value == pytest.approx(plain(x, by), rel=1e-13)
             assert_slopes(gradient, partial(plain, by=by), x)
 
     def test_clip_at_its_ends(self):
-        """All alike, each is found by chance; all apart and each its text's, all that is left is the temperature's."""
-        alike, apart, there = np.tile(_directions(8), (PAIRS, 1)), np.eye(PAIRS), np.ones(PAIRS, bool)
-        value, gradient = self.value_and_gradient("clip", alike, alike, there, temperature=TEMPERATURE)
+        """Equal pairs are matched by chance. For orthogonal, matching pairs only the temperature leaves an error."""
+        alike, apart, mask = np.tile(_directions(8), (PAIRS, 1)), np.eye(PAIRS), np.ones(PAIRS, bool)
+        value, gradient = self.value_and_gradient("clip", alike, alike, mask, temperature=TEMPERATURE)
         assert value == pytest.approx(np.log(PAIRS), rel=1e-13)
         np.testing.assert_allclose(gradient, 0, atol=1e-14)
         for temperature in (1.0, TEMPERATURE):
             left = np.log1p((PAIRS - 1) * np.exp(-1 / temperature))
-            value, _ = self.value_and_gradient("clip", apart, apart, there, temperature=temperature)
+            value, _ = self.value_and_gradient("clip", apart, apart, mask, temperature=temperature)
             assert value == pytest.approx(left, rel=1e-9, abs=1e-15)
-            value, _ = self.value_and_gradient("clip", apart, np.roll(apart, 1, 0), there, temperature=temperature)
+            value, _ = self.value_and_gradient("clip", apart, np.roll(apart, 1, 0), mask, temperature=temperature)
             assert value == pytest.approx(1 / temperature + left, rel=1e-13)
 
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
     @pytest.mark.parametrize("present", ["00000", "00100", "0", "1"])
     def test_clip_of_no_text_or_of_one_alone_is_nothing(self, present, dtype):
-        mu, text, there = _pairs(present, dtype)
+        mu, text, mask = _pairs(present, dtype)
         for by in (0, 1):
-            value, gradient = self.value_and_gradient("clip", mu, text, there, by=by, temperature=TEMPERATURE)
+            value, gradient = self.value_and_gradient("clip", mu, text, mask, by=by, temperature=TEMPERATURE)
             assert value == 0
             assert not gradient.any()
 
     @pytest.mark.parametrize("anything", [np.nan, np.inf, 1e30])
     @pytest.mark.parametrize("present", ["10110", "00100", "00000"])
     def test_an_absent_text_has_no_influence(self, present, anything):
-        mu, text, there = _pairs(present, np.float32)
-        absent = [np.where(there[:, None], x, np.float32(anything)) for x in (mu, text)]
+        mu, text, mask = _pairs(present, np.float32)
+        absent = [np.where(mask[:, None], x, np.float32(anything)) for x in (mu, text)]
         for by in (0, 1):
-            expected = self.value_and_gradient("clip", mu, text, there, by=by, temperature=TEMPERATURE)
-            found = self.value_and_gradient("clip", *absent, there, by=by, temperature=TEMPERATURE)
+            expected = self.value_and_gradient("clip", mu, text, mask, by=by, temperature=TEMPERATURE)
+            actual = self.value_and_gradient("clip", *absent, mask, by=by, temperature=TEMPERATURE)
             assert np.isfinite(expected[0])
-            assert not expected[1][~there].any()
-            for x, y in zip(found, expected, strict=True):
+            assert not expected[1][~mask].any()
+            for x, y in zip(actual, expected, strict=True):
                 np.testing.assert_array_equal(x, y, strict=True)
 
     @pytest.mark.parametrize("temperature", [TEMPERATURE, 1e-4])
     def test_clip_in_float32(self, temperature):
-        """The cold one's wrong texts outweigh the right one by thousands of e-foldings."""
+        """At the low temperature, wrong texts outweigh the right one by thousands of e-foldings."""
         pairs = _pairs("11011", np.float32)
         value, gradient = self.value_and_gradient("clip", *pairs, temperature=temperature)
         doubles = (x.astype(np.float64) for x in pairs[:2])
@@ -118,10 +118,10 @@ class EmbeddingLossContract(ABC):
 
 
 def _pairs(present: str, dtype: type[np.floating] = np.float64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Directions of places and of texts, and which of them are there."""
+    """Draw directions of places and of texts, and parse which of them are present."""
     number = len(present)
-    there = np.array([there == "1" for there in present])
-    return _directions(number, 8).astype(dtype), _directions(number, 8, seed=1).astype(dtype), there
+    mask = np.array([digit == "1" for digit in present])
+    return _directions(number, 8).astype(dtype), _directions(number, 8, seed=1).astype(dtype), mask
 
 
 def _directions(*shape: int, seed: int = 0) -> np.ndarray:
@@ -130,7 +130,7 @@ def _directions(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def assert_slopes(gradient: np.ndarray, function, at: np.ndarray, directions: int = 4, step: float = 1e-5):
-    """The gradient is the function's slope, by central differences along random directions."""
+    """Assert that the gradient is the function's slope, by central differences along random directions."""
     generator = np.random.default_rng(2)
     for _ in range(directions):
         direction = generator.standard_normal(at.shape)

@@ -1,4 +1,4 @@
-"""What the terms of the objective promise, in either framework: those of reconstructions, and all the others."""
+"""The contract of the objective's terms, in either framework: those of reconstructions, and all others."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -17,7 +17,7 @@ BATCH, HEIGHT, WIDTH, CLASSES = 3, 7, 10, 4
 
 
 def _few(source: Source) -> Source:
-    """Of two bands, or of few classes."""
+    """Reduce a source to two bands, or to few classes."""
     return replace(source, bands=source.bands[:2], classes=source.classes and CLASSES)
 
 
@@ -34,11 +34,11 @@ every_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 
 
 class LossContract(EmbeddingLossContract):
-    """A framework's subclass says how its functions are called."""
+    """A framework's subclass defines how its functions are called."""
 
     @abstractmethod
     def regrid(self, x: np.ndarray, valid: np.ndarray, side: int, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averages, and of how many pixels each is."""
+        """Compute the averages, and the number of pixels in each."""
 
     def reconstruction(self, source: Source, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         value, gradient = self.value_and_gradient("reconstruction_error", *arrays, source=source)
@@ -72,7 +72,7 @@ class LossContract(EmbeddingLossContract):
     @every_source
     @pytest.mark.parametrize("place", [(0, 0), (6, 9), (3, 4)])
     def test_one_valid_pixel(self, source, place):
-        """Be it in a corner, from where shifts move it out of the tile."""
+        """Also in a corner, where shifts move it out of the tile."""
         prediction, target, valid, offset = _draw(source)
         valid[:] = False
         valid[1, *place] = True
@@ -90,9 +90,9 @@ class LossContract(EmbeddingLossContract):
         valid[0] = False
         anything = target.dtype.type(any_class if source.kind == "classes" else anything)
         expected = self.reconstruction(source, prediction, target, valid, offset)
-        found = self.reconstruction(source, prediction, np.where(valid, target, anything), valid, offset)
+        actual = self.reconstruction(source, prediction, np.where(valid, target, anything), valid, offset)
         assert np.isfinite(expected[1]).all()
-        for x, y in zip(found, expected, strict=True):
+        for x, y in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(x, y, strict=True)
 
     @pytest.mark.parametrize("name", [name for name in SOURCES if "classes" in name])
@@ -101,9 +101,9 @@ class LossContract(EmbeddingLossContract):
         prediction, target, valid, offset = _draw(SOURCES[name])
         wrong = np.random.default_rng(1).random(target.shape) < 0.3
         target = np.where(wrong, np.int32(unknown), target)
-        found = self.reconstruction(SOURCES[name], prediction, target, valid, offset)
+        actual = self.reconstruction(SOURCES[name], prediction, target, valid, offset)
         expected = self.reconstruction(SOURCES[name], prediction, target, valid & ~wrong, offset)
-        for x, y in zip(found, expected, strict=True):
+        for x, y in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(x, y, strict=True)
 
     @pytest.mark.parametrize("name", ["pixels", "regridded", "classes", "regridded classes"])
@@ -112,8 +112,8 @@ class LossContract(EmbeddingLossContract):
         counts = valid if valid.ndim == 4 else valid[..., None]
         expected = self.reconstruction(SOURCES[name], prediction, target, valid, offset)
         assert not expected[1][~np.broadcast_to(counts, prediction.shape)].any()
-        found = self.reconstruction(SOURCES[name], np.where(counts, prediction, 1e30), target, valid, offset)
-        for x, y in zip(found, expected, strict=True):
+        actual = self.reconstruction(SOURCES[name], np.where(counts, prediction, 1e30), target, valid, offset)
+        for x, y in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(x, y, strict=True)
 
     def test_shifts_are_forgiven_up_to_their_distance(self):
@@ -149,13 +149,13 @@ class LossContract(EmbeddingLossContract):
 
     def test_cross_entropy_at_its_ends(self):
         source, (_, target, valid, offset) = SOURCES["classes"], _draw(SOURCES["classes"])
-        chosen = np.eye(CLASSES, dtype=np.float32)[target]
-        value, gradient = self.reconstruction(source, 0 * chosen, target, valid, offset)
+        one_hot = np.eye(CLASSES, dtype=np.float32)[target]
+        value, gradient = self.reconstruction(source, 0 * one_hot, target, valid, offset)
         assert value == pytest.approx(np.log(CLASSES))
-        np.testing.assert_allclose(gradient, (softmax(0 * chosen, -1) - chosen) * valid[..., None] / valid.sum())
-        assert self.reconstruction(source, 200 * chosen, target, valid, offset)[0] == 0
+        np.testing.assert_allclose(gradient, (softmax(0 * one_hot, -1) - one_hot) * valid[..., None] / valid.sum())
+        assert self.reconstruction(source, 200 * one_hot, target, valid, offset)[0] == 0
         for confidence in (50, 87, 95, 200):  # in the wrong classes
-            value, gradient = self.reconstruction(source, -confidence * chosen, target, valid, offset)
+            value, gradient = self.reconstruction(source, -confidence * one_hot, target, valid, offset)
             assert 49 < value <= confidence + np.log(CLASSES)
             assert np.isfinite(gradient).all()
 
@@ -176,16 +176,16 @@ class LossContract(EmbeddingLossContract):
         means, pixels = self.regrid(x, valid, side, offsets)
         for sequence, offset in enumerate(offsets):
             image = plain_losses.image(x[sequence], valid[sequence])
-            within = plain_losses.cells(image, side, offset)
+            cells = plain_losses.cells(image, side, offset)
             filled = {cell: pixels[sequence][cell] for cell in zip(*np.nonzero(pixels[sequence]), strict=True)}
-            assert filled == {cell: len(places) for cell, places in within.items()}
+            assert filled == {cell: len(places) for cell, places in cells.items()}
             expected = plain_losses.cell_means(image, side, offset)
-            found = [means[sequence][cell] for cell in expected]
-            np.testing.assert_allclose(found, list(expected.values()), rtol=1e-12, atol=1e-14)
+            actual = [means[sequence][cell] for cell in expected]
+            np.testing.assert_allclose(actual, list(expected.values()), rtol=1e-12, atol=1e-14)
 
     @pytest.mark.parametrize("side", [2, 3, 128])
     def test_regrid_conserves_the_total(self, side):
-        """What the cells hold, each times its pixels, is what the tile holds; and constants stay."""
+        """The sum over cells, each times its pixels, is the sum over the tile; and constants stay."""
         x = np.random.default_rng(0).standard_normal((4, 7, 9, 2))
         offset = np.random.default_rng(1).integers(side, size=(4, 2))
         whole = np.ones(x.shape, bool)
@@ -209,7 +209,7 @@ class LossContract(EmbeddingLossContract):
 
 
 def _draw(source: Source, batch: int = BATCH) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Prediction, target, mask and offsets; sequences have unequal shares of valid elements."""
+    """Draw prediction, target, mask and offsets. Sequences have unequal shares of valid elements."""
     generator = np.random.default_rng(0)
     prediction = generator.standard_normal((batch, HEIGHT, WIDTH, source.decoder_outputs))
     shape = prediction.shape if source.kind == "continuous" else prediction.shape[:-1]

@@ -1,4 +1,4 @@
-"""What the model promises, in either framework."""
+"""The contract of the model, in either framework."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -18,15 +18,15 @@ FRAMES, PERIODS = random_frames(), random_periods()
 
 
 class ModelContract(ABC):
-    """A framework's subclass says how its model is run. The model of a config always has the same weights."""
+    """A framework's subclass defines how its model is run. The model of a config always has the same weights."""
 
     @abstractmethod
     def fields(self, config: Config, frames: dict[str, Frames], periods: np.ndarray) -> np.ndarray:
-        """The embedding fields; raises as the model does."""
+        """Compute the embedding fields; raises as the model does."""
 
     @abstractmethod
     def gradients(self, config: Config, frames: dict[str, Frames], periods: np.ndarray) -> dict[str, np.ndarray]:
-        """Of the sum of the fields' first component, by each parameter and by the pixels of each source."""
+        """Compute the gradients of the sum of the fields' first component, by parameters and by pixels."""
 
     @abstractmethod
     def decode(self, config: Config, source: str, *given: np.ndarray) -> np.ndarray: ...
@@ -60,7 +60,7 @@ class ModelContract(ABC):
         frames = {name: f._replace(present=np.zeros_like(f.present)) for name, f in FRAMES.items()}
         fields = self.fields(ONE_BLOCK, frames, PERIODS)
         _assert_unit(fields)
-        assert np.abs(fields[:, 0] - fields[:, 1]).max() > 1e-3  # it still depends on the period
+        assert np.abs(fields[:, 0] - fields[:, 1]).max() > 1e-3  # the fields still depend on the period
         for name, gradient in self.gradients(ONE_BLOCK, frames, PERIODS).items():
             assert np.isfinite(gradient).all(), name
 

@@ -1,7 +1,7 @@
-"""The losses once more, element by element in float64, for the tests of either framework.
+"""Plain versions of the losses, element by element in float64, for the tests of either framework.
 
-An image is a dictionary from places (row, column, band) to numbers, or (row, column) to distributions over classes.
-What is invalid is not in it.
+An image is a dictionary from places (row, column, band) to numbers, or from (row, column) to distributions over
+classes. Invalid elements are left out.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ Image = dict[tuple[int, ...], np.ndarray]
 
 
 def reconstruction_error(source: Source, *batch: np.ndarray) -> float:
-    """Of predictions, targets, masks and grid offsets: each sequence's error counts by its valid elements."""
+    """Compute the error of a batch. Each sequence's error counts by its valid elements."""
     errors, counts = zip(*(sequence_error(source, *arrays) for arrays in zip(*batch, strict=True)), strict=True)
     return np.dot(errors, counts) / max(sum(counts), 1)
 
@@ -24,7 +24,7 @@ def reconstruction_error(source: Source, *batch: np.ndarray) -> float:
 def sequence_error(
     source: Source, prediction: np.ndarray, target: np.ndarray, valid: np.ndarray, offset: np.ndarray
 ) -> tuple[float, int]:
-    """The error of one sequence at its best shift, and how many valid elements it has."""
+    """Compute the error of one sequence at its best shift, and count its valid elements."""
     prediction = prediction.astype(np.float64)
     if source.kind == "classes":
         prediction, target = softmax(prediction, axis=-1), target[..., None] == np.arange(source.classes)
@@ -42,11 +42,11 @@ def image(x: np.ndarray, valid: np.ndarray) -> Image:
 
 
 def cells(pixels: Image, side: int, offset: np.ndarray) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
-    """The places in each cell of a grid that begins `offset` pixels before the tile."""
-    within = defaultdict(list)
+    """Collect the places in each cell of a grid that begins `offset` pixels before the tile."""
+    members = defaultdict(list)
     for row, column, *band in pixels:
-        within[((row + offset[0]) // side, (column + offset[1]) // side, *band)].append((row, column, *band))
-    return within
+        members[((row + offset[0]) // side, (column + offset[1]) // side, *band)].append((row, column, *band))
+    return members
 
 
 def cell_means(pixels: Image, side: int, offset: np.ndarray) -> Image:
@@ -57,19 +57,19 @@ def cell_means(pixels: Image, side: int, offset: np.ndarray) -> Image:
 
 
 def coarse(pixels: Image, side: int, offset: np.ndarray) -> Image:
-    """Each pixel becomes the mean of its cell."""
+    """Replace each pixel by the mean of its cell."""
     means = cell_means(pixels, side, offset)
     return {place: means[cell] for cell, places in cells(pixels, side, offset).items() for place in places}
 
 
-def shifts(metres: float) -> list[tuple[int, int]]:
-    """All planar shifts, in whole pixels of 10 m, no longer than that."""
-    steps = range(-int(metres // 10), int(metres // 10) + 1)
-    return [shift for shift in product(steps, steps) if 10 * np.hypot(*shift) <= metres]
+def shifts(meters: float) -> list[tuple[int, int]]:
+    """List the planar shifts of whole 10 m pixels up to a length."""
+    steps = range(-int(meters // 10), int(meters // 10) + 1)
+    return [shift for shift in product(steps, steps) if 10 * np.hypot(*shift) <= meters]
 
 
 def shifted_errors(source: Source, prediction: Image, target: Image):
-    """For each shift, the errors where both images still have something."""
+    """Give, for each shift, the errors where both images overlap."""
     for down, right in shifts(source.shift_invariant_m):
         moved = {(row + down, column + right, *band): value for (row, column, *band), value in prediction.items()}
         yield (error(source, moved[place], target[place]) for place in target.keys() & moved.keys())
@@ -80,7 +80,7 @@ def error(source: Source, prediction: np.ndarray, target: np.ndarray) -> float:
 
 
 def clip(mu: np.ndarray, text: np.ndarray, present: np.ndarray, temperature: float) -> float:
-    """Both cross-entropies of each present pair, as if there were no others."""
+    """Compute both cross-entropies of the present pairs alone."""
     mu, text = mu[present], text[present]
     pairs = range(len(mu))
     logits = np.array([[np.vdot(mu[i], text[j]) / temperature for j in pairs] for i in pairs])

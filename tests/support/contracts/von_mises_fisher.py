@@ -1,13 +1,13 @@
-"""What a von Mises-Fisher sample is, for the tests of either framework."""
+"""Assertions on von Mises-Fisher samples, for the tests of either framework."""
 
 import numpy as np
 from scipy import integrate, stats
 
 CASES = [(64, 8000.0), (8, 3.0), (3, 0.5)]
-"""Dimension and concentration: the bottleneck's, then two where many proposals are rejected, or fall off the sphere."""
+"""Dimensions and concentrations: the bottleneck's, and two for which rejection sampling would reject many."""
 NUMBER = 20_000
 LEAST_P = 1e-3
-"""Seeds are fixed, so a test fails always or never."""
+"""Smallest p-value. Seeds are fixed, so a test fails always or never."""
 
 
 def random_mean(dimension: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def random_mean(dimension: int) -> np.ndarray:
 
 
 def assert_radial(radial: np.ndarray, dimension: int, kappa: float):
-    """1 - w has the analytic density, and w the distribution of SciPy's samples."""
+    """Assert that 1 - w has the analytic density, and w the distribution of SciPy's samples."""
     assert radial.dtype == np.float32
     power = (dimension - 3) / 2
     grid = np.linspace(0, min(2, 4 * dimension / kappa), 100_001)
@@ -31,10 +31,10 @@ def assert_radial(radial: np.ndarray, dimension: int, kappa: float):
 
 
 def assert_sample(sample: np.ndarray, radial: np.ndarray, mean: np.ndarray):
-    """On the sphere, at the cosine that the noise says, and with no direction preferred."""
+    """Assert that samples are on the sphere, at the cosine of the noise, and in uniform directions."""
     sample, mean = sample.astype(np.float64), mean.astype(np.float64)
     mean /= np.linalg.norm(mean)
-    # in few dimensions some directions lie nearly along the mean, and their tangent is a small difference
+    # in few dimensions some directions are almost along the mean: their tangent is a small difference
     rounding = 1e-6 if len(mean) > 3 else 1e-5
     np.testing.assert_allclose(np.linalg.norm(sample, axis=-1), 1, atol=rounding)
     np.testing.assert_allclose(np.sum((sample - mean) ** 2, axis=-1) / 2, radial, rtol=1e-3, atol=rounding)

@@ -1,4 +1,4 @@
-"""A program: what a training step of scanned, recomputed blocks sends between eight devices, as JSON."""
+"""A program: prints as JSON what a training step of scanned, recomputed blocks sends between eight devices."""
 
 import json
 from collections import Counter

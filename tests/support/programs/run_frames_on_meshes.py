@@ -1,4 +1,4 @@
-"""A program: frames that are joined, merged and split again under meshes of eight devices; what moved, as JSON."""
+"""A program: joins, merges and splits frames on meshes of eight devices, and prints as JSON what moved."""
 
 import json
 import re
@@ -6,7 +6,8 @@ import re
 import jax
 import numpy as np
 
-from aef_jax.sharding.mesh import constrain, join_frames, make_mesh, merge_frames, sharding, split_frames, with_mesh
+from aef_jax.sharding.frames import join_frames, merge_frames, split_frames
+from aef_jax.sharding.mesh import constrain, make_mesh, sharding, with_mesh
 from configs.mesh import MeshConfig
 
 parts = [

@@ -1,4 +1,4 @@
-"""A program: CLIP and its gradients on one device and on two, a line of JSON each."""
+"""A program: computes CLIP and its gradients on one device and on two, and prints a line of JSON for each."""
 
 import json
 from functools import partial

@@ -1,6 +1,6 @@
-"""A program: one of two hosts that share one folder, and not the other, which cannot be that of their run.
+"""A program: one of two hosts that try to train in a folder that they do not share.
 
-Arguments: coordinator, which of them, config file, the folder that they share, the one that they do not.
+Arguments: coordinator, number of this host, config file, a folder that both share, a folder that they do not share.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A program that writes a data set and never comes to its end."""
+"""A program: writes a data set and never finishes."""
 
 import sys
 import time
