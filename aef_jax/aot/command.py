@@ -7,7 +7,7 @@ import jax
 
 from aef_jax.aot.compile import compile_step
 from aef_jax.aot.report import format_report, report_json
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from configs.config import Config
 
 
@@ -27,7 +27,7 @@ def compile_command(config: Config, topology: str, output: Path | None = None, f
     compiled = compile_step(config, topology, full)
     print(format_report(compiled))
     if output is not None:
-        with replacing(output) as temporary:
+        with replace_file(output) as temporary:
             temporary.write_text(json.dumps(report_json(compiled), indent=2) + "\n")
         print(f"\nwrote {output}")
     return 0

@@ -49,7 +49,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)
     folder = RunFolder(options.run or default)
-    folder.check(config)
+    folder.require_same_run(config)
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)

@@ -1,22 +1,128 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
 
-import os
-from collections.abc import Iterator
+Each is written to a temporary name beside its place and then renamed. After an exception the temporary one is removed;
+after a kill it stays, as `.NAME.TOKEN.tmp`, and what was there before is untouched.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; it takes the place of `path` at the end, or is removed after an exception.
+def replace_file(path: Path) -> Iterator[Path]:
+    """Write a file that takes the place of `path` at the end of the context, unless an exception ends it.
 
-    Folders on the way are made.
+    Args:
+        path: the file, which may exist. Parent folders are created.
+
+    Yields:
+        A temporary path to write to.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path, "tmp")
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(
+    target: Path, overwrite: bool = False, may_replace: Callable[[str], bool] = lambda name: False
+) -> Iterator[Path]:
+    """Write a folder that takes the place of `target` at the end of the context, unless an exception ends it.
+
+    Args:
+        target: the folder. Parent folders are created.
+        overwrite: replace a folder that exists.
+        may_replace: decides by its name whether a file of the existing folder may be lost.
+
+    Yields:
+        A temporary folder to write into.
+
+    Raises:
+        ValueError: as `require_folder_target`, before anything is written.
+    """
+    require_folder_target(target, overwrite, may_replace)
+    with temporary_folder(target) as temporary:
+        yield temporary
+        old = _beside(target, "old")
+        try:
+            if overwrite and target.exists():
+                target.rename(old)
+            temporary.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            if old.exists() and not target.exists():  # the new folder could not take its place
+                old.rename(target)
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Create a folder beside a path, and remove it at the end of the context if it still has its temporary name.
+
+    Args:
+        path: what the folder will be, or belongs to. Parent folders are created.
+
+    Yields:
+        The folder, `.NAME.TOKEN.tmp`.
+    """
+    temporary = _beside(path, "tmp")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def require_file_target(target: Path, overwrite: bool) -> None:
+    """Refuse to write a file over what must not be lost.
+
+    Args:
+        target: the file to write.
+        overwrite: whether a file may be replaced.
+
+    Raises:
+        ValueError: something is there and is not to be overwritten, or is a folder.
+    """
+    _require_absent(target, overwrite)
+    if target.is_dir():
+        raise ValueError(f"{target} is a folder, expected the name of a file")
+
+
+def require_folder_target(target: Path, overwrite: bool, may_replace: Callable[[str], bool]) -> None:
+    """Refuse to write a folder over what must not be lost.
+
+    Args:
+        target: the folder to write.
+        overwrite: whether a folder may be replaced.
+        may_replace: decides by its name whether a file of the existing folder may be lost.
+
+    Raises:
+        ValueError: something is there and is not to be overwritten, is a file, or holds other files too.
+    """
+    _require_absent(target, overwrite)
+    if not _exists(target):
+        return
+    names = sorted(path.name for path in target.iterdir()) if target.is_dir() else [target.name]
+    others = [name for name in names if not (target.is_dir() and may_replace(name))]
+    if others:
+        raise ValueError(f"{target} holds more than converted weights ({others[0]}): it is not overwritten")
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
+
+
+def _require_absent(target: Path, overwrite: bool) -> None:
+    if _exists(target) and not overwrite:
+        raise ValueError(f"{target} exists already: give another name, or --overwrite")
+
+
+def _exists(target: Path) -> bool:
+    return target.exists() or target.is_symlink()

@@ -1,13 +1,21 @@
-"""What lies in a run's folder, and how it is read back."""
+"""The files of a run's folder, and how they are read back."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from configs.config import Config
 from configs.mesh import MeshConfig
 from configs.serialization.config_json import from_json, to_json
+
+CONFIG_FILE = "config.json"
+NORMALIZATION_FILES = ("normalization.json", "normalisation.json")
+"""Names of the file with the statistics: of today, and in version 1 of the format."""
+_MAX_DIFFERENCES, _MAX_CHARACTERS = 5, 40
+"""Settings that a message lists, and characters of a value in it."""
 
 
 @dataclass(frozen=True)
@@ -18,70 +26,146 @@ class RunFolder:
 
     @property
     def config_path(self) -> Path:
-        return self.path / "config.json"
+        """The run's config as JSON."""
+        return self.path / CONFIG_FILE
 
     @property
     def normalization_path(self) -> Path:
-        return self.path / "normalization.json"
+        """Means and deviations of the training data."""
+        current, old = (self.path / name for name in NORMALIZATION_FILES)
+        return old if old.exists() else current
 
     @property
     def metrics_path(self) -> Path:
+        """One line of JSON for each record of the training's metrics."""
         return self.path / "metrics.jsonl"
 
     @property
     def checkpoints(self) -> Path:
+        """A folder for each checkpoint, named for its step."""
         return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> Path:
+        """The metrics as TensorBoard reads them."""
         return self.path / "tensorboard"
 
     @property
     def profile(self) -> Path:
+        """Traces of profiled steps."""
         return self.path / "profile"
 
     def picture(self, name: str) -> Path:
+        """Return the path of a picture.
+
+        Args:
+            name: name of the picture, such as `losses`.
+
+        Returns:
+            The path of its PNG.
+        """
         return self.path / f"{name}.png"
 
     @property
     def started(self) -> bool:
-        """Whether there is a run in it; the config is the last of what `start` writes."""
+        """Whether the folder holds a run. `start` writes the config last."""
         return self.config_path.exists()
 
-    def check(self, config: Config) -> None:
-        """Raises ValueError where the folder holds another run than one of `config`, or is none."""
+    def require_same_run(self, config: Config) -> None:
+        """Refuse to continue a run under a config that would compute other numbers.
+
+        Where the data lie, the mesh, `remat` and `block_loop` may differ.
+
+        Args:
+            config: the config that is asked for.
+
+        Raises:
+            ValueError: the folder holds a run of another config, or is a file.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"{self.path} is a file, expected the folder of a run")
-        if self.started and _computed(self.read_config()) != _computed(config):
-            raise ValueError(f"{self.path} holds a run with another config: give a new folder with --run")
+        if not self.started:
+            return
+        trees = (asdict(_computed(each)) for each in (self.read_config(), config))
+        differences = list(_differences("", *trees))
+        if differences:
+            number = len(differences) - _MAX_DIFFERENCES
+            more = f", and {number} more differ" if number > 0 else ""
+            raise ValueError(
+                f"{self.path} holds a run with another config: {', '.join(differences[:_MAX_DIFFERENCES])}{more};"
+                " give a new folder with --run"
+            )
 
     def start(self, config: Config, normalization: Normalization) -> None:
-        """Makes the folder and writes what a run is started from; or, where that is there, how it goes on."""
+        """Write the files that a run starts from, or, in a run's folder, the config under which it continues.
+
+        Args:
+            config: the run's config.
+            normalization: the run's statistics, which are written if there is no run yet.
+        """
         if not self.started:
             normalization.save(self.normalization_path)
         elif self.read_config() == config:
             return
-        with replacing(self.config_path) as temporary:
+        with replace_file(self.config_path) as temporary:
             temporary.write_text(to_json(config))
 
     def read_config(self) -> Config:
-        """Raises ValueError, naming the file, where there is none or it is not a config."""
+        """Read the run's config.
+
+        Returns:
+            The config.
+
+        Raises:
+            ValueError: there is no config, or it is invalid; the message names the file.
+        """
         if not self.started:
-            raise ValueError(f"{self.path} is not the folder of a run: it has no config.json")
+            raise ValueError(f"{self.path} is not the folder of a run: it has no {CONFIG_FILE}")
         try:
             return from_json(self.config_path.read_text())
         except ValueError as error:
             raise ValueError(f"{self.config_path}: {error}") from None
 
     def read_normalization(self) -> Normalization:
+        """Read the run's statistics.
+
+        Returns:
+            Means and deviations by source.
+
+        Raises:
+            ValueError: the file is missing or invalid; the message names it.
+        """
         return Normalization.load(self.normalization_path)
 
 
 def _computed(config: Config) -> Config:
-    """What decides the numbers: the data may have moved since, and other devices compute them in another way."""
+    """Return the config without what does not change the computed numbers: where the data lie, and the devices."""
     return replace(
         config,
         data=replace(config.data, path="", workers=0, threads=1),
         mesh=MeshConfig(),
         model=replace(config.model, remat="none", block_loop="scan"),
     )
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
+    """Describe each setting in which two configs, as dicts, differ."""
+    if old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in old | new:
+            yield from _differences(f"{name}.{key}".lstrip("."), old.get(key), new.get(key))
+    elif isinstance(old, tuple | list) and isinstance(new, tuple | list) and _names(old) == _names(new) != []:
+        for label, *pair in zip(_names(old), old, new, strict=True):
+            yield from _differences(f"{name}.{label}", *pair)
+    else:
+        yield f"{name} is {_shown(old)} in the folder and {_shown(new)} here"
+
+
+def _names(items: Any) -> list[str]:
+    return [item["name"] for item in items if isinstance(item, dict) and "name" in item]
+
+
+def _shown(value: Any) -> str:
+    text = repr(_names(value) or value) if isinstance(value, tuple | list) else repr(value)
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."

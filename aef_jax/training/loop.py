@@ -38,7 +38,7 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     # Devices, data and state
     check_joined()
     mesh = training_mesh(config)
-    folder.check(config)
+    folder.require_same_run(config)
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     _start(folder, config, data)
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 
 
 class MetricsWriter:
@@ -36,7 +36,7 @@ class MetricsWriter:
         All kinds but "speed" are identical to the bit in an interrupted and in an uninterrupted run.
 
         Args:
-            kind: "train", "heldout" (other ground), "heldout_dates" (other ground and dates) or "speed".
+            kind: "train", "validation" (other ground), "validation_dates" (other ground and dates) or "speed".
             step: number of steps done.
             values: numbers by name.
         """
@@ -70,7 +70,7 @@ def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text("".join(line + "\n" for line in lines))
 
 

@@ -170,10 +170,10 @@ class Reporter:
             self.writer.write(kind, step, values)
         if not scores:
             return None
-        self.reconstructions = evaluations["heldout"].reconstructions
-        self.score = f", validation L1 {scores['heldout'][f'l1/{self.evaluator.source.name}']:.3f}"
+        self.reconstructions = evaluations["validation"].reconstructions
+        self.score = f", validation L1 {scores['validation'][f'l1/{self.evaluator.source.name}']:.3f}"
         self.bar.set_postfix_str(self.progress + self.score)
-        return scores["heldout"]["reconstruction"]
+        return scores["validation"]["reconstruction"]
 
     def draw(self, step: int, params: nnx.State) -> None:
         """Draw the pictures of the run. Call it after `evaluate` and after saving the checkpoint.

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
+from aef_jax.run.format import upgrade_kind
 from configs.source import Source
 
 TRUE_COLOR = ("B4", "B3", "B2")
@@ -182,10 +183,14 @@ def read_metrics(path: Path) -> list[dict]:
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError as error:
             if number < len(lines):
                 raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
+            continue
+        if "kind" in record:
+            record["kind"] = upgrade_kind(record["kind"])
+        records.append(record)
     return records
 
 
@@ -194,13 +199,13 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
 
     Args:
         path: the PNG file to write.
-        records: such as {"step": ..., "kind": "train" or "heldout", name: value, ...}; a step's last one counts.
+        records: such as {"step": ..., "kind": "train" or "validation", name: value, ...}; a step's last one counts.
 
     Raises:
         ValueError: if there is no training record.
     """
     records = list(records)
-    train, validation = (_by_step(records, kind) for kind in ("train", "heldout"))
+    train, validation = (_by_step(records, kind) for kind in ("train", "validation"))
     if not train:
         raise ValueError(f"{path}: there is no record of kind 'train', so there is nothing to draw")
     decoded, compared = (_sources(rows, prefix) for rows, prefix in ((train, "reconstruction/"), (validation, "l1/")))
@@ -296,5 +301,5 @@ def save_png(figure: Figure, path: Path) -> None:
         figure: the picture.
         path: of the PNG file.
     """
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150, bbox_inches="tight")

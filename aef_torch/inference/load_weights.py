@@ -15,9 +15,8 @@ from configs.config import Config
 from configs.fields.embedder import Embedder
 from configs.fields.statistics import BandStatistics
 from configs.serialization.config_json import from_json
+from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, find_normalization
 
-CONFIG, NORMALIZATION = "aef_config", "aef_normalisation"
-"""Where `aef-parity convert` puts them in a file's metadata, as JSON."""
 INDEX = "model.safetensors.index.json"
 
 
@@ -41,12 +40,16 @@ def load_weights(path: str | Path, device: str = "cpu") -> Embedder:
         tensors = {name: tensor for file in files for name, tensor in load_file(file, device).items()}
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: not readable as safetensors: {error}") from None
-    for key, meaning in ((CONFIG, "config"), (NORMALIZATION, "normalization statistics")):
-        if key not in metadata:
+    normalization = find_normalization(metadata)
+    for key, meaning, text in (
+        (CONFIG, "config", metadata.get(CONFIG)),
+        (NORMALIZATION, "normalization statistics", normalization),
+    ):
+        if text is None:
             raise ValueError(f"{files[0]} carries no {meaning} under {key!r} in its metadata")
     try:
         config = from_json(metadata[CONFIG])
-        statistics = BandStatistics.from_table(json.loads(metadata[NORMALIZATION]))
+        statistics = BandStatistics.from_table(json.loads(normalization or ""))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{files[0]}: {error}") from None
     return Embedder(config, statistics, _embed_fn(_model(config, tensors, files[0]), device))

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 
-def check_finite(where: object, name: str, array: Shaped[np.ndarray, "..."]) -> None:
+def require_finite(where: object, name: str, array: Shaped[np.ndarray, "..."]) -> None:
     """Raises ValueError where a tensor holds NaN or an infinity, with how many and where the first is."""
     if np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_:
         return

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from parity.comparison.bisection import Culprit
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import Group
@@ -26,7 +26,7 @@ def write_json(report: Report, path: Path) -> None:
         report: The report.
         path: The file.
     """
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(json.dumps(document(report), indent=1, allow_nan=False) + "\n")
 
 

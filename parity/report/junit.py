@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from parity.report.report import Report, display_name
 
 
@@ -30,7 +30,7 @@ def write_junit(report: Report, path: Path) -> None:
         _add(suites, section.title, [(section.name, c.name, None if c.passed else c.failure) for c in section.checks])
     tree = ElementTree.ElementTree(suites)
     ElementTree.indent(tree)
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         tree.write(temporary, encoding="utf-8", xml_declaration=True)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from parity.comparison.compare import Comparison
 from parity.comparison.tolerances import TOLERANCES
 from parity.report.charts import as_svg, growth, histograms, lines
@@ -20,7 +20,7 @@ def write_html(report: Report, path: Path) -> None:
         report: The report.
         path: The file.
     """
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(page(report), encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from parity.comparison.bisection import Culprit
 from parity.comparison.pair import Pair, round_call
 from parity.comparison.precision import matmul_precision
@@ -28,7 +28,7 @@ def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
     with matmul_precision():
         computed = [side.compute(call, dtype).kinds[worst.kind] for side in (pair.jax, pair.torch)]
     jax_image, torch_image = (arrays[worst.tensor.name] for arrays in computed)
-    with replacing(path) as temporary:
+    with replace_file(path) as temporary:
         title = f"{display_name(culprit.call.name)}, {worst.kind} {worst.tensor.name}, {dtype}"
         _figure(title, *_slices(jax_image, torch_image)).savefig(temporary, format="png", dpi=120)
 

@@ -19,11 +19,11 @@ from aef_jax.data.writer import DatasetWriter
 from aef_jax.embed import embed_with, make_embedder
 from aef_jax.run_folder import RunFolder
 from aef_jax.train import train
+from configs.timecode import DAY_MS
 
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.sources import NLCD, SENTINEL2
-from configs.timecode import DAY_MS
 from configs.training import DataConfig, TrainingConfig
 from parity.cli import main as parity
 

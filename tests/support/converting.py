@@ -9,8 +9,8 @@ from safetensors.numpy import save_file
 from configs.model import ModelConfig
 from configs.presets import TINY
 from configs.serialization.config_json import to_json
+from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP
 from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
-from parity.aef.conversion.metadata import CONFIG, NORMALISATION, STEP
 from parity.aef.model import abstract_torch
 from parity.capture.tensors import torch_specs
 from parity.cli import main
@@ -24,7 +24,7 @@ SMALLEST = replace(
         d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=2, heads_time=2, heads_space=2, heads_summary=2
     ),
 )
-NORMALISATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
+NORMALIZATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
 
 
 def random_tensors() -> dict[str, np.ndarray]:
@@ -36,7 +36,7 @@ def random_tensors() -> dict[str, np.ndarray]:
 
 def write(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> Path:
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    texts = {CONFIG: to_json(SMALLEST), NORMALISATION: NORMALISATION_TEXT, STEP: "20"} | metadata
+    texts = {CONFIG: to_json(SMALLEST), NORMALIZATION: NORMALIZATION_TEXT, STEP: "20"} | metadata
     save_file(contiguous, path, metadata={key: text for key, text in texts.items() if text})
     return path
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from configs.fields.statistics import CLIP_SIGMA
 from configs.source import Source
 from configs.sources import SOURCES
@@ -90,7 +90,7 @@ def write_histograms_png(folder: Path, output: Path) -> None:
         (_draw_classes if source.kind == "classes" else _draw_bands)(panel, source, counts[source.name])
     for panel in panels[len(drawn) :]:
         panel.remove()
-    with replacing(output) as temporary:
+    with replace_file(output) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
 

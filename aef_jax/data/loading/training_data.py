@@ -29,7 +29,7 @@ class TrainingData:
 
     training: Sequence[Site]
     validation: Mapping[str, Sequence[ValidationExample]]
-    """By kind: "heldout" (other ground) and, on the sample, "heldout_dates" (other ground and dates)."""
+    """By kind: "validation" (other ground) and, on the sample, "validation_dates" (other ground and dates)."""
     schema: DatasetSchema
     pictured: Site
     """The site whose embedding field is drawn."""
@@ -78,7 +78,7 @@ def sample_data(
         ValueError: the sample holds no input of the config.
     """
     schema = _sample_schema(config, split, normalization)
-    times = {"heldout": split.seen_ms, "heldout_dates": split.unseen_ms}
+    times = {"validation": split.seen_ms, "validation_dates": split.unseen_ms}
     validation = {kind: validation_examples(split.validation, schema, ms, config) for kind, ms in times.items()}
     return TrainingData((split.training,), validation, schema, whole)
 
@@ -105,7 +105,7 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
         return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0])
     examples = validation_example_of_each(sites, schema, config)
     decoded = map(examples.site, range(len(sites)))
-    return TrainingData(training, {"heldout": examples}, schema, _first_shown(decoded, schema) or sites[0])
+    return TrainingData(training, {"validation": examples}, schema, _first_shown(decoded, schema) or sites[0])
 
 
 def open_examples(config: Config) -> HostExamples:

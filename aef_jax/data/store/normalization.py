@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from aef_jax.data.store.site import Series, Site
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from configs.fields.statistics import BandStatistics, scale_pixels
 from configs.source import Source
 
@@ -57,7 +57,7 @@ class Normalization(BandStatistics):
         Args:
             path: the file, replaced as a whole.
         """
-        with replacing(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_text(json.dumps(self.as_table(), indent=2))
 
     @classmethod

@@ -14,7 +14,7 @@ from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.writer import OpenShards
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 
 
 def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_width: int, text_model: str) -> Dataset:
@@ -85,7 +85,7 @@ def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:
             for shard, renamed in zip(shards, splits[split], strict=True):
                 moved.append((temporary / shard.file).rename(folder / renamed.file))
         new = replace(new, shards=splits)
-        with replacing(folder / "dataset.json") as file:
+        with replace_file(folder / "dataset.json") as file:
             file.write_text(json.dumps(new.as_table(), indent=2))
     except BaseException:
         for path in moved:

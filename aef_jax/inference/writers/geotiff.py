@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
 
 StoredAs = Literal["int8", "float32"]
@@ -46,7 +46,7 @@ def write_field(
     stored = np.moveaxis(quantize(field) if dtype == "int8" else field, -1, 0)
     bands, height, width = stored.shape
     # a COG cannot be written in place: its layout is known only at the end, so it is copied from a dataset in memory
-    with replacing(path) as temporary, rasterio.MemoryFile() as memory:
+    with replace_file(path) as temporary, rasterio.MemoryFile() as memory:
         with memory.open(
             driver="GTiff",
             height=height,

@@ -87,7 +87,7 @@ def _of_paths(torch: Path, jax: Path) -> CheckInput:
     torch_checkpoint, jax_checkpoint = open_checkpoint(torch), open_checkpoint(jax)
     if not isinstance(torch_checkpoint, TorchCheckpoint) or not isinstance(jax_checkpoint, JaxCheckpoint):
         raise ValueError(f"expected PyTorch's weights and then the folder of a JAX run, got {torch} and {jax}")
-    torch_checkpoint.check("float32")
+    torch_checkpoint.require_model("float32")
     torch_config, jax_config = torch_checkpoint.config, jax_checkpoint.config
     if (torch_config.model, torch_config.sources) != (jax_config.model, jax_config.sources):
         raise ValueError(f"{torch} is of another model or other sources than {jax}: compare a run with its own")

@@ -1,4 +1,4 @@
-"""Checkpoints of either framework, as PyTorch's tensors: both have `params`, `moments`, `saved`, `config`, `tensor`."""
+"""Open checkpoints of either framework; both have `params`, `moments`, `saved`, `config`, `tensor` and `digest`."""
 
 from pathlib import Path
 
@@ -11,7 +11,17 @@ Checkpoint = JaxCheckpoint | TorchCheckpoint
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """A run's folder or one of its checkpoints, or PyTorch's weights. Raises ValueError where the path is neither."""
+    """Open a run's folder, one of its checkpoints, or PyTorch's weights.
+
+    Args:
+        path: a folder or file.
+
+    Returns:
+        The checkpoint; its tensors are read when they are asked for.
+
+    Raises:
+        ValueError: the path is none of these.
+    """
     if not path.exists():
         raise ValueError(f"{path} does not exist")
     if is_run(path):

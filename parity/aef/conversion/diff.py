@@ -1,4 +1,4 @@
-"""Two checkpoints, of either framework, compared tensor by tensor."""
+"""Compare two checkpoints, of either framework, tensor by tensor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from parity.mapping.spec import Spec, printable
 
 @dataclass(frozen=True)
 class Line:
-    """What is said of one tensor, or of all."""
+    """The result of one tensor, or of all."""
 
     text: str
     equal: bool
@@ -25,40 +25,50 @@ class Line:
 
 
 def diff(a: Path, b: Path) -> Iterator[Line]:
-    """A line for each tensor of parameters, and of moments where both checkpoints have them; the last counts them.
+    """Compare the parameters of two checkpoints, and the moments if both have them.
 
-    Equal are tensors with the same bits. Raises ValueError where one is no checkpoint or is damaged.
+    Tensors are equal if they have the same bits.
+
+    Args:
+        a: a run, a checkpoint or weights.
+        b: another.
+
+    Yields:
+        A line for each tensor, and last one with their number.
+
+    Raises:
+        ValueError: one is no checkpoint, or is damaged.
     """
     first, second = open_checkpoint(a), open_checkpoint(b)
     moments = bool(first.moments and second.moments)
-    ours, theirs = (one.params | (one.moments if moments else {}) for one in (first, second))
-    # a run is read array by array, fast in its own order alone; weights files in any
-    order = ours if isinstance(first, JaxCheckpoint) else theirs
+    specs = [checkpoint.params | (checkpoint.moments if moments else {}) for checkpoint in (first, second)]
+    # a run is read fast in its own order alone, weights files in any
+    order = specs[0] if isinstance(first, JaxCheckpoint) else specs[1]
     different = 0
-    for name in tqdm(order | ours | theirs, "comparing", unit="tensor", leave=False, disable=None):
-        told = _misfit(printable(name), ours.get(name), theirs.get(name))
-        if told is None:
-            told = _compared(printable(name), first.tensor(name), second.tensor(name))
-        different += not told.equal
-        yield told
-    total = len(ours | theirs)
+    for name in tqdm(order | specs[0] | specs[1], "comparing", unit="tensor", leave=False, disable=None):
+        line = _misfit(printable(name), specs[0].get(name), specs[1].get(name))
+        if line is None:
+            line = _compared(printable(name), first.tensor(name), second.tensor(name))
+        different += not line.equal
+        yield line
+    total = len(specs[0] | specs[1])
     of = "parameters and moments" if moments else "parameters"
     yield Line(f"{total - different} of {total} tensors are equal ({of})", different == 0)
 
 
-def _misfit(name: str, ours: Spec | None, theirs: Spec | None) -> Line | None:
-    if ours is None or theirs is None:
-        return Line(f"{'missing in A' if ours is None else 'missing in B'}: {name}, {ours or theirs}", False)
-    if ours.shape != theirs.shape:
-        return Line(f"shape: {name}, {ours} and {theirs}", False)
+def _misfit(name: str, a: Spec | None, b: Spec | None) -> Line | None:
+    if a is None or b is None:
+        return Line(f"{'missing in A' if a is None else 'missing in B'}: {name}, {a or b}", False)
+    if a.shape != b.shape:
+        return Line(f"shape: {name}, {a} and {b}", False)
     return None
 
 
-def _compared(name: str, ours: Shaped[np.ndarray, "*N"], theirs: Shaped[np.ndarray, "*N"]) -> Line:
-    if ours.dtype == theirs.dtype and ours.tobytes() == theirs.tobytes():
+def _compared(name: str, a: Shaped[np.ndarray, "*N"], b: Shaped[np.ndarray, "*N"]) -> Line:
+    if a.dtype == b.dtype and a.tobytes() == b.tobytes():
         return Line(f"equal: {name}", True)
-    types = "" if ours.dtype == theirs.dtype else f", {ours.dtype} and {theirs.dtype}"
-    wide = [array.astype(np.float64) for array in (ours, theirs)]
+    types = "" if a.dtype == b.dtype else f", {a.dtype} and {b.dtype}"
+    wide = [array.astype(np.float64) for array in (a, b)]
     difference = wide[0] - wide[1]
     norm = np.linalg.norm(wide[0])
     relative = np.linalg.norm(difference) / norm if norm else np.inf

@@ -1,34 +1,34 @@
-"""What goes with the tensors of a checkpoint, in either framework."""
+"""What a checkpoint holds beside its tensors, in either framework."""
 
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from aef_jax.run.format import upgrade_scores
+from aef_jax.run.optimizer_tree import COUNTERS_V1
 from configs.config import Config
 from configs.serialization.config_json import from_json
-
-CONFIG, NORMALISATION, STEP, TRAINING = "aef_config", "aef_normalisation", "aef_step", "aef_training"
-"""Where a weights file carries them in its metadata: JSON, but for the step."""
+from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP, TRAINING, find_normalization
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training needs to go on, beside parameters and moments."""
+    """What training needs to continue, beside parameters and moments."""
 
     counters: dict[str, int | float | bool]
-    """Of the optimiser: steps of Adam, the place in the learning rate's course, steps that were skipped."""
+    """Scalars of the optimizer state: steps of Adam and of the schedule, and skipped steps."""
     position: dict[str, int]
-    """In the data."""
+    """Position in the data."""
     data: dict[str, Any]
-    """What is trained on."""
+    """What identifies the training data."""
     scores: dict[str, float]
-    """On held-out data at this step; empty where it was not evaluated."""
+    """Validation loss at this step; empty if it was not evaluated."""
 
 
 @dataclass(frozen=True)
 class CheckpointMetadata:
-    """Texts are kept as they are."""
+    """Texts are kept to the byte."""
 
     config: str
     normalization: str | None
@@ -36,14 +36,29 @@ class CheckpointMetadata:
     training: Training | None
 
     def as_metadata(self) -> dict[str, str]:
-        """For a weights file."""
+        """Convert to the metadata of a weights file.
+
+        Returns:
+            Texts by key.
+        """
         training = None if self.training is None else json.dumps(asdict(self.training))
-        texts = {CONFIG: self.config, NORMALISATION: self.normalization, STEP: str(self.step), TRAINING: training}
+        texts = {CONFIG: self.config, NORMALIZATION: self.normalization, STEP: str(self.step), TRAINING: training}
         return {key: text for key, text in texts.items() if text is not None}
 
     @classmethod
     def from_metadata(cls, path: Path, metadata: dict[str, str]) -> "CheckpointMetadata":
-        """What `as_metadata` gave. Raises ValueError, naming the file, where it is something else."""
+        """Read what `as_metadata` made, in this or an older version.
+
+        Args:
+            path: the weights file, for messages.
+            metadata: texts by key.
+
+        Returns:
+            The metadata.
+
+        Raises:
+            ValueError: the texts are something else; the message names the file.
+        """
         if CONFIG not in metadata:
             raise ValueError(
                 f"{path} carries no config under {CONFIG!r} in its metadata, which says what model it is of"
@@ -52,10 +67,20 @@ class CheckpointMetadata:
         if not (step.isascii() and step.isdecimal() and len(step) < 19):
             raise ValueError(f"{path}: {STEP} in its metadata is {step!r}, expected a number of steps")
         training = _training(path, metadata[TRAINING]) if TRAINING in metadata else None
-        return cls(metadata[CONFIG], metadata.get(NORMALISATION), int(step), training)
+        return cls(metadata[CONFIG], find_normalization(metadata), int(step), training)
 
     def parse_config(self, path: Path) -> Config:
-        """Raises ValueError, naming the file it came with, where it is none."""
+        """Parse the config.
+
+        Args:
+            path: the file it came with, for messages.
+
+        Returns:
+            The config.
+
+        Raises:
+            ValueError: it is invalid; the message names the file.
+        """
         try:
             return from_json(self.config)
         except (ValueError, RecursionError) as error:
@@ -73,4 +98,5 @@ def _training(path: Path, text: str) -> Training:
     wrong = [name for name in names if not isinstance(tree[name], dict)]
     if wrong:
         raise ValueError(f"{path}: {TRAINING} in its metadata: {wrong[0]} is {tree[wrong[0]]!r}, expected an object")
-    return Training(**tree)
+    counters = {COUNTERS_V1.get(name, name): value for name, value in tree["counters"].items()}
+    return Training(counters, tree["position"], tree["data"], upgrade_scores(tree["scores"]))

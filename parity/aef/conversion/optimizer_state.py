@@ -1,74 +1,73 @@
-"""Where, in the flat list as which a checkpoint keeps the optimiser's state, its moments and its counters are."""
+"""The optimizer state of a run by name, and which of its parts have a name in PyTorch."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 import optax
-from flax import nnx, traverse_util
+from flax import nnx
 
+from aef_jax.run.optimizer_tree import MU, NU, optimizer_tree
 from aef_jax.training.optimizer import make_optimizer
 from configs.config import Config
-from parity.mapping.model_map import dotted
 from parity.mapping.spec import Spec
+from parity.mapping.weights import state_specs
 
-MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu"}
-"""PyTorch's names of Adam's moments, and optax's."""
+MOMENTS = {"exp_avg": MU, "exp_avg_sq": NU}
+"""PyTorch's names of Adam's moments, and those in a checkpoint of JAX."""
 
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """Positions in the list of leaves."""
+    """Shapes and dtypes of an optimizer state."""
 
-    leaves: list[Spec]
-    moments: dict[str, dict[str, int]]
+    abstract: optax.OptState
+    """In optax's own types."""
+    moments: dict[str, dict[str, Spec]]
     """By PyTorch's name of the moment, then by the JAX path of the parameter, joined with dots."""
-    counters: dict[str, int]
-    """By optax's names: `ScaleByAdamState.count`, how often Adam has been applied, and so on."""
+    counters: dict[str, Spec]
+    """Scalars, such as `count`: how often Adam has been applied."""
 
     @classmethod
     def of(cls, config: Config, structure: nnx.Module) -> "OptimizerState":
-        """Of the optimiser that a config asks for. Raises ValueError where its state is not one of Adam."""
+        """Describe the state of the optimizer that a config asks for.
+
+        Args:
+            config: a run's config.
+            structure: its abstract model.
+
+        Returns:
+            The description.
+
+        Raises:
+            ValueError: the state is not that of one Adam and of scalars.
+        """
         state = jax.eval_shape(make_optimizer(config.training).init, nnx.state(structure, nnx.Param))
-        leaves, tree = jax.tree.flatten(state)
-        positions = tree.unflatten(range(len(leaves)))
-        adams = [node for node in jax.tree.leaves(positions, is_leaf=_is_adam) if _is_adam(node)]
-        moments = {
-            name: {dotted(path): place for path, place in _flat(getattr(adam, field)).items()}
-            for name, field in MOMENTS.items()
-            for adam in adams
-        }
-        counters = dict(_counters(positions))
-        named = sum(map(len, moments.values())) + len(counters)
-        if len(adams) != 1 or named != len(leaves) or any(leaves[place].shape for place in counters.values()):
-            raise ValueError("the optimiser's state is not that of one Adam and of counters: it has no map to PyTorch")
-        return cls([Spec.of(leaf) for leaf in leaves], moments, counters)
+        tree = optimizer_tree(state)
+        counters = {name: Spec.of(leaf) for name, leaf in tree.items() if name not in MOMENTS.values()}
+        if not tree.keys() >= set(MOMENTS.values()) or any(spec.shape for spec in counters.values()):
+            raise ValueError("the optimizer state is not that of one Adam and of scalars: it has no map to PyTorch")
+        return cls(state, {name: state_specs(tree[saved]) for name, saved in MOMENTS.items()}, counters)
 
     def counter(self, name: str, value: Any) -> np.ndarray:
-        """A counter's value as its array. Raises ValueError where it cannot be one."""
-        dtype = self.leaves[self.counters[name]].dtype
+        """Convert a counter's value to its array.
+
+        Args:
+            name: the counter.
+            value: a number.
+
+        Returns:
+            A scalar array.
+
+        Raises:
+            ValueError: the counter's dtype does not hold the value.
+        """
+        dtype = self.counters[name].dtype
         try:
             array = np.asarray(value, dtype)
         except (OverflowError, TypeError, ValueError):
             array = np.empty(1)
         if array.shape or array.item() != value:
-            raise ValueError(f"the optimiser's {name} is {value!r}, expected a number of type {dtype}")
+            raise ValueError(f"the optimizer's {name} is {value!r}, expected a number of type {dtype}")
         return array
-
-
-def _is_adam(node: Any) -> bool:
-    return isinstance(node, optax.ScaleByAdamState)
-
-
-def _flat(moments: Any) -> dict[tuple, Any]:
-    return traverse_util.flatten_dict(nnx.to_pure_dict(moments))
-
-
-def _counters(node: Any) -> Iterator[tuple[str, int]]:
-    for field, child in zip(getattr(node, "_fields", range(len(node))), node, strict=True):
-        if isinstance(child, int):
-            yield f"{type(node).__name__}.{field}", child
-        elif isinstance(child, tuple | list):
-            yield from _counters(child)

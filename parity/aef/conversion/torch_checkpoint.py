@@ -6,8 +6,6 @@ moments of the parameter NAME are `exp_avg.NAME` and `exp_avg_sq.NAME`, as torch
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,33 +14,36 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Shaped
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file, replace_folder, require_file_target, require_folder_target
 from configs.config import Config
 from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax
 from parity.files.cast import cast_specs
 from parity.files.digest import Digests
-from parity.files.replacing_folder import check_file, check_folder, replacing_folder
 from parity.files.weights_file import SUFFIX
 from parity.files.weights_folder import INDEX, ShardsWriter, Weights, has_weights
 from parity.files.weights_writer import WeightsWriter
+from parity.mapping.model_map import dotted
 from parity.mapping.spec import Spec, WeightsError, check_specs, printable
 from parity.mapping.weights import param_links
 
 MODEL, OPTIMIZER = "model", "optimizer"
 SHARD_SIZE = 2 * 10**9
 """Bytes."""
-AT_ONCE = 4
-"""Tensors that are read, checked and written at a time: as many as there are in memory."""
 NO_DIGESTS: Digests = MappingProxyType({})
 
 
 class TorchCheckpoint:
-    """A weights file, or a folder of weights; what goes with them is asked for where it is needed.
+    """A weights file or a folder of weights. Its tensors and metadata are read when they are asked for.
 
-    `params` and `moments` say what tensors there are; there may be no moments. Raises ValueError where a file is
-    damaged, or what lies in the folder was not written together.
+    `params` and `moments` are the specs of its tensors; there may be no moments.
+
+    Args:
+        path: a .safetensors file, or a folder.
+
+    Raises:
+        ValueError: a file is damaged, or the files of the folder were not written together.
     """
 
     def __init__(self, path: Path):
@@ -59,16 +60,33 @@ class TorchCheckpoint:
             raise ValueError(f"{path}: model and optimizer both hold {printable(min(both))}")
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
-        """One tensor. Raises ValueError where its checksum is wrong."""
+        """Read one tensor.
+
+        Args:
+            name: its name in the file.
+
+        Returns:
+            The tensor, mapped from the file.
+
+        Raises:
+            ValueError: its checksum is wrong.
+        """
         return self._weights[name not in self.params].tensor(name)
 
     def digest(self, name: str) -> str | None:
-        """The checksum that the tensor was written with, where there is one."""
+        """Return the checksum with which a tensor was written.
+
+        Args:
+            name: the tensor's name.
+
+        Returns:
+            The checksum, or None if the file has none.
+        """
         return self._weights[name not in self.params].digest(name)
 
     @cached_property
     def saved(self) -> CheckpointMetadata:
-        """What goes with the tensors. Raises ValueError where the files do not say."""
+        """Everything but the tensors. Raises ValueError if the files do not carry it."""
         saved = CheckpointMetadata.from_metadata(self._weights[0].path, self._weights[0].metadata)
         if self.moments and saved.training is None:
             raise ValueError(f"{self.path} holds moments, and its metadata does not say how training goes on with them")
@@ -76,7 +94,7 @@ class TorchCheckpoint:
 
     @cached_property
     def config(self) -> Config:
-        """Raises ValueError where the files carry none, or one that is obviously of another model."""
+        """The config in the metadata. Raises ValueError if there is none, or it is obviously of another model."""
         config = self.saved.parse_config(self._weights[0].path)
         if config.model.num_blocks > len(self.params):  # before so many are built, abstract as they are
             raise ValueError(
@@ -84,46 +102,62 @@ class TorchCheckpoint:
             )
         return config
 
-    def check(self, dtype: str | None = None) -> None:
-        """Raises WeightsError where the tensors are not those of the config's model and optimiser.
+    def require_model(self, dtype: str | None = None) -> None:
+        """Require that the tensors are those of the config's model and optimizer.
 
-        With `dtype` parameters may have any, and are expected to be that after a cast.
+        Args:
+            dtype: what parameters will be cast to, from any dtype; None if they are not cast.
+
+        Raises:
+            WeightsError: tensors are missing, too many, or of another shape or dtype.
+            ValueError: the optimizer's counters are not those of the config.
         """
         structure = abstract_jax(self.config)
         params = {param_link.name: param_link.spec for param_link in param_links(structure)}
-        found = cast_specs(self.params, dtype)
-        same = found.keys() == params.keys() and all(found[name].shape == params[name].shape for name in params)
-        dtypes = {str(spec.dtype) for spec in found.values()}
+        actual = cast_specs(self.params, dtype)
+        is_same = actual.keys() == params.keys() and all(actual[name].shape == params[name].shape for name in params)
+        dtypes = {str(spec.dtype) for spec in actual.values()}
         expected = {str(spec.dtype) for spec in params.values()}
-        if same and len(dtypes) == 1 and len(expected) == 1 and dtypes != expected:
+        if is_same and len(dtypes) == 1 and len(expected) == 1 and dtypes != expected:
             raise WeightsError(
                 f"{self.path} would give parameters of type {min(dtypes)}, and a run's are {min(expected)}:"
                 f" give --dtype {min(expected)}"
             )
-        check_specs(found, params)
+        check_specs(actual, params)
         if self.moments:
-            self._check_moments(OptimizerState.of(self.config, structure), params)
+            self._require_moments(OptimizerState.of(self.config, structure))
 
-    def _check_moments(self, optimizer: OptimizerState, params: dict[str, Spec]) -> None:
-        dtypes = {moment: optimizer.leaves[min(optimizer.moments[moment].values())].dtype for moment in MOMENTS}
-        check_specs(
-            self.moments,
-            {f"{moment}.{name}": Spec(params[name].shape, dtypes[moment]) for moment in MOMENTS for name in params},
-        )
+    def _require_moments(self, optimizer: OptimizerState) -> None:
+        expected = {
+            f"{moment}.{param_link.name}": Spec(
+                param_link.spec.shape, optimizer.moments[moment][dotted(param_link.path)].dtype
+            )
+            for param_link in param_links(abstract_jax(self.config))
+            for moment in MOMENTS
+        }
+        check_specs(self.moments, expected)
         assert self.saved.training is not None
-        check_names = self.saved.training.counters.keys() ^ optimizer.counters.keys()
-        if check_names:
-            raise ValueError(f"{self.path}: the optimiser's counters are not exactly {sorted(optimizer.counters)}")
-        for name, value in self.saved.training.counters.items():
+        counters = self.saved.training.counters
+        if counters.keys() != optimizer.counters.keys():
+            raise ValueError(f"{self.path}: the optimizer's counters are not exactly {sorted(optimizer.counters)}")
+        for name, value in counters.items():
             optimizer.counter(name, value)
 
 
-def check_torch_target(target: Path, overwrite: bool) -> None:
-    """Raises ValueError where what `write_torch` writes cannot take the place of what is there, or is not to."""
+def require_torch_target(target: Path, overwrite: bool) -> None:
+    """Refuse to write weights over what must not be lost.
+
+    Args:
+        target: a .safetensors file, or a folder.
+        overwrite: whether converted weights may be replaced.
+
+    Raises:
+        ValueError: something is there and is not to be overwritten, or holds more than converted weights.
+    """
     if target.suffix == SUFFIX:
-        check_file(target, overwrite)
+        require_file_target(target, overwrite)
     else:
-        check_folder(target, overwrite, _is_ours)
+        require_folder_target(target, overwrite, _is_of_weights)
 
 
 def write_torch(
@@ -136,35 +170,42 @@ def write_torch(
     overwrite: bool = False,
     digests: Digests = NO_DIGESTS,
 ) -> None:
-    """Writes what `tensor` gives for each name, called by a few threads: to a file, or with the moments to a folder.
+    """Write parameters to a file, or parameters and moments to a folder, which appears whole or not at all.
 
-    It appears whole or not at all. `shard_size` is in bytes; `digests` may have checksums of what `tensor` gave. Raises
-    ValueError where a folder that is to be overwritten holds more than weights, or a file is given moments; OSError
-    where it cannot be written.
+    Args:
+        target: a .safetensors file, or a folder.
+        saved: everything but the tensors.
+        params: specs of the parameters by name.
+        moments: specs of the moments by name.
+        tensor: gives a tensor by its name; called once for each, in order.
+        shard_size: bytes of a shard.
+        overwrite: replace a file, or a folder that holds nothing but weights.
+        digests: checksums of what `tensor` gave, if they are known.
+
+    Raises:
+        ValueError: the target must not be replaced, or is a file and there are moments.
+        OSError: it cannot be written.
     """
     if target.suffix == SUFFIX and moments:
         raise ValueError(f"{target} is a file, which holds parameters alone: Adam's moments need a folder")
     metadata = (saved if moments else replace(saved, training=None)).as_metadata()
-    with ExitStack() as stack:
-        if target.suffix == SUFFIX:
-            temporary = stack.enter_context(replacing(target))
+    if target.suffix == SUFFIX:
+        with replace_file(target) as temporary:
             _write_all(WeightsWriter(temporary, params, metadata), params, tensor, digests)
-            return
-        temporary = stack.enter_context(replacing_folder(target, overwrite, _is_ours))
+        return
+    with replace_folder(target, overwrite, _is_of_weights) as temporary:
         for name, specs in ((MODEL, params), (OPTIMIZER, moments)):
             if specs:
                 _write_all(ShardsWriter(temporary, name, specs, metadata, shard_size), specs, tensor, digests)
 
 
 def _write_all(writer: WeightsWriter | ShardsWriter, names: Iterable[str], tensor: Callable, digests: Digests) -> None:
-    def move(name: str) -> None:
-        writer.write(name, tensor(name), digests.get(name))
-
-    with writer, ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(move, names):  # raises what `move` raised, and then starts no more of them
-            pass
+    with writer:
+        for name in names:
+            array = tensor(name)  # which notes its checksum in `digests`
+            writer.write(name, array, digests.get(name))
 
 
-def _is_ours(name: str) -> bool:
+def _is_of_weights(name: str) -> bool:
     pattern = rf"({MODEL}|{OPTIMIZER})(-\d{{5}}-of-\d{{5}})?{re.escape(SUFFIX)}({re.escape(INDEX)})?"
     return re.fullmatch(pattern, name) is not None

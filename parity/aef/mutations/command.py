@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file
 from parity.aef.mutations.catalogue import CATALOGUE
 from parity.aef.mutations.survey import Outcome, Suite, false_alarms, survey
 from parity.comparison.precision import matmul_precision
@@ -70,5 +70,5 @@ def _print(outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
 def _write(folder: Path, outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document = {"mutations": [asdict(outcome) for outcome in outcomes], "clean_seeds": seeds, "false_alarms": alarms}
-    with replacing(folder / "mutations.json") as temporary:
+    with replace_file(folder / "mutations.json") as temporary:
         temporary.write_text(json.dumps(document, indent=1))

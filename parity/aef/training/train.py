@@ -13,16 +13,17 @@ from tqdm import tqdm
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import open_data
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.files.atomic import replacing
+from aef_jax.files.atomic import replace_file, require_file_target
+from aef_jax.run.format import NEXT_EXAMPLE
+from aef_jax.run.optimizer_tree import COUNT, LAST_FINITE, NOTFINITE_COUNT, SCHEDULE_COUNT, TOTAL_NOTFINITE
 from aef_torch.training.snapshot import Snapshot, Tensors, snapshot
 from configs.batch import Batch
 from configs.config import Config
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS
-from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, check_torch_target, write_torch
+from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, require_torch_target, write_torch
 from parity.aef.training.steps import continue_in_torch
 from parity.capture.tensors import to_numpy, to_tensor
-from parity.files.replacing_folder import check_file
 from parity.files.weights_file import SUFFIX
 from parity.mapping.spec import Spec
 
@@ -39,12 +40,12 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
     terms_path = target.with_name(f"{target.name}.jsonl")
     if target.suffix == SUFFIX:
         raise ValueError(f"{target} would hold parameters alone: give the name of a folder, which carries moments")
-    check_torch_target(target, overwrite)
-    check_file(terms_path, overwrite)
+    require_torch_target(target, overwrite)
+    require_file_target(terms_path, overwrite)
     checkpoint = TorchCheckpoint(source)
     if not checkpoint.moments:
         raise ValueError(f"{source} holds parameters alone: convert a run to a folder, which carries its moments")
-    checkpoint.check()
+    checkpoint.require_model()
     config, saved = checkpoint.config, checkpoint.saved
     steps = continue_in_torch(config, read_snapshot(checkpoint), _batches(config, saved, source), to_step)
     state, lines = None, []
@@ -53,7 +54,7 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
         bar.set_postfix_str(f"loss {terms['loss']:.4f}", refresh=False)
     assert state is not None, "there is at least one step to go"
     write_snapshot(target, saved, snapshot(state), config, overwrite)
-    with replacing(terms_path) as temporary:
+    with replace_file(terms_path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
     return f"wrote {target}, of step {state.step}; the terms of {len(lines)} steps are in {terms_path}"
 
@@ -65,7 +66,7 @@ def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:
         return {name: to_tensor(checkpoint.tensor(prefix + name)) for name in checkpoint.params}
 
     counters = _training(checkpoint.saved).counters
-    skipped, in_a_row = (int(counters[f"ApplyIfFiniteState.{name}"]) for name in ("total_notfinite", "notfinite_count"))
+    skipped, in_a_row = (int(counters[name]) for name in (TOTAL_NOTFINITE, NOTFINITE_COUNT))
     exp_avg, exp_avg_sq = (read(f"{moment}.") for moment in MOMENTS)
     return Snapshot(read(""), exp_avg, exp_avg_sq, checkpoint.saved.step, skipped, in_a_row)
 
@@ -76,13 +77,13 @@ def write_snapshot(
     """Writes a training state as a folder that JAX and PyTorch go on with; `saved` is what it began from."""
     applied = state.step - state.skipped
     counters = {
-        "ApplyIfFiniteState.notfinite_count": state.consecutive_skips,
-        "ApplyIfFiniteState.last_finite": state.consecutive_skips == 0,
-        "ApplyIfFiniteState.total_notfinite": state.skipped,
-        "ScaleByAdamState.count": applied,
-        "ScaleByScheduleState.count": applied,
+        NOTFINITE_COUNT: state.consecutive_skips,
+        LAST_FINITE: state.consecutive_skips == 0,
+        TOTAL_NOTFINITE: state.skipped,
+        COUNT: applied,
+        SCHEDULE_COUNT: applied,
     }
-    position = {"next_example": state.step * config.training.batch}
+    position = {NEXT_EXAMPLE: state.step * config.training.batch}
     training = Training(counters, position, _training(saved).data, scores={})
     arrays = {name: to_numpy(tensor) for name, tensor in state.params.items()}
     moments = {f"{kind}.{name}": to_numpy(tensor) for kind in MOMENTS for name, tensor in getattr(state, kind).items()}

@@ -89,8 +89,11 @@ def test_each_step_is_recorded_once_and_the_last_has_scores(training):
         assert record["flops_per_second"] > 0
         assert 0 <= record["waiting_for_data"] < 1
         assert "mfu" not in record, "the peak of a CPU is not known"
-    validation = [record for record in records if record["kind"].startswith("heldout")]
-    assert [(record["kind"], record["step"]) for record in validation] == [("heldout", STEPS), ("heldout_dates", STEPS)]
+    validation = [record for record in records if record["kind"].startswith("validation")]
+    assert [(record["kind"], record["step"]) for record in validation] == [
+        ("validation", STEPS),
+        ("validation_dates", STEPS),
+    ]
     for record in validation:
         assert record["l1/sentinel2"] > 0
         assert record["reconstruction"] == record["reconstruction/sentinel2"] > 0
@@ -165,7 +168,10 @@ def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path
 def test_other_config_in_a_run_folder_is_refused_before_compute(training, tmp_path):
     other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
     sentence = error_message(train, other, training.run, open_data(BRIEF))
-    assert sentence == f"{training.run.path} holds a run with another config: give a new folder with --run"
+    assert sentence == (
+        f"{training.run.path} holds a run with another config: training.seed is 0 in the folder and 1 here;"
+        " give a new folder with --run"
+    )
 
 
 def test_data_without_any_input_source_are_refused():
@@ -183,7 +189,7 @@ def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
 
 def test_a_run_resumes_if_its_data_moved(training, tmp_path):
     run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
-    run.check(moved)
+    run.require_same_run(moved)
     run.start(moved, run.read_normalization())
     assert run.read_config() == moved
 
@@ -191,7 +197,7 @@ def test_a_run_resumes_if_its_data_moved(training, tmp_path):
 def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     run = training.copied(tmp_path / "elsewhere", MIDWAY)
     # accepted but not run: on two busy cores, two of its collectives were seen to deadlock
-    run.check(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
+    run.require_same_run(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
     settings = {"mesh.fsdp": 2, "data.workers": 1, "model.remat": "block"}
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "aef_jax.cli.main", "train", str(run.path), *words]

@@ -165,7 +165,7 @@ def records() -> list[dict]:
     validation = [
         {
             "step": step,
-            "kind": "heldout",
+            "kind": "validation",
             "l1/sentinel2": 0.5,
             "l1_mean/sentinel2": 0.8,
             "l1_persistence/sentinel2": 0.6,
@@ -205,7 +205,7 @@ def test_every_validation_source_has_its_panel(tmp_path, drawn):
     scores = {
         f"{kind}/{name}": 0.5 for kind in ("l1", "l1_mean", "l1_persistence") for name in ("landsat", "sentinel1")
     }
-    write_loss_curves_png(tmp_path / "loss.png", [*records(), {"step": 200, "kind": "heldout", **scores}])
+    write_loss_curves_png(tmp_path / "loss.png", [*records(), {"step": 200, "kind": "validation", **scores}])
 
     # two rows of three panels, the unused one removed; the record of step 200 was replaced, not merged
     titles = [axes.get_title() for axes in drawn[0].axes]

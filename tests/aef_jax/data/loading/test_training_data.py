@@ -39,7 +39,7 @@ def _without(site: Site, *names: str) -> Site:
 def test_run_has_both_splits_and_an_example_per_validation_site(written):
     data = open_data(_at(written))
     assert [site.name for site in data.training] == ["site0", "site1", "site2"]
-    assert len(data.validation["heldout"]) == VALIDATION
+    assert len(data.validation["validation"]) == VALIDATION
     assert data.pictured.name == "site10"
     assert [source.name for source in data.schema.sources] == ["sentinel2", "landsat", "sentinel1", "glo30", "nlcd"]
     assert data.schema.text_width == TEXT_WIDTH

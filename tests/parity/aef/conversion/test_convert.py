@@ -19,11 +19,11 @@ import aef_torch.model.alphaearth
 from aef_jax.run.checkpoint import restore_params, save_params
 from configs.presets import TINY
 from configs.serialization.config_json import to_json
-from parity.aef.conversion.metadata import CONFIG, NORMALISATION, STEP
+from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP
 from parity.aef.model import abstract_jax
 from parity.cli import main
 from parity.mapping.weights import state_specs, to_jax, to_torch
-from tests.support.converting import NORMALISATION_TEXT, SMALLEST, assert_same_tensors, mistake, random_tensors, write
+from tests.support.converting import NORMALIZATION_TEXT, SMALLEST, assert_same_tensors, mistake, random_tensors, write
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def shared_run(tensors, tmp_path_factory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "run"
     run.mkdir()
     (run / "config.json").write_text(to_json(SMALLEST))
-    (run / "normalization.json").write_text(NORMALISATION_TEXT)
+    (run / "normalization.json").write_text(NORMALIZATION_TEXT)
     for step, scale in ((7, 2), (20, 1)):
         scaled = {name: scale * array for name, array in tensors.items()}
         save_params(run / "checkpoints", to_jax(abstract_jax(SMALLEST), scaled), step)
@@ -66,7 +66,7 @@ def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys)
     assert metadata == {
         "format": "pt",
         CONFIG: to_json(SMALLEST),
-        NORMALISATION: NORMALISATION_TEXT,
+        NORMALIZATION: NORMALIZATION_TEXT,
         STEP: "20",
     }
 
@@ -75,7 +75,7 @@ def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path
     run, again = tmp_path / "run", tmp_path / "again.safetensors"
     assert main(["convert", str(weights), str(run)]) == 0
     assert (run / "config.json").read_text() == to_json(SMALLEST)
-    assert (run / "normalization.json").read_text() == NORMALISATION_TEXT
+    assert (run / "normalization.json").read_text() == NORMALIZATION_TEXT
     assert_same_tensors(to_torch(abstract_jax(SMALLEST), restore_params(run / "checkpoints", SMALLEST)), tensors)
     assert main(["convert", str(run), str(again)]) == 0
     assert_same_tensors(load_file(again), tensors)
@@ -168,8 +168,8 @@ def named(name: str) -> str:
         ({CONFIG: sized(num_blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
         ({CONFIG: sized(text_width=10**30)}, "wrong shape: text_head.first.weight"),
         ({CONFIG: named("__class__")}, "source: name is '__class__', expected an identifier"),
-        ({NORMALISATION: "[1]"}, "what the weights carry as their normalisation is not one of a run"),
-        ({NORMALISATION: "[" * 100_000}, "what the weights carry as their normalisation is not one of a run"),
+        ({NORMALIZATION: "[1]"}, "what the weights carry as their normalization is not one of a run"),
+        ({NORMALIZATION: "[" * 100_000}, "what the weights carry as their normalization is not one of a run"),
         ({STEP: "-1"}, "aef_step in its metadata is '-1', expected a number of steps"),
     ],
 )
