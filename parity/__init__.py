@@ -6,6 +6,7 @@ These work for any two models; parity.aef applies them to AEF.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from parity.comparison.pair import Pair
     from parity.mapping.model_map import ModelMap
 
-_HOMES = {
+__all__ = ["Comparison", "ModelMap", "Pair", "__version__", "assert_parity", "bisect", "compare"]
+__version__ = version("aef")
+
+_MODULES = {
     "Comparison": "parity.comparison.compare",
     "ModelMap": "parity.mapping.model_map",
     "Pair": "parity.comparison.pair",
@@ -24,11 +28,9 @@ _HOMES = {
     "compare": "parity.comparison.compare",
 }
 
-__all__ = ["Comparison", "ModelMap", "Pair", "assert_parity", "bisect", "compare"]
-
 
 def __getattr__(name: str) -> Any:
     """Import a name on first use, so that a command's --help does not wait for two frameworks."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

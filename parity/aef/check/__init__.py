@@ -1,1 +1,1 @@
-"""What `aef-parity check` and `aef-parity bisect` do."""
+"""The sections of `aef-parity check`, and `aef-parity bisect`."""

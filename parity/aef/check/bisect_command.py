@@ -1,4 +1,4 @@
-"""What `aef-parity bisect` does."""
+"""Find and describe culprits for `aef-parity bisect`."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -11,11 +11,20 @@ from parity.report.describe_culprit import describe_culprit
 from parity.report.picture import write_picture
 
 MAX_CULPRITS = 5
-"""Culprits that are told; what follows is mostly the same fault again, in the next block."""
+"""The most culprits that are described; later ones are mostly the same fault in the next block."""
 
 
 def describe_culprits(check_input: CheckInput, dtype: str, folder: Path) -> Iterator[str]:
-    """A paragraph for each culprit as it is found, and a picture of it in `folder`. None where both agree."""
+    """Describe each culprit as it is found, and draw it as PNG. Yields nothing if both agree.
+
+    Args:
+        check_input: What is compared.
+        dtype: The dtype to compute in.
+        folder: Where the pictures are written.
+
+    Yields:
+        A paragraph per culprit.
+    """
     with matmul_precision():
         culprits = bisect(check_input.pair, check_input.call(0), dtype)
         for number, culprit in enumerate(islice(culprits, MAX_CULPRITS), start=1):

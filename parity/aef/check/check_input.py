@@ -1,4 +1,4 @@
-"""What is checked: a preset with random weights, or the same model as it was saved in both frameworks."""
+"""Choose what is compared: a preset with random weights, or a model saved in both frameworks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -31,39 +31,54 @@ SMALL = {
     "decoder_width": 16,
     "text_width": 12,
 }
-"""What a preset is shrunk to: nothing that a sub-module does depends on its width."""
+"""What a preset is shrunk to: what a sub-module computes does not depend on its width."""
 SIDE = 48
-"""Pixels of the random batch's tiles. On tiles of up to 32 XLA's CPU backend sums a whole batch one number after the
-other: the gradient of a bias then has 50 times PyTorch's error, on larger ones less than PyTorch's."""
+"""Pixels on a side of the random batch's tiles. On tiles of up to 32, XLA's CPU backend sums a whole batch one number
+after the other: the gradient of a bias then has 50 times PyTorch's error; on larger tiles, less than PyTorch's.
+"""
 LARGEST = 64
-"""A preset of a larger `d_space` is shrunk: the float64 oracle of the real one would take days."""
+"""A preset with a larger `d_space` is shrunk: the float64 oracle of the full size would take days."""
 
 
 @dataclass(frozen=True)
 class CheckInput:
-    """Weights are by PyTorch's names, of float32."""
+    """A config and weights for both frameworks, float32, by PyTorch's names."""
 
     title: str
     config: Config
     torch: Arrays = field(repr=False)
     jax: Arrays = field(repr=False)
     notes: tuple[str, ...] = ()
-    """Sentences on what it is."""
+    """Sentences that describe it."""
 
     @cached_property
     def pair(self) -> Pair:
-        """Its objective, in both frameworks, each with its own weights."""
+        """The objective in both frameworks, each with its own weights."""
         return aef_pair(self.config, self.torch, jax_weights=self.jax)
 
     def call(self, seed: int) -> Call:
-        """Of the objective, on a random batch."""
+        """Call the objective on a random batch.
+
+        Args:
+            seed: The seed of the batch and of the cotangents.
+
+        Returns:
+            The call.
+        """
         return self.pair.call(random_batch(self.config, SIDE, seed), seed=seed)
 
 
 def read_check_input(names: Sequence[str]) -> CheckInput:
-    """The preset of one name; or of two paths, PyTorch's weights and the folder of a JAX run.
+    """Read a preset, or PyTorch's weights and a JAX run.
 
-    Raises ValueError where it is neither, or the two are not of one model.
+    Args:
+        names: A preset's name; or the path of PyTorch's weights and that of the JAX run's folder.
+
+    Returns:
+        What is compared.
+
+    Raises:
+        ValueError: If there is no such preset or path, or the two are not of the same model.
     """
     if len(names) == 1:
         if names[0] not in PRESETS:
@@ -73,7 +88,14 @@ def read_check_input(names: Sequence[str]) -> CheckInput:
 
 
 def of_preset(name: str) -> CheckInput:
-    """Of random weights."""
+    """Make a preset's input, with random weights.
+
+    Args:
+        name: The preset's name.
+
+    Returns:
+        What is compared.
+    """
     config, notes = PRESETS[name], ["The weights and the batch are random."]
     if config.model.d_space > LARGEST:
         config = replace(config, model=replace(config.model, **SMALL))

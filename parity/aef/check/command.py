@@ -1,4 +1,4 @@
-"""The commands `aef-parity check` and `aef-parity bisect`."""
+"""Run the commands `aef-parity check` and `aef-parity bisect`."""
 
 import sys
 from argparse import Namespace
@@ -15,19 +15,29 @@ from parity.report.terminal import print_report
 from parity.report.write import NAMES, write_report
 
 WIDTH = 160
-"""Of the tables in a file or a pipe, where rich would take 80 columns and cut the names off."""
+"""Columns of the tables in a file or a pipe, where rich would use 80 and cut names off."""
 
 
 def run_check(options: Namespace) -> int:
-    """Runs the sections, prints the tables and writes the files; returns the exit code."""
+    """Run the sections, print the tables and write the files.
+
+    Args:
+        options: The command's options.
+
+    Returns:
+        The exit code: 0 if everything passed, else 1.
+
+    Raises:
+        ValueError: If nothing is left to compare.
+    """
     names = options.only or tuple(SECTIONS)
     if options.jax is None:
-        names = tuple(name for name in names if name != "weights")  # a preset has but one set of them
+        names = tuple(name for name in names if name != "weights")  # a preset has only one set
     if not names:
         raise ValueError("--only weights compares two checkpoints, TORCH JAX; a preset has but one set of weights")
-    options.report.mkdir(parents=True, exist_ok=True)  # now, not after an hour
+    options.report.mkdir(parents=True, exist_ok=True)  # fail now, not after an hour
     if "devices" in names:
-        use_devices()  # before a run is opened, which begins to use them
+        use_devices()  # before a run is opened, which initializes the devices
     with use_precision(options.precision):
         check_input = _check_input(options)
         settings = Settings(options.dtypes, options.steps, options.seeds)
@@ -40,7 +50,14 @@ def run_check(options: Namespace) -> int:
 
 
 def run_bisect(options: Namespace) -> int:
-    """Prints the culprits as they are found; returns the exit code."""
+    """Print the culprits as they are found.
+
+    Args:
+        options: The command's options.
+
+    Returns:
+        The exit code: 0 if both frameworks agree, else 1.
+    """
     with use_precision(options.precision):
         check_input, differs = _check_input(options), False
         for note in check_input.notes:

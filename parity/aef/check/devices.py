@@ -1,4 +1,4 @@
-"""Section `devices`: a few steps of training on eight devices, and on one of them."""
+"""Section `devices`: a few training steps on eight devices, compared with one of them."""
 
 from unittest.mock import patch
 
@@ -20,12 +20,20 @@ DOUBLE = 1e-12
 
 
 def use_devices() -> None:
-    """Makes the CPU as many devices, before JAX is used for anything. Without effect on accelerators."""
+    """Split the CPU into eight devices, before JAX is used for anything. Accelerators are not affected."""
     jax.config.update("jax_num_cpu_devices", DEVICES)
 
 
 def devices(check_input: CheckInput, settings: Settings) -> Section:
-    """Parameters and Adam's moments after the last step; sequences, what is within them, and parameters are split."""
+    """Compare parameters and Adam's moments after the last step; sequences, their frames and parameters are sharded.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     number = jax.device_count()
     section = Section("devices", f"Training on {number} devices, from one of them")
     if number % 4:
@@ -33,7 +41,7 @@ def devices(check_input: CheckInput, settings: Settings) -> Section:
         return section
     config = training_setup(check_input, "float32", batch=number)
     for given in settings.progress([make_batches(config, STEPS)], "many devices"):
-        # all of so small a model would be replicated
+        # by default all of so small a model would be replicated
         with patch("aef_jax.sharding.mesh.SMALLEST_SPLIT", 64), quick_compiles():
             mesh, alone = make_mesh(MeshConfig(fsdp=2, seq=2)), OneDevice(config, initial_snapshot(check_input), given)
             double, ratio = alone.double(mesh), alone.ratio(mesh)

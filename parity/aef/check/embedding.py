@@ -1,4 +1,4 @@
-"""Section `embedding`: unit vectors and gradients in float32, JAX from PyTorch without an oracle between them."""
+"""Section `embedding`: unit vectors and gradients in float32, JAX compared with PyTorch directly, without an oracle."""
 
 from dataclasses import replace
 
@@ -20,7 +20,15 @@ GRADIENTS = 3e-6
 
 
 def embedding(check_input: CheckInput, settings: Settings) -> Section:
-    """The largest |difference| of any component, and the relative L2 of all gradients of the loss together."""
+    """Measure the largest |difference| of any component, and the relative L2 of all gradients of the loss together.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     section = Section("embedding", "Embeddings and the loss's gradients in float32, JAX from PyTorch")
     measures = {"embedding, largest |difference|": _apart, "all gradients of the loss, relative L2": _gradients_apart}
     reasons = {
@@ -35,7 +43,7 @@ def embedding(check_input: CheckInput, settings: Settings) -> Section:
 
 def _apart(check_input: CheckInput) -> float:
     frames, periods = random_frames(check_input.config, SIDE), random_periods()
-    with torch.no_grad():  # not in inference mode: the model is kept, and has gradients later
+    with torch.no_grad():  # inference mode would mark the cached model, which needs gradients later
         field = check_input.pair.torch.at("float32")(*jax.tree.map(to_tensor, (frames, periods))).numpy()
     graph, state = nnx.split(check_input.pair.jax.at("float32"))
     embed = jax.jit(lambda state, frames, periods: nnx.merge(graph, state)(frames, periods))
@@ -45,7 +53,7 @@ def _apart(check_input: CheckInput) -> float:
 def _gradients_apart(check_input: CheckInput) -> float:
     call = check_input.call(0)
     ones = {name: np.full_like(array, name == "[0]") for name, array in call.cotangents.items()}
-    call = replace(call, cotangents=ones)  # of the loss alone
+    call = replace(call, cotangents=ones)  # gradients of the loss only
     computed = [
         side.compute(call, "float32").parameter_gradients for side in (check_input.pair.jax, check_input.pair.torch)
     ]

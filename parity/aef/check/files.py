@@ -1,4 +1,4 @@
-"""Section `files`: weights that are saved for JAX, and from there for PyTorch, and read again."""
+"""Section `files`: weights saved for JAX, converted back for PyTorch, and read again."""
 
 import tempfile
 from pathlib import Path
@@ -15,7 +15,15 @@ from parity.report.report import Check, Section
 
 
 def files(check_input: CheckInput, settings: Settings) -> Section:
-    """From PyTorch to the folder of a JAX run and back, in a folder of its own that is removed."""
+    """Convert from PyTorch to a JAX run's folder and back, in a temporary folder.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     section = Section("files", "Weights on the way from PyTorch to JAX and back")
     params = {name: Spec.of(array) for name, array in check_input.torch.items()}
     with tempfile.TemporaryDirectory(prefix="aef-parity-") as folder:

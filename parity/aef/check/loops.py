@@ -1,4 +1,4 @@
-"""Section `loops`: JAX against JAX, however it runs its blocks and whatever it computes twice."""
+"""Section `loops`: JAX compared with itself, for each way to run its blocks and to recompute activations."""
 
 from dataclasses import replace
 
@@ -15,7 +15,15 @@ BOUND = 1e-13
 
 
 def loops(check_input: CheckInput, settings: Settings) -> Section:
-    """In float64, the loss, its terms and all gradients of each way, from those of the unrolled loop without remat."""
+    """Compare, in float64, the loss, its terms and all gradients with those of the unrolled loop without remat.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     section = Section("loops", "Scan and remat, JAX from JAX in float64")
     call, reason = check_input.call(0), "the same operations, fused in another way"
     with matmul_precision():
@@ -33,5 +41,5 @@ def loops(check_input: CheckInput, settings: Settings) -> Section:
 
 
 def _far(tensor: TensorComparison) -> float:
-    """Of what is zero in exact arithmetic, infinitely far where it is more than rounding."""
+    """Return the distance; infinite for a tensor that is zero in exact arithmetic and more than rounding here."""
     return tensor.distance.relative_l2 or (0.0 if tensor.near else float("inf"))

@@ -1,4 +1,4 @@
-"""All that `aef-parity check` computes, with a bar that tells how long it will take."""
+"""Run the sections of `aef-parity check`, with a progress bar that estimates the remaining time."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -33,7 +33,17 @@ FUNCTIONS: dict[str, Callable[[CheckInput, Settings], Section]] = {
 
 
 def run_sections(check_input: CheckInput, settings: Settings, names: Sequence[str], console: Console) -> Report:
-    """Runs the sections of these names, and shows on the console how far it is."""
+    """Run sections and show their progress.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+        names: The sections to run.
+        console: Where the progress is shown.
+
+    Returns:
+        The report.
+    """
     report = Report(f"PyTorch and JAX: {check_input.title}", list(check_input.notes))
     with matmul_precision():
         report.environment = in_force()
@@ -44,19 +54,27 @@ def run_sections(check_input: CheckInput, settings: Settings, names: Sequence[st
                 report.comparison = modules(check_input, of_section)
             else:
                 report.sections.append(FUNCTIONS[name](check_input, of_section))
-            jax.clear_caches()  # what one section compiled the next does not run; see parity.capture.jax_program.KEPT
+            jax.clear_caches()  # sections share no programs; see jax_program.MAX_PROGRAMS
             bar.done(name)
     return report
 
 
 def modules(check_input: CheckInput, settings: Settings) -> Comparison:
-    """Forward and backward, whole and by sub-module, on all seeds."""
+    """Compare forward and backward, whole and by sub-module, on all seeds.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The comparison.
+    """
     first, *more = (check_input.call(seed) for seed in range(settings.seeds))
     return compare_pair(check_input.pair, first, settings.dtypes, settings.progress, more)
 
 
 class _Bar:
-    """One line for all sections, each with its share of the time."""
+    """One progress bar for all sections, each with its share of the time."""
 
     def __init__(self, names: Sequence[str], console: Console):
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
@@ -72,7 +90,7 @@ class _Bar:
         self.progress.stop()
 
     def progress_of(self, name: str) -> Callable[[Iterable[Any], str], Iterable[Any]]:
-        """What goes through an iteration of a section. A later one of the same section never moves the bar back."""
+        """Return the progress function of a section. Its later iterations never move the bar back."""
 
         def through(iterable: Iterable[Any], description: str) -> Iterator[Any]:
             items = list(iterable)
@@ -85,5 +103,6 @@ class _Bar:
         return through
 
     def done(self, name: str) -> None:
+        """Move the bar to the section's end."""
         self.before += SECTIONS[name]
         self.progress.update(self.task, completed=self.before)

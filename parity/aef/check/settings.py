@@ -1,9 +1,9 @@
-"""What can be asked of a check."""
+"""The settings of `aef-parity check`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a command's --help should not wait for two frameworks to be imported
+if TYPE_CHECKING:  # --help must not wait for two frameworks to be imported
     from parity.comparison.compare import Progress
 
 DTYPES = ("float64", "float32", "bfloat16")
@@ -11,14 +11,14 @@ DTYPES = ("float64", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Settings:
-    """The same for all sections."""
+    """The settings that all sections share."""
 
     dtypes: tuple[str, ...] = DTYPES
-    """In which the sub-modules are compared."""
+    """Dtypes in which the sub-modules are compared."""
     steps: int = 100
-    """Of training, in float32; in float64 it is twice as many."""
+    """Training steps in float32; in float64 twice as many."""
     seeds: int = 3
-    """Random batches that the sub-modules are compared on; their tensors are judged together."""
+    """Random batches on which the sub-modules are compared; their tensors are grouped."""
     progress: "Progress" = lambda iterable, _: iterable
 
 
@@ -32,4 +32,4 @@ SECTIONS = {
     "training": 60,
     "devices": 40,
 }
-"""In the order in which they run, each with its share of the time, roughly."""
+"""The sections in the order in which they run, each with its rough share of the time."""

@@ -14,7 +14,15 @@ BOUNDS = {
 
 
 def terms(check_input: CheckInput, settings: Settings) -> Section:
-    """|JAX - PyTorch| / |PyTorch| of each number that the objective returns."""
+    """Measure |JAX - PyTorch| / |PyTorch| of each number that the objective returns.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     section = Section("terms", "The loss and its terms, JAX from PyTorch")
     call = check_input.call(0)
     with matmul_precision():
@@ -28,6 +36,13 @@ def terms(check_input: CheckInput, settings: Settings) -> Section:
 
 
 def term(output: str) -> str:
-    """The term that an output of the objective is: the loss comes first, and then again among the terms."""
+    """Name the term of an output. The objective returns the loss first, and again among the terms.
+
+    Args:
+        output: The output's name.
+
+    Returns:
+        The term.
+    """
     named = re.fullmatch(r"\[1\]\['(.*)'\]", output)
     return named[1] if named else "loss that has the gradient"

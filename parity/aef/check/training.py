@@ -1,4 +1,4 @@
-"""Section `training`: the same steps in both frameworks, in float64 and in float32, and what rounding alone does."""
+"""Section `training`: the same steps in both frameworks, in float64 and float32, and what rounding alone changes."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,19 @@ FLOAT64 = 1e-12
 FLOAT32_RUNS = ("JAX float32", "PyTorch float32")
 NUDGED = ("JAX float32, one ULP off", "PyTorch float32, one ULP off")
 LOSSES, PARAMETERS = 1e-6, 5e-7
-"""In float32, of each step's loss and of all parameters after the last."""
+"""Float32 bounds on each step's loss and on all parameters after the last step."""
 
 
 def training(check_input: CheckInput, settings: Settings) -> Section:
-    """Losses, parameters and Adam's moments, after one step and after all."""
+    """Compare losses, parameters and Adam's moments, after one step and after all.
+
+    Args:
+        check_input: What is compared.
+        settings: How.
+
+    Returns:
+        The section.
+    """
     section = Section("training", f"Training, {settings.steps} steps, JAX from PyTorch")
     runs = {}
     for name in settings.progress(["JAX float64", "PyTorch float64", *FLOAT32_RUNS, *NUDGED], "training"):
@@ -75,12 +83,29 @@ def _in_float32(far: TrajectoryDistance, nudged: Sequence[TrajectoryDistance], s
 
 
 def drift_ratio(value: float, control: float) -> float:
-    """The one as a multiple of the other; neither counted below what is mere rounding."""
+    """Divide a distance by that of a control run, both counted from the rounding error up.
+
+    Args:
+        value: The distance between frameworks.
+        control: The distance between two runs of one framework.
+
+    Returns:
+        The ratio.
+    """
     return error_ratio(value, control, rounding_error("float32"))
 
 
 def max_drift_ratio(far: TrajectoryDistance, nudged: Sequence[TrajectoryDistance], term: str = "loss") -> float:
-    """The most that a term of any step was apart, as a multiple of the most that it was for any twin by then."""
+    """Find the largest ratio, over all steps, of a term's distance to the largest of any control run up to that step.
+
+    Args:
+        far: The distance between frameworks.
+        nudged: The distances between runs of one framework whose initial parameters differ by one ULP.
+        term: The term.
+
+    Returns:
+        The ratio.
+    """
     so_far = np.maximum.accumulate(np.max([control.terms[term] for control in nudged], axis=0))
     return max(drift_ratio(value, control) for value, control in zip(far.terms[term], so_far.tolist(), strict=True))
 

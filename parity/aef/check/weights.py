@@ -10,7 +10,15 @@ SHOWN = 10
 
 
 def weights(check_input: CheckInput, settings: Settings) -> Section:
-    """Tensor by tensor, to the last bit."""
+    """Compare the weights tensor by tensor, exactly.
+
+    Args:
+        check_input: What is compared.
+        settings: Not used.
+
+    Returns:
+        The section.
+    """
     del settings
     different = [name for name, array in check_input.torch.items() if not np.array_equal(array, check_input.jax[name])]
     reason = "converted weights are the same bits"

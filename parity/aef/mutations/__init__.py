@@ -1,1 +1,1 @@
-"""Realistic faults of a port, one at a time: what the suite must catch and a bisection must find."""
+"""Realistic faults of a port, one at a time: the suite must catch each, and a bisection must locate it."""

@@ -1,4 +1,4 @@
-"""`aef-parity mutate`: the suite against every fault of the catalogue, and against none."""
+"""Run `aef-parity mutate`: the comparison with every fault of the catalogue, and without any."""
 
 import argparse
 import json
@@ -15,13 +15,20 @@ from parity.aef.mutations.survey import Outcome, Suite, false_alarms, survey
 from parity.comparison.precision import matmul_precision
 
 MAX_MISLOCALIZED = 0.1
-"""Of the faults, so many may be named by another module than the one they are in."""
+"""The largest fraction of faults that may be located in another module than the one that has them."""
 
 
 def run_mutate(options: argparse.Namespace) -> int:
-    """Runs the command; returns 0 where every fault was caught and enough were found, and nothing without one.
+    """Run the command.
 
-    Raises ValueError where no fault has the name that was asked for.
+    Args:
+        options: The command's options.
+
+    Returns:
+        The exit code: 0 if every fault was caught, enough were located, and nothing failed without a fault.
+
+    Raises:
+        ValueError: If no fault has the requested text in its name.
     """
     mutations = [mutation for mutation in CATALOGUE if options.only in mutation.name]
     if not mutations:

@@ -1,4 +1,4 @@
-"""Faults in operators, blocks, pyramid, summary and the model that holds them."""
+"""Faults in operators, blocks, pyramid, summary and the model that contains them."""
 
 from parity.comparison.mutation import Mutation
 

@@ -1,4 +1,4 @@
-"""Faults in the optimiser and the course of its learning rate."""
+"""Faults in the optimizer and the learning-rate schedule."""
 
 from parity.comparison.mutation import Mutation
 

@@ -1,4 +1,4 @@
-"""Runs the comparison against faults: each must be caught, and the bisection must name its module."""
+"""Run the comparison with faults: each must be caught, and the bisection must name its module."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ CONFIG = replace(
     ),
     sources=(SENTINEL1, LANDSAT, NLCD, TEXT),
 )  # fmt: skip
-"""Small, with an error of each kind: shift-invariant, on a coarser grid, of classes; metadata and text."""
+"""A small model with a source of each kind of error: shift-invariant, coarser grid, classes; metadata and text."""
 
 OBJECTIVE, OPTIMIZER = "objective", "optimizer"
 """What a bisection names that is neither a module nor a function."""
@@ -38,26 +38,31 @@ OBJECTIVE, OPTIMIZER = "objective", "optimizer"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one mutation."""
+    """The result of one mutation."""
 
     mutation: Mutation
     caught: bool
     named: str
-    """What the bisection named: a class of modules, the label of a function, `objective` or `optimizer`; or nothing."""
+    """What the bisection named: a module's class, a function's label, `objective` or `optimizer`; empty if nothing."""
     seconds: float
 
     @property
     def localized(self) -> bool:
+        """Whether the bisection named the culprit."""
         return self.named == self.mutation.culprit
 
     @property
     def as_expected(self) -> bool:
-        """Caught and found; or, of what changes nothing, not caught."""
+        """Whether the fault was caught and located; for one that changes no number, whether it was not caught."""
         return not self.caught if self.mutation.equivalent else self.caught and self.localized
 
 
 class Suite:
-    """The comparison in float64: of the objective, forward and backward, and of the optimiser."""
+    """The comparison in float64: of the objective, forward and backward, and of the optimizer.
+
+    Args:
+        config: The model.
+    """
 
     def __init__(self, config: Config = CONFIG):
         self.config, self.weights = config, random_weights(config)
@@ -65,27 +70,53 @@ class Suite:
         self.first = self.call(seed=0)
 
     def call(self, seed: int) -> Call:
-        """Of the objective, on a random batch."""
+        """Call the objective on a random batch.
+
+        Args:
+            seed: The seed of the batch.
+
+        Returns:
+            The call.
+        """
         return self._pair().call(harden(*random_batch(self.config, seed=seed, sequences=3)), seed=seed)
 
     def in_objective(self, call: Call) -> str:
-        """What the first difference is named, or nothing where there is none."""
+        """Bisect the objective.
+
+        Args:
+            call: A call of it.
+
+        Returns:
+            What the first difference is named; empty if there is none.
+        """
         pair = self._pair()
         culprit = next(bisect(pair, call), None)
         return _name(pair, culprit) if culprit else ""
 
     def in_optimizer(self) -> str:
-        """`optimizer` where it differs, or nothing."""
+        """Compare the optimizers.
+
+        Returns:
+            `optimizer` if they differ, else an empty text.
+        """
         bound = TOLERANCES["float64"].relative_l2
         return OPTIMIZER if max(optimizer_distance(self.config, self.weights)) > bound else ""
 
     def _pair(self) -> Pair:
-        """With a JAX model that is built anew: its code may have changed."""
+        """Pair PyTorch's objective with a new JAX model, since its code may have changed."""
         return Pair(self.torch, aef_pair(self.config, self.weights, compiled=False).jax)
 
 
 def survey(suite: Suite, mutations: Iterable[Mutation]) -> Iterator[Outcome]:
-    """Puts in one fault after the other."""
+    """Test one fault after the other.
+
+    Args:
+        suite: The comparison.
+        mutations: The faults.
+
+    Yields:
+        Their outcomes.
+    """
     for mutation in mutations:
         begun = time.perf_counter()
         with apply_mutation(mutation):
@@ -94,13 +125,29 @@ def survey(suite: Suite, mutations: Iterable[Mutation]) -> Iterator[Outcome]:
 
 
 def false_alarms(suite: Suite, seeds: Iterable[int]) -> Iterator[str]:
-    """What is named, for each seed, though there is no fault: nothing, as a rule."""
+    """Run the comparison without a fault.
+
+    Args:
+        suite: The comparison.
+        seeds: Seeds of the batches.
+
+    Yields:
+        For each seed, what was named although there is no fault; normally empty.
+    """
     for seed in seeds:
         yield suite.in_objective(suite.call(seed)) or suite.in_optimizer()
 
 
 def harden(batch: Batch, noise: BottleneckNoise) -> tuple[Batch, BottleneckNoise]:
-    """A batch whose numbers float32 has not, and whose absent frames are NaN: so that less can hide."""
+    """Make a batch of numbers that are not exact in float32, with NaN in absent frames, so that fewer faults can hide.
+
+    Args:
+        batch: The batch.
+        noise: The noise of the bottleneck.
+
+    Returns:
+        The changed batch and noise, float64.
+    """
     batch, noise = map_arrays(
         lambda x: x * (1 + 2.0**-40) if x.dtype == np.float64 else x, cast((batch, noise), "float64")
     )

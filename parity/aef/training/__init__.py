@@ -1,1 +1,1 @@
-"""Training AEF in both frameworks, step by step."""
+"""Train AEF in both frameworks, step by step."""

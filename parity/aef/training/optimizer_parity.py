@@ -1,4 +1,4 @@
-"""The optimiser by itself in both frameworks: the same gradients in, parameters out, step by step."""
+"""Compare the optimizers of both frameworks by themselves: the same gradients in, parameters out, step by step."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -25,11 +25,20 @@ from parity.mapping.weights import to_jax, to_torch
 
 STEPS = 6
 TRAINING = TrainingConfig(steps=STEPS + 2, warmup_steps=3, learning_rate=1e-3, weight_decay=0.1, clip_norm=1.0, batch=1)
-"""Short, with warm-up, a peak and a way down; some gradients are clipped and others not."""
+"""A short schedule with warm-up, peak and decay; some gradients are clipped and others are not."""
 
 
 def optimizer_distance(config: Config, weights: Arrays, dtype: str = "float64") -> list[float]:
-    """Relative L2 of all that `STEPS` steps changed in the parameters, JAX from PyTorch, after each step."""
+    """Measure how far the changes that both optimizers made to the parameters are apart, after each of `STEPS` steps.
+
+    Args:
+        config: The model.
+        weights: The initial parameters, by PyTorch's names.
+        dtype: The dtype to compute in.
+
+    Returns:
+        Relative L2 of all changes together, JAX from PyTorch, per step.
+    """
     distances = []
     for jax_params, torch_params in zip(
         _by_jax(config, weights, dtype), _by_torch(config, weights, dtype), strict=True

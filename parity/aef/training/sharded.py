@@ -1,4 +1,4 @@
-"""Whether training on many devices computes what it computes on one: in float64 the same, in float32 no worse."""
+"""Test whether training on many devices computes what it computes on one: the same in float64, no worse in float32."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,14 @@ from parity.aef.training.trajectory import KINDS, Trajectory, TrajectoryDistance
 
 
 class OneDevice:
-    """A step for each batch on one device, which any mesh is compared with: JAX's first, or that of `mesh`."""
+    """Training on one device, one step per batch, with which any mesh is compared.
+
+    Args:
+        config: The config.
+        start: The initial state.
+        batches: The batches.
+        mesh: The mesh of the one device; None for JAX's first device.
+    """
 
     def __init__(self, config: Config, start: Snapshot, batches: Sequence[Batch], mesh: Mesh | None = None):
         self.config, self.start, self.batches = config, start.to(torch.float32), batches
@@ -25,20 +32,34 @@ class OneDevice:
 
     @cached_property
     def truth(self) -> Trajectory:
-        """In float64."""
+        """The run in float64."""
         return self._steps("float64", self.mesh)
 
     @cached_property
     def single(self) -> dict[str, float]:
-        """Its error in float32, of parameters and of each moment."""
+        """The run's errors in float32, of parameters and of each moment."""
         return errors(self._steps("float32", self.mesh), self.truth)
 
     def double(self, mesh: Mesh) -> TrajectoryDistance:
-        """How far a mesh is from the truth in float64."""
+        """Measure how far a mesh is from the truth in float64.
+
+        Args:
+            mesh: The mesh.
+
+        Returns:
+            The distance.
+        """
         return trajectory_distance(self._steps("float64", mesh), self.truth)
 
     def ratio(self, mesh: Mesh) -> float:
-        """A mesh's error in float32 as a multiple of one device's: the worst of parameters and moments."""
+        """Divide a mesh's error in float32 by one device's.
+
+        Args:
+            mesh: The mesh.
+
+        Returns:
+            The largest ratio over parameters and moments.
+        """
         meshed = errors(self._steps("float32", mesh), self.truth)
         return max(error / self.single[kind] for kind, error in meshed.items())
 
@@ -48,8 +69,17 @@ class OneDevice:
 
 
 def errors(actual: Trajectory, truth: Trajectory) -> dict[str, float]:
-    """Of parameters and of each moment: the root mean square of the tensors' relative L2, after the first step and at
-    the end. (Of all numbers at once a few large squared gradients would decide: by chance, by a third up or down.)
+    """Measure the errors of parameters and of each moment, after the first step and at the end.
+
+    The error is the root mean square of the tensors' relative L2. Over all numbers at once, a few large squared
+    gradients would decide, and change the result by a third by chance.
+
+    Args:
+        actual: The run.
+        truth: The run in float64.
+
+    Returns:
+        Errors by kind.
     """
     pairs = (actual.first, truth.first), (actual.last, truth.last)
     return {

@@ -1,7 +1,7 @@
-"""The same steps of training in both frameworks: from one start, on the same batches, under the same noise.
+"""Run the same training steps in both frameworks: from one initial state, on the same batches, with the same noise.
 
-The noise is drawn once, as JAX's step draws it, and given to both: to the last bit the same. Both are computed in
-`config.model.compute_dtype`, parameters too: float32, or float64 for the truth.
+The noise is drawn once, as JAX's step draws it, and both get exactly the same. Both compute in
+`config.model.compute_dtype`, also for parameters: float32, or float64 for the truth.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +30,17 @@ from parity.capture.tensors import to_tensor
 
 
 def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: Mesh | None = None) -> Trajectory:
-    """By `aef_jax`, on one device or on a mesh. `batches` are at least one, of NumPy arrays."""
+    """Train with `aef_jax`.
+
+    Args:
+        config: The config.
+        start: The initial state.
+        batches: At least one, of NumPy arrays.
+        mesh: The devices; None for one device.
+
+    Returns:
+        The trajectory.
+    """
     draw, mesh = noise_function(config), mesh or single_device_mesh()
     with precision(config):
         step, state = _jax_step(config, mesh), to_jax(start, config, mesh)
@@ -46,7 +56,16 @@ def jax_steps(config: Config, start: Snapshot, batches: Iterable[Batch], mesh: M
 
 
 def torch_steps(config: Config, start: Snapshot, batches: Iterable[Batch]) -> Trajectory:
-    """By `aef_torch`, on the CPU. `batches` are at least one, of NumPy arrays."""
+    """Train with `aef_torch`, on the CPU.
+
+    Args:
+        config: The config.
+        start: The initial state.
+        batches: At least one, of NumPy arrays.
+
+    Returns:
+        The trajectory.
+    """
     terms, first, state = [], None, None
     for state, step_terms in run_torch_steps(config, start, batches):
         terms.append(step_terms)
@@ -58,11 +77,20 @@ def torch_steps(config: Config, start: Snapshot, batches: Iterable[Batch]) -> Tr
 def continue_in_torch(
     config: Config, saved: Snapshot, batches: Iterable[Batch], to_step: int
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
-    """Goes on in PyTorch with a run of JAX: the state, the same object each time, and the terms after each step.
+    """Continue a JAX run in PyTorch.
 
-    `batches` begin with that of step `saved.step`, counted from 0, as
-    `training_batches(examples, steps_done=saved.step)` gives them. Raises ValueError where `to_step` is not ahead of
-    `saved`, or beyond the end of the learning rate's course.
+    Args:
+        config: The config.
+        saved: The state of the run.
+        batches: Batches from step `saved.step` on, counted from 0, as `training_batches(examples,
+            steps_done=saved.step)` yields them.
+        to_step: The step to train to.
+
+    Returns:
+        An iterator over the state, the same object each time, and the terms after each step.
+
+    Raises:
+        ValueError: If `to_step` is not after `saved`, or is beyond the end of the learning-rate schedule.
     """
     if not saved.step < to_step <= config.training.steps:
         raise ValueError(f"to_step is {to_step}, expected more than {saved.step} and at most {config.training.steps}")
@@ -72,7 +100,16 @@ def continue_in_torch(
 def run_torch_steps(
     config: Config, start: Snapshot, batches: Iterable[Batch]
 ) -> Iterator[tuple[TrainState, dict[str, float]]]:
-    """Takes a step for each batch, and gives the state, the same object each time, and the step's terms."""
+    """Take a step for each batch.
+
+    Args:
+        config: The config.
+        start: The initial state.
+        batches: The batches, of NumPy arrays.
+
+    Yields:
+        The state, the same object each time, and the step's terms.
+    """
     draw, state = noise_function(config), restored(start.to(getattr(torch, config.model.compute_dtype)), config)
     for batch in batches:
         batch, noise = jax.tree.map(to_tensor, (batch, draw(batch, state.step)))
@@ -82,7 +119,14 @@ def run_torch_steps(
 
 @cache
 def noise_function(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
-    """What draws, for a batch and the number of steps done, the noise of JAX's next step, of all parts of the batch."""
+    """Make the function that draws the noise of JAX's next step, for all parts of a batch.
+
+    Args:
+        config: The config.
+
+    Returns:
+        A function of the batch and the number of steps done.
+    """
     number = config.training.grad_accum_steps
 
     def draw(batch: Batch, step: jax.Array) -> BottleneckNoise:
@@ -97,7 +141,7 @@ def noise_function(config: Config) -> Callable[[Batch, int], BottleneckNoise]:
 
 @cache
 def _jax_step(config: Config, mesh: Mesh):
-    """The step that trains, but that its noise is given beside the batch; compiled once for all that call it."""
+    """Compile the training step with the noise as an argument, once for all callers."""
     update, number = aef_jax.training.step.make_update_fn(config, mesh), config.training.grad_accum_steps
 
     def step(state: aef_jax.training.step.TrainState, batch: Batch, noise: BottleneckNoise):
@@ -110,7 +154,14 @@ def _jax_step(config: Config, mesh: Mesh):
 
 
 def precision(config: Config) -> AbstractContextManager:
-    """Within it JAX computes in float64 where the config says so, and never in less than float32."""
+    """Compute in float64 in JAX if the config says so, and never in less than float32.
+
+    Args:
+        config: The config.
+
+    Returns:
+        The context.
+    """
     stack = ExitStack()
     stack.enter_context(jax.enable_x64(config.model.compute_dtype == "float64"))
     stack.enter_context(jax.default_matmul_precision("highest"))

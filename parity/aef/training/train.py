@@ -1,6 +1,6 @@
-"""A run of JAX that goes on in PyTorch: on the data that it would have seen, under the noise that it would have drawn.
+"""Continue a JAX run in PyTorch, on the data that it would have seen and with the noise that it would have drawn.
 
-For comparisons, on the CPU: PyTorch's is the reference, not a trainer.
+This is for comparisons, on the CPU: PyTorch's side is the reference, not a trainer.
 """
 
 import json
@@ -29,13 +29,23 @@ from parity.mapping.spec import Spec
 
 
 def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> str:
-    """Goes on with a converted run until `to_step` steps are done, and writes it as another folder of PyTorch's.
+    """Continue a converted run until `to_step` steps are done, and write it as another PyTorch folder.
 
-    Every step's terms go to `{target}.jsonl`. Returns a sentence on what was written.
+    Every step's terms are written to `{target}.jsonl`. All errors are raised before the first step.
 
-    Raises ValueError, before the first step, where `source` holds no moments, `target` is a file's name, it or
-    `{target}.jsonl` is there already and is not to be overwritten, the data are not those that the run was trained on,
-    or there is no such step to go to.
+    Args:
+        source: A PyTorch folder with moments.
+        target: The folder to write.
+        to_step: The number of steps done at the end, including JAX's.
+        overwrite: Whether existing output is replaced.
+
+    Returns:
+        A sentence on what was written.
+
+    Raises:
+        ValueError: If `source` has no moments, `target` is a file's name, output exists and may not be replaced, the
+            data
+            are not those of the run, or `to_step` is out of range.
     """
     terms_path = target.with_name(f"{target.name}.jsonl")
     if target.suffix == SUFFIX:
@@ -60,7 +70,17 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
 
 
 def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:
-    """The training state that a folder with moments holds. Raises ValueError where a checksum is wrong."""
+    """Read the training state of a folder with moments.
+
+    Args:
+        checkpoint: The folder.
+
+    Returns:
+        The state.
+
+    Raises:
+        ValueError: If a checksum is wrong.
+    """
 
     def read(prefix: str) -> Tensors:
         return {name: to_tensor(checkpoint.tensor(prefix + name)) for name in checkpoint.params}
@@ -74,7 +94,15 @@ def read_snapshot(checkpoint: TorchCheckpoint) -> Snapshot:
 def write_snapshot(
     target: Path, saved: CheckpointMetadata, state: Snapshot, config: Config, overwrite: bool = False
 ) -> None:
-    """Writes a training state as a folder that JAX and PyTorch go on with; `saved` is what it began from."""
+    """Write a training state as a folder that both frameworks can continue from.
+
+    Args:
+        target: The folder.
+        saved: The metadata of the checkpoint that the run started from.
+        state: The training state.
+        config: The config.
+        overwrite: Whether an existing folder is replaced.
+    """
     applied = state.step - state.skipped
     counters = {
         NOTFINITE_COUNT: state.consecutive_skips,
@@ -98,7 +126,7 @@ def _training(saved: CheckpointMetadata) -> Training:
 
 
 def _batches(config: Config, saved: CheckpointMetadata, source: Path) -> Iterator[Batch]:
-    """Those that the run would have seen next."""
+    """Return the batches that the run would have seen next."""
     try:
         normalization = Normalization.from_table(json.loads(saved.normalization or "null"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What a few steps of training gave, in either framework, and how far apart two such trajectories are."""
+"""Hold the results of a few training steps, in either framework, and measure how far two of them are apart."""
 
 from dataclasses import dataclass
 
@@ -7,33 +7,44 @@ import torch
 from aef_torch.training.snapshot import Snapshot, Tensors
 
 KINDS = ("params", "exp_avg", "exp_avg_sq")
-"""Of the tensors of a state."""
+"""The kinds of tensors of a state."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """Of N steps from one start."""
+    """N steps from one initial state."""
 
     terms: list[dict[str, float]]
     """What each step returned, by the names that both frameworks use."""
     first: Snapshot
-    """After the first step."""
+    """The state after the first step."""
     last: Snapshot
 
 
 @dataclass(frozen=True)
 class TrajectoryDistance:
-    """How far one trajectory is from another, relative to that other."""
+    """How far one trajectory is from another, relative to the other."""
 
     terms: dict[str, list[float]]
-    """|difference| of each step, by term; of what is 0 in the other, the difference itself."""
+    """|difference| of each step, by term; absolute if the other is 0."""
     first: dict[str, float]
-    """After the first step, L2 over all tensors of `params`, `exp_avg` and `exp_avg_sq`."""
+    """L2 over all tensors of `params`, `exp_avg` and `exp_avg_sq` after the first step."""
     last: dict[str, float]
 
 
 def trajectory_distance(actual: Trajectory, truth: Trajectory) -> TrajectoryDistance:
-    """Raises ValueError where the two are not of as many steps, or have not the same terms or tensors."""
+    """Measure how far two trajectories are apart.
+
+    Args:
+        actual: The trajectory.
+        truth: The trajectory that the distance is relative to.
+
+    Returns:
+        The distance.
+
+    Raises:
+        ValueError: If they differ in the number of steps, in the terms or in the tensors.
+    """
     terms = {
         name: [_relative(f[name], t[name]) for f, t in zip(actual.terms, truth.terms, strict=True)]
         for name in _same_names(actual.terms[0], truth.terms[0])
@@ -46,7 +57,15 @@ def trajectory_distance(actual: Trajectory, truth: Trajectory) -> TrajectoryDist
 
 
 def distance(actual: Tensors, truth: Tensors) -> float:
-    """Relative L2 distance of all tensors together."""
+    """Measure the relative L2 distance of all tensors together.
+
+    Args:
+        actual: Tensors by name.
+        truth: Tensors by name.
+
+    Returns:
+        The distance.
+    """
     names = _same_names(actual, truth)
     error = sum(float(torch.sum((actual[name].double() - truth[name].double()) ** 2)) for name in names)
     size = sum(float(torch.sum(truth[name].double() ** 2)) for name in names)
@@ -54,7 +73,15 @@ def distance(actual: Tensors, truth: Tensors) -> float:
 
 
 def distances(actual: Tensors, truth: Tensors) -> dict[str, float]:
-    """Relative L2 distance of each tensor."""
+    """Measure the relative L2 distance of each tensor.
+
+    Args:
+        actual: Tensors by name.
+        truth: Tensors by name.
+
+    Returns:
+        Distances by name.
+    """
     return {name: distance({name: actual[name]}, {name: truth[name]}) for name in _same_names(actual, truth)}
 
 
