@@ -12,9 +12,10 @@ from typing import Any, TypeGuard
 import numpy as np
 from jaxtyping import Shaped
 
+from aef_jax.files.printable import printable
 from parity.files.digest import Digests, verify
 from parity.files.safetensors_header import SHA256, SHORTER, Header
-from parity.mapping.spec import Spec, printable
+from parity.mapping.spec import Spec
 
 SUFFIX = ".safetensors"
 

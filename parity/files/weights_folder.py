@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from parity.files.strict_json import loads
+from aef_jax.files.printable import LONGEST_NAME, printable
+from aef_jax.files.strict_json import loads
 from parity.files.weights_file import SUFFIX, WeightsFile
 from parity.files.weights_writer import WeightsWriter
-from parity.mapping.spec import LONGEST_NAME, Spec, printable
+from parity.mapping.spec import Spec
 
 INDEX = ".index.json"
 LARGEST_INDEX = 100_000_000

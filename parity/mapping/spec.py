@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LONGEST_NAME = 200
-"""The most characters of a name that a message repeats."""
+from aef_jax.files.printable import printable
 
 
 class Spec(NamedTuple):
@@ -39,19 +38,6 @@ class Spec(NamedTuple):
 
 class WeightsError(ValueError):
     """Tensors do not fit the model. The message lists each of them."""
-
-
-def printable(name: str) -> str:
-    """Make a name from a file safe to print: escape control characters, and cut a very long name short.
-
-    Args:
-        name: The name in the file.
-
-    Returns:
-        The printable text.
-    """
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in name[:LONGEST_NAME])
-    return text if len(name) <= LONGEST_NAME else f"{text}..."
 
 
 def check_specs(actual: Mapping[str, Spec], expected: Mapping[str, Spec]) -> None:

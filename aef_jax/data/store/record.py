@@ -14,6 +14,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from aef_jax.data.store.site import Series, Site, TextPoints
+from aef_jax.files.safetensors_header import header_length, parse_header
 
 DTYPES = {
     "BOOL": np.bool_,
@@ -231,19 +232,12 @@ def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     The safetensors library would copy all tensors, tens of megabytes, of which a step needs a few.
     """
-    length = int.from_bytes(blob[:8], "little")
-    start = 8 + length
-    if not 8 < start <= len(blob):
-        raise ValueError(f"its header would be {length} bytes long, of {len(blob)} in all")
-    header = json.loads(blob[8:start])
-    attributes = json.loads(header.pop("__metadata__")["site"])
+    length = header_length(blob, len(blob))
+    metadata, entries = parse_header("its header", blob[8 : 8 + length], len(blob))
+    attributes = json.loads(metadata["site"])
     tensors = {}
-    for name, entry in header.items():
-        dtype, shape = np.dtype(DTYPES[entry["dtype"]]), tuple(_whole(axis) for axis in entry["shape"])
-        begin, end = (start + _whole(offset) for offset in entry["data_offsets"])
-        if not start <= begin <= end <= len(blob) or min(shape, default=0) < 0:
-            raise ValueError(f"tensor {name} would lie beyond its end")
-        if math.prod(shape) * dtype.itemsize != end - begin:
-            raise ValueError(f"tensor {name} of shape {shape} has {end - begin} bytes")
+    for name, (dtype, shape, begin, _) in entries.items():
+        if dtype not in DTYPES.values():
+            raise ValueError(f"tensor {name} is {dtype}, expected a number type of imagery")
         tensors[name] = np.frombuffer(blob, dtype, math.prod(shape), begin).reshape(shape)
     return tensors, attributes

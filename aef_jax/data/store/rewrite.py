@@ -2,9 +2,9 @@
 
 import itertools
 import json
-import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.writer import OpenShards
-from aef_jax.files.atomic import replace_file
+from aef_jax.files.atomic import replace_file, temporary_folder
 
 
 def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_width: int, text_model: str) -> Dataset:
@@ -35,10 +35,8 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
         The new data set.
     """
     _remove_strays(dataset)
-    temporary = dataset.path / f".rewritten.{secrets.token_hex(4)}.tmp"
-    shards, points = OpenShards(temporary), 0
-    try:
-        temporary.mkdir()
+    with temporary_folder(dataset.path / "rewritten") as temporary, closing(OpenShards(temporary)) as shards:
+        points = 0
         with tqdm(total=sum(len(dataset.records(split)) for split in SPLITS), desc="records", unit="record") as bar:
             for split in SPLITS:
                 records = dataset.records(split)
@@ -56,9 +54,6 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
             text_model=text_model,
         )
         return _take_place(dataset, written, temporary)
-    finally:
-        shards.close()
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _remove_strays(dataset: Dataset) -> None:

@@ -1,8 +1,7 @@
 """Write a training set record by record: memory holds one record, and the folder appears complete or not at all."""
 
 import json
-import secrets
-import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +11,7 @@ from aef_jax.data.store.dataset import SPLITS, Dataset, Shard, SourceSummary, Sp
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
+from aef_jax.files.atomic import replace_folder
 from configs.source import Source
 
 SHARD_BYTES = 2**29
@@ -46,14 +46,15 @@ class DatasetWriter:
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path = path
         self.sources = {source.name: source for source in sources}
-        self.temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self.shard_bytes = shard_bytes
         self.statistics = Statistics(sources)
         self.summaries: dict[str, SourceSummary] = {}
-        self.shards = OpenShards(self.temporary, shard_bytes)
+        self.replacement = ExitStack()
         self.text_points = self.text_width = 0
 
     def __enter__(self) -> "DatasetWriter":
-        self.temporary.mkdir(parents=True)
+        self.temporary = self.replacement.enter_context(replace_folder(self.path))
+        self.shards = OpenShards(self.temporary, self.shard_bytes)
         return self
 
     def add(self, site: Site, split: Split = "training") -> None:
@@ -83,10 +84,12 @@ class DatasetWriter:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self.shards.close()
-            if kind is None:
+            if error is None:
                 self._finish()
-        finally:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+        except BaseException as failure:
+            self.replacement.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self.replacement.__exit__(kind, error, trace)
 
     def _finish(self) -> None:
         shards = self.shards.describe()
@@ -102,7 +105,6 @@ class DatasetWriter:
             text_model="",
         )
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
-        self.temporary.rename(self.path)
 
     def _summarize(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:

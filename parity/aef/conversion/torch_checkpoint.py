@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replace_file, replace_folder, require_file_target, require_folder_target
+from aef_jax.files.printable import printable
 from configs.config import Config
 from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
@@ -25,7 +26,7 @@ from parity.files.weights_file import SUFFIX
 from parity.files.weights_folder import INDEX, ShardsWriter, Weights, has_weights
 from parity.files.weights_writer import WeightsWriter
 from parity.mapping.model_map import dotted
-from parity.mapping.spec import Spec, WeightsError, check_specs, printable
+from parity.mapping.spec import Spec, WeightsError, check_specs
 from parity.mapping.weights import param_links
 
 MODEL, OPTIMIZER = "model", "optimizer"

@@ -14,11 +14,12 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from aef_jax.files.printable import printable
+from aef_jax.files.strict_json import loads
 from parity.cli import main
-from parity.files.strict_json import loads
 from parity.files.weights_file import WeightsFile
 from parity.files.weights_folder import ShardsWriter, Weights
-from parity.mapping.spec import Spec, printable
+from parity.mapping.spec import Spec
 from tests.support.converting import mistake, random_tensors, write
 
 

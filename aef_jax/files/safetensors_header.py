@@ -1,0 +1,104 @@
+"""Parse the header of a safetensors file; nothing that it says is trusted.
+
+https://huggingface.co/docs/safetensors: 8 bytes with the length of the header, the header as JSON, then the tensors.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from aef_jax.files.printable import printable
+from aef_jax.files.strict_json import loads
+
+DTYPES = {
+    code: jnp.dtype(name)
+    for code, name in {
+        "F64": "float64",
+        "F32": "float32",
+        "F16": "float16",
+        "BF16": "bfloat16",
+        "F8_E4M3": "float8_e4m3fn",
+        "F8_E5M2": "float8_e5m2",
+        "I64": "int64",
+        "U32": "uint32",
+        "I32": "int32",
+        "U16": "uint16",
+        "I16": "int16",
+        "U8": "uint8",
+        "I8": "int8",
+        "BOOL": "bool",
+    }.items()
+}
+"""Dtypes by their codes in safetensors."""
+
+
+class TensorEntry(NamedTuple):
+    """One tensor of a file. `begin` and `end` are bytes from the start of the file."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def header_length(prefix: bytes, size: int) -> int:
+    """Read the length of a header.
+
+    Args:
+        prefix: the first 8 bytes of the file.
+        size: bytes of the whole file.
+
+    Returns:
+        Bytes of the header, without the prefix.
+
+    Raises:
+        ValueError: the file is too short for such a header, or the header is empty.
+    """
+    length = int.from_bytes(prefix[:8], "little")
+    if not 8 < 8 + length <= size:
+        raise ValueError(f"its header would be {length} bytes long, of {size} in all")
+    return length
+
+
+def parse_header(where: object, text: bytes, size: int) -> tuple[dict[str, Any], dict[str, TensorEntry]]:
+    """Parse a header, and check that each tensor lies within the file.
+
+    Args:
+        where: the file, for messages.
+        text: the header's JSON.
+        size: bytes of the whole file.
+
+    Returns:
+        The file's metadata, and its tensors by name.
+
+    Raises:
+        ValueError: the header is not such JSON, or names a tensor twice, of an unknown dtype or beyond the file.
+    """
+    tree = loads(where, text)
+    if not isinstance(tree, dict):
+        raise ValueError(f"{where}: its header is not a JSON object")
+    metadata = tree.pop("__metadata__", None) or {}
+    return metadata, {name: _entry(where, name, entry, 8 + len(text), size) for name, entry in tree.items()}
+
+
+def _entry(where: object, name: str, entry: Any, start: int, size: int) -> TensorEntry:
+    try:
+        code, shape = entry["dtype"], tuple(_whole(axis) for axis in entry["shape"])
+        begin, end = (start + _whole(offset) for offset in entry["data_offsets"])
+    except (TypeError, KeyError, ValueError):
+        raise ValueError(f"{where}: tensor {printable(name)} lacks a dtype, a shape or two offsets") from None
+    if not isinstance(code, str) or code not in DTYPES:
+        raise ValueError(f"{where}: tensor {printable(name)} is of type {code}, expected one of {', '.join(DTYPES)}")
+    if not start <= begin <= end <= size or min(shape, default=0) < 0:
+        raise ValueError(f"{where}: tensor {printable(name)} would lie beyond its end")
+    if math.prod(shape) * DTYPES[code].itemsize != end - begin:
+        raise ValueError(f"{where}: tensor {printable(name)} of shape {shape} has {end - begin} bytes")
+    return TensorEntry(DTYPES[code], shape, begin, end)
+
+
+def _whole(number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise TypeError(f"{number!r} is not a whole number")
+    return number
