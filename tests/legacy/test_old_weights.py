@@ -38,7 +38,7 @@ def test_the_old_weights_become_a_run_and_the_same_tensors_again(tmp_path):
     assert_same_bits(convert(run, tmp_path / "again"), TORCH)
 
 
-def test_an_old_file_of_parameters_becomes_a_run_and_the_same_file(tmp_path):
+def test_an_old_file_becomes_a_run_and_the_same_file(tmp_path):
     again = convert(convert(FINAL, tmp_path / "run"), tmp_path / "again.safetensors")
     tensors = load_file(again)
     for name, array in load_file(FINAL).items():
