@@ -111,8 +111,8 @@ def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_pa
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda table: table.update(version=2), "format version 2, expected 1"),
-        (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file of the folder"),
+        (lambda table: table.update(version=3), "format version 3, expected one of (1, 2)"),
+        (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file in the folder"),
         (lambda table: table["splits"]["training"][0].update(bytes=70_000), "it was cut short or overwritten"),
         (lambda table: table["splits"].update(training=[]), "it has no training record, expected at least one"),
         (
@@ -141,10 +141,10 @@ def test_data_without_inputs_or_valid_input_pixels_is_refused(tmp_path, mistake)
     maps = replace(SITE, series={name: SITE.series[name] for name in ("glo30", "nlcd")})
     inputs = "expected some of the inputs ['sentinel2', 'landsat', 'sentinel1']"
     path = write(tmp_path / "maps", [maps])
-    assert f"it shows pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
+    assert f"it has valid pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
     blind = replace(SITE.series["landsat"], valid=np.zeros_like(SITE.series["landsat"].valid))
     path = write(tmp_path / "blind", [replace(maps, series={**maps.series, "landsat": blind})])
-    assert f"it shows pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
+    assert f"it has valid pixels of ['glo30', 'nlcd'], {inputs}" in mistake("train", "tiny", "--data", path)
 
 
 @pytest.mark.parametrize("option", ["--validation", "--heldout"])
