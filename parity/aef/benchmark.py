@@ -1,4 +1,4 @@
-"""How fast a preset's parameters and moments are converted, and in how much memory, beside copies of the same bytes."""
+"""Measure how fast a preset's parameters and moments are converted and copied, and the peak memory."""
 
 import argparse
 import logging
@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.benchmark.process_memory import peak_bytes
+from aef_jax.run.format import NEXT_EXAMPLE
 from configs.config import Config
 from configs.presets import PRESETS
 from configs.serialization.config_json import to_json
@@ -32,15 +33,19 @@ EXAMPLE = """example:
 
 
 class Cost(NamedTuple):
-    """Of one conversion."""
+    """Time and memory of one conversion."""
 
     seconds: float
     memory: int
-    """Bytes at the peak, of a process that does nothing else."""
+    """Peak bytes of a process that does nothing else."""
 
 
 def main() -> int:
-    """Prints the table; returns the exit code."""
+    """Print the table.
+
+    Returns:
+        The exit code.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -53,13 +58,21 @@ def main() -> int:
 
 
 def measure(config: Config, folder: Path) -> str:
-    """The table of a config, measured in `folder`."""
+    """Measure the conversions of a config.
+
+    Args:
+        config: a run's config.
+        folder: an empty folder on the disk to measure.
+
+    Returns:
+        The table.
+    """
     params = write_random(config, folder / "torch")
     everything = sum(path.stat().st_size for path in (folder / "torch").iterdir())
     copies, costs = [_copy(folder / "torch", folder / "copy")], {}
     for name, source, target in (("PyTorch to JAX", "torch", "run"), ("JAX to PyTorch", "run", "again")):
         costs[name] = _in_own_process(folder / source, folder / target)
-        copies.append(_copy(folder / source, folder / "copy"))  # before and after: disks are not as fast at any time
+        copies.append(_copy(folder / source, folder / "copy"))  # before and after each: the speed of disks varies
     lines = [
         f"parameters {params / 1e9:.2f} GB, with moments {everything / 1e9:.2f} GB",
         f"{'':18}{'GB/s':>7}{'of a copy':>11}{'peak GB':>9}{'of parameters':>15}",
@@ -75,13 +88,21 @@ def measure(config: Config, folder: Path) -> str:
 
 
 def write_random(config: Config, target: Path) -> int:
-    """Writes a folder of random parameters and moments; returns the bytes of the parameters alone."""
+    """Write random parameters and moments as a folder of PyTorch's weights.
+
+    Args:
+        config: a run's config.
+        target: the folder.
+
+    Returns:
+        Bytes of the parameters alone.
+    """
     structure = abstract_jax(config)
     state = OptimizerState.of(config, structure)
     params = {link.name: link.spec for link in param_links(structure)}
     moments = {f"{moment}.{name}": spec for moment in MOMENTS for name, spec in params.items()}
     rng = np.random.default_rng(0)
-    # a view into one block of noise at another place for each: drawing them all would take longer than converting
+    # each is a view into one block of noise: drawing all of them would take longer than converting
     noise = rng.standard_normal(2 * max(spec.nbytes for spec in params.values()) // 4, dtype=np.float32)
 
     def tensor(name: str) -> Shaped[np.ndarray, "..."]:
@@ -89,13 +110,13 @@ def write_random(config: Config, target: Path) -> int:
         start = int(rng.integers(len(noise) // 2))
         return noise[start : start + spec.nbytes // spec.dtype.itemsize].reshape(spec.shape)
 
-    training = Training(dict.fromkeys(state.counters, 0), {"next_example": 0}, {}, {})
+    training = Training(dict.fromkeys(state.counters, 0), {NEXT_EXAMPLE: 0}, {}, {})
     write_torch(target, CheckpointMetadata(to_json(config), None, 0, training), params, moments, tensor)
     return sum(spec.nbytes for spec in params.values())
 
 
 def _copy(source: Path, target: Path) -> float:
-    """Seconds, until a copy is on the disk: conversions wait for that, too. It is removed."""
+    """Return the seconds until a copy is on the disk, which conversions wait for too. The copy is removed."""
     os.sync()
     start = time.perf_counter()
     shutil.copytree(source, target)

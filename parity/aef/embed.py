@@ -1,4 +1,4 @@
-"""The embedding field of a run's data from both frameworks, each from its own copy of the weights."""
+"""Compute the embedding field of a run's data in both frameworks, each from its own copy of the weights."""
 
 from pathlib import Path
 
@@ -23,18 +23,28 @@ from parity.capture.tensors import load_torch, torch_specs
 from parity.mapping.spec import check_specs
 
 TOLERANCE = 1e-5
-"""How far the components of two unit vectors may lie apart, in float32 after the whole model."""
+"""Largest accepted difference of a component of two unit vectors, in float32 after the whole model."""
 
 
 def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> float:
-    """Writes PyTorch's field of a run's data over a valid period as GeoTIFF, as `aef embed` writes JAX's.
+    """Write PyTorch's embedding field of a run's data as GeoTIFF, as `aef embed` writes that of JAX.
 
-    Returns the largest |difference| of any component of a unit vector between the two fields. Raises ValueError or
-    ModuleNotFoundError, with one sentence, for whatever is missing or does not fit, and writes nothing then.
+    Args:
+        run: the run's folder.
+        weights: the same run, converted.
+        period: valid period, [start, end) in epoch milliseconds.
+        output: the GeoTIFF.
+
+    Returns:
+        The largest |difference| of any component of a unit vector between the two fields.
+
+    Raises:
+        ValueError: something is missing or does not fit; nothing is written.
+        ModuleNotFoundError: rasterio is not installed.
     """
     config = run.read_config()
-    theirs, model = read_model(weights)
-    if (theirs.model, theirs.sources) != (config.model, config.sources):
+    carried, model = read_model(weights)
+    if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
     site, params = load_sample(), restore_params(run.checkpoints, config)
     normalized = run.read_normalization().apply(site, config.sources)
@@ -54,9 +64,17 @@ def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> f
 
 
 def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaEarth]:
-    """The config that a file or folder of weights carries, and its PyTorch model on the CPU.
+    """Load weights into a PyTorch model on the CPU.
 
-    Raises ValueError where they are damaged or say not what they are of, WeightsError where the tensors do not fit.
+    Args:
+        weights: a file or folder of weights.
+
+    Returns:
+        The config that they carry, and the model.
+
+    Raises:
+        ValueError: the files are damaged, or carry no config.
+        WeightsError: the tensors are not those of the config's model.
     """
     checkpoint = TorchCheckpoint(weights)
     model = abstract_torch(checkpoint.config)
@@ -67,7 +85,14 @@ def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaE
 
 
 def torch_embedder(model: aef_torch.model.alphaearth.AlphaEarth) -> Embed:
-    """The model as `embed_site` calls it, with NumPy's arrays in and out."""
+    """Wrap a model as `embed_site` calls it.
+
+    Args:
+        model: the model.
+
+    Returns:
+        A function of NumPy arrays.
+    """
 
     @torch.inference_mode()
     def embed(frames: dict[str, Frames], periods: np.ndarray) -> np.ndarray:

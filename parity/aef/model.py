@@ -1,4 +1,4 @@
-"""The structure of the AEF model in both frameworks, without a single number initialised."""
+"""The AEF model in both frameworks, with shapes and dtypes but no numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +12,40 @@ from configs.config import Config
 
 
 def abstract_jax(config: Config) -> aef_jax.model.alphaearth.AlphaEarth:
-    """The Flax model whose parameters are shapes and dtypes only. Raises ValueError where it cannot be built."""
-    with _told():
+    """Build the Flax model with abstract parameters.
+
+    Args:
+        config: a run's config.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: it cannot be built.
+    """
+    with _build_errors():
         return nnx.eval_shape(lambda: aef_jax.model.alphaearth.AlphaEarth(config, rngs=nnx.Rngs(0)))
 
 
 def abstract_torch(config: Config) -> aef_torch.model.alphaearth.AlphaEarth:
-    """The PyTorch model on the meta device. Raises ValueError where it cannot be built."""
-    with _told(), torch.device("meta"):
+    """Build the PyTorch model on the meta device.
+
+    Args:
+        config: a run's config.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: it cannot be built.
+    """
+    with _build_errors(), torch.device("meta"):
         return aef_torch.model.alphaearth.AlphaEarth(config)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """A config out of a file may be valid, and of absurd sizes, or name a source as no PyTorch module can be named."""
+def _build_errors() -> Iterator[None]:
+    """Turn errors into ValueError: a valid config may ask for absurd sizes, or name a source as no module can be."""
     try:
         yield
     except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""AEF as a pair: what the general comparison is told of it."""
+"""AEF as a pair of models, for the general comparison."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,14 +32,22 @@ MAP = ModelMap(
     functions={f"aef_jax.training.{name}": f"aef_torch.training.{name}" for name in FUNCTIONS},
     float32=[f"aef_jax.training.{name}" for name in FUNCTIONS],
 )
-"""Attribute names are the same in both, by the mirror rule; beside modules, the functions of the objective."""
+"""Attribute names are the same in both, by the mirror rule, so only the functions of the objective are listed."""
 
 
 def aef_pair(config: Config, weights: Arrays, compiled: bool = True, jax_weights: Arrays | None = None) -> Pair:
-    """The objective of both frameworks, called with (batch, noise), from weights by PyTorch's names.
+    """Pair the objective of both frameworks, called with (batch, noise).
 
-    `jax_weights` are JAX's, where they are not to be the same. Blocks are unrolled and nothing is recomputed: within a
-    scan or a remat no value can be seen.
+    Blocks are unrolled and nothing is recomputed, because values within a scan or a remat cannot be captured.
+
+    Args:
+        config: a run's config.
+        weights: arrays by PyTorch's names.
+        compiled: compile JAX's side.
+        jax_weights: weights of JAX's side, if they are to differ.
+
+    Returns:
+        The pair.
     """
     config = replace(config, model=replace(config.model, block_loop="unroll", remat="none"))
 
@@ -51,12 +59,21 @@ def aef_pair(config: Config, weights: Arrays, compiled: bool = True, jax_weights
     def torch_objective(model: AlphaEarth, batch: Any, noise: Any):
         return aef_torch.training.objective.objective(model, batch, noise, config)
 
-    ours = weights if jax_weights is None else jax_weights
-    return Pair(TorchSide(at, MAP, torch_objective), aef_jax_side(config, ours, compiled))
+    jax_side = aef_jax_side(config, weights if jax_weights is None else jax_weights, compiled)
+    return Pair(TorchSide(at, MAP, torch_objective), jax_side)
 
 
 def aef_jax_side(config: Config, weights: Arrays, compiled: bool = True) -> JaxSide:
-    """JAX's, with the loop over the blocks and the remat that the config has."""
+    """Make JAX's side of the pair, with the loop over the blocks and the remat that the config has.
+
+    Args:
+        config: a run's config.
+        weights: arrays by PyTorch's names.
+        compiled: compile it.
+
+    Returns:
+        The side.
+    """
 
     def at(dtype: str) -> nnx.Module:
         graph, state = nnx.split(abstract_jax(_computing(config, dtype)))
@@ -74,5 +91,5 @@ def _computing(config: Config, dtype: str) -> Config:
 
 
 def _parameters(dtype: str) -> str:
-    """Parameters are float32 even where bfloat16 is computed."""
+    """Return the dtype of parameters: float32 if the model computes in bfloat16."""
     return "float32" if dtype == "bfloat16" else dtype

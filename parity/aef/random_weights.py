@@ -1,4 +1,4 @@
-"""Weights for a comparison that need no training."""
+"""Random weights for a comparison."""
 
 from zlib import crc32
 
@@ -11,10 +11,16 @@ from parity.capture.trees import Arrays
 
 
 def random_weights(config: Config) -> Arrays:
-    """By PyTorch's names, in float64; the same for the same name and shape, whatever else there is.
+    """Draw the weights of a config's model.
 
-    Kernels have the scale that keeps activations at theirs. No bias is 0 and no scale 1: a comparison would not see
-    one that is left out.
+    A weight depends on its name and shape alone. Kernels are scaled so that activations keep their size. No bias is 0
+    and no scale is 1, because a comparison would not notice one that is left out.
+
+    Args:
+        config: a run's config.
+
+    Returns:
+        float64 arrays by PyTorch's names.
     """
 
     def of(name: str, shape: tuple[int, ...]) -> np.ndarray:

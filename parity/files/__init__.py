@@ -1,1 +1,1 @@
-"""Weight files of either framework, read and written tensor by tensor."""
+"""Weight files of PyTorch and trees of Orbax: reading, writing and checking them."""

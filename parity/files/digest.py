@@ -9,19 +9,36 @@ from jaxtyping import Shaped
 Digests = Mapping[str, str]
 """The checksum of each tensor, in hexadecimal."""
 BLANK = "0" * 64
-"""In the place of a checksum that is not known yet."""
+"""Placeholder for a checksum that is not known yet."""
 
 
 def sha256(array: Shaped[np.ndarray, "..."]) -> str:
-    """Of a contiguous array's bytes."""
+    """Compute the checksum of an array's bytes.
+
+    Args:
+        array: a contiguous array.
+
+    Returns:
+        SHA-256 in hexadecimal.
+    """
     return hashlib.sha256(array.reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def verify(where: object, name: str, array: Shaped[np.ndarray, "..."], digests: Digests) -> None:
-    """Raises ValueError where the checksum of a tensor is not the one that was noted when `where` was written."""
-    found = sha256(array)
-    if found != digests.get(name):
+    """Require that a tensor has the checksum with which it was written.
+
+    Args:
+        where: the file, for messages.
+        name: the tensor's name.
+        array: the tensor, contiguous.
+        digests: the checksums by name.
+
+    Raises:
+        ValueError: the checksum differs, so the file is damaged.
+    """
+    actual = sha256(array)
+    if actual != digests.get(name):
         raise ValueError(
-            f"{where} is damaged: tensor {name} has the checksum {found[:12]}..., expected"
+            f"{where} is damaged: tensor {name} has the checksum {actual[:12]}..., expected"
             f" {str(digests.get(name))[:12]}... as it was written"
         )

@@ -1,15 +1,24 @@
-"""Whether a tensor is what training should ever leave behind."""
+"""Refuse tensors with NaN or infinities, which training should never leave behind."""
 
 import numpy as np
 from jaxtyping import Shaped
 
 
 def require_finite(where: object, name: str, array: Shaped[np.ndarray, "..."]) -> None:
-    """Raises ValueError where a tensor holds NaN or an infinity, with how many and where the first is."""
+    """Require that all numbers of a tensor are finite.
+
+    Args:
+        where: the file, for messages.
+        name: the tensor's name.
+        array: the tensor; integers and booleans always pass.
+
+    Raises:
+        ValueError: it holds NaN or an infinity; the message has their number and the first one's position.
+    """
     if np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_:
         return
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(array.sum()):  # a pass without a temporary array; a sum that overflows is looked at again
+        if np.isfinite(array.sum()):  # one pass without a temporary array; a sum that overflows proves nothing
             return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):

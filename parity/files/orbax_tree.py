@@ -45,10 +45,10 @@ class SavedTree:
             Arrays by the leaves' numbers.
         """
         leaves = self._structure.flatten_up_to(self._metadata)
-        chosen = [leaf if number in numbers else ocp.PLACEHOLDER for number, leaf in enumerate(leaves)]
+        selected = [leaf if number in numbers else ocp.PLACEHOLDER for number, leaf in enumerate(leaves)]
         how = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), self._metadata)
         with ocp.PyTreeCheckpointer() as checkpointer:
-            options = ocp.args.PyTreeRestore(item=self._structure.unflatten(chosen), restore_args=how)
+            options = ocp.args.PyTreeRestore(item=self._structure.unflatten(selected), restore_args=how)
             restored = checkpointer.restore(self.folder, args=options)
         return {number: leaf for number, leaf in enumerate(jax.tree.leaves(restored)) if number in numbers}
 

@@ -1,4 +1,4 @@
-"""Safetensors files of weights, in PyTorch's names and layout, read tensor by tensor; nothing in one is executed."""
+"""Read safetensors files of weights tensor by tensor. Nothing in a file is executed."""
 
 import json
 import mmap
@@ -22,19 +22,29 @@ SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What a file says that it holds; the tensors themselves are read by `tensor`."""
+    """The header of a file; `tensor` reads the tensors."""
 
     path: Path
     metadata: dict[str, str]
     """Without the checksums."""
     specs: dict[str, Spec]
     digests: Digests | None
-    """Of each tensor, where the file has them."""
+    """Checksum of each tensor, if the file has them."""
     offsets: dict[str, int]
 
     @classmethod
     def open(cls, path: Path) -> "WeightsFile":
-        """Reads the header alone. Raises ValueError, naming the file, where it is not a whole safetensors file."""
+        """Read the header alone.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: it is not a whole safetensors file; the message names it.
+        """
         if not path.is_file():
             raise ValueError(f"{path} is not a file")
         header = Header.read(path)
@@ -44,7 +54,17 @@ class WeightsFile:
         return cls(path, metadata, header.specs, digests, header.offsets)
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
-        """One tensor, in memory only as long as it is used. Raises ValueError where its checksum is wrong."""
+        """Read one tensor, mapped from the file.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The tensor; the mapping ends with it.
+
+        Raises:
+            ValueError: its checksum is wrong, or the file has become shorter.
+        """
         spec = self.specs[name]
         array = _mapped(self.path, self.offsets[name], spec)
         if self.digests is not None:
@@ -74,7 +94,15 @@ def _read_digests(path: Path, text: str, header: Header) -> Digests:
 
 
 def are_digests(tree: Any, names: Iterable[str]) -> TypeGuard[dict[str, str]]:
-    """Whether something out of JSON is a checksum for each of the names, and for nothing else."""
+    """Decide whether parsed JSON is a checksum for each of the names, and for nothing else.
+
+    Args:
+        tree: parsed JSON.
+        names: names of all tensors.
+
+    Returns:
+        Whether it is.
+    """
     return (
         isinstance(tree, dict)
         and tree.keys() == set(names)

@@ -21,7 +21,7 @@ from parity.mapping.spec import Spec
 
 INDEX = ".index.json"
 LARGEST_INDEX = 100_000_000
-"""Bytes; as large as safetensors allows a header to be."""
+"""Bytes; safetensors allows no larger header."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,26 @@ class Weights:
     """The tensors of one file, or of all shards of an index."""
 
     path: Path
-    """Of the file, or of the index."""
+    """The file, or the index."""
     metadata: dict[str, str]
-    """What every shard says, without the checksums."""
+    """Metadata that all shards share, without the checksums."""
     files: dict[str, WeightsFile]
     """The file of each tensor."""
 
     @classmethod
     def open(cls, path: Path, name: str = "model") -> "Weights":
-        """Of a file, or of a folder that holds weights called `name`. Reads headers alone.
+        """Read the headers of a file, or of the weights in a folder.
 
-        Raises ValueError where there are none, or both a file and an index, a file is damaged or outside of the folder,
-        the index and the shards do not hold the same tensors, or the shards were not written together.
+        Args:
+            path: the file, or the folder.
+            name: name of the weights in a folder.
+
+        Returns:
+            The weights.
+
+        Raises:
+            ValueError: there are none, there are both a file and an index, a file is damaged or outside of the folder,
+                the index and the shards do not hold the same tensors, or the shards were not written together.
         """
         if not path.is_dir():
             return cls._of(path, [WeightsFile.open(path)])
@@ -71,27 +79,58 @@ class Weights:
 
     @property
     def specs(self) -> dict[str, Spec]:
+        """Shape and dtype of each tensor."""
         return {name: file.specs[name] for name, file in self.files.items()}
 
     def tensor(self, name: str) -> Shaped[np.ndarray, "..."]:
-        """One tensor. Raises ValueError where its checksum is wrong."""
+        """Read one tensor.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The tensor, mapped from its file.
+
+        Raises:
+            ValueError: its checksum is wrong.
+        """
         return self.files[name].tensor(name)
 
     def digest(self, name: str) -> str | None:
-        """The checksum that the tensor was written with, where there is one."""
+        """Return the checksum with which a tensor was written.
+
+        Args:
+            name: the tensor's name.
+
+        Returns:
+            The checksum, or None if its file has none.
+        """
         digests = self.files[name].digests
         return None if digests is None else digests[name]
 
 
 def has_weights(folder: Path, name: str = "model") -> bool:
-    """Whether a folder holds weights called `name`."""
+    """Decide whether a folder holds weights of a name.
+
+    Args:
+        folder: the folder.
+        name: name of the weights.
+
+    Returns:
+        Whether there is a file or an index.
+    """
     return any((folder / f"{name}{SUFFIX}{end}").exists() for end in ("", INDEX))
 
 
 class ShardsWriter:
-    """Writes tensors into `folder`, in any order, with at most `shard_size` bytes in a shard that holds several.
+    """Write tensors into one file, or into several with an index. Use as a context that ends with all tensors written.
 
-    Use as a context, which ends with every tensor written. There is an index where there is more than one shard.
+    Args:
+        folder: folder of the files.
+        name: name of the weights.
+        specs: shape and dtype of each tensor; they may be written in any order.
+        metadata: texts by key, for every file.
+        shard_size: the most bytes of a file that holds more than one tensor.
     """
 
     def __init__(
@@ -117,7 +156,13 @@ class ShardsWriter:
         return self
 
     def write(self, name: str, array: Shaped[np.ndarray, "..."], digest: str | None = None) -> None:
-        """As a WeightsWriter's."""
+        """Write one tensor.
+
+        Args:
+            name: its name.
+            array: its numbers, of the announced shape and dtype.
+            digest: its checksum, if it is known.
+        """
         self.writers[self.where[name]].write(name, array, digest)
 
     def __exit__(self, *exception: Any) -> None:
@@ -138,7 +183,7 @@ def _shards(specs: Mapping[str, Spec], shard_size: int) -> list[dict[str, Spec]]
 
 
 def _read_index(index: Path) -> dict[str, str]:
-    """The shard of each tensor."""
+    """Return the shard of each tensor."""
     if index.stat().st_size > LARGEST_INDEX:
         raise ValueError(f"{index} has {index.stat().st_size} bytes, expected at most {LARGEST_INDEX}")
     tree = loads(index, index.read_bytes())
@@ -160,6 +205,6 @@ def _open_shard(index: Path, shard: str) -> WeightsFile:
 
 
 def _check_inside(folder: Path, path: Path) -> None:
-    """Raises ValueError where a file of a folder is a link to somewhere else."""
+    """Raise ValueError if a file of a folder is a link to somewhere else."""
     if path.resolve().parent != folder.resolve():
         raise ValueError(f"{path} is a link to {path.resolve()}, outside of the folder")

@@ -1,4 +1,4 @@
-"""Writes safetensors files tensor by tensor, in any order, by any thread; the metadata has the checksum of each."""
+"""Write safetensors files tensor by tensor, in any order; the metadata holds the checksum of each."""
 
 import json
 import os
@@ -14,12 +14,18 @@ from parity.mapping.spec import Spec
 
 
 class WeightsWriter:
-    """One file at `path`; use as a context, which ends with every tensor written."""
+    """Write one file. Use as a context that ends with all tensors written.
+
+    Args:
+        path: the file.
+        specs: shape and dtype of each tensor.
+        metadata: texts by key.
+    """
 
     def __init__(self, path: Path, specs: Mapping[str, Spec], metadata: Mapping[str, str]):
         self.digests = dict.fromkeys(specs, BLANK)
         self.metadata = {"format": "pt", **metadata}
-        # as long as it will be, so that the checksums can be filled in at the end
+        # it has its final length, so that the checksums can be filled in at the end
         self.header = Header.plan(specs, self._metadata())
         self.file = path.open("wb", buffering=0)
 
@@ -27,7 +33,13 @@ class WeightsWriter:
         return self
 
     def write(self, name: str, array: Shaped[np.ndarray, "..."], digest: str | None = None) -> None:
-        """Writes one tensor, which has to be what was announced; its checksum is taken where it is not given."""
+        """Write one tensor.
+
+        Args:
+            name: its name.
+            array: its numbers, of the announced shape and dtype.
+            digest: its checksum; None computes it.
+        """
         assert Spec.of(array) == self.header.specs[name], name
         array = np.ascontiguousarray(array)
         self.digests[name] = digest or sha256(array)

@@ -1,4 +1,4 @@
-"""What the tests of `aef-parity convert` share."""
+"""The smallest model and its weights, for tests of `aef-parity convert`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ NORMALIZATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'
 
 
 def random_tensors() -> dict[str, np.ndarray]:
-    """Of the smallest model, in PyTorch's names and layout."""
+    """Return random weights of the smallest model, in PyTorch's names and layout."""
     rng = np.random.default_rng(0)
     specs = torch_specs(abstract_torch(SMALLEST))
     return {name: rng.normal(size=spec.shape).astype(spec.dtype) for name, spec in specs.items()}
@@ -42,27 +42,27 @@ def write(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> Path:
 
 
 def mistake(capsys, *arguments) -> str:
-    """What is told of a mistake; asserts that it leaves no trace among the files."""
+    """Return the message of a refused conversion, and assert that it leaves no trace among the files."""
     capsys.readouterr()
     folder = Path(arguments[1]).parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert main(["convert", *map(str, arguments)]) == 2
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("aef-parity: ")
-    return told.err.removeprefix("aef-parity: ").rstrip("\n")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("aef-parity: ")
+    return output.err.removeprefix("aef-parity: ").rstrip("\n")
 
 
-def assert_same_tensors(found, expected):
-    assert found.keys() == expected.keys()
+def assert_same_tensors(tensors, expected):
+    assert tensors.keys() == expected.keys()
     for name, array in expected.items():
-        assert found[name].dtype == array.dtype, name
-        assert found[name].tobytes() == array.tobytes(), name
+        assert tensors[name].dtype == array.dtype, name
+        assert tensors[name].tobytes() == array.tobytes(), name
 
 
 def write_weights(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """A weights file with checksums that are right."""
+    """Write a weights file with the right checksums."""
     specs = {name: Spec.of(array) for name, array in tensors.items()}
     with WeightsWriter(path, specs, metadata) as writer:
         for name, array in tensors.items():

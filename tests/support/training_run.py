@@ -1,4 +1,4 @@
-"""A run of the smallest model with everything that training leaves behind, and no training."""
+"""A run of the smallest model with all files that training writes, made without training."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ STEP = 20
 
 
 def random_state(config: Config, scale: float = 1) -> TrainState:
-    """As if it had been trained for `STEP` steps, of which one was skipped; no two numbers are the same."""
+    """Return a state after `STEP` steps, of which one was skipped; no two numbers are the same."""
     rng = np.random.default_rng(0)
 
     def random(leaf: jax.ShapeDtypeStruct) -> jax.Array:
@@ -30,7 +30,7 @@ def random_state(config: Config, scale: float = 1) -> TrainState:
 
 
 def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1) -> Path:
-    """A run's folder with one checkpoint, and its held-out loss."""
+    """Write a run's folder with one checkpoint and its validation loss."""
     run = RunFolder(folder)
     bands = {source.name: np.ones(source.channels) for source in config.input_sources}
     normalization = Normalization(bands, bands)
@@ -42,7 +42,7 @@ def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1
 
 
 def restore(folder: Path, config: Config = SMALLEST) -> TrainState:
-    """The state as `aef train` goes on with it."""
+    """Restore the state as `aef train` does."""
     run = RunFolder(folder)
     checkpointer = Checkpointer(run, config, run.read_normalization(), DATA)
     try:

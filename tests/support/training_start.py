@@ -1,4 +1,4 @@
-"""A training run that is small enough to be taken step by step in both frameworks, with all that the objective has."""
+"""The start of a training run with all terms of the objective, small enough to step in both frameworks."""
 
 from dataclasses import replace
 
@@ -20,16 +20,16 @@ SMALL = replace(
 )
 
 ALONE = replace(SMALL, sources=(replace(SENTINEL2, shift_invariant_m=0),))
-"""What compiles in seconds."""
+"""Compiles in seconds."""
 
 
 def doubled(config: Config) -> Config:
-    """The same, computed in float64."""
+    """Return the config, computed in float64."""
     return replace(config, model=replace(config.model, compute_dtype="float64"))
 
 
 def initial_snapshot(config: Config = SMALL) -> Snapshot:
-    """In float32; the same in whatever dtype it is computed, and however."""
+    """Return the state before the first step, in float32; it does not depend on the compute dtype."""
     params = weights(replace(config, model=replace(SMALL.model, num_blocks=config.model.num_blocks), training=TRAINING))
     return Snapshot.beginning({name: to_tensor(array).float() for name, array in params.items()})
 

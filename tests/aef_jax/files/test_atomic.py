@@ -1,4 +1,4 @@
-"""Folders take another's place whole, or leave it where it is."""
+"""A folder replaces another one whole, or leaves it as it is."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Weights from anywhere: what is wrong with a file is told in a sentence; nothing is executed, nothing written."""
+"""Weights from anywhere: errors are one sentence, nothing in a file is executed, and nothing is written."""
 
 import json
 import pickle
@@ -54,9 +54,9 @@ HOSTILE = {
 @pytest.mark.parametrize("content", HOSTILE)
 def test_what_is_no_safetensors_is_told(content, tmp_path, capsys):
     (tmp_path / "in.safetensors").write_bytes(HOSTILE[content])
-    told = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
-    assert "in.safetensors is not a whole safetensors file" in told
-    assert "\n" not in told
+    message = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
+    assert "in.safetensors is not a whole safetensors file" in message
+    assert "\n" not in message
 
 
 def test_a_pytorch_pickle_is_told(tmp_path, capsys):
@@ -68,9 +68,9 @@ def test_a_pytorch_pickle_is_told(tmp_path, capsys):
 def test_a_name_given_twice_is_told(twice, tmp_path, capsys):
     header = b'{%s,%s,"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}' % (twice, twice)
     (tmp_path / "in.safetensors").write_bytes(safetensors_bytes(header, bytes(8)))
-    told = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
-    assert "in.safetensors" in told
-    assert "more than once" in told or "duplicate" in told
+    message = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run")
+    assert "in.safetensors" in message
+    assert "more than once" in message or "duplicate" in message
 
 
 def test_a_name_given_twice_among_many_is_found_at_once():
@@ -90,22 +90,22 @@ def test_names_are_printed_without_what_a_terminal_obeys(tmp_path, capsys):
     assert printable("a" * 1000) == "a" * 200 + "..."
     weights, other, run = tmp_path / "in.safetensors", tmp_path / "other.safetensors", tmp_path / "run"
     assert f"unexpected: {ESCAPED}, found" in mistake(capsys, write(weights, {**TENSORS, EVIL: np.ones(1)}), run)
-    for begin, told in ((0, f"tensor {ESCAPED} is of type F4"), (1, f"invalid offset for tensor `{ESCAPED}`")):
+    for begin, message in ((0, f"tensor {ESCAPED} is of type F4"), (1, f"invalid offset for tensor `{ESCAPED}`")):
         header = {EVIL: {"dtype": "F4", "shape": [2], "data_offsets": [begin, begin + 1]}}
         weights.write_bytes(safetensors_bytes(json.dumps(header).encode(), bytes(begin + 1)))
-        assert told in mistake(capsys, weights, run)
+        assert message in mistake(capsys, weights, run)
     save_file({EVIL: np.ones(1, np.float32)}, weights)
     save_file({EVIL: np.zeros(1, np.float32)}, other)
-    for one, code in ((weights, 0), (other, 1)):
-        assert main(["diff", str(weights), str(one)]) == code
+    for path, code in ((weights, 0), (other, 1)):
+        assert main(["diff", str(weights), str(path)]) == code
         assert f": {ESCAPED}" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_damaged_tensor_is_named_without_what_a_terminal_obeys(tmp_path, capsys):
-    for digest, told in ((64 * "1", f"tensor {ESCAPED} has the checksum"), (EVIL, "is not the JSON of a checksum")):
+    for digest, message in ((64 * "1", f"tensor {ESCAPED} has the checksum"), (EVIL, "is not the JSON of a checksum")):
         save_file({EVIL: np.ones(1, np.float32)}, tmp_path / "in.safetensors", {"sha256": json.dumps({EVIL: digest})})
         assert main(["diff", *2 * [str(tmp_path / "in.safetensors")]]) == 2
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
 
 
 def test_a_dtype_that_jax_lacks_is_told(tmp_path, capsys):
@@ -149,10 +149,10 @@ def test_a_file_cut_short_after_it_was_opened_is_told(tmp_path):
 def test_numbers_that_are_not_finite_are_told(value, tmp_path, capsys):
     tensors = random_tensors()
     tensors["summary.key.weight"][1, 2] = value
-    told = mistake(capsys, write(tmp_path / "in.safetensors", tensors), tmp_path / "run")
-    assert f"tensor summary.key.weight holds 1 value that is not finite, the first ({value}) at [1, 2]" in told
-    assert told.endswith("give --allow-nonfinite to convert them all the same")
-    assert "\n" not in told
+    message = mistake(capsys, write(tmp_path / "in.safetensors", tensors), tmp_path / "run")
+    assert f"tensor summary.key.weight holds 1 value that is not finite, the first ({value}) at [1, 2]" in message
+    assert message.endswith("give --allow-nonfinite to convert them all the same")
+    assert "\n" not in message
 
 
 TENSORS = {name: np.full((2, 3), number, np.float32) for number, name in enumerate("abc")}
@@ -193,8 +193,8 @@ def test_shards_and_index_are_those_of_hugging_face(sharded):
 @pytest.mark.parametrize("name", ["../in/model-00001-of-00003.safetensors", "/etc/passwd", "..", "", "a\0.safetensors"])
 def test_a_shard_elsewhere_is_told(name, sharded, tmp_path, capsys):
     change_index(sharded, a=name)
-    told = mistake(capsys, sharded, tmp_path / "run")
-    assert f"a shard is called {name!r}, expected the name of a .safetensors file beside it" in told
+    message = mistake(capsys, sharded, tmp_path / "run")
+    assert f"a shard is called {name!r}, expected the name of a .safetensors file beside it" in message
 
 
 @pytest.mark.parametrize("file", ["model-00002-of-00003.safetensors", "model.safetensors.index.json"])
@@ -221,14 +221,14 @@ def test_an_index_that_does_not_fit_its_shards_is_told(sharded, tmp_path, capsys
 
 def test_a_file_beside_an_index_is_told(sharded, tmp_path, capsys):
     save_file(TENSORS, sharded / "model.safetensors")
-    told = mistake(capsys, sharded, tmp_path / "run")
-    assert told == f"{sharded} holds both model.safetensors and model.safetensors.index.json: remove one of them"
+    message = mistake(capsys, sharded, tmp_path / "run")
+    assert message == f"{sharded} holds both model.safetensors and model.safetensors.index.json: remove one of them"
 
 
 def test_shard_name_is_printed_without_terminal_escapes(sharded, tmp_path, capsys):
     change_index(sharded, a=f"{EVIL}.safetensors")
-    told = mistake(capsys, sharded, tmp_path / "run")
-    assert f"a shard is called '{ESCAPED}.safetensors', expected the name of a .safetensors file beside it" in told
+    message = mistake(capsys, sharded, tmp_path / "run")
+    assert f"a shard is called '{ESCAPED}.safetensors', expected the name of a .safetensors file beside it" in message
     change_index(sharded, a="model-00001-of-00003.safetensors", **{EVIL: "model-00001-of-00003.safetensors"})
     assert f"holds {ESCAPED}, which it does not" in mistake(capsys, sharded, tmp_path / "run")
     change_index(sharded, **{EVIL: None})
@@ -248,7 +248,7 @@ def test_a_shard_of_another_checkpoint_is_told(sharded, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "its JSON cannot be read"),
         ("[" * 100_000, "its JSON cannot be read"),
@@ -257,9 +257,9 @@ def test_a_shard_of_another_checkpoint_is_told(sharded, tmp_path, capsys):
         ("[]", "its weight_map does not say"),
     ],
 )
-def test_an_index_that_is_none_is_told(text, told, sharded, tmp_path, capsys):
+def test_an_index_that_is_none_is_told(text, message, sharded, tmp_path, capsys):
     (sharded / "model.safetensors.index.json").write_text(text)
-    assert told in mistake(capsys, sharded, tmp_path / "run")
+    assert message in mistake(capsys, sharded, tmp_path / "run")
 
 
 def test_a_flipped_bit_is_told(sharded):

@@ -1,4 +1,4 @@
-"""`aef-parity convert`: nothing is lost on the way, and nothing is written where anything is wrong."""
+"""`aef-parity convert` loses nothing, and writes nothing if anything is wrong."""
 
 import hashlib
 import json
@@ -84,10 +84,10 @@ def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path
 
 def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys):
     assert main(["convert", str(run / "checkpoints/7"), str(tmp_path / "out.safetensors")]) == 0
-    found = load_file(tmp_path / "out.safetensors")
-    assert_same_tensors(found, {name: 2 * array for name, array in tensors.items()})
-    told = mistake(capsys, run / "checkpoints/default", tmp_path / "other.safetensors")
-    assert told.endswith("does not exist")
+    converted = load_file(tmp_path / "out.safetensors")
+    assert_same_tensors(converted, {name: 2 * array for name, array in tensors.items()})
+    message = mistake(capsys, run / "checkpoints/default", tmp_path / "other.safetensors")
+    assert message.endswith("does not exist")
     (run / "checkpoints/extra").mkdir()
     assert "expected one of the steps [7, 20]" in mistake(capsys, run / "checkpoints/extra", tmp_path / "o.safetensors")
 
@@ -125,8 +125,8 @@ def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     misfit["summary.key.bias"] = np.zeros(4, np.float32)
     misfit["decoders.nlcd.out.weight"] = misfit["decoders.nlcd.out.weight"].T
     misfit["text_head.out.bias"] = misfit["text_head.out.bias"].astype(np.float16)
-    told = mistake(capsys, write(tmp_path / "in.safetensors", misfit), tmp_path / "run").splitlines()
-    assert told == [
+    message = mistake(capsys, write(tmp_path / "in.safetensors", misfit), tmp_path / "run").splitlines()
+    assert message == [
         "5 tensors do not fit the model:",
         "  missing: encoder.blocks.1.time.condition.bias, expected float32 (8,)",
         "  missing: summary.key.weight, expected float32 (4, 4)",
@@ -139,9 +139,9 @@ def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
 def test_checkpoint_of_other_model_or_dtype_is_refused_not_cast(run, tensors, tmp_path, capsys):
     halves = jax.tree.map(lambda array: array.astype(np.float16), to_jax(abstract_jax(SMALLEST), tensors))
     save_params(run / "checkpoints", halves, 30)
-    told = mistake(capsys, run, tmp_path / "out.safetensors").splitlines()
-    assert told[0] == f"{len(state_specs(halves))} tensors do not fit the model:"
-    assert "  wrong dtype: summary.key.kernel, expected float32 (4, 4), found float16 (4, 4)" in told
+    message = mistake(capsys, run, tmp_path / "out.safetensors").splitlines()
+    assert message[0] == f"{len(state_specs(halves))} tensors do not fit the model:"
+    assert "  wrong dtype: summary.key.kernel, expected float32 (4, 4), found float16 (4, 4)" in message
     (run / "config.json").write_text(to_json(TINY))
     assert "wrong shape: encoder.blocks" in mistake(capsys, run, tmp_path / "out.safetensors")
 
@@ -159,7 +159,7 @@ def named(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "told"),
+    ("metadata", "message"),
     [
         ({CONFIG: ""}, "carries no config under 'aef_config'"),
         ({CONFIG: "{"}, "aef_config in its metadata: not JSON"),
@@ -173,22 +173,22 @@ def named(name: str) -> str:
         ({STEP: "-1"}, "aef_step in its metadata is '-1', expected a number of steps"),
     ],
 )
-def test_metadata_that_cannot_be_is_told(metadata, told, tensors, tmp_path, capsys):
-    found = mistake(capsys, write(tmp_path / "in.safetensors", tensors, **metadata), tmp_path / "run")
-    assert told in found
+def test_metadata_that_cannot_be_is_told(metadata, message, tensors, tmp_path, capsys):
+    error = mistake(capsys, write(tmp_path / "in.safetensors", tensors, **metadata), tmp_path / "run")
+    assert message in error
 
 
 @pytest.mark.parametrize("blocks", [50_000, 10**9])
 def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
     (run / "config.json").write_text(sized(num_blocks=blocks))
-    told = mistake(capsys, run, tmp_path / "out.safetensors")
-    assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in told
+    message = mistake(capsys, run, tmp_path / "out.safetensors")
+    assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in message
 
 
 def test_a_folder_is_not_overwritten_with_a_file(run, tmp_path, capsys):
     (tmp_path / "out.safetensors").mkdir()
-    told = mistake(capsys, run, tmp_path / "out.safetensors", "--overwrite")
-    assert told.endswith("out.safetensors is a folder, expected the name of a file")
+    message = mistake(capsys, run, tmp_path / "out.safetensors", "--overwrite")
+    assert message.endswith("out.safetensors is a folder, expected the name of a file")
 
 
 def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):
@@ -202,16 +202,18 @@ def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
     assert mistake(capsys, tmp_path / "none", tmp_path / "out").endswith("none does not exist")
     assert "should be the name of a folder, for a run of JAX" in mistake(capsys, weights, tmp_path / "out.safetensors")
     (tmp_path / "empty").mkdir()
-    told = mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
-    assert told.endswith("is not the folder of a run (config.json), nor of weights (model.safetensors)")
+    message = mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
+    assert message.endswith("is not the folder of a run (config.json), nor of weights (model.safetensors)")
     (tmp_path / "empty/config.json").write_text(to_json(SMALLEST))
     assert "holds no checkpoint" in mistake(capsys, tmp_path / "empty", tmp_path / "out.safetensors")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["convert", "--help"]])
 def test_help_shows_an_example(arguments):
-    told = subprocess.run([sys.executable, "-m", "parity.cli", *arguments], capture_output=True, text=True, check=True)
-    assert "aef-parity convert runs/tiny tiny.safetensors" in told.stdout
+    result = subprocess.run(
+        [sys.executable, "-m", "parity.cli", *arguments], capture_output=True, text=True, check=True
+    )
+    assert "aef-parity convert runs/tiny tiny.safetensors" in result.stdout
 
 
 SAVE_AGAIN_ON_TWO_DEVICES = """

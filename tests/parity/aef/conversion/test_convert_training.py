@@ -1,4 +1,4 @@
-"""`aef-parity convert` of all that training goes on with: moments, counters, the step, the position in the data."""
+"""`aef-parity convert` keeps what training continues with: moments, counters, step and position in the data."""
 
 import json
 import os
@@ -55,11 +55,11 @@ def every_tensor(folder: Path, name: str) -> dict[str, np.ndarray]:
     return {tensor: weights.tensor(tensor).copy() for tensor in weights.specs}
 
 
-def assert_same_state(found, expected):
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert ours.dtype == theirs.dtype
-        assert np.asarray(ours).tobytes() == np.asarray(theirs).tobytes()
+def assert_same_state(actual, expected):
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for leaf, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert leaf.dtype == other.dtype
+        assert np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
 
 
 @pytest.mark.parametrize("shard_size", ["2GB", "1MB"])
@@ -110,16 +110,16 @@ def test_moments_are_in_the_layout_of_their_parameters(folder):
 
 def test_parameters_are_cast_and_moments_are_not(run, tmp_path, capsys):
     convert(run, tmp_path / "torch", "--dtype", "bfloat16")
-    told = re.search(r"cast to bfloat16: the largest relative change is (\S+), in (\S+)", capsys.readouterr().out)
-    assert told
-    assert 2**-9 < float(told[1]) <= 2**-8
+    message = re.search(r"cast to bfloat16: the largest relative change is (\S+), in (\S+)", capsys.readouterr().out)
+    assert message
+    assert 2**-9 < float(message[1]) <= 2**-8
     checkpoint = TorchCheckpoint(tmp_path / "torch")
     assert {str(spec.dtype) for spec in checkpoint.params.values()} == {"bfloat16"}
     assert {str(spec.dtype) for spec in checkpoint.moments.values()} == {"float32"}
     model = aef_torch.model.alphaearth.AlphaEarth(SMALLEST).to(torch.bfloat16)
     model.load_state_dict(load_file(tmp_path / "torch/model.safetensors"))
     assert main(["diff", str(run), str(tmp_path / "torch")]) == 1
-    assert f"dtype: {told[2]}, float32 and bfloat16, relative L2" in capsys.readouterr().out
+    assert f"dtype: {message[2]}, float32 and bfloat16, relative L2" in capsys.readouterr().out
     assert mistake(capsys, tmp_path / "torch", tmp_path / "on").endswith("give --dtype float32")
     convert(tmp_path / "torch", tmp_path / "on", "--dtype", "float32")
     assert "without any change" in capsys.readouterr().out
@@ -149,12 +149,12 @@ def test_a_dry_run_prints_the_map_and_writes_nothing(run, folder, tmp_path, caps
 def test_a_flipped_bit_is_told_on_either_side(run, folder, tmp_path, capsys):
     convert(folder, jax_side := tmp_path / "on")
     flip_a_bit(folder / "optimizer.safetensors")
-    told = mistake(capsys, folder, tmp_path / "again")
-    assert re.fullmatch(r"\S+optimizer.safetensors is damaged: tensor exp_avg_sq\S+ has the checksum [^\n]+", told)
+    message = mistake(capsys, folder, tmp_path / "again")
+    assert re.fullmatch(r"\S+optimizer.safetensors is damaged: tensor exp_avg_sq\S+ has the checksum [^\n]+", message)
     file = max((jax_side / f"checkpoints/{STEP}/params").rglob("*"), key=lambda path: path.stat().st_size)
     flip_a_bit(file, at=file.stat().st_size // 2)
-    told = mistake(capsys, jax_side, tmp_path / "again")
-    assert re.fullmatch(r"\S+checkpoints/20 is damaged: tensor \S+ has the checksum [^\n]+", told)
+    message = mistake(capsys, jax_side, tmp_path / "again")
+    assert re.fullmatch(r"\S+checkpoints/20 is damaged: tensor \S+ has the checksum [^\n]+", message)
     assert main(["diff", str(jax_side), str(run)]) == 2
 
 
@@ -178,7 +178,7 @@ def without(name: str, training: dict) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda training: None, "does not say how training goes on with them"),
         (
@@ -193,17 +193,17 @@ def without(name: str, training: dict) -> dict:
         ),
     ],
 )
-def test_what_training_could_not_go_on_with_is_told(change, told, folder, tmp_path, capsys):
+def test_what_training_could_not_go_on_with_is_told(change, message, folder, tmp_path, capsys):
     metadata = TorchCheckpoint(folder).saved.as_metadata()
     changed = change(json.loads(metadata.pop(TRAINING)))
     metadata |= {} if changed is None else {TRAINING: json.dumps(changed)}
     for name in ("model", "optimizer"):
         write_weights(folder / f"{name}.safetensors", every_tensor(folder, name), metadata)
-    assert told in mistake(capsys, folder, tmp_path / "on")
+    assert message in mistake(capsys, folder, tmp_path / "on")
 
 
 @pytest.mark.parametrize(
-    ("item", "text", "told"),
+    ("item", "text", "message"),
     [
         ("manifest/metadata", "[]", "is not the JSON of an object"),
         ("manifest/metadata", "null", "is not the JSON of an object"),
@@ -215,12 +215,12 @@ def test_what_training_could_not_go_on_with_is_told(change, told, folder, tmp_pa
         ("metrics/metrics", "[1]", "is not the JSON of an object"),
     ],
 )
-def test_what_a_checkpoint_of_jax_cannot_say_is_told(item, text, told, run, tmp_path, capsys):
+def test_what_a_checkpoint_of_jax_cannot_say_is_told(item, text, message, run, tmp_path, capsys):
     file = run / f"checkpoints/{STEP}" / item
     file.parent.mkdir(exist_ok=True)
     file.write_text(text)
-    found = mistake(capsys, run, tmp_path / "torch")
-    assert re.fullmatch(rf"\S+checkpoints/{STEP}(/{item})?:? {told}", found)
+    error = mistake(capsys, run, tmp_path / "torch")
+    assert re.fullmatch(rf"\S+checkpoints/{STEP}(/{item})?:? {message}", error)
 
 
 def test_a_manifest_of_no_checksums_is_told(run, folder, tmp_path, capsys):
@@ -228,8 +228,8 @@ def test_a_manifest_of_no_checksums_is_told(run, folder, tmp_path, capsys):
     file = run / f"checkpoints/{STEP}/manifest/metadata"
     file.parent.mkdir()
     file.write_text(json.dumps(dict.fromkeys([*checkpoint.params, *checkpoint.moments], "\x1b]0;owned\x07")))
-    told = mistake(capsys, run, tmp_path / "again")
-    assert told.endswith("its manifest does not list exactly the tensors that it holds")
+    message = mistake(capsys, run, tmp_path / "again")
+    assert message.endswith("its manifest does not list exactly the tensors that it holds")
 
 
 def test_moments_of_other_parameters_are_told(folder, tmp_path, capsys):

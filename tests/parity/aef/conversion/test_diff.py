@@ -1,4 +1,4 @@
-"""`aef-parity diff` says of each tensor whether it is the same, and by how much not."""
+"""`aef-parity diff` reports for each tensor whether it is equal, and else by how much it differs."""
 
 import numpy as np
 import pytest
