@@ -61,7 +61,7 @@ def _saved(folder, weights, name):
     return folder / f"{name}.safetensors"
 
 
-def test_what_agrees_passes(tmp_path, capsys):
+def test_agreeing_frameworks_pass(tmp_path, capsys):
     arguments = ["check", "tiny", "--only", "files,modules,terms", *QUICK, "--report", str(tmp_path)]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_what_agrees_passes(tmp_path, capsys):
     assert result["environment"]["JAX matmul precision"] == "highest"
 
 
-def test_a_fault_fails_and_its_place_is_named_and_drawn(tmp_path, capsys, fault):
+def test_a_fault_fails_and_is_located_and_drawn(tmp_path, capsys, fault):
     assert main(["check", "tiny", "--only", "modules", *QUICK, "--report", str(tmp_path)]) == 1
     printed = " ".join(capsys.readouterr().out.split())
     assert "first difference at encoder.blocks.0.time.attention" in printed
@@ -91,7 +91,7 @@ def test_a_fault_fails_and_its_place_is_named_and_drawn(tmp_path, capsys, fault)
     assert (tmp_path / "culprit1.png").exists()
 
 
-def test_bisect_finds_nothing_where_both_agree(tmp_path, capsys):
+def test_bisect_finds_nothing_if_both_agree(tmp_path, capsys):
     assert main(["bisect", "tiny", "--report", str(tmp_path)]) == 0
     assert "no sub-module leaves the bounds" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
@@ -112,7 +112,7 @@ def test_saved_weights_are_compared_first(tmp_path, capsys):
     assert name in capsys.readouterr().out
 
 
-def test_devices_are_made_before_a_run_is_opened_which_uses_them(monkeypatch, tmp_path):
+def test_devices_are_made_before_a_run_is_opened(monkeypatch, tmp_path):
     done = []
     monkeypatch.setattr(command, "use_devices", lambda: done.append("devices"))
     monkeypatch.setattr(command, "read_check_input", lambda names: done.append(names) or check_input.of_preset("tiny"))
@@ -121,7 +121,7 @@ def test_devices_are_made_before_a_run_is_opened_which_uses_them(monkeypatch, tm
     assert done == ["devices", ["one", "other"]]
 
 
-def test_mistakes_are_told_in_a_sentence(tmp_path, capsys):
+def test_mistakes_are_reported_in_one_sentence(tmp_path, capsys):
     assert main(["check", "tiniest", "--only", "terms", "--report", str(tmp_path)]) == 2
     assert "'tiniest' is none of the presets" in capsys.readouterr().err
     assert main(["check", "tiny", "--only", "weights", "--report", str(tmp_path)]) == 2
@@ -141,14 +141,14 @@ def test_mistakes_are_told_in_a_sentence(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_help_waits_for_no_framework():
+def test_help_imports_no_framework():
     loaded = "print({'jax', 'torch', 'rich'} & set(sys.modules))"
     code = f"import sys; from parity.cli.parser import build_parser; build_parser(); {loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
-def test_a_large_preset_is_shrunk_and_says_so():
+def test_a_large_preset_is_shrunk_with_a_note():
     result = check_input.of_preset("paper")
     assert (result.config.model.d_space, result.config.sources) == (16, PRESETS["paper"].sources)
     assert "paper was shrunk" in result.notes[1]

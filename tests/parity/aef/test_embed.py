@@ -70,7 +70,7 @@ def test_the_same_weights_make_the_same_field(run, capsys):
     assert field.std(axis=(0, 1)).max() > 0.01  # not one vector everywhere
 
 
-def test_other_weights_are_noticed(run, capsys):
+def test_different_weights_fail(run, capsys):
     tensors = load_file(run.with_name("same.safetensors"))
     tensors["summary.value.bias"][0] += 0.1
     save_file(tensors, run.with_name("other.safetensors"), metadata={CONFIG: to_json(SMALLEST)})
@@ -78,7 +78,7 @@ def test_other_weights_are_noticed(run, capsys):
     assert "more than 1e-05" in capsys.readouterr().out
 
 
-def test_weights_of_another_model_are_told(run, capsys):
+def test_weights_of_another_model_are_refused(run, capsys):
     other = replace(SMALLEST, model=replace(SMALLEST.model, kappa=1.0))
     tensors = load_file(run.with_name("same.safetensors"))
     save_file(tensors, run.with_name("other.safetensors"), metadata={CONFIG: to_json(other)})

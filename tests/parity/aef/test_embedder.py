@@ -88,7 +88,7 @@ def test_xarray_in_gives_xarray_with_coordinates(run, site, frames):
     assert (field.spatial_ref.attrs["crs_wkt"], field.attrs["period_start"][:10]) == ("WKT", "2018-01-01")
 
 
-def test_an_embedder_tells_bands_and_units(run):
+def test_an_embedder_lists_bands_and_units(run):
     inputs = aef_jax.load_run(run).inputs
     assert inputs["sentinel2"] == dict.fromkeys(["B2", "B3", "B4", "B8", "B11"], "reflectance * 10000")
     assert list(inputs) == ["sentinel2", "landsat"]

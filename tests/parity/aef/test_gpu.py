@@ -34,12 +34,12 @@ def on_cpu(gpu) -> OneDevice:
     return OneDevice(CONFIG, initial_snapshot(CONFIG), [few[step % len(few)] for step in range(STEPS)], _mesh_of("cpu"))
 
 
-def test_in_float64_a_gpu_trains_what_a_cpu_does(gpu, on_cpu):
+def test_float64_training_on_a_gpu_equals_a_cpu(gpu, on_cpu):
     far = on_cpu.double(gpu)
     assert max(far.terms["loss"]) < 1e-12
     assert max(far.first.values()) < 1e-12  # after one step the first moment is a tenth of the gradient
     assert max(far.last.values()) < 1e-12
 
 
-def test_in_float32_a_gpus_error_is_no_larger_than_a_cpus(gpu, on_cpu):
+def test_float32_error_on_a_gpu_is_no_larger_than_on_a_cpu(gpu, on_cpu):
     assert on_cpu.ratio(gpu) < TOLERANCES["float32"].ratio

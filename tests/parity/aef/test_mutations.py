@@ -34,7 +34,7 @@ def test_the_catalogue_fits_the_code():
             pass
 
 
-def test_a_fault_is_everywhere_and_undone():
+def test_a_fault_applies_everywhere_and_is_undone():
     x = np.linspace(-2, 2, 9, dtype=np.float32)
     before = aef_jax.model.layers.gelu(x)
     with apply_mutation(NAMED["tanh GELU"]):
@@ -43,7 +43,7 @@ def test_a_fault_is_everywhere_and_undone():
     np.testing.assert_array_equal(aef_jax.model.operators.gelu(x), before)
 
 
-def test_a_fault_that_does_not_fit_is_told():
+def test_a_fault_without_its_source_text_is_refused():
     nowhere = Mutation("nowhere", "aef_jax.model.layers.gelu", "approximate=Maybe", "", "SourceEncoder")
     with pytest.raises(
         ValueError, match=r"nowhere: aef_jax.model.layers.gelu has 'approximate=Maybe' 0 times, expected"
@@ -55,22 +55,22 @@ def test_no_false_alarm(suite):
     assert list(false_alarms(suite, range(1))) == [""]  # aef-parity mutate tries twenty
 
 
-def test_faults_are_caught_and_found(suite):
+def test_faults_are_caught_and_located(suite):
     outcomes = list(survey(suite, (NAMED[name] for name in TRIED)))
     assert {outcome.mutation.name: outcome.named for outcome in outcomes if not outcome.as_expected} == {}
 
 
-def test_what_changes_no_number_is_not_caught(suite):
+def test_an_equivalent_mutation_is_not_caught(suite):
     (outcome,) = survey(suite, [NAMED["start and end of the period swapped"]])
     assert not outcome.caught
     assert outcome.as_expected
 
 
-def test_every_fault_of_the_optimiser_is_caught(suite):
+def test_every_fault_of_the_optimizer_is_caught(suite):
     outcomes = list(survey(suite, (m for m in CATALOGUE if m.culprit == "optimizer")))
     assert [outcome.mutation.name for outcome in outcomes if not outcome.caught] == []
 
 
-def test_a_fault_of_no_name_is_refused(capsys):
+def test_an_unknown_fault_name_is_refused(capsys):
     assert main(["mutate", "--only", "no such fault"]) == 2
     assert "no mutation has 'no such fault' in its name" in capsys.readouterr().err

@@ -94,7 +94,7 @@ def test_keywords_none_reuse_identities_and_functions():
     assert gradients == set(calls)
 
 
-def test_the_gradient_of_what_passes_its_input_on_is_its_own():
+def test_an_identity_module_has_a_gradient_of_its_own():
     pair = Pair.of(TorchNet(), Net(nnx.Rngs(0)))
     call = pair.call((X,))
     by_torch = {(c.label, c.count): c for c in pair.torch.watch(call, pair.labels, "float64")[1]}
@@ -149,7 +149,7 @@ class ChattyNet(Net):
         return self.drop(z) + y + self.table(4)
 
 
-def test_what_returns_other_arrays_is_told():
+def test_a_module_with_other_outputs_is_reported():
     comparison = compare(TorchNet(), ChattyNet(nnx.Rngs(0)), (X,), dtypes=("float64",))
     assert comparison.passed, comparison.failed
     assert comparison.not_alone.keys() == {"same"}
@@ -193,7 +193,7 @@ class Fails(Same):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_modules_stay_as_they_are(fails):
+def test_modules_are_not_changed(fails):
     torch_module, jax_module = TorchNet().train(), Net(nnx.Rngs(0))
     torch_module.gate.register_forward_hook(lambda *_: None)
     if fails:
@@ -216,7 +216,7 @@ def test_modules_stay_as_they_are(fails):
     assert jax_module.gate.linear.kernel[...] is kernel
 
 
-def test_a_sub_module_that_one_of_the_two_lacks_is_told():
+def test_sub_modules_of_only_one_model_are_reported():
     torch_module, jax_module = TorchNet(), Net(nnx.Rngs(0))
     torch_module.extra, jax_module.other = nn.Tanh(), Same()
     comparison = compare(torch_module, jax_module, (X,), dtypes=("float64",))

@@ -75,7 +75,7 @@ def test_norms_in_training_mode(kind):
     assert torch_module.norm.running_mean.abs().max() == 0, "the modules stay as they are"
 
 
-def test_a_difference_in_training_mode_alone_is_found():
+def test_a_difference_only_in_training_mode_fails():
     torch_module = TorchDrop()
     torch_module.drop.p = 0.0
     assert compare(torch_module, Biased(nnx.Rngs(0)), (X,), **ONCE).passed
@@ -116,7 +116,7 @@ class Told(Scale):
         return super().__call__(x, by=by)
 
 
-def test_the_whole_may_be_called_in_another_way():
+def test_the_map_can_call_the_whole_differently():
     calls = {"": lambda module, x, **keywords: module(x, train=False, **keywords)}
     mapping = ModelMap(rules=RULES | {Told: lambda layer: {"scale": same("scale", rank=0)}}, calls=calls)
     assert compare(TorchScale(), Told(), (X,), mapping, **ONCE).passed
@@ -173,13 +173,13 @@ def two(**names):
     return Two()
 
 
-def test_outputs_go_by_their_names():
+def test_outputs_are_paired_by_name():
     assert compare(TorchTwo(), two(first=1, second=2), (X,), **ONCE).passed
     with pytest.raises(ValueError, match=r"it returns \['first'\], \['other'\] in JAX and \['second'\], \['first'\]"):
         compare(TorchTwo(), two(first=1, other=2), (X,), **ONCE)
 
 
-def test_a_mask_of_another_type_is_told():
+def test_a_mask_of_another_type_is_reported():
     class TorchMask(nn.Module):
         def forward(self, x):
             return (x > 0).to(x.dtype)
@@ -208,7 +208,7 @@ def test_a_mask_of_another_type_is_told():
     assert comparison.not_alone.keys() == {"mask"}
 
 
-def test_code_that_has_changed_since_is_compared_anew(monkeypatch):
+def test_changed_code_is_compared_again(monkeypatch):
     torch_module, jax_module = TorchScale(), Scale()
     assert compare(torch_module, jax_module, (X,), SCALAR, **ONCE).passed
     monkeypatch.setattr(Scale, "__call__", lambda self, x, by=1.0: 2 * x * self.scale)
@@ -232,7 +232,7 @@ class Position(nnx.Module):
         return x + self.position
 
 
-def test_what_is_a_parameter_in_one_alone_is_told():
+def test_a_parameter_in_only_one_model_is_reported():
     mapping = ModelMap(rules=RULES | {Position: lambda layer: {"position": same("position", rank=1)}})
     assert compare(TorchPosition(), Position(), (X,), mapping, **ONCE).unseen == ["position"]
 
@@ -273,12 +273,12 @@ class Nothing(nnx.Module):
         return None
 
 
-def test_where_nothing_was_compared_nothing_is_equal():
+def test_an_empty_comparison_fails():
     with pytest.raises(AssertionError, match="nothing was compared"):
         assert_parity(TorchNothing(), Nothing(), (X.astype(int),))
 
 
-def test_what_is_nan_in_both_is_not_equal():
+def test_outputs_that_are_nan_in_both_are_refused():
     torch_module = TorchScale()
     torch_module.scale.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="PyTorch's output holds no finite number"):
@@ -312,7 +312,7 @@ def test_inputs_of_either_framework(inputs):
         ((X,), (), r"dtypes is \(\)"),
     ],
 )
-def test_what_it_is_asked_of_is_checked(inputs, dtypes, sentence):
+def test_invalid_arguments_are_refused(inputs, dtypes, sentence):
     with pytest.raises(ValueError, match=sentence):
         compare(TorchScale(), Scale(), inputs, SCALAR, dtypes=dtypes)
 
@@ -351,13 +351,13 @@ class Cached(nnx.Module):
         return self.layer(x, None)
 
 
-def test_what_pytorch_cannot_call_twice_is_told():
+def test_a_module_pytorch_cannot_call_twice_is_reported():
     comparison = compare(TorchCached(), Cached(), (X,), **ONCE)
     assert comparison.passed, comparison.failed
     assert "the cache is full" in comparison.not_alone["layer"]
 
 
-def test_sequentials_within_sequentials_and_in_stacks():
+def test_nested_and_stacked_sequentials():
     class TorchNet(nn.Module):
         def __init__(self):
             super().__init__()
@@ -399,7 +399,7 @@ def test_sequentials_within_sequentials_and_in_stacks():
     assert {"net.0", "net.2.1", "net.2", "blocks.1.0", "blocks.2"} <= {m.label for m in comparison.alone}
 
 
-def test_a_rename_of_ones_own_counts_before_that_of_a_sequential():
+def test_an_explicit_rename_precedes_that_of_a_sequential():
     class TorchNet(nn.Module):
         def __init__(self):
             super().__init__()

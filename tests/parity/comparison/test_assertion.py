@@ -31,13 +31,13 @@ class Net(nnx.Module):
         return nnx.tanh(self.norm(x))
 
 
-def test_nothing_is_raised_where_both_compute_the_same():
+def test_equal_models_raise_nothing():
     comparison = assert_parity(TorchNet(), Net(), (X,))
     assert comparison.passed
     assert {group.dtype for group in comparison.groups} == {"float64", "float32"}
 
 
-def test_a_failure_tells_what_differs_and_where_they_part():
+def test_a_failure_lists_differences_and_culprits():
     with pytest.raises(AssertionError) as error:
         assert_parity(TorchNet(), Net(epsilon=1e-2), (X,), dtypes=("float64",))
     lines = str(error.value).splitlines()
@@ -91,7 +91,7 @@ def test_each_comparison_is_a_line_of_the_report(run, pytester, monkeypatch, wor
     assert [group["direction"] for group in lines[0]["comparison"]["submodules"]] == ["forward", "backward"]
 
 
-def test_the_plugin_waits_with_its_imports():
+def test_the_plugin_imports_no_framework():
     code = "import sys, parity.pytest_plugin; print(*({'jax', 'torch', 'flax', 'numpy'} & sys.modules.keys()))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert loaded == []

@@ -37,7 +37,7 @@ def torch_layer(activation="relu"):
     return nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, activation=activation, batch_first=True)
 
 
-def test_the_layer_and_all_within_it_compute_the_same():
+def test_the_layer_and_its_sub_modules_agree():
     comparison = compare(torch_layer(), Encoder(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
     assert not comparison.culprits
@@ -66,7 +66,7 @@ WRONG = {  # options of the twin, and the module that they make wrong: the whole
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_wrong_is_named(wrong):
+def test_the_wrong_module_is_named(wrong):
     options, label = WRONG[wrong]
     torch_module = torch_layer("gelu" if "activation" in options else "relu")
     pair = Pair.of(torch_module, Encoder(nnx.Rngs(0), **options), MAP)

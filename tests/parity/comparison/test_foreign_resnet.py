@@ -52,7 +52,7 @@ class Block(nnx.Module):
         return self.relu(out + self.downsample(x))
 
 
-def test_the_block_and_all_within_it_compute_the_same():
+def test_the_block_and_its_sub_modules_agree():
     comparison = compare(TorchBlock(), Block(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
     assert not comparison.not_alone
@@ -72,7 +72,7 @@ def test_the_block_and_all_within_it_compute_the_same():
     [({"padding": "SAME"}, "conv1"), ({"epsilon": 1e-3}, "downsample.1")],
     ids=["padding", "epsilon"],
 )
-def test_what_is_wrong_is_named(options, label):
+def test_the_wrong_module_is_named(options, label):
     torch.manual_seed(0)
     pair = Pair.of(TorchBlock(), Block(nnx.Rngs(0), **options), MAP)
     assert [culprit.call.label for culprit in bisect(pair, pair.call(INPUTS))] == [label]

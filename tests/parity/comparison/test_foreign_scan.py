@@ -59,7 +59,7 @@ class Model(nnx.Module):
         return {"image": self.grow(x.reshape(-1, SIDE, SIDE, WIDTH)), "ids": ids}
 
 
-def test_what_a_scan_hides_is_told_and_compared_by_itself():
+def test_modules_in_a_scan_are_reported_and_compared_alone():
     comparison = compare(TorchModel(), Model(nnx.Rngs(0)), IDS, MAP)
     assert comparison.passed, comparison.failed
     assert not comparison.not_alone
@@ -73,7 +73,7 @@ def test_what_a_scan_hides_is_told_and_compared_by_itself():
     assert {m.tensor.name for m in comparison.whole if m.kind == "output"} == {"['ids']", "['image']"}
 
 
-def test_what_is_wrong_in_a_scan_is_named():
+def test_the_wrong_module_in_a_scan_is_named():
     pair = Pair.of(TorchModel(), Model(nnx.Rngs(0), epsilon=1e-3), MAP)
     assert [culprit.call.label for culprit in bisect(pair, pair.call(IDS))] == [
         f"blocks.{i}.norm" for i in range(BLOCKS)

@@ -105,7 +105,7 @@ def torch_vit():
 INPUTS = (np.random.default_rng(0).standard_normal((2, SIDE, SIDE, 3), np.float32),)
 
 
-def test_the_model_and_all_within_it_compute_the_same(torch_vit):
+def test_the_model_and_its_sub_modules_agree(torch_vit):
     comparison = compare(torch_vit, ViT(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
     assert not comparison.not_alone, comparison.not_alone
@@ -127,6 +127,6 @@ def test_the_model_and_all_within_it_compute_the_same(torch_vit):
     assert {"layers.1.attention.q_proj", "layers.1.attention.qkv", "pooler"} < set(comparison.unseen)
 
 
-def test_what_is_wrong_is_named(torch_vit):
+def test_the_wrong_module_is_named(torch_vit):
     pair = Pair.of(torch_vit, ViT(nnx.Rngs(0), approximate=True), MAP)
     assert [culprit.call.label for culprit in bisect(pair, pair.call(INPUTS))] == ["layers.0.mlp", "layers.1.mlp"]

@@ -25,13 +25,13 @@ def test_ulps_are_those_of_the_dtype_at_the_true_value(dtype):
     assert Distance.between(truth + 3 * EPS[dtype], truth, dtype).max_ulp == 3
 
 
-def test_units_are_not_counted_near_zero():
+def test_ulps_are_not_counted_near_zero():
     truth = np.array([1.0, 1.0, 1e-3])
     assert len(ulps(truth, truth, "float32")) == 2
     assert Distance.between(truth + np.array([0, 0, 1e-3]), truth, "float32").max_ulp == 0
 
 
-def test_half_the_bits_are_measured_as_such():
+def test_float32_rounding_is_half_a_ulp():
     """A rounding to float32 is half a unit at most, and float64 tells it apart."""
     truth = np.random.default_rng(0).standard_normal(1000)
     rounded = truth.astype(np.float32)
@@ -40,7 +40,7 @@ def test_half_the_bits_are_measured_as_such():
     assert compare_tensor("", "float32", rounded, rounded, truth).passed
 
 
-def test_equal_tensors_are_no_distance_apart():
+def test_equal_tensors_have_zero_distance():
     for truth in (TRUTH, np.zeros(3), np.zeros((0, 2)), np.array([1, 2])):
         distance = Distance.between(truth, truth, "float64")
         assert (distance.relative_l2, distance.max_abs, distance.max_ulp, distance.cosine) == (0, 0, 0, 1)
@@ -53,7 +53,7 @@ def test_zeros_that_are_not_are_infinitely_far():
 
 
 @pytest.mark.parametrize("dtype", EPS)
-def test_what_is_not_finite_must_be_so_in_both(dtype):
+def test_nonfinite_values_must_be_nonfinite_in_both(dtype):
     for bad in (np.nan, np.inf, -np.inf):
         broken = np.array([1.0, bad, 3.0, 4.0])
         assert compare_tensor("", dtype, broken, broken, broken).passed
@@ -84,7 +84,7 @@ def test_float32_bounds_the_error_by_pytorchs():
     assert not tensor(1e-6, 0).passed
 
 
-def test_what_cancels_to_nothing_beside_the_others_has_no_error():
+def test_a_tensor_that_cancels_to_zero_has_no_error():
     noise = np.array([1e-16, -2e-16])
     assert not compare_tensor("", "float64", noise, -noise, noise[::-1]).passed
     assert compare_tensor("", "float64", noise, -noise, noise[::-1], scale=1).passed

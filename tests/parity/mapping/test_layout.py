@@ -50,7 +50,7 @@ def numbered(shape, dtype=np.float32):
 
 
 @pytest.mark.parametrize("rule", LAYOUTS)
-def test_there_and_back(rule):
+def test_round_trips_are_exact(rule):
     layouts, shapes = LAYOUTS[rule]
     for leaf, shape in shapes.items():
         layout, array = layouts[leaf], numbered(shape)
@@ -112,7 +112,7 @@ def test_fused_in_jax_and_split_in_pytorch():
     np.testing.assert_array_equal(returned["qkv"]["kernel"][...], jax_module.qkv.kernel[...])
 
 
-def test_the_rule_of_the_nearest_type_counts():
+def test_the_rule_of_the_nearest_type_applies():
     class Own(nnx.Linear):
         pass
 

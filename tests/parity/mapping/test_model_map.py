@@ -42,7 +42,7 @@ def test_without_renames_paths_are_the_same():
     assert AS_NAMED.torch_path(("a", 1, "b")) == ("a", 1, "b")
 
 
-def test_the_first_pattern_that_fits_counts():
+def test_the_first_matching_pattern_applies():
     mapping = ModelMap(channels_first={"stem": 3, "*": 4}, calls={"blocks.*.attention": len})
     assert [mapping.channel_rank(path) for path in ("stem", "", "body.conv")] == [3, 4, 4]
     assert AS_NAMED.channel_rank("") is None
@@ -50,6 +50,6 @@ def test_the_first_pattern_that_fits_counts():
     assert mapping.caller("blocks.0") is None
 
 
-def test_batch_counters_need_no_twin():
+def test_batch_counters_need_no_counterpart():
     assert AS_NAMED.is_ignored("body.bn.num_batches_tracked")
     assert not AS_NAMED.is_ignored("body.bn.running_mean")

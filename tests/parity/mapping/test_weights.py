@@ -169,7 +169,7 @@ def test_blocks_stacked_or_listed_are_the_same_tensors(tower):
     np.testing.assert_array_equal(actual, kernel)
 
 
-def test_stacks_within_stacks():
+def test_nested_stacks():
     outer = nnx.eval_shape(lambda: Stacked(nnx.Rngs(0), block=lambda rngs: Stacked(rngs)))
     names = {link.name for link in param_links(outer)}
     assert {"blocks.3.first.weight", "blocks.3.blocks.2.inner.norm.weight"} <= names
@@ -214,7 +214,7 @@ def misfit():
 
 
 @pytest.mark.parametrize("framework", ["jax", "torch"])
-def test_every_misfit_is_told_at_once_and_nothing_changes(framework):
+def test_all_misfits_are_listed_and_nothing_changes(framework):
     jax_module, torch_module = Stacked(nnx.Rngs(0)), TorchTower()
     load_torch(torch_module, to_torch(jax_module))
     before = {name: array.copy() for name, array in torch_arrays(torch_module).items()}
@@ -232,7 +232,7 @@ def test_every_misfit_is_told_at_once_and_nothing_changes(framework):
     assert_same_bits(torch_arrays(torch_module), before)
 
 
-def test_a_state_of_another_model_is_told():
+def test_a_state_of_another_model_is_refused():
     tower = Stacked(nnx.Rngs(0))
     shorter = jax.tree.map(lambda array: array[:1], nnx.state(tower, nnx.Param))
     with pytest.raises(WeightsError, match=r"wrong shape: blocks.inner.norm.bias, expected float32 \(4, 3\)"):
@@ -250,14 +250,14 @@ class Own(nnx.Module):
         self.first, self.second = OwnConv(), OwnConv()
 
 
-def test_parameters_without_a_rule_are_all_told():
+def test_all_parameters_without_a_rule_are_listed():
     with pytest.raises(WeightsError) as error:
         param_links(Own())
     assert str(error.value).count("no layout:") == 4
     assert "no layout: second.gain of OwnConv, float32 (1,)" in str(error.value)
 
 
-def test_own_layers_extend_the_rules():
+def test_custom_layers_extend_the_rules():
     rules = RULES | {OwnConv: lambda layer: {**convolution(2), "gain": same("gain", rank=1)}}
     assert {link.name: link.spec.shape for link in param_links(Own(), ModelMap(rules))} == {
         "first.weight": (6, 4, 3, 2),
@@ -267,6 +267,6 @@ def test_own_layers_extend_the_rules():
     }
 
 
-def test_a_stack_that_no_attribute_names_is_told():
+def test_a_stack_missing_from_the_map_is_refused():
     with pytest.raises(WeightsError, match=r"no layout: blocks.inner.norm.bias of LayerNorm, float32 \(4, 3\)"):
         param_links(Stacked(nnx.Rngs(0)), ModelMap(stacks=()))

@@ -51,7 +51,7 @@ def folder(agreeing, tmp_path_factory):
     return path
 
 
-def test_the_files_are_there_and_nothing_else(folder):
+def test_only_the_three_report_files_are_written(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json"]
 
 
@@ -87,7 +87,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(folder):
     assert "@import" not in text
 
 
-def test_the_page_tells_all(folder, agreeing):
+def test_the_page_contains_all_results(folder, agreeing):
     text = html.unescape(re.sub(r"<[^>]*>", " ", (folder / "report.html").read_text()))
     assert NASTY in text
     assert {group.label.rpartition(".")[2] for group in agreeing.groups} <= {"", *text.split()}
@@ -96,7 +96,7 @@ def test_the_page_tells_all(folder, agreeing):
         assert tolerance["reason"] in text
 
 
-def test_json_holds_every_tensor_and_reads_as_it_was_written(folder, agreeing):
+def test_json_has_every_tensor_and_reads_back_equal(folder, agreeing):
     written = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
     assert written == document(_report(agreeing))
     assert (written["schema"], written["version"], written["passed"]) == ("aef-parity report", 2, True)
@@ -105,7 +105,7 @@ def test_json_holds_every_tensor_and_reads_as_it_was_written(folder, agreeing):
     assert {tensor["dtype"] for tensor in tensors} == {"float64", "float32", "bfloat16"}
 
 
-def test_what_json_has_no_number_for_is_a_text():
+def test_nonfinite_numbers_are_texts_in_json():
     section = Section("x", "x", [Check("x", float("nan"), float("inf"), "x")])
     report = Report("x", sections=[section])
     assert not report.passed
@@ -121,7 +121,7 @@ def test_junit_has_a_case_per_submodule_dtype_and_direction(folder, agreeing):
     assert suites.find(".//failure") is None
 
 
-def test_a_fault_is_told_everywhere(broken, tmp_path):
+def test_every_output_shows_a_fault(broken, tmp_path):
     report = _report(broken)
     write_report(report, tmp_path)
     assert not report.passed
@@ -145,7 +145,7 @@ def test_a_fault_is_told_everywhere(broken, tmp_path):
     assert f"{len(broken.groups) + 2 - len(broken.failed)} of {len(broken.groups) + 2} pass" in printed
 
 
-def test_a_culprit_is_told_in_words_and_drawn(tmp_path):
+def test_a_culprit_is_described_and_drawn(tmp_path):
     pair, call = tiny_pair(EPSILON)
     (culprit,) = bisect(pair, call)
     text = describe_culprit(culprit)

@@ -89,7 +89,7 @@ def _computed(compute, config: Config) -> Result:
 
 @both
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_what_is_ablated_has_no_term_and_no_influence(compute, name):
+def test_an_ablated_term_is_absent_and_has_no_influence(compute, name):
     fields, gone, _, spoilt, noise = ABLATIONS[name]
     terms, gradients = _computed(compute, _with(**fields))
     whole, _ = _computed(by_torch, WHOLE)
@@ -99,7 +99,7 @@ def test_what_is_ablated_has_no_term_and_no_influence(compute, name):
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_frameworks_agree_on_what_is_left(name):
+def test_frameworks_agree_on_the_remaining_terms(name):
     config = _with(**ABLATIONS[name][0])
     for result, truth in zip(_computed(by_jax, config), _computed(by_torch, config), strict=True):
         far = distances(result, truth)
@@ -122,7 +122,7 @@ def test_terms_and_gradients_add_up(name):
 
 
 @pytest.mark.parametrize("name", [None, *ABLATIONS])
-def test_what_is_ablated_is_not_computed(name):
+def test_an_ablated_term_is_not_computed(name):
     """In PyTorch, by counting; for XLA's own count see tests/configs/test_flops.py."""
     fields, changed = ({}, {}) if name is None else (ABLATIONS[name][0], ABLATIONS[name][2])
     config, model, calls = _with(**fields), torch_model(WHOLE), Counter()
@@ -164,7 +164,7 @@ def test_no_text_or_one_alone_teaches_nothing(compute, present):
 
 
 @both
-def test_only_sources_that_are_there_are_learned_from(compute):
+def test_only_present_sources_have_gradients(compute):
     """A batch of Sentinel-2 alone, without text, reaches no other parameters: a model without those does the same."""
     batch = Batch(*({"sentinel2": part["sentinel2"]} for part in BATCH[:3]), shared_period=BATCH.shared_period)
     noise = BottleneckNoise(NOISE.radial[:, :1], NOISE.direction[:, :1])

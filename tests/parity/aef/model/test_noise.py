@@ -11,7 +11,7 @@ from tests.support.contracts.von_mises_fisher import CASES
 
 
 @pytest.mark.parametrize(("dimension", "kappa"), CASES)
-def test_the_radial_part_is_the_same(dimension, kappa):
+def test_both_radial_quantiles_agree(dimension, kappa):
     z = np.linspace(-7, 7, 10_001, dtype=np.float32)
     by_jax = np.asarray(aef_jax.model.bottleneck.radial_quantile(z, dimension, kappa))
     by_torch = aef_torch.model.bottleneck.radial_quantile(torch.from_numpy(z), dimension, kappa).numpy()
@@ -23,7 +23,7 @@ def test_the_radial_part_is_the_same(dimension, kappa):
     assert by_torch[0] == by_torch[700] < by_torch[-1]  # beyond six sigma all is one
 
 
-def test_no_device_waits_for_another_while_noise_is_drawn():
+def test_drawing_noise_has_no_loop():
     """A loop until all numbers are accepted would ask all of them in each round."""
     drawn = jax.make_jaxpr(aef_jax.model.bottleneck.sample_noise, static_argnums=(1, 2, 3))(
         jax.random.key(0), (2, 3), 64, 8e3

@@ -50,7 +50,7 @@ def test_loss_terms_and_gradients_agree():
         assert {name: distance for name, distance in far.items() if not distance <= BOUND} == {}
 
 
-def test_every_parameter_is_learned_from():
+def test_every_parameter_has_a_gradient():
     terms, gradients = _expected(by_torch)
     assert terms.keys() == {f"reconstruction/{source.name}" for source in CONFIG.decoded_sources} | {*TERMS, "loss"}
     assert {name for name, gradient in gradients.items() if not gradient.any()} == set()
@@ -67,7 +67,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
 
 
 @both
-def test_the_students_frames_have_effect_on_consistency_alone(compute):
+def test_student_frames_affect_only_consistency(compute):
     name = "sentinel2"
     index, present = BATCH.student[name]
     others = {**BATCH.student, name: BATCH.student[name]._replace(index=(index + 1) % 3)}
@@ -90,7 +90,7 @@ def test_student_with_all_frames_equals_the_teacher_in_any_order(compute):
 
 
 @both
-def test_what_is_absent_or_invalid_has_no_influence(compute):
+def test_absent_or_invalid_values_have_no_influence(compute):
     def absent(array, present, anything=np.nan):
         return np.where(present.reshape(*present.shape, *[1] * (array.ndim - present.ndim)), array, anything)
 
@@ -119,7 +119,7 @@ def test_what_is_absent_or_invalid_has_no_influence(compute):
 
 
 @both
-def test_the_text_has_effect_on_its_own_term_alone(compute):
+def test_text_affects_only_its_own_term(compute):
     for field in ("sentence", "pixel", "period"):
         rolled = BATCH.text._replace(**{field: np.roll(getattr(BATCH.text, field), 1, axis=0)})
         assert _changed(compute, BATCH._replace(text=rolled)) == {"text", "loss"}, field

@@ -51,13 +51,13 @@ def _far(actual: np.ndarray, truth: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_in_float64_adam_with_decay_is_pytorchs(decay):
+def test_float64_adam_with_decay_equals_pytorchs(decay):
     expected = _by_torch(torch.optim.AdamW, decay, "float64")
     assert _far(_by_optax(scale_by_adam(), decay, "float64"), expected) < 1e-14
     assert _far(_by_torch(aef_torch.training.optimizer.AdamW, decay, "float64"), expected) < 1e-14
 
 
-def test_in_float32_a_hundred_steps_of_adam_are_pytorchs():
+def test_float32_100_steps_of_adam_equal_pytorchs():
     assert _far(_by_optax(scale_by_adam(), 0, "float32"), _by_torch(torch.optim.AdamW, 0, "float32")) < 1e-7
 
 
@@ -92,7 +92,7 @@ def test_the_bias_correction_is_rounded_once(count):
 
 
 @pytest.mark.parametrize("training", [TRAINING, replace(TRAINING, warmup_steps=0)])
-def test_the_learning_rate_has_one_course(training):
+def test_both_learning_rate_schedules_are_equal(training):
     steps = [0, 1, 500, 999, 1_000, 1_001, 50_000, 99_998, 99_999, 100_000, 100_001]
     rates = [float(aef_jax.training.optimizer.learning_rate(training)(step)) for step in steps]
     assert rates == pytest.approx(

@@ -131,7 +131,7 @@ def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, c
     )
 
 
-def test_what_is_not_overwritten_is_told_at_the_start(begun, tmp_path, capsys):
+def test_refused_overwriting_is_reported_at_the_start(begun, tmp_path, capsys):
     (tmp_path / "on").mkdir()
     (tmp_path / "on/notes.txt").write_text("")
     message = _refused(capsys, begun, tmp_path / "on", "--overwrite")
@@ -150,7 +150,7 @@ def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):
     assert "holds parameters alone: convert a run to a folder" in capsys.readouterr().err
 
 
-def test_a_step_that_is_behind_or_beyond_the_end_is_told(stayed, tmp_path, capsys):
+def test_a_target_step_out_of_range_is_refused(stayed, tmp_path, capsys):
     assert main(["convert", str(stayed.path), str(tmp_path / "torch")]) == 0
     assert main(["train", str(tmp_path / "torch"), str(tmp_path / "on"), "--to-step", "61"]) == 2
     assert "to_step is 61, expected more than 60 and at most 60" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def test_float64_training_terms_and_state_agree_at_every_step(double):
     assert max(one_by_one.values()) < 1e-12
 
 
-def test_in_float32_losses_and_parameters_agree(single):
+def test_float32_losses_and_parameters_agree(single):
     far = trajectory_distance(*single)
     assert max(far.terms["loss"]) < 1e-6
     assert far.first["params"] == 0  # the course begins with a learning rate of 0
@@ -67,12 +67,12 @@ def test_float32_states_differ_no_more_than_rounding(single, step_batches):
     assert {kind for kind in KINDS if not far[kind] < CHAOS_RATIO * nudged[kind]} == set()
 
 
-def test_in_float32_both_are_equally_far_from_the_truth(single, double):
+def test_float32_errors_of_both_frameworks_are_similar(single, double):
     by_jax, by_torch = (trajectory_distance(run, double[1]).last for run in single)
     assert {kind for kind in KINDS if not by_jax[kind] < 1.2 * by_torch[kind]} == set()
 
 
-def test_a_state_goes_to_jax_and_back_to_the_last_bit(single):
+def test_a_state_converts_to_jax_and_back_exactly(single):
     saved = replace(single[1].last, step=7, skipped=2, consecutive_skips=1)
     for returned in (from_jax(to_jax(saved, SMALL, single_device_mesh()), SMALL), snapshot(restored(saved, SMALL))):
         assert (returned.step, returned.skipped, returned.consecutive_skips) == (7, 2, 1)
@@ -80,7 +80,7 @@ def test_a_state_goes_to_jax_and_back_to_the_last_bit(single):
             assert max(distances(getattr(returned, kind), getattr(saved, kind)).values()) == 0
 
 
-def test_training_goes_on_in_pytorch_where_jax_left_it(double, step_batches):
+def test_pytorch_continues_training_from_a_jax_state(double, step_batches):
     config = doubled(SMALL)
     half = jax_steps(config, initial_snapshot(), step_batches[:2]).last
     assert (
@@ -96,7 +96,7 @@ def test_training_goes_on_in_pytorch_where_jax_left_it(double, step_batches):
         continue_in_torch(config, half, step_batches, to_step=2)
 
 
-def test_a_step_that_is_not_finite_changes_nothing_in_either(step_batches):
+def test_a_nonfinite_step_changes_nothing_in_either_framework(step_batches):
     """Nor does the course of the learning rate go on."""
     config, nan = doubled(SMALL), step_batches[1].targets["sentinel1"]
     targets = {**step_batches[1].targets, "sentinel1": nan._replace(pixels=nan.pixels * torch.nan)}
@@ -114,7 +114,7 @@ def test_a_step_that_is_not_finite_changes_nothing_in_either(step_batches):
         assert max(steps[0], steps[2]) < 1e-12, name
 
 
-def test_a_source_without_a_target_has_its_moments_decay(step_batches):
+def test_moments_decay_for_a_source_without_a_target(step_batches):
     config = doubled(SMALL)
     without = step_batches[1]._replace(
         targets={name: t for name, t in step_batches[1].targets.items() if name != NLCD.name}

@@ -28,7 +28,7 @@ def _by_torch(config: Config = TINY) -> Trajectory:
     return torch_steps(config, initial_snapshot(config), batches(config, 2))
 
 
-def test_a_batch_in_two_parts_is_the_same_in_both_frameworks():
+def test_gradient_accumulation_agrees_in_both_frameworks():
     config = doubled(replace(ALONE, training=replace(TRAINING, batch=4, grad_accum_steps=2)))
     far = trajectory_distance(jax_steps(config, initial_snapshot(config), batches(config, 2)), _by_torch(config))
     assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
