@@ -2,16 +2,16 @@
 
 import argparse
 
-from parity.cli import check, checkpoints, embed
+from parity.cli import checkpoints, comparisons, embed
 from parity.cli.arguments import help_format
 
 EXAMPLES_OF_ALL = (
     checkpoints.CONVERT,
     checkpoints.DIFF,
     checkpoints.TRAIN,
-    check.CHECK,
-    check.BISECT,
-    check.MUTATE,
+    comparisons.CHECK,
+    comparisons.BISECT,
+    comparisons.MUTATE,
     embed.EMBED,
 )
 
@@ -32,8 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     checkpoints.add_convert(commands)
     checkpoints.add_diff(commands)
     checkpoints.add_train(commands)
-    check.add_check(commands)
-    check.add_bisect(commands)
-    check.add_mutate(commands)
+    comparisons.add_check(commands)
+    comparisons.add_bisect(commands)
+    comparisons.add_mutate(commands)
     embed.add_embed(commands)
     return parser

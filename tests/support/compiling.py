@@ -1,4 +1,4 @@
-"""Settings of XLA's compiler, for a while."""
+"""Change JAX's settings temporarily."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 @contextmanager
 def applied(settings: Mapping[str, Any]) -> Iterator[None]:
-    """JAX's settings by name."""
+    """Apply JAX's settings, by name, and restore them afterwards."""
     before = {name: jax.config.values[name] for name in settings}
     for name, value in settings.items():
         jax.config.update(name, value)

@@ -1,4 +1,4 @@
-"""A model of a few layers in both frameworks, that anyone could have written."""
+"""A small model in both frameworks, with no connection to AEF."""
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class JaxModel(nnx.Module):
 
 
 def tiny_pair(epsilon: float = 1e-5) -> tuple[Pair, Call]:
-    """And a call of it. `epsilon` is that of the second norm in JAX; in PyTorch it is 1e-5."""
+    """Return the pair and a call of it. `epsilon` is that of the second norm in JAX; PyTorch has 1e-5."""
     torch.manual_seed(0)
     pair = Pair.of(TorchModel(), JaxModel(epsilon, nnx.Rngs(0)))
     return pair, pair.call((np.random.default_rng(0).standard_normal((16, WIDTH), np.float32),))

@@ -38,14 +38,14 @@ pytestmark = pytest.mark.usefixtures("one_thread", "small")
 
 @pytest.fixture
 def small(monkeypatch):
-    """The preset `tiny` is one of a single block."""
+    """Make `tiny` a preset with a single block."""
     monkeypatch.setitem(PRESETS, "tiny", CONFIG)
     monkeypatch.setattr(check_input, "SIDE", 16)
 
 
 @pytest.fixture
 def fault(monkeypatch):
-    """Attention in JAX divides by another root."""
+    """Scale JAX's attention logits by 1.01."""
     original = aef_jax.model.attention.masked_softmax
     monkeypatch.setattr(aef_jax.model.attention, "masked_softmax", lambda logits, mask: original(1.01 * logits, mask))
 

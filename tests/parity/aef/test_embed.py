@@ -1,4 +1,4 @@
-"""`aef-parity embed` finds both fields the same where the weights are, and says so where they are not."""
+"""`aef-parity embed` passes if the weights are the same in both frameworks, and fails if they are not."""
 
 import re
 from dataclasses import replace
@@ -41,7 +41,7 @@ def sample_site() -> Site:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Path:
-    """A run, and its weights beside it."""
+    """A run, with its converted weights in the same folder."""
     monkeypatch.setattr("parity.aef.embed.load_sample", sample_site)
     generator = np.random.default_rng(1)
     specs = torch_specs(abstract_torch(SMALLEST))
@@ -67,7 +67,7 @@ def test_the_same_weights_make_the_same_field(run, capsys):
     field, crs, _ = read_field(run.with_name("field.tif"))
     assert field.shape == (24, 36, 64)
     assert crs == "EPSG:32635"
-    assert field.std(axis=(0, 1)).max() > 0.01  # not one vector everywhere
+    assert field.std(axis=(0, 1)).max() > 0.01  # the vectors differ
 
 
 def test_different_weights_fail(run, capsys):

@@ -1,4 +1,4 @@
-"""What a GPU trains, beside the CPU of the same machine. Skipped where there is none."""
+"""Training on a GPU equals training on the CPU of the same machine. Skipped without a GPU."""
 
 from dataclasses import replace
 

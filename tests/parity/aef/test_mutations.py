@@ -1,4 +1,4 @@
-"""Faults are caught and found; each is undone; and code without one raises no alarm."""
+"""Faults are caught, located and undone, and code without a fault raises no alarm."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_a_fault_without_its_source_text_is_refused():
 
 
 def test_no_false_alarm(suite):
-    assert list(false_alarms(suite, range(1))) == [""]  # aef-parity mutate tries twenty
+    assert list(false_alarms(suite, range(1))) == [""]  # aef-parity mutate runs twenty
 
 
 def test_faults_are_caught_and_located(suite):

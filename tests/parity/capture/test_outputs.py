@@ -1,4 +1,4 @@
-"""Whatever modules return is paired in its order: long tuples, and dataclasses with a tuple in Flax."""
+"""Outputs are paired in PyTorch's order: long tuples, and dataclasses with tuples in Flax."""
 
 from dataclasses import dataclass
 

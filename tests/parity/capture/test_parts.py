@@ -1,4 +1,4 @@
-"""What modules may do when they are called: keywords, None among their outputs, work in place, state, exceptions."""
+"""Capture modules with keywords, None among their outputs, in-place operations, state and exceptions."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +77,7 @@ class Net(nnx.Module):
 
 
 FUNCTIONS = {f"{__name__}.jax_scaled": f"{__name__}.torch_scaled"}
-"""Looked up in this module when they are called, and so found there by the comparison."""
+"""They are looked up in this module when they are called, where the comparison replaces them."""
 
 
 def test_keywords_none_reuse_identities_and_functions():
@@ -88,7 +88,7 @@ def test_keywords_none_reuse_identities_and_functions():
     first = ["gate.linear", f"{__name__}.jax_scaled", "gate"]
     calls = [*first, "same", *(f"{call} (call 2)" for call in first), "drop", "table"]
     float64 = [m for m in comparison.running if m.tensor.dtype == "float64"]
-    assert [m.call for m in float64 if m.kind == "output" and m.tensor.name != "[2]"] == calls, "the mask aside"
+    assert [m.call for m in float64 if m.kind == "output" and m.tensor.name != "[2]"] == calls, "except the mask"
     assert all(m.tensor.passed for m in float64), "with the same gradients"
     gradients = {m.call for m in float64 if m.kind == "gradient of output"}
     assert gradients == set(calls)
@@ -101,7 +101,7 @@ def test_an_identity_module_has_a_gradient_of_its_own():
     by_jax = {(c.label, c.count): c for c in pair.jax.watch(call, pair.labels, "float64")[1]}
     assert list(by_torch) == list(by_jax), "in the same order"
     gate, same = by_torch["gate", 0].cotangents["[0]"], by_torch["same", 0].cotangents[""]
-    assert np.abs(gate - same).max() > 0.1, "y goes on beside it"
+    assert np.abs(gate - same).max() > 0.1, "y is also used elsewhere"
     for key, torch_call in by_torch.items():
         assert torch_call.cotangents.keys() == by_jax[key].cotangents.keys()
         for name, cotangent in torch_call.cotangents.items():
@@ -189,7 +189,7 @@ def test_outermost_of_modules_merged_in_pytorch_is_compared():
 
 class Fails(Same):
     def __call__(self, x):
-        raise RuntimeError("of the twin")
+        raise RuntimeError("in Flax")
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -204,7 +204,7 @@ def test_modules_are_not_changed(fails):
     calls = {kind: kind.__dict__.get("__call__") for kind in (Net, Gate, Same, Fails, nnx.Linear, nnx.Dropout)}
     functions = torch_scaled, jax_scaled
     if fails:
-        with pytest.raises(RuntimeError, match="of the twin"):
+        with pytest.raises(RuntimeError, match="in Flax"):
             compare(torch_module, jax_module, (X,), ModelMap(functions=FUNCTIONS))
     else:
         compare(torch_module, jax_module, (X,), ModelMap(functions=FUNCTIONS), dtypes=("float64",))

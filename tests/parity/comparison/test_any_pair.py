@@ -1,4 +1,4 @@
-"""Pairs that users have: state under Flax's transforms, scalars, complex numbers, keywords; and what must not pass."""
+"""Compare models as users write them: state under transforms, scalars, complex numbers, keywords; and failures."""
 
 from collections import OrderedDict
 
@@ -72,7 +72,7 @@ def test_norms_in_training_mode(kind):
     jax_module.drop.rate = 0.0
     comparison = compare(torch_module, jax_module, (X,), training=True, **ONCE)
     assert comparison.passed, comparison.failed
-    assert torch_module.norm.running_mean.abs().max() == 0, "the modules stay as they are"
+    assert torch_module.norm.running_mean.abs().max() == 0, "the modules are not changed"
 
 
 def test_a_difference_only_in_training_mode_fails():
@@ -110,7 +110,7 @@ def test_a_scalar_parameter_and_keywords():
     assert gradient.tensor.shape == ()
 
 
-class Told(Scale):
+class TrainFlag(Scale):
     def __call__(self, x, *, train, by=1.0):
         assert not train
         return super().__call__(x, by=by)
@@ -118,8 +118,8 @@ class Told(Scale):
 
 def test_the_map_can_call_the_whole_differently():
     calls = {"": lambda module, x, **keywords: module(x, train=False, **keywords)}
-    mapping = ModelMap(rules=RULES | {Told: lambda layer: {"scale": same("scale", rank=0)}}, calls=calls)
-    assert compare(TorchScale(), Told(), (X,), mapping, **ONCE).passed
+    mapping = ModelMap(rules=RULES | {TrainFlag: lambda layer: {"scale": same("scale", rank=0)}}, calls=calls)
+    assert compare(TorchScale(), TrainFlag(), (X,), mapping, **ONCE).passed
 
 
 class TorchSpectrum(nn.Module):
@@ -335,7 +335,7 @@ class TorchCached(nn.Module):
 
 
 class Cache(list):
-    """No tree to JAX: it is handed on as it is."""
+    """Not a tree for JAX, so it is passed on unchanged."""
 
 
 class Layer(nnx.Module):

@@ -1,4 +1,4 @@
-"""What a failed assertion tells, and what the plugin of pytest writes."""
+"""The message of a failed assertion, and the output of the pytest plugin."""
 
 import json
 import subprocess
@@ -59,15 +59,15 @@ from flax import nnx
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-2])
 def test_norm(parity_case, epsilon):
-    twin = nnx.LayerNorm(4, epsilon=epsilon, use_fast_variance=False, rngs=nnx.Rngs(0))
+    nnx_module = nnx.LayerNorm(4, epsilon=epsilon, use_fast_variance=False, rngs=nnx.Rngs(0))
     x = np.arange(8, dtype=np.float32).reshape(2, 4) ** 2
-    parity_case(torch.nn.LayerNorm(4), twin, (x,), dtypes=["float64"])
+    parity_case(torch.nn.LayerNorm(4), nnx_module, (x,), dtypes=["float64"])
 """
 
 
 @pytest.fixture
 def run(pytester, monkeypatch):
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # or it would be there twice where it is installed
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # an installed plugin would be loaded twice
     pytester.makepyfile(TESTS)
     return lambda *options: pytester.runpytest_inprocess("-p", "parity.pytest_plugin", *options)
 
@@ -75,7 +75,9 @@ def run(pytester, monkeypatch):
 def test_the_fixture_asserts(run):
     result = run()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*PyTorch and Flax differ in 2 of 2*", "*They differ first at:*", "*normalization.py:*"])
+    result.stdout.fnmatch_lines(
+        ["*PyTorch and Flax differ in 2 of 2*", "*They differ first at:*", "*normalization.py:*"]
+    )
 
 
 @pytest.mark.parametrize(("worker", "name"), [(None, "parity.jsonl"), ("gw1", "parity-gw1.jsonl")])

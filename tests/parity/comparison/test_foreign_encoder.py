@@ -1,4 +1,4 @@
-"""PyTorch's own encoder layer against a twin in Flax; where the twin is wrong, the wrong module is named."""
+"""Compare PyTorch's own encoder layer with one in Flax; if that has a fault, the faulty module is named."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ INPUTS = (np.random.default_rng(0).standard_normal((2, 5, WIDTH), np.float32),)
 
 
 def attend(query, key, value, **_):
-    """Flax's own computes its softmax in float32 whatever it is given."""
+    """Attention in the inputs' precision; Flax's own computes its softmax in float32."""
     scores = jnp.einsum("bqhd,bkhd->bhqk", query, key) / np.sqrt(query.shape[-1])
     return jnp.einsum("bhqk,bkhd->bqhd", jax.nn.softmax(scores), value)
 
@@ -50,14 +50,14 @@ def test_the_layer_and_its_sub_modules_agree():
         }
     parameters = {m.tensor.name for m in comparison.whole if m.kind == "gradient of parameter"}
     assert {"self_attn.in_proj_weight", "self_attn.in_proj_bias", "self_attn.out_proj.weight"} < parameters
-    assert {"dropout", "dropout1", "self_attn.query"} < set(comparison.unseen), "what only one of them has is told"
+    assert {"dropout", "dropout1", "self_attn.query"} < set(comparison.unseen), "modules of only one model are reported"
 
 
 def swapped(query, key, value, **_):
     return attend(key, query, value)
 
 
-WRONG = {  # options of the twin, and the module that they make wrong: the whole, where no part of it is
+WRONG = {  # options of the Flax layer, and the module that they break; empty for the whole
     "epsilon": ({"epsilon": 1e-6}, "norm2"),
     "query and key": ({"attend": swapped}, "self_attn"),
     "an attention with a softmax in float32": ({"attend": nnx.dot_product_attention}, "self_attn"),

@@ -1,4 +1,4 @@
-"""A block of a ResNet as torchvision writes it: channels first, norms with running statistics, operations in place."""
+"""Compare a ResNet block as in torchvision: channels first, norms with running statistics, in-place operations."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_the_block_and_its_sub_modules_agree():
     assert {m.label for m in comparison.alone} == parts
     assert {m.call for m in comparison.alone if m.label == "relu"} == {"relu", "relu (call 2)"}
     float64 = [m for m in comparison.running if m.tensor.dtype == "float64"]
-    assert all(m.tensor.passed for m in float64), "what changes in place is seen as it was, gradients too"
+    assert all(m.tensor.passed for m in float64), "values changed in place are recorded as they were, also gradients"
     assert [m.call for m in float64 if m.kind == "output"] == [
         *("conv1", "bn1", "relu", "conv2", "bn2", "downsample.0", "downsample.1", "downsample", "relu (call 2)")
     ]

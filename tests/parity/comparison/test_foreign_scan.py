@@ -1,4 +1,4 @@
-"""Tokens, blocks stacked in a scan, and a transposed convolution: what lies in the scan is compared by itself."""
+"""Compare tokens, blocks stacked in a scan and a transposed convolution: modules in the scan are compared alone."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Hugging Face's ViT, with random weights; its twin in Flax fuses query, key and value, and stacks its layers."""
+"""Compare Hugging Face's ViT, with random weights, with a Flax one that fuses query, key and value."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""A sub-module passes by all of its tensors: neither chance in a small one decides, nor one that hides the others."""
+"""A sub-module passes by all its tensors: chance in a small one does not fail it, a large one hides no others."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ TRUTH = np.random.default_rng(0).standard_normal(1000)
 
 
 def group(jax_errors, torch_errors):
-    """Of tensors of these relative errors in JAX and in PyTorch."""
+    """Group tensors with these relative errors in JAX and in PyTorch."""
     error = np.random.default_rng(1).standard_normal(1000)
     error *= np.linalg.norm(TRUTH) / np.linalg.norm(error)
     tensors = [

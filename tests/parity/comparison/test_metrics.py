@@ -1,4 +1,4 @@
-"""Distances and verdicts on tensors whose errors are known."""
+"""Distances and results for tensors whose errors are known."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_ulps_are_not_counted_near_zero():
 
 
 def test_float32_rounding_is_half_a_ulp():
-    """A rounding to float32 is half a unit at most, and float64 tells it apart."""
+    """Rounding to float32 is an error of at most half a unit, which float64 resolves."""
     truth = np.random.default_rng(0).standard_normal(1000)
     rounded = truth.astype(np.float32)
     assert 0.4 < Distance.between(rounded, truth, "float32").max_ulp <= 0.5
@@ -79,7 +79,7 @@ def test_float32_bounds_the_error_by_pytorchs():
     assert tensor(1.9e-5, 1e-5).passed
     assert tensor(1.9e-5, 1e-5).ratio == pytest.approx(1.9)
     assert not tensor(2.1e-5, 1e-5).passed
-    assert tensor(1e-7, 1e-12).passed, "rounding is no error, however good the other is"
+    assert tensor(1e-7, 1e-12).passed, "rounding is not an error, however accurate the other is"
     assert tensor(1e-12, 1e-5).ratio < 1
     assert not tensor(1e-6, 0).passed
 

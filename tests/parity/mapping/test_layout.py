@@ -1,4 +1,4 @@
-"""Every rule moves numbers there and back, bit for bit, and names PyTorch's shapes."""
+"""Every layout rule gives PyTorch's shapes and moves numbers in both directions, bit for bit."""
 
 import numpy as np
 import pytest

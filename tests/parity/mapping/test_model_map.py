@@ -1,4 +1,4 @@
-"""What a map says of paths."""
+"""A model map converts JAX's paths to PyTorch's."""
 
 import pytest
 

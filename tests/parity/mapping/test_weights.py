@@ -1,4 +1,4 @@
-"""Layout rules are proven by running both layers; the rest by comparing bits."""
+"""Converted layers compute the same in both frameworks, and conversions preserve every bit."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 NASTY = '<script>alert("&")</script>'
 EPSILON = 1e-6
-"""Of the second norm in JAX, where PyTorch has 1e-5."""
+"""Epsilon of the second norm in JAX; PyTorch has 1e-5."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_only_the_three_report_files_are_written(folder):
 
 
 class _Tags(HTMLParser):
-    """Whether every element that is opened is closed, in order, and what it loads."""
+    """Collects open tags and loaded URLs, and asserts that elements are closed in order."""
 
     def __init__(self):
         super().__init__()
@@ -91,7 +91,7 @@ def test_the_page_contains_all_results(folder, agreeing):
     text = html.unescape(re.sub(r"<[^>]*>", " ", (folder / "report.html").read_text()))
     assert NASTY in text
     assert {group.label.rpartition(".")[2] for group in agreeing.groups} <= {"", *text.split()}
-    assert "matmul precision" not in text  # what stands there is what the report was given
+    assert "matmul precision" not in text  # the page shows only the environment that the report was given
     for tolerance in document(_report(agreeing))["tolerances"].values():
         assert tolerance["reason"] in text
 
@@ -157,7 +157,7 @@ def test_a_culprit_is_described_and_drawn(tmp_path):
 
 
 def test_a_sub_module_passes_by_all_its_tensors_together(agreeing):
-    """One of many that is out by chance is none that fails; one that is further from PyTorch's than it may be is."""
+    """A single tensor out of bounds by chance does not fail a sub-module; one that is too far from PyTorch's does."""
     group = next(group for group in agreeing.groups if (group.label, group.dtype) == ("second", "float32"))
     assert group.passed
     tensor = group.members[0].tensor

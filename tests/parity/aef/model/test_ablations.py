@@ -1,4 +1,4 @@
-"""A term of weight 0 is not there: not its number, not its gradient, not its passes; and both frameworks agree."""
+"""A term of weight 0 has no value, no gradient and no forward pass, and both frameworks agree."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -35,12 +35,12 @@ BOUND = 1e-13
 WHOLE: Config = replace(
     SHRUNK,
     model=replace(SHRUNK.model, num_blocks=1, compute_dtype="float64"),
-    # without shifts, of which there are 13 to compile
+    # without the 13 shifts, which would all be compiled
     sources=(replace(SENTINEL2, shift_invariant_m=0), LANDSAT, GLO30, TEXT),
 )
 BATCH, NOISE = doubled(random_batch(WHOLE, side=16, sequences=3))
 PASSES = {"encoder": 2, "decoders": 3, "text_head": 1}
-"""Calls of the model's parts in one step with all terms."""
+"""The number of calls of each part of the model in one step with all terms."""
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 both = pytest.mark.parametrize("compute", [by_jax, by_torch])
@@ -51,12 +51,12 @@ def _with(**fields: float | bool) -> Config:
 
 
 def _nan(tree):
-    """Of the same shapes, nothing of use: NaN, or an index out of range."""
+    """Replace arrays by useless ones of the same shapes: NaN, or an index out of range."""
     return jax.tree.map(lambda x: np.full_like(x, np.nan if x.dtype == np.float64 else x.dtype.type(-1)), tree)
 
 
 def _unreadable_targets(batch: Batch) -> Batch:
-    """All but the periods, of which uniformity has fields."""
+    """Make everything useless except the periods, which uniformity needs."""
     return batch._replace(targets={name: _nan(t)._replace(period=t.period) for name, t in batch.targets.items()})
 
 
@@ -76,10 +76,10 @@ ABLATIONS: dict[str, tuple[dict, set[str], dict[str, int], Callable[[Batch], Bat
         _unreadable_targets,
         _nan(NOISE),
     ),
-    # both at once: each is another program to compile
+    # both in one case, since each case compiles another program
     "uniformity and noise": ({"uniformity": 0, "noise": False}, {"uniformity"}, {}, lambda batch: batch, _nan(NOISE)),
 }
-"""What is set, the terms that are gone, the passes that change, and what the batch and the noise may then hold."""
+"""The settings, the removed terms, the changed passes, and the unused values of the batch and the noise."""
 
 
 @cache
@@ -108,7 +108,7 @@ def test_frameworks_agree_on_the_remaining_terms(name):
 
 @pytest.mark.parametrize("name", ["consistency", "text", "reconstruction", "uniformity"])
 def test_terms_and_gradients_add_up(name):
-    """What an ablation takes from the loss, and from its gradient, is what the term alone gives."""
+    """An ablation reduces the loss and its gradient by exactly the term's own."""
     others = {"reconstruction": 0, "uniformity": 0, "consistency": 0, "text": 0}
     alone = _with(**{**others, name: getattr(WHOLE.objective, name)})
     configs = WHOLE, _with(**{name: 0}), alone
@@ -123,7 +123,7 @@ def test_terms_and_gradients_add_up(name):
 
 @pytest.mark.parametrize("name", [None, *ABLATIONS])
 def test_an_ablated_term_is_not_computed(name):
-    """In PyTorch, by counting; for XLA's own count see tests/configs/test_flops.py."""
+    """Count PyTorch's calls; tests/configs/test_flops.py has XLA's own count."""
     fields, changed = ({}, {}) if name is None else (ABLATIONS[name][0], ABLATIONS[name][2])
     config, model, calls = _with(**fields), torch_model(WHOLE), Counter()
     parts = [("encoder", model.encoder), ("text_head", model.text_head)]
@@ -165,7 +165,7 @@ def test_no_text_or_one_alone_teaches_nothing(compute, present):
 
 @both
 def test_only_present_sources_have_gradients(compute):
-    """A batch of Sentinel-2 alone, without text, reaches no other parameters: a model without those does the same."""
+    """A batch with only Sentinel-2 and no text trains no other parameters, like a model without them."""
     batch = Batch(*({"sentinel2": part["sentinel2"]} for part in BATCH[:3]), shared_period=BATCH.shared_period)
     noise = BottleneckNoise(NOISE.radial[:, :1], NOISE.direction[:, :1])
     terms, gradients = compute(WHOLE, batch, noise)

@@ -1,7 +1,7 @@
 """Every sub-module and the whole model compute the same in both frameworks, on the same weights and inputs.
 
-In float64 outputs and all gradients agree to the last digits: what is computed is the same. In float32 JAX's distance
-from that truth is at most twice PyTorch's: how it is computed is as good.
+In float64, outputs and all gradients agree to the last digits, so both compute the same. In float32, JAX's distance
+from that truth is at most twice PyTorch's, so both are equally accurate.
 """
 
 from collections.abc import Callable
@@ -37,11 +37,11 @@ FLOAT64_BOUND = 1e-13
 FLOAT32_RATIO_BOUND = 2.0
 FLOAT32_SEEDS = range(3)
 B, T, P = 2, 4, 2
-HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that axes cannot be mistaken for one another
+HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that swapped axes are noticed
 
 
 class RandomArrays:
-    """Random inputs whose numbers are float32's, so that both precisions are given the same ones."""
+    """Draws random inputs that are exact in float32, so that both precisions get the same numbers."""
 
     def __init__(self, seed: int):
         self.generator = np.random.default_rng(seed)
@@ -50,17 +50,17 @@ class RandomArrays:
         return self.generator.standard_normal(shape, np.float32)
 
     def present(self, *shape: int) -> np.ndarray:
-        """At least one element of the first sequence, exactly one of the second, none of a third."""
+        """Draw which elements are present: some of the first sequence, exactly one of the second, none of a third."""
         mask = self.generator.random(shape) < 0.6
         mask[0, 0], mask[1], mask[2:] = True, np.arange(shape[1]) == 1, False
         return mask
 
     def elements(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Their timecodes, and which are present."""
+        """Draw timecodes, and which elements are present."""
         return self(batch, T, TIMECODE_WIDTH), self.present(batch, T)
 
     def states(self) -> tuple[np.ndarray, ...]:
-        """Of precision, time and space."""
+        """Draw the states of the precision, time and space operators."""
         grids = (1, MODEL.d_precision), (4, MODEL.d_time), (8, MODEL.d_space)
         return tuple(self(B, T, HEIGHT // step, WIDTH // step, width) for step, width in grids)
 
@@ -68,7 +68,7 @@ class RandomArrays:
         return BottleneckNoise(self(*shape) ** 2 / 100, self(*shape, MODEL.embedding))
 
     def conditions(self, source) -> tuple[np.ndarray, np.ndarray]:
-        """When, and metadata."""
+        """Draw period codes and metadata."""
         return self(B, RELATIVE_TIMECODE_WIDTH * source.timed), self(B, source.metadata_width)
 
     def frames(self) -> dict[str, Frames]:
@@ -77,7 +77,7 @@ class RandomArrays:
 
 
 class Case(NamedTuple):
-    """What is compared; `framework` is the package aef_jax or aef_torch, and `rngs` is Flax's alone."""
+    """One comparison. `framework` is the package aef_jax or aef_torch; only Flax has `rngs`."""
 
     inputs: Callable[[RandomArrays], tuple[Any, ...]]
     build: Callable[..., Any] = lambda framework, config, **rngs: nnx.Dict() if rngs else torch.nn.ModuleDict()
@@ -134,7 +134,7 @@ CASES = {
     ),
     "PrecisionOperator": Case(
         build=lambda framework, config, **rngs: framework.operators.PrecisionOperator(24, **rngs),
-        inputs=lambda draw: (30 + draw(B, T, HEIGHT, WIDTH, 24),),  # a variance must stand a large mean
+        inputs=lambda draw: (30 + draw(B, T, HEIGHT, WIDTH, 24),),  # the variance must be accurate with a large mean
     ),
     "Analysis": Case(
         build=lambda framework, config, **rngs: framework.pyramid.Analysis(config.model, **rngs),
@@ -183,7 +183,7 @@ CASES = {
 
 
 class Result(NamedTuple):
-    """All that one framework computes, by name; gradients are of the outputs' product with fixed random numbers."""
+    """All results of one framework, by name. Gradients are of the outputs' product with fixed random numbers."""
 
     outputs: dict[str, np.ndarray]
     parameter_gradients: dict[str, np.ndarray]
@@ -208,7 +208,7 @@ def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
 
 @cache
 def _given(name: str, seed: int) -> tuple[dict[str, np.ndarray], Any]:
-    """Weights, by PyTorch's names, and inputs. No bias stays 0, no scale 1: a test would not see them."""
+    """Return weights, by PyTorch's names, and inputs. No bias is 0 and no scale 1, so that a missing one is noticed."""
     draw = RandomArrays(seed)
     torch.manual_seed(seed)
     initial = torch_arrays(CASES[name].build(aef_torch, CONFIG))
@@ -235,7 +235,7 @@ def _by_torch(name: str, dtype: str, seed: int) -> Result:
 
 @cache
 def _jax_function(name: str, dtype: str):
-    """The structure of the module, and what maps its state and the inputs to outputs and gradients."""
+    """Return the module's structure, and a function of its state and the inputs that returns outputs and gradients."""
     case = CASES[name]
     graph, state = nnx.split(nnx.eval_shape(lambda: case.build(aef_jax, _config(dtype), rngs=nnx.Rngs(0))))
     structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), state))
@@ -266,7 +266,7 @@ def _by_jax(name: str, dtype: str, seed: int) -> Result:
 
 
 def _distance(actual: np.ndarray, truth: np.ndarray) -> float:
-    """Relative L2; of what is zero, only zero is not infinitely far."""
+    """Relative L2; if the truth is zero, any other value is infinitely far."""
     size, error = np.linalg.norm(truth), np.linalg.norm(actual.astype(truth.dtype) - truth)
     return error / size if size else np.inf * error if error else 0.0
 
@@ -291,7 +291,7 @@ def test_float64_agrees_to_the_last_digits(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_float32_is_as_exact_as_pytorchs(name):
-    """The root mean square, over tensors and draws, of their relative L2: each tensor counts alike, large or small."""
+    """Compare root mean squares, over tensors and draws, of the relative L2: each tensor counts the same."""
     for kind in ("outputs", "parameter_gradients"):
         errors = {}
         for compute in (_by_jax, _by_torch):

@@ -1,4 +1,4 @@
-"""Both frameworks make the same noise of the same normal numbers."""
+"""Both frameworks turn the same normal numbers into the same noise."""
 
 import jax
 import numpy as np
@@ -20,11 +20,11 @@ def test_both_radial_quantiles_agree(dimension, kappa):
     assert by_jax.min() > 0
     assert by_jax.max() <= 2
     assert (np.diff(by_torch) >= -1e-6 * by_torch[1:]).all()
-    assert by_torch[0] == by_torch[700] < by_torch[-1]  # beyond six sigma all is one
+    assert by_torch[0] == by_torch[700] < by_torch[-1]  # constant below -6 sigma
 
 
 def test_drawing_noise_has_no_loop():
-    """A loop until all numbers are accepted would ask all of them in each round."""
+    """A loop that runs until all numbers are accepted would make all devices wait for one another in each round."""
     drawn = jax.make_jaxpr(aef_jax.model.bottleneck.sample_noise, static_argnums=(1, 2, 3))(
         jax.random.key(0), (2, 3), 64, 8e3
     )

@@ -1,4 +1,4 @@
-"""The objective of one step, and its gradient, are the same in both frameworks, in float64 to the last digits."""
+"""The objective of one step and its gradient agree in both frameworks, in float64 to the last digits."""
 
 from dataclasses import replace
 from functools import cache
@@ -38,7 +38,7 @@ def _expected(compute) -> Result:
 
 
 def _changed(compute, batch: Batch) -> set[str]:
-    """The terms that are not what they are of `BATCH`."""
+    """Return the terms that differ from those of `BATCH`."""
     expected, _ = _expected(compute)
     terms, _ = compute(CONFIG, batch, NOISE)
     return {name for name, term in terms.items() if term != expected[name]}

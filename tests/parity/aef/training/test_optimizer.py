@@ -1,4 +1,4 @@
-"""Adam, its course and clipping are PyTorch's own, to the rounding; and why optax's Adam is not used as it is."""
+"""Adam, the learning-rate schedule and clipping equal PyTorch's up to rounding, unlike optax's own Adam."""
 
 from dataclasses import replace
 
@@ -73,7 +73,7 @@ def test_float32_100_adamw_steps_match_reference_not_pytorch():
 
 
 def _first_update(adam: optax.GradientTransformation) -> float:
-    """What Adam makes of a gradient of 1 at its first step: 1 / (1 + 1e-8)."""
+    """Return Adam's update for a gradient of 1 at its first step: 1 / (1 + 1e-8) in exact arithmetic."""
     update, _ = adam.update(jnp.ones(()), adam.init(jnp.ones(())))
     return float(update)
 
@@ -102,7 +102,7 @@ def test_both_learning_rate_schedules_are_equal(training):
 
 @pytest.mark.parametrize("bound", [1e-3, 1.0, 5.0, 1e3])
 def test_clipping_scales_to_exactly_the_bound(bound):
-    """The gradient's norm is 5, within and beyond the bound, and equal to it."""
+    """The gradient's norm is 5: below, above and equal to the bound."""
     gradients = [np.array([3.0, 0.0], np.float32), np.array([[4.0]], np.float32)]
     clipped = optax.clip_by_global_norm(bound).update(list(map(jnp.asarray, gradients)), optax.EmptyState())[0]
     tensors = list(map(torch.from_numpy, gradients))

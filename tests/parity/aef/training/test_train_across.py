@@ -1,4 +1,4 @@
-"""A run that moves between the frameworks is the run that never moved: real data, real files, the real commands."""
+"""A run that moves between frameworks equals one that stays in JAX: real data, real files and the real commands."""
 
 import json
 from dataclasses import replace
@@ -24,15 +24,18 @@ from tests.support.data.small_site import CONFIG
 
 STEPS = 60
 LOSS_BOUND, PARAMETER_BOUND = 1e-6, 5e-7
-"""Relative, in float32."""
+"""Relative bounds, in float32."""
 
 pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
-    """Of a low learning rate: on so few pixels, where the error of one of them is 0 but for rounding, its sign is 1e-3
-    of L1's gradient, and Adam's first steps would make a difference of it that no moved state has made."""
+    """A config with a low learning rate.
+
+    On so few pixels one may have an error of 0 except for rounding. The sign of that error is 1e-3 of L1's gradient,
+    and Adam's first steps would turn it into a difference that is not caused by moving the state.
+    """
     path = write_small(tmp_path_factory.mktemp("data") / "small")
     training = replace(
         SMALLEST.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
@@ -40,21 +43,21 @@ def config(tmp_path_factory) -> Config:
     )  # fmt: skip
     model = replace(SMALLEST.model, num_blocks=1, block_loop="unroll", remat="none", text_width=CONFIG.model.text_width)
     data = DataConfig(path=str(path), tile_side=16, support_days=CONFIG.data.support_days)
-    # an input of each kind, a map of classes and texts: every term there is
+    # an input of each kind, a class map and texts, so that every term occurs
     sources = tuple(source for source in CONFIG.sources if source.name not in ("landsat", "glo30"))
     return replace(CONFIG, sources=sources, model=model, training=training, data=data)
 
 
 @pytest.fixture(scope="module")
 def stayed(config, tmp_path_factory) -> RunFolder:
-    """All steps in JAX."""
+    """A run with all steps in JAX."""
     run = RunFolder(tmp_path_factory.mktemp("stayed") / "run")
     assert aef_jax.training.loop.train(config, run, open_data(config)) == STEPS
     return run
 
 
 def _at_the_start(config: Config, folder: Path) -> RunFolder:
-    """A run whose one checkpoint is of no step."""
+    """Make a run whose only checkpoint is that of step 0."""
     run, data = RunFolder(folder), open_data(config)
     run.start(config, data.schema.normalization)
     checkpointer = Checkpointer(run, config, data.schema.normalization, data.data_fingerprint)
@@ -64,7 +67,7 @@ def _at_the_start(config: Config, folder: Path) -> RunFolder:
 
 
 def _train_in_jax(config: Config, run: RunFolder, to_step: int, monkeypatch) -> None:
-    """As if a signal had come after that step."""
+    """Train until a step, as if a signal had come after it."""
     monkeypatch.setattr(PreemptionGuard, "should_stop", lambda self, done: done >= to_step)
     assert aef_jax.training.loop.train(config, run, open_data(config)) == to_step
 
@@ -106,21 +109,21 @@ def test_training_across_frameworks_equals_sixty_steps_in_one(config, stayed, tm
 
 @pytest.fixture(scope="module")
 def begun(config, tmp_path_factory) -> Path:
-    """A run of no step, on the side of PyTorch."""
+    """A run at step 0, converted for PyTorch."""
     folder = tmp_path_factory.mktemp("begun")
     assert main(["convert", str(_at_the_start(config, folder / "run").path), str(folder / "torch")]) == 0
     return folder / "torch"
 
 
 def _refused(capsys, *arguments) -> str:
-    """What `train` tells before its first step; asserts that it leaves no trace."""
+    """Return the message of a `train` that fails before its first step, and assert that no file changes."""
     capsys.readouterr()
     folder = Path(arguments[1]).parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert main(["train", *map(str, arguments), "--to-step", "1"]) == 2
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     message = capsys.readouterr().err
-    assert "PyTorch:" not in message, "no bar: no step was begun"
+    assert "PyTorch:" not in message, "there is no progress bar, since no step was started"
     return message.rstrip("\n")
 
 

@@ -1,4 +1,4 @@
-"""Training from one start, on the same batches and noise, is the same training in both frameworks."""
+"""Training from one initial state, on the same batches and noise, is the same in both frameworks."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles")
 
 @pytest.fixture(scope="module")
 def step_batches():
-    """The same few batches, again and again."""
+    """The batch of each step: a few batches, in turn."""
     few = batches()
     return [few[step % len(few)] for step in range(STEPS)]
 
@@ -57,7 +57,7 @@ def test_float64_training_terms_and_state_agree_at_every_step(double):
 def test_float32_losses_and_parameters_agree(single):
     far = trajectory_distance(*single)
     assert max(far.terms["loss"]) < 1e-6
-    assert far.first["params"] == 0  # the course begins with a learning rate of 0
+    assert far.first["params"] == 0  # the schedule starts with a learning rate of 0
     assert far.last["params"] < 5e-7
 
 
@@ -97,7 +97,7 @@ def test_pytorch_continues_training_from_a_jax_state(double, step_batches):
 
 
 def test_a_nonfinite_step_changes_nothing_in_either_framework(step_batches):
-    """Nor does the course of the learning rate go on."""
+    """The learning-rate schedule does not advance either."""
     config, nan = doubled(SMALL), step_batches[1].targets["sentinel1"]
     targets = {**step_batches[1].targets, "sentinel1": nan._replace(pixels=nan.pixels * torch.nan)}
     poisoned = step_batches[1]._replace(targets=targets)

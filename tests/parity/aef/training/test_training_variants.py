@@ -1,4 +1,4 @@
-"""How a step is computed - in parts, in a loop, recomputed, on many devices - does not change what is trained."""
+"""Gradient accumulation, scan, remat and sharding do not change what a step computes."""
 
 import json
 import os
