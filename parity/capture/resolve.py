@@ -23,7 +23,7 @@ def resolve(name: str) -> Callable[..., Any]:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError):
-        raise ValueError(f"{name} is no function of a module, expected `package.module.name`") from None
+        raise ValueError(f"{name} is not a function of a module, expected `package.module.name`") from None
 
 
 @contextmanager

@@ -51,7 +51,10 @@ class Comparison:
     @property
     def left_out(self) -> list[str]:
         """A sentence on each sub-module that could not be compared."""
-        return [*self.not_alone.values(), *(f"{label}: only one of the two has or calls it" for label in self.unseen)]
+        return [
+            *self.not_alone.values(),
+            *(f"{label}: it is in only one of the two, or its calls cannot be recorded" for label in self.unseen),
+        ]
 
     @property
     def groups(self) -> list[Group]:
@@ -101,7 +104,7 @@ def compare(
         ValueError: If `inputs` is not a tuple, a dtype has no tolerance, or there is no such precision.
     """
     if not isinstance(inputs, tuple):
-        raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of what the modules are called with")
+        raise ValueError(f"inputs is of {type(inputs).__name__}, expected a tuple of the modules' arguments")
     if isinstance(dtypes, str) or not dtypes or not set(dtypes) <= TOLERANCES.keys():
         raise ValueError(f"dtypes is {dtypes!r}, expected some of {', '.join(TOLERANCES)}")
     with use_precision(precision):

@@ -75,9 +75,9 @@ class Group:
         """One sentence on why it did not pass."""
         too_far = [m for m in self.members if not m.tensor.near]
         if too_far:
-            worst, others = self.worst, f", and so {len(too_far) - 1} more" if len(too_far) > 1 else ""
+            worst, others = self.worst, f"; so are {len(too_far) - 1} more" if len(too_far) > 1 else ""
             return (
-                f"{worst.title} lies {worst.tensor.distance.relative_l2:.1e} from PyTorch's,"
+                f"{worst.title} is {worst.tensor.distance.relative_l2:.1e} from PyTorch's,"
                 f" more than {TOLERANCES[self.dtype].relative_l2:.0e}{others}"
             )
         of = (

@@ -61,7 +61,7 @@ def _function(target: str) -> FunctionType:
     target_function: Any = resolve(target) if owner.islower() else getattr(resolve(owner), name)
     function = inspect.unwrap(target_function)
     if not isinstance(function, FunctionType):
-        raise ValueError(f"{target} is no function")
+        raise ValueError(f"{target} is not a function")
     return function
 
 

@@ -82,7 +82,9 @@ def read_check_input(names: Sequence[str]) -> CheckInput:
     """
     if len(names) == 1:
         if names[0] not in PRESETS:
-            raise ValueError(f"{names[0]!r} is none of the presets {', '.join(PRESETS)}; or give two paths, TORCH JAX")
+            raise ValueError(
+                f"unknown preset {names[0]!r}, expected one of {', '.join(PRESETS)}, or two paths, TORCH JAX"
+            )
         return of_preset(names[0])
     return _of_paths(Path(names[0]), Path(names[1]))
 
@@ -112,7 +114,9 @@ def _of_paths(torch: Path, jax: Path) -> CheckInput:
     torch_checkpoint.require_model("float32")
     torch_config, jax_config = torch_checkpoint.config, jax_checkpoint.config
     if (torch_config.model, torch_config.sources) != (jax_config.model, jax_config.sources):
-        raise ValueError(f"{torch} is of another model or other sources than {jax}: compare a run with its own")
+        raise ValueError(
+            f"{torch} has another model or other sources than {jax}, expected weights converted from that run"
+        )
     both = (torch_checkpoint, jax_checkpoint)
     weights = [cast({name: side.tensor(name) for name in side.params}, "float32") for side in both]
     note = f"Weights are those of {torch} and of {jax}; the batch is random."

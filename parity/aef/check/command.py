@@ -34,7 +34,7 @@ def run_check(options: Namespace) -> int:
     if options.jax is None:
         names = tuple(name for name in names if name != "weights")  # a preset has only one set
     if not names:
-        raise ValueError("--only weights compares two checkpoints, TORCH JAX; a preset has but one set of weights")
+        raise ValueError("--only weights compares two checkpoints, TORCH JAX, but a preset has only one set of weights")
     options.report.mkdir(parents=True, exist_ok=True)  # fail now, not after an hour
     if "devices" in names:
         use_devices()  # before a run is opened, which initializes the devices
@@ -66,7 +66,7 @@ def run_bisect(options: Namespace) -> int:
             differs = True
             print(paragraph, flush=True)
     if not differs:
-        print(f"{check_input.title}: no sub-module leaves the bounds in {options.dtype}")
+        print(f"{check_input.title}: every sub-module is within its bounds in {options.dtype}")
     return 1 if differs else 0
 
 

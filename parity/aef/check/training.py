@@ -54,7 +54,7 @@ def _run(check_input: CheckInput, name: str, steps: int) -> Trajectory:
 
 
 def _in_float64(far: TrajectoryDistance, steps: int) -> list[Check]:
-    first, every = "one step of the same program", f"{steps} steps, through which differences of the last digit grow"
+    first, every = "one step of the same program", f"{steps} steps, during which rounding differences grow"
     worst = max(far.terms, key=lambda term: max(far.terms[term]))
     return [
         *(Check(f"float64, {kind} after 1 step", value, ONE_STEP, first) for kind, value in far.first.items()),
@@ -64,21 +64,26 @@ def _in_float64(far: TrajectoryDistance, steps: int) -> list[Check]:
 
 
 def _in_float32(far: TrajectoryDistance, nudged: Sequence[TrajectoryDistance], steps: int) -> list[Check]:
-    chaos = "as a multiple of what one ULP at the start does within one framework: training is chaotic, not JAX"
+    chaos = "relative to the drift of two runs of one framework whose initial parameters differ by one ULP"
     at_end = {kind: (value, max(control.last[kind] for control in nudged)) for kind, value in far.last.items()}
     return [
         Check(f"float32, loss of any of {steps} steps", max(far.terms["loss"]), LOSSES, "a mean of many roundings"),
         Check(f"float32, params after {steps} steps", far.last["params"], PARAMETERS, "a few ULP of float32"),
         *(
             Check(
-                f"float32, {kind} after {steps} steps, over the twins'",
+                f"float32, {kind} after {steps} steps, relative to rounding drift",
                 drift_ratio(value, control),
                 CHAOS_RATIO,
                 chaos,
             )
             for kind, (value, control) in at_end.items()
         ),
-        Check("float32, loss of any step, over the twins' so far", max_drift_ratio(far, nudged), CHAOS_RATIO, chaos),
+        Check(
+            "float32, loss of any step, relative to rounding drift so far",
+            max_drift_ratio(far, nudged),
+            CHAOS_RATIO,
+            chaos,
+        ),
     ]
 
 
@@ -118,4 +123,4 @@ def _losses(runs: dict[str, Trajectory]) -> Chart:
 def _drift(single: TrajectoryDistance, nudged: Sequence[TrajectoryDistance]) -> Chart:
     lines = {"JAX from PyTorch": single.terms["loss"]}
     lines |= {name: control.terms["loss"] for name, control in zip(NUDGED, nudged, strict=True)}
-    return Chart("how far two runs' float32 losses are apart", "step", "relative difference", lines)
+    return Chart("distance between the float32 losses of two runs", "step", "relative difference", lines)

@@ -64,7 +64,7 @@ def _print(outcomes: list[Outcome], alarms: list[str], seeds: int) -> None:
     real = [outcome for outcome in outcomes if not outcome.mutation.equivalent]
     caught, localized = sum(outcome.caught for outcome in real), sum(outcome.localized for outcome in real)
     console.print(
-        f"{caught} of {len(real)} faults caught, {localized} localized; {len(outcomes) - len(real)} change no number:"
+        f"{caught} of {len(real)} faults caught, {localized} located; {len(outcomes) - len(real)} change no number:"
     )
     for outcome in outcomes:
         if outcome.mutation.equivalent:

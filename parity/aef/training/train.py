@@ -49,12 +49,12 @@ def train(source: Path, target: Path, to_step: int, overwrite: bool = False) -> 
     """
     terms_path = target.with_name(f"{target.name}.jsonl")
     if target.suffix == SUFFIX:
-        raise ValueError(f"{target} would hold parameters alone: give the name of a folder, which carries moments")
+        raise ValueError(f"{target} would hold only parameters: give the name of a folder, which also holds moments")
     require_torch_target(target, overwrite)
     require_file_target(terms_path, overwrite)
     checkpoint = TorchCheckpoint(source)
     if not checkpoint.moments:
-        raise ValueError(f"{source} holds parameters alone: convert a run to a folder, which carries its moments")
+        raise ValueError(f"{source} holds only parameters: convert a run to a folder, which also holds its moments")
     checkpoint.require_model()
     config, saved = checkpoint.config, checkpoint.saved
     steps = continue_in_torch(config, read_snapshot(checkpoint), _batches(config, saved, source), to_step)
@@ -130,7 +130,7 @@ def _batches(config: Config, saved: CheckpointMetadata, source: Path) -> Iterato
     try:
         normalization = Normalization.from_table(json.loads(saved.normalization or "null"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{source}: its metadata do not say how its data were scaled ({error})") from None
+        raise ValueError(f"{source}: its metadata does not say how its data was scaled ({error})") from None
     data = open_data(config, normalization)
     if data.data_fingerprint != _training(saved).data:
         raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.data_fingerprint}")

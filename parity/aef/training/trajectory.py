@@ -95,5 +95,5 @@ def _relative_size(error: float, size: float) -> float:
 
 def _same_names(actual: dict, truth: dict) -> list[str]:
     if actual.keys() != truth.keys():
-        raise ValueError(f"one alone has {sorted(actual.keys() ^ truth.keys())}, expected the same names in both")
+        raise ValueError(f"only one has {sorted(actual.keys() ^ truth.keys())}, expected the same names in both")
     return list(truth)

@@ -130,7 +130,7 @@ def _refused(capsys, *arguments) -> str:
 def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, capsys):
     message = _refused(capsys, begun, tmp_path / "on.safetensors")
     assert message.endswith(
-        "on.safetensors would hold parameters alone: give the name of a folder, which carries moments"
+        "on.safetensors would hold only parameters: give the name of a folder, which also holds moments"
     )
 
 
@@ -150,7 +150,7 @@ def test_refused_overwriting_is_reported_at_the_start(begun, tmp_path, capsys):
 def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):
     assert main(["convert", str(stayed.path), str(tmp_path / "alone.safetensors")]) == 0
     assert main(["train", str(tmp_path / "alone.safetensors"), str(tmp_path / "on"), "--to-step", "61"]) == 2
-    assert "holds parameters alone: convert a run to a folder" in capsys.readouterr().err
+    assert "holds only parameters: convert a run to a folder" in capsys.readouterr().err
 
 
 def test_a_target_step_out_of_range_is_refused(stayed, tmp_path, capsys):
