@@ -5,7 +5,7 @@ from dataclasses import replace
 from configs.config import Config
 from configs.data import DataConfig
 from configs.model import ModelConfig
-from configs.sources import LANDSAT, SENTINEL1, SENTINEL2, SOURCES
+from configs.sources import GLO30, LANDSAT, NLCD, SENTINEL1, SENTINEL2, SOURCES, TEXT
 from configs.training import TrainingConfig
 
 PAPER = Config()
@@ -64,4 +64,42 @@ TINY = replace(
 )
 """Trains in minutes on two CPU cores."""
 
-PRESETS = {"tiny": TINY, "small": SMALL, "paper": PAPER, "paper_1b": PAPER_1B}
+DEBUG = replace(
+    TINY,
+    sources=(
+        replace(SENTINEL2, frame_budget=4),
+        replace(LANDSAT, frame_budget=3),
+        replace(SENTINEL1, frame_budget=3),
+        GLO30,
+        NLCD,
+        TEXT,
+    ),
+    model=ModelConfig(
+        d_precision=8,
+        d_exchange=12,
+        d_time=16,
+        d_space=16,
+        num_blocks=2,
+        heads_time=2,
+        heads_space=2,
+        heads_summary=2,
+        mlp_ratio=2,
+        embed_dim=8,
+        decoder_width=16,
+        block_loop="unroll",
+        remat="none",
+    ),
+    training=TrainingConfig(
+        steps=20,
+        warmup_steps=2,
+        learning_rate=1e-2,
+        batch=2,
+        evaluate_every=10,
+        validation_sites=2,
+        checkpoint_every=10,
+    ),
+)
+"""Compiles in seconds, trains in seconds and learns little. It has one source for each kind of input, error and
+decoder: shift-invariant, on a coarser grid, with metadata, static, of classes, and text."""
+
+PRESETS = {"debug": DEBUG, "tiny": TINY, "small": SMALL, "paper": PAPER, "paper_1b": PAPER_1B}

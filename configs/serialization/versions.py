@@ -44,7 +44,8 @@ def upgrade(tree: Any) -> Any:
         return tree
     tree = copy.deepcopy(tree)
     version = _pop_version(tree)
-    if isinstance(tree.get("sources"), dict) and all(isinstance(line, str) for line in tree["sources"].values()):
+    sources = tree.get("sources")
+    if sources and isinstance(sources, dict) and all(isinstance(line, str) for line in sources.values()):
         raise ValueError("config.sources are summaries, expected whole sources, as aef config PRESET --sources prints")
     sections = {name: section for name, section in tree.items() if isinstance(section, dict)}
     settings = [f"{name}.{key}" for name, section in sections.items() for key in section]

@@ -28,7 +28,19 @@ needs_libtpu = pytest.mark.skipif(
 # without the parts that take the compiler long: the student's pass and the noise
 SCANNED: Config = replace(
     BRIEF,
-    model=replace(BRIEF.model, num_blocks=BLOCKS, embed_dim=8, block_loop="scan", remat="block"),
+    model=replace(
+        BRIEF.model,
+        d_precision=8,
+        d_exchange=8,
+        d_time=8,
+        d_space=8,
+        num_blocks=BLOCKS,
+        mlp_ratio=1,
+        embed_dim=8,
+        decoder_width=8,
+        block_loop="scan",
+        remat="block",
+    ),
     training=replace(BRIEF.training, batch=4),
     objective=replace(BRIEF.objective, consistency=0.0, uniformity=0.0, noise=False),
     data=replace(BRIEF.data, tile_side=16),
