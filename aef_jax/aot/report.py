@@ -7,6 +7,7 @@ from typing import Any
 from aef_jax.aot.compile import Compiled
 from aef_jax.aot.cost.roofline import PAPER_STEPS
 from aef_jax.aot.hlo.collectives import KINDS, Collective
+from aef_jax.console.tables import format_table
 from aef_jax.console.units import readable
 
 _NUM_LISTED = 8
@@ -111,56 +112,59 @@ def _head(compiled: Compiled) -> str:
 def _memory(compiled: Compiled) -> str:
     memory = compiled.memory
     parts = ("arguments", "outputs", "aliased", "temporaries", "peak_data", "code", "peak")
-    rows = [f"{part.replace('_', ' '):12}{readable(getattr(memory, part)):>10}B" for part in parts]
-    return "\n".join(["memory of a chip", *rows, f"{'spare':12}{memory.spare:10.0%}"])
+    rows = [(part.replace("_", " "), f"{readable(getattr(memory, part))}B") for part in parts]
+    return "\n".join(["memory of a chip", *format_table([*rows, ("spare", f"{memory.spare:.0%}")], "<>")])
 
 
 def _collectives(compiled: Compiled) -> str:
     link = compiled.chip.link_bandwidth
-    rows = [
-        f"{'collectives':20}{'kinds':>8}{'per step':>10}{'bytes':>12}{'exposed ms':>12}{'hidden ms':>11}"
-        f"{'in blocks':>12}{'bytes':>12}{'exposed ms':>12}{'hidden ms':>11}"
-    ]
+    times = "bytes", "exposed ms", "hidden ms"
+    rows = [("collectives", "kinds", "per step", *times, "in blocks", *times)]
     inside = by_kind(compiled.in_blocks, link)
     for kind, row in by_kind(compiled.collectives, link).items():
         blocks = inside.get(kind, dict.fromkeys(row, 0))
-        rows.append(f"{kind:20}{row['instructions']:8}{row['count']:10}{_sent(row)}{blocks['count']:12}{_sent(blocks)}")
+        counts = str(row["instructions"]), str(row["count"])
+        rows.append((kind, *counts, *_sent(row), str(blocks["count"]), *_sent(blocks)))
+    if len(rows) == 1:
+        return "no collectives"
+    lines = format_table(rows, "<>")
     unknown = sum(None in collective.loops for collective in compiled.collectives)
     if unknown:
-        rows.append(f"{unknown} of them are in loops of unknown length and are counted once")
-    return "\n".join(rows if len(rows) > 1 else ["no collectives"])
+        lines.append(f"{unknown} of them are in loops of unknown length and are counted once")
+    return "\n".join(lines)
 
 
-def _sent(row: dict[str, Any]) -> str:
-    return f"{readable(row['bytes']):>11}B{1e3 * row['exposed_seconds']:12.2f}{1e3 * row['hidden_seconds']:11.2f}"
+def _sent(row: dict[str, Any]) -> tuple[str, str, str]:
+    return f"{readable(row['bytes'])}B", _ms(row["exposed_seconds"]), _ms(row["hidden_seconds"])
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.2f}"
 
 
 def _roofline(compiled: Compiled) -> str:
     roofline = compiled.roofline
-    rows = [
-        f"{'roofline, one chip':20}{'FLOP':>10}{'bytes':>11}{'FLOP/byte':>12}{'FLOP ms':>10}{'HBM ms':>10}{'ms':>10}"
-    ]
+    rows = [("roofline, one chip", "FLOP", "bytes", "FLOP/byte", "FLOP ms", "HBM ms", "ms")]
     for operator in roofline.operators:
         intensity = operator.flops / operator.bytes if operator.bytes else 0
-        rows.append(
-            f"{operator.name:20}{readable(operator.flops):>10}{readable(operator.bytes):>10}B{intensity:12.0f}"
-            f"{1e3 * operator.flop_seconds:10.2f}{1e3 * operator.memory_seconds:10.2f}{1e3 * operator.seconds:10.2f}"
-        )
-    rows.append(f"{'collectives exposed':20}{1e3 * roofline.exposed_seconds:63.2f}")
-    rows.append(
-        f"{'step':20}{readable(roofline.flops):>10}{readable(roofline.bytes):>10}B"
-        f"{roofline.flops / roofline.bytes:12.0f}{1e3 * roofline.seconds:30.2f}"
+        sizes = readable(operator.flops), f"{readable(operator.bytes)}B", f"{intensity:.0f}"
+        times = map(_ms, (operator.flop_seconds, operator.memory_seconds, operator.seconds))
+        rows.append((operator.name, *sizes, *times))
+    rows.append(("collectives exposed", *[""] * 5, _ms(roofline.exposed_seconds)))
+    sizes = readable(roofline.flops), f"{readable(roofline.bytes)}B", f"{roofline.flops / roofline.bytes:.0f}"
+    rows.append(("step", *sizes, "", "", _ms(roofline.seconds)))
+    rows.append(("collectives hidden", *[""] * 5, _ms(roofline.hidden_seconds)))
+    *lines, hidden = format_table(rows, "<>")
+    return "\n".join(
+        [*lines, f"{hidden}  not part of the step", f"{PAPER_STEPS:,} steps: {roofline.hours():.1f} hours"]
     )
-    rows.append(f"{'collectives hidden':20}{1e3 * roofline.hidden_seconds:63.2f}  not part of the step")
-    rows.append(f"{PAPER_STEPS:,} steps: {roofline.hours():.1f} hours")
-    return "\n".join(rows)
 
 
 def _estimates(compiled: Compiled) -> str:
     estimates = compiled.estimates
-    rows = [f"XLA's estimate without collectives: {1e3 * estimates.seconds:.1f} ms; by operator"]
-    rows += [f"{name:20}{1e3 * seconds:10.2f}" for name, seconds in estimates.by_operator.items()]
-    rows.append("the costliest instructions (ms, runs per step, result, origin)")
-    for costly in estimates.costliest[:_NUM_LISTED]:
-        rows.append(f"{1e3 * costly.seconds:10.2f}{costly.times:5}  {costly.shape[:40]:40}  {costly.origin[-60:]}")
-    return "\n".join(rows)
+    lines = [f"XLA's estimate without collectives: {1e3 * estimates.seconds:.1f} ms; by operator"]
+    lines += format_table([(name, _ms(seconds)) for name, seconds in estimates.by_operator.items()], "<>")
+    lines.append("the costliest instructions (ms, runs per step, result, origin)")
+    costliest = estimates.costliest[:_NUM_LISTED]
+    rows = [(_ms(each.seconds), str(each.times), each.shape[:40], each.origin[-60:]) for each in costliest]
+    return "\n".join([*lines, *format_table(rows, ">><")])

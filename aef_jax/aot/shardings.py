@@ -8,6 +8,7 @@ import jax
 from flax import nnx
 from jax.sharding import AbstractMesh, AxisType
 
+from aef_jax.console.tables import format_table
 from aef_jax.console.units import readable
 from aef_jax.sharding.mesh import AXES, check_batch, mesh_shape, sequence_parts, state_shardings
 from aef_jax.training.step import abstract_model
@@ -71,7 +72,8 @@ def shardings_table(config: Config) -> str:
     params, whole = sum(row.bytes_per_device for row in rows), sum(row.bytes for row in rows)
     sides = " ".join(f"{axis}={size}" for axis, size in mesh.shape.items())
     lines = [f"mesh: {sides}: {mesh.size} devices", ""]
-    lines += _aligned([("parameter", "shape", "dtype", "split over", "bytes per device"), *map(_words, rows)])
+    header = ("parameter", "shape", "dtype", "split over", "bytes per device")
+    lines += format_table([header, *map(_words, rows)], "<<<<>")
     lines += [
         "",
         f"parameters: {readable(params)}B per device of {readable(whole)}B;"
@@ -114,12 +116,3 @@ def _abstract_mesh(mesh: MeshConfig) -> AbstractMesh:
 def _words(row: Row) -> tuple[str, ...]:
     split = ", ".join("-" if axis is None else axis for axis in row.split) if any(row.split) else "whole"
     return row.name, " x ".join(map(str, row.shape)), row.dtype, split, f"{row.bytes_per_device:,}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    *left, last = widths
-    return [
-        "  ".join([*(word.ljust(width) for word, width in zip(row, left, strict=False)), row[-1].rjust(last)])
-        for row in rows
-    ]

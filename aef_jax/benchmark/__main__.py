@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from aef_jax.benchmark.rounds import Measurement, time_in_turn
 from aef_jax.benchmark.size import parse_sized, sized_parser
 from aef_jax.benchmark.worker import Task
+from aef_jax.console.tables import format_table
 from configs.config import Config
 from configs.serialization.config_json import to_json
 
@@ -82,13 +83,20 @@ def table(kind: str, measured: Mapping[str, Measurement], frames: int) -> str:
     Returns:
         Lines of text.
     """
-    lines = [f"\n{kind:24s}{'frames/s':>10s}{'s':>9s}{'first s':>9s}{'peak GB':>9s}{'JAX is':>9s}  device"]
+    rows = [(kind, "frames/s", "s", "first s", "peak GB", "JAX is", "device")]
     for name, result in measured.items():
-        lines.append(
-            f"{name:24s}{frames / result.seconds:10.1f}{result.seconds:9.3f}{result.ready.first_seconds:9.1f}"
-            f"{result.peak_bytes / 1e9:9.2f}{result.ratio_to(measured['JAX']):8.2f}x  {result.ready.device}"
+        rows.append(
+            (
+                name,
+                f"{frames / result.seconds:.1f}",
+                f"{result.seconds:.3f}",
+                f"{result.ready.first_seconds:.1f}",
+                f"{result.peak_bytes / 1e9:.2f}",
+                f"{result.ratio_to(measured['JAX']):.2f}x",
+                result.ready.device,
+            )
         )
-    return "\n".join(lines)
+    return "\n".join(["", *format_table(rows, "<>>>>><")])
 
 
 if __name__ == "__main__":

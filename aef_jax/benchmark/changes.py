@@ -17,6 +17,7 @@ from aef_jax.aot.cost.roofline import Roofline, compute_roofline
 from aef_jax.benchmark.rounds import Measurement, time_in_turn
 from aef_jax.benchmark.size import parse_sized, sized_parser
 from aef_jax.benchmark.worker import Task
+from aef_jax.console.tables import format_table
 from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, single_device_mesh
 from configs.config import Config
 from configs.serialization.config_json import to_json
@@ -106,17 +107,16 @@ def table(chip: str, predicted: Mapping[str, Roofline], measured: Mapping[str, M
         Lines of text.
     """
     base, *_ = predicted
-    header = f"\n{'':42s}{'FLOPs':>9s}{f'{chip} ms':>10s}{'':9s}"
-    lines = [header + (f"{'here s':>9s}{'':9s}{'peak GB':>9s}  device" if measured else "")]
+    rows = [("", "FLOPs", f"{chip} ms", "", *(("here s", "", "peak GB", "device") if measured else ()))]
     for name, roofline in predicted.items():
-        line = f"{name:42s}{roofline.flops / predicted[base].flops:8.2f}x{1e3 * roofline.seconds:10.1f}"
-        line += f"{roofline.seconds / predicted[base].seconds:8.2f}x"
+        flops, seconds = roofline.flops / predicted[base].flops, roofline.seconds / predicted[base].seconds
+        row = name, f"{flops:.2f}x", f"{1e3 * roofline.seconds:.1f}", f"{seconds:.2f}x"
         if name in measured:
             result = measured[name]
-            line += f"{result.seconds:9.3f}{result.ratio_to(measured[base]):8.2f}x{result.peak_bytes / 1e9:9.2f}"
-            line += f"  {result.ready.device}"
-        lines.append(line)
-    return "\n".join(lines)
+            ratio, gigabytes = result.ratio_to(measured[base]), result.peak_bytes / 1e9
+            row += f"{result.seconds:.3f}", f"{ratio:.2f}x", f"{gigabytes:.2f}", result.ready.device
+        rows.append(row)
+    return "\n".join(["", *format_table(rows, "<>>>>>><")])
 
 
 if __name__ == "__main__":

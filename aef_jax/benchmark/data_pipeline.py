@@ -16,6 +16,7 @@ from itertools import cycle
 from pathlib import Path
 
 from aef_jax.cli.resolve_config import resolve, with_data
+from aef_jax.console.tables import format_table
 from aef_jax.data.loading.pipeline import training_batches
 from aef_jax.data.loading.training_data import open_examples
 from aef_jax.data.store.dataset import Dataset
@@ -52,13 +53,14 @@ def main() -> None:
     pipelines = {f"pipeline, {number} threads": {"threads": number, "workers": 0} for number in (1, 2, 4)}
     pipelines |= {f"pipeline, {number} workers": {"workers": number} for number in (1, 2, 4)}
     rates |= {name: _pipeline_rate(config, readers) for name, readers in pipelines.items()}
-    print(f"{'':<46}sequences/s")
-    for name, rate in rates.items():
-        print(f"{name:<46}{rate:>11.1f}")
-    if options.run:
-        consumed = _consumed(RunFolder(options.run))
+    consumed = _consumed(RunFolder(options.run)) if options.run else None
+    if consumed is not None:
+        rates[f"training ({options.run})"] = consumed
+    print(
+        "\n".join(format_table([("", "sequences/s"), *((name, f"{rate:.1f}") for name, rate in rates.items())], "<>"))
+    )
+    if consumed is not None:
         fastest = max(rates[name] for name in pipelines)
-        print(f"{'training (' + str(options.run) + ')':<46}{consumed:>11.1f}")
         print(f"the pipeline alone delivers {fastest / consumed:.1f} times what training consumes")
 
 

@@ -1,1 +1,1 @@
-"""Text for people: tables, dates and numbers as commands print them."""
+"""Text for people: how commands print tables, dates and numbers."""

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
+from aef_jax.console.tables import format_table
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
@@ -111,6 +112,6 @@ def table(results: list[ProbeResult]) -> str:
     Returns:
         Lines of text.
     """
-    lines = [f"{'features':<12}{'numbers':>8}  balanced accuracy"]
-    lines += [f"{p.features:<12}{p.width:>8}  {np.mean(p.scores):.3f} +- {np.std(p.scores):.3f}" for p in results]
-    return "\n".join(lines)
+    rows = [("features", "numbers", "balanced accuracy")]
+    rows += [(p.features, str(p.width), f"{np.mean(p.scores):.3f} +- {np.std(p.scores):.3f}") for p in results]
+    return "\n".join(format_table(rows, "<><"))

@@ -12,6 +12,7 @@ from flax import nnx
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from aef_jax.console.dates import format_date, format_period
 from aef_jax.data.loading.pipeline import HostExamples
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
@@ -215,7 +216,7 @@ class Reporter:
             by_time = sorted(self.reconstructions, key=lambda r: r.example.time_ms)
             examples = [by_time[i] for i in np.linspace(0, len(by_time) - 1, NUM_PICTURED + 2).astype(int)[1:-1]]
             rows = [
-                Reconstruction(_day(r.example.time_ms), target.pixels, r.prediction, target.valid)
+                Reconstruction(format_date(r.example.time_ms), target.pixels, r.prediction, target.valid)
                 for r in examples
                 for target in [r.example.batch.targets[source.name]]
             ]
@@ -227,14 +228,10 @@ class Reporter:
         normalized = self.data.schema.normalization.apply(site, self.data.schema.input_sources)
         support = site.support or default_support(period, self.config)
         field = embed_with(self.embedder, params, normalized, self.config, period, support)
-        title = f"Embedding field of {site.name}, {_day(period[0])} to {_day(period[1])}, step {step}"
+        title = f"Embedding field of {site.name}, {format_period(period)}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 
 
 def _last_year(site: Site, config: Config) -> Period:
     end = max(int(series.time_ms[-1]) for series in site.series.values() if len(series.time_ms)) + 1
     return end - config.data.support_days * DAY_MS, end
-
-
-def _day(time_ms: int) -> str:
-    return str(np.datetime64(time_ms, "ms").astype("datetime64[D]"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from aef_jax.console.dates import format_period
 from aef_jax.data.inspect.info import known_sources
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
 from aef_jax.data.store.normalization import scale_series
@@ -197,8 +198,8 @@ def _frame_problems(series: Series, source: Source, site: Site) -> Iterable[str]
     if site.support and source.timed:
         outside = np.count_nonzero((series.time_ms < site.support[0]) | (series.time_ms >= site.support[1]))
         if outside:
-            start, end = (str(np.datetime64(ms, "ms").astype("datetime64[D]")) for ms in site.support)
-            yield f"{outside} of {len(series.time_ms)} frames are outside of the support period {start}..{end}"
+            support = format_period(site.support, "..")
+            yield f"{outside} of {len(series.time_ms)} frames are outside of the support period {support}"
     if source.is_input and not series.valid.any():
         yield f"none of its {len(series.time_ms)} frames has a valid pixel"
     # one mask for all bands marks a pixel with data in any band: a radar scene may lack polarizations

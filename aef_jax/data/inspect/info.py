@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from aef_jax.console.dates import format_date
+from aef_jax.console.tables import format_table
+from aef_jax.console.units import plural
 from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
@@ -45,14 +48,14 @@ def describe(folder: Path) -> str:
     shards = [shard for split in SPLITS for shard in dataset.shards[split]]
     mebibytes = sum(shard.bytes for shard in shards) / 2**20
     lines = [
-        f"{folder}: {mebibytes:,.1f} MiB on disk in {_plural(len(shards), 'shard')}",
+        f"{folder}: {mebibytes:,.1f} MiB on disk in {plural(len(shards), 'shard')}",
         "",
-        *_aligned([("split", "records", "shards"), *(_split_row(dataset, split) for split in SPLITS)]),
+        *format_table([("split", "records", "shards"), *(_split_row(dataset, split) for split in SPLITS)]),
         "",
-        *_aligned([_COLUMNS, *(_source_row(name, stored) for name, stored in dataset.sources.items())]),
+        *format_table([_COLUMNS, *(_source_row(name, stored) for name, stored in dataset.sources.items())]),
         "",
         "after scaling, over the valid pixels of the training split:",
-        *_aligned([("source", "band", "mean", "deviation"), *_statistics(dataset)]),
+        *format_table([("source", "band", "mean", "deviation"), *_statistics(dataset)]),
         "",
         _text(dataset),
     ]
@@ -152,7 +155,7 @@ def _split_row(dataset: Dataset, split: Split) -> tuple[str, ...]:
 
 def _source_row(name: str, stored: SourceSummary) -> tuple[str, ...]:
     seen = stored.frames > 0
-    dates = (_date(stored.first_ms), _date(stored.last_ms)) if seen else ("-", "-")
+    dates = (format_date(stored.first_ms), format_date(stored.last_ms)) if seen else ("-", "-")
     valid = f"{stored.valid_pixels / stored.pixels:.1%}" if stored.pixels else "-"
     bands = " ".join(stored.bands) if len(stored.bands) <= 5 else f"{len(stored.bands)}: {stored.bands[0]} ..."
     return name, bands, stored.dtype, f"{stored.frames:,}", *dates, valid
@@ -178,20 +181,7 @@ def _text(dataset: Dataset) -> str:
     if not dataset.text_points:
         return "no text"
     by = f", by {dataset.text_model}" if dataset.text_model else ""
-    return f"{_plural(dataset.text_points, 'text point')}: sentence embeddings of {dataset.text_width} numbers{by}"
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def _plural(number: int, unit: str) -> str:
-    return f"{number:,} {unit}" + ("s" if number != 1 else "")
-
-
-def _date(time_ms: int) -> str:
-    return str(np.datetime64(time_ms, "ms").astype("datetime64[D]"))
+    return f"{plural(dataset.text_points, 'text point')}: sentence embeddings of {dataset.text_width} numbers{by}"
 
 
 def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]) -> None:

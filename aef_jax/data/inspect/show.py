@@ -5,8 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from aef_jax.console.dates import format_period
 from aef_jax.data.inspect.thumbnails import draw_inputs, draw_targets, inputs_height, targets_height
-from aef_jax.data.inspect.timeline import STATUSES, FrameMark, draw_timeline, frame_marks, span, timeline_height
+from aef_jax.data.inspect.timeline import STATUSES, FrameMark, draw_timeline, frame_marks, timeline_height
 from aef_jax.data.loading.training_data import open_examples
 from aef_jax.data.sampling.examples import DrawnExample
 from aef_jax.visualize.pictures import save_png
@@ -64,7 +65,7 @@ def _description(index: int, drawn: DrawnExample, inputs: dict[str, list[FrameMa
     location, side = drawn.location, drawn.tile.shape[0]
     lines = [
         f"example {index}: site {drawn.tile.name}, tile of {side} x {side} pixels at row {location.row}, column"
-        f" {location.column}; support period {span(location.support)}"
+        f" {location.column}; support period {format_period(location.support)}"
     ]
     seen = "frames dropped at random"
     if drawn.student_half:
@@ -73,7 +74,7 @@ def _description(index: int, drawn: DrawnExample, inputs: dict[str, list[FrameMa
             "the latter half, from the former: forecast" if forecast else "the former half, from the latter: backcast"
         )
     moved = f"; time jitter: all dates are moved alike, by up to {jitter_days} days" if jitter_days else ""
-    lines.append(f"teacher and student are compared over {span(drawn.shared_period)} ({seen}){moved}")
+    lines.append(f"teacher and student are compared over {format_period(drawn.shared_period)} ({seen}){moved}")
     for name, frames in inputs.items():
         counts = ((sum(mark.status is status for mark in frames), status.name) for status in STATUSES)
         listed = ", ".join(f"{count} {status}" for count, status in counts if count)
@@ -89,5 +90,5 @@ def _text(batch: Batch, drawn: DrawnExample) -> list[str]:
     row, column = batch.text.pixel.tolist()
     words = " ".join(text.words[drawn.text_point].split()) if text.words else "(the record does not hold its words)"
     period = (int(text.period_ms[drawn.text_point, 0]), int(text.period_ms[drawn.text_point, 1]))
-    line = f"text at row {row}, column {column} of the tile, true of {span(period)}: {words}"
+    line = f"text at row {row}, column {column} of the tile, true of {format_period(period)}: {words}"
     return textwrap.wrap(line, _LINE_LETTERS, max_lines=_MAX_LINES, placeholder=" ...")

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import SubFigure
 
-from aef_jax.data.inspect.timeline import STUDENT, date
+from aef_jax.console.dates import format_date
+from aef_jax.data.inspect.timeline import STUDENT
 from aef_jax.data.sampling.examples import DrawnExample, frames_in_period
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.visualize.pictures import GAMMA, TRUE_COLOR, has_true_color, stretch, true_color
@@ -65,7 +66,7 @@ def draw_targets(
         picture, shown = color_frames(source, target.pixels[None], valid[None], normalization)
         axis.imshow(picture[0], interpolation="nearest")
         _paint_absent(axis, ~valid.any(axis=-1), 0.7)
-        time_code = date(int(series.time_ms[index])) if source.timed else "static"
+        time_code = format_date(int(series.time_ms[index])) if source.timed else "static"
         axis.set_title(f"{source.name}, {time_code}, {_percent(valid)} valid\n{shown}", fontsize=9, loc="left")
     for axis in grid[len(sources) :]:
         axis.set_axis_off()
@@ -140,7 +141,7 @@ def _draw_frames(
         _paint_absent(axis, ~data[index].any(axis=-1), 1)
         axis.set(xticks=[], yticks=[])
         seen = "S" if present[index] in student.index[student.present] else "T"
-        axis.set_title(f"{date(int(teacher.time_ms[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
+        axis.set_title(f"{format_date(int(teacher.time_ms[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
 
 
 def color_frames(

@@ -1,6 +1,5 @@
 """Draw the times of one example: the status of every frame, and the periods that were drawn."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -118,30 +117,6 @@ def draw_timeline(
     if drawn.student_half:
         handles.append(Patch(facecolor="0.92", label="half that the student does not see"))
     figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
-
-
-def date(time_ms: int) -> str:
-    """Format a time as its date in UTC.
-
-    Args:
-        time_ms: epoch milliseconds.
-
-    Returns:
-        Such as 2018-01-01.
-    """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def span(period: Period) -> str:
-    """Format a period by its dates.
-
-    Args:
-        period: [start, end) in epoch milliseconds.
-
-    Returns:
-        Such as 2018-01-01 to 2019-01-01.
-    """
-    return f"{date(period[0])} to {date(period[1])}"
 
 
 class _Row(NamedTuple):

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from aef_jax.console.dates import format_period
 from aef_jax.data.inspect.show import write_example_png
 from aef_jax.data.inspect.thumbnails import color_frames
 from aef_jax.data.inspect.timeline import (
@@ -22,7 +23,6 @@ from aef_jax.data.inspect.timeline import (
     TEACHER,
     draw_timeline,
     frame_marks,
-    span,
 )
 from aef_jax.data.loading.pipeline import HostExamples
 from aef_jax.data.loading.training_data import open_examples
@@ -192,8 +192,8 @@ def test_description_matches_the_example(tmp_path):
         description = write_example_png(config, index, tmp_path / "made.png")
         drawn = open_examples(config).draw(index)
         batch = drawn.to_batch()
-        assert f"support period {span(drawn.location.support)}" in description
-        assert f"compared over {span(drawn.shared_period)}" in description
+        assert f"support period {format_period(drawn.location.support)}" in description
+        assert f"compared over {format_period(drawn.shared_period)}" in description
         for name, student in batch.student.items():
             (line,) = (line for line in description.splitlines() if line.startswith(f"{name}: "))
             assert (f"{student.present.sum()} teacher and student" in line) == bool(student.present.any())
