@@ -58,7 +58,7 @@ TINY = replace(
         remat="none",
     ),
     training=TrainingConfig(
-        steps=520, warmup_steps=50, learning_rate=3e-3, batch=16, evaluate_every=260, checkpoint_every=130
+        steps=580, warmup_steps=50, learning_rate=3e-3, batch=12, evaluate_every=290, checkpoint_every=145
     ),
     data=DataConfig(tile_side=16, teacher_frame_dropout=False, time_jitter_days=8),
 )

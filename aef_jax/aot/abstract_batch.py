@@ -1,12 +1,9 @@
 """Describe the global batch of a training step by shapes and dtypes, with all sources and texts and without data."""
 
-import jax
 from jax.sharding import Mesh
 
-from aef_jax.data.loading.pipeline import stack
 from aef_jax.data.sampling.absent import absent_example
-from aef_jax.sharding.mesh import SEQ, batch_shardings
-from aef_jax.sharding.placement import fill_frames
+from aef_jax.sharding import placement
 from configs.batch import Batch
 from configs.config import Config
 
@@ -21,9 +18,4 @@ def abstract_batch(config: Config, mesh: Mesh) -> Batch:
     Returns:
         A batch whose leaves are jax.ShapeDtypeStruct with their shardings.
     """
-    example, sequences = fill_frames(stack([absent_example(config)]), mesh.shape[SEQ]), config.training.batch
-    return jax.tree.map(
-        lambda x, sharding: jax.ShapeDtypeStruct((sequences, *x.shape[1:]), x.dtype, sharding=sharding),
-        example,
-        batch_shardings(example, mesh),
-    )
+    return placement.abstract_batch(absent_example(config), config.training.batch, mesh)

@@ -41,6 +41,25 @@ def to_devices(batch: Batch, mesh: Mesh) -> Batch:
     return put(fill_frames(batch, mesh.shape[SEQ]), batch_shardings(batch, mesh))
 
 
+def abstract_batch(example: Batch, sequences: int, mesh: Mesh) -> Batch:
+    """Describe a global batch without data.
+
+    Args:
+        example: one sequence, without the batch axis.
+        sequences: number of sequences in the global batch.
+        mesh: the devices.
+
+    Returns:
+        Shapes, dtypes and shardings of what `to_devices` returns, as jax.ShapeDtypeStruct.
+    """
+    single = fill_frames(jax.tree.map(lambda x: np.asarray(x)[None], example), mesh.shape[SEQ])
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct((sequences, *x.shape[1:]), x.dtype, sharding=sharding),
+        single,
+        batch_shardings(single, mesh),
+    )
+
+
 def put(host_tree: Any, shardings: Any) -> Any:
     """Make global arrays from each host's part of them.
 

@@ -1,5 +1,6 @@
 """The training loop, from top to bottom."""
 
+from collections.abc import Callable
 from contextlib import closing
 
 from jax.sharding import Mesh
@@ -10,11 +11,11 @@ from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
-from aef_jax.sharding.placement import host_rows, to_devices
+from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
 from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.profiler import Profile
 from aef_jax.training.reporter import Reporter
-from aef_jax.training.step import TrainState, abstract_state, init_state, make_train_step
+from aef_jax.training.step import TrainState, abstract_state, compile_in_thread, init_state, make_train_step
 from configs.config import Config
 
 
@@ -42,12 +43,12 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     _start(folder, config, data)
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
+    step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
     state = _begin(checkpointer, config, mesh)
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
     # Loop
-    step = make_train_step(config, mesh)
     batches = training_batches(examples, steps_done=done)
     # closing the checkpointer finishes a checkpoint that is being written, whatever ends the loop
     with PreemptionGuard() as stop, closing(batches), closing(checkpointer), reporter, profile:
@@ -74,6 +75,16 @@ def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
     """Write the run's folder on the first host and check that all hosts see it."""
     on_first(lambda: folder.start(config, data.schema.normalization))
     check_shared(folder.path)
+
+
+def _compile(checkpointer: Checkpointer, examples: HostExamples, config: Config, mesh: Mesh) -> Callable:
+    """Return the step, which compiles meanwhile; a run that has ended needs none."""
+    step = make_train_step(config, mesh)
+    if checkpointer.latest_step == config.training.steps:
+        return step
+    return compile_in_thread(
+        step, abstract_state(config, mesh), abstract_batch(examples[0], config.training.batch, mesh)
+    )
 
 
 def _begin(checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:

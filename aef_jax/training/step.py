@@ -4,6 +4,8 @@ Mirror: aef_torch/training/step.py.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import NamedTuple, cast
 
 import jax
@@ -15,7 +17,7 @@ from jaxtyping import Array, Int, Shaped
 
 from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
-from aef_jax.sharding.compiler_options import compiler_options
+from aef_jax.sharding.compiler_options import compiler_options, one_off_options
 from aef_jax.sharding.mesh import constrain, replicated, state_shardings, with_mesh
 from aef_jax.training.objective import objective
 from aef_jax.training.optimizer import learning_rate, make_optimizer
@@ -35,6 +37,7 @@ class TrainState(NamedTuple):
     step: Int[Array, ""]
 
 
+@lru_cache(maxsize=8)  # step, evaluator and embedder need it; each trace takes half a second
 def abstract_model(config: Config) -> tuple[nnx.GraphDef, nnx.State]:
     """Describe the model without allocating parameters.
 
@@ -57,7 +60,7 @@ def abstract_state(config: Config, mesh: Mesh) -> TrainState:
     Returns:
         The state's shapes, dtypes and shardings.
     """
-    shapes = jax.eval_shape(_initializer(config))
+    shapes = jax.eval_shape(lambda params: _fresh_state(config, params), abstract_model(config)[1])
     shardings = state_shardings(shapes, mesh)
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
 
@@ -74,8 +77,7 @@ def init_state(config: Config, mesh: Mesh) -> TrainState:
     """
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(config, mesh))
     # hundreds of small draws that run once: optimizing their code would take longer than the rest of the start
-    options = {"xla_backend_optimization_level": 0}
-    return jax.jit(_initializer(config), out_shardings=shardings, compiler_options=options)()
+    return jax.jit(_initializer(config), out_shardings=shardings, compiler_options=one_off_options(mesh))()
 
 
 def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
@@ -101,6 +103,25 @@ def make_train_step(config: Config, mesh: Mesh) -> jax.stages.Wrapped:
         donate_argnums=0,
         compiler_options=compiler_options(mesh, gradients=True),
     )
+
+
+def compile_in_thread(step: jax.stages.Wrapped, state: TrainState, batch: Batch) -> Callable:
+    """Trace a step for the shapes of a state and a batch, and compile it in a thread.
+
+    XLA does not hold Python's lock while it compiles, so the caller can make or restore the state meanwhile.
+
+    Args:
+        step: made by `make_train_step`.
+        state: its shapes, dtypes and shardings.
+        batch: its shapes, dtypes and shardings.
+
+    Returns:
+        The compiled step. Its first call waits for the compiler.
+    """
+    pool = ThreadPoolExecutor(max_workers=1)
+    compiled = pool.submit(step.lower(state, batch).compile)
+    pool.shutdown(wait=False)  # it gets no other work
+    return lambda *arguments: compiled.result()(*arguments)
 
 
 def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, NoiseFn], tuple[TrainState, Terms]]:
@@ -203,7 +224,10 @@ def _tile(batch: Batch) -> tuple[int, int]:
 
 def _initializer(config: Config) -> Callable[[], TrainState]:
     def init() -> TrainState:
-        params = nnx.state(AlphaEarth(config, rngs=nnx.Rngs(config.training.seed)))
-        return TrainState(params, make_optimizer(config.training).init(params), jnp.zeros((), jnp.int32))
+        return _fresh_state(config, nnx.state(AlphaEarth(config, rngs=nnx.Rngs(config.training.seed))))
 
     return init
+
+
+def _fresh_state(config: Config, params: nnx.State) -> TrainState:
+    return TrainState(params, make_optimizer(config.training).init(params), jnp.zeros((), jnp.int32))
