@@ -1,3 +1,5 @@
+"""Settings for all tests: XLA's flags, quick compilation and the order of slow tests."""
+
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -5,27 +7,25 @@ from typing import Any
 
 import pytest
 
-# splitting a program takes a sixth more of the processors' time, which pytest's workers share already
-quicker = "--xla_cpu_parallel_codegen_split_count=1"
+# Splitting a program among compiler threads costs a sixth more CPU time, and pytest's workers share the cores already.
+fast_compile_flags = "--xla_cpu_parallel_codegen_split_count=1"
 if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
-    # the emitters make code a little faster and take most of the time in which XLA compiles it for a CPU; later ones
-    # have no others, and end a process that is given a flag which they do not know
-    quicker += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {quicker}".strip()
+    # The fusion emitters make slightly faster code but take most of XLA's compile time on a CPU. Since 0.11 XLA has no
+    # other emitters, and it aborts on a flag that it does not know.
+    fast_compile_flags += " --xla_cpu_use_fusion_emitters=false"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {fast_compile_flags}".strip()
 
-pytest_plugins = ["pytester"]  # to test the plugin of parity
+pytest_plugins = ["pytester"]  # for the tests of parity's plugin
 
-pytest.register_assert_rewrite(
-    "embedding_loss_contract", "loss_contract", "model_contract", "refusals", "von_mises_fisher"
-)
+pytest.register_assert_rewrite("tests.support")
 
 
 @pytest.fixture(scope="session")
 def compiler_settings(tmp_path_factory) -> dict[str, Any]:
-    """To compile with little optimisation, and each program once for all processes."""
+    """JAX settings that compile with little optimization and share compiled programs among all processes."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # all workers' own
+        folder = folder.parent  # the parent is common to all workers
     return {
         "jax_disable_most_optimizations": True,
         "jax_compilation_cache_dir": str(folder / "compiled"),
@@ -35,11 +35,13 @@ def compiler_settings(tmp_path_factory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def quick_compiles(compiler_settings) -> Iterator[None]:
-    from tests.support.compiling import applied  # not before the environment is set
+    """Apply `compiler_settings` to the tests of a module."""
+    from tests.support.compiling import applied  # imports jax, which reads XLA_FLAGS
 
     with applied(compiler_settings):
         yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)  # all else stays in its order
+    """Run slow tests first, so that no worker begins one when the others have finished. Keep the order otherwise."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

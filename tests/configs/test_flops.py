@@ -63,6 +63,7 @@ def xla_flops(function, *arguments) -> float:
     return jax.jit(function).lower(*arguments).cost_analysis()["flops"]
 
 
+@pytest.mark.slow
 def test_forward_flops_are_those_that_xla_counts():
     graph, params = abstract_model(CONFIG)
     counted = xla_flops(
@@ -90,6 +91,7 @@ def xla_training_flops(config) -> float:
     return xla_flops(gradients, params, abstract_batch(config), noise)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ablated", [{}, {"consistency": 0}, {"reconstruction": 0}, {"text": 0}])
 def test_training_flops_are_those_that_xla_counts(ablated):
     config = without(**ablated)
@@ -97,6 +99,7 @@ def test_training_flops_are_those_that_xla_counts(ablated):
     assert sum(training_flops(config, FRAMES, STUDENT, TARGETS, text=True).values()) == pytest.approx(counted, rel=0.05)
 
 
+@pytest.mark.slow
 def test_text_costs_a_period_and_its_head():
     counted = xla_training_flops(CONFIG) - xla_training_flops(without(text=0))
     flops = training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=True)
@@ -147,6 +150,7 @@ def test_paper_costs_tens_of_teraflops_per_sequence():
     assert np.isclose(forward_flops(PAPER, budgets, 11)["space"], 15 * 103 * 64 * 2 * (12 * 1024**2 + 128 * 1024))
 
 
+@pytest.mark.slow
 def test_what_is_recomputed_is_what_xla_counts_once_more():
     """Of whole blocks everything; beside their products only attention, which the formula leaves out."""
     counted = {remat: xla_training_flops(recomputing(remat)) for remat in ("none", "dots", "block")}

@@ -10,6 +10,7 @@ from parity.cli import main
 from tests.support.documents import block
 
 
+@pytest.mark.slow
 def test_models_agree_and_flax_epsilon_does_not():
     code = block("parity")
     exec(code, {"__name__": "readme"})

@@ -143,6 +143,7 @@ def test_fsdp_is_suggested_if_parameters_do_not_fit(state):
     assert "--mesh data=2,fsdp=2,seq=1" in sentence
 
 
+@pytest.mark.slow
 def test_compiled_step_that_exceeds_chip_memory_is_reported(monkeypatch):
     # a CPU stands in for a chip with a kilobyte of memory
     small = replace(CHIPS["v4"], hbm_bytes=1000)

@@ -158,6 +158,7 @@ def test_chips_are_plausible(chip):
     assert chip.topology.startswith(f"{chip.name}:")
 
 
+@pytest.mark.slow
 def test_a_step_waits_for_exposed_collectives_in_each_run():
     chip, batch = replace(CHIPS["v4"], link_bandwidth=3), abstract_batch(SHRUNK, single_device_mesh())
     sent = [

@@ -33,6 +33,7 @@ def quick_processes(compiler_settings, monkeypatch):
         monkeypatch.setenv(name.upper(), str(value))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_processes")
 @pytest.mark.parametrize("kind", ["forward", "training"])
 def test_all_implementations_are_timed_in_turn(brief, kind, monkeypatch):
@@ -51,6 +52,7 @@ def _only(config, kind: str = "training", module: str = "aef_jax.benchmark.jax_r
     return time_in_turn({"JAX": Task(module, "compiled", kind, to_json(config))}, 1, kind)["JAX"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_processes")
 def test_frames_are_padded_if_the_mesh_does_not_divide_them(brief, monkeypatch):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "2")
@@ -59,6 +61,7 @@ def test_frames_are_padded_if_the_mesh_does_not_divide_them(brief, monkeypatch):
     assert measurement.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_batch_that_devices_do_not_divide_is_refused(brief, monkeypatch, capfd):
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")
     assert "batch is 1, expected a multiple of data times fsdp (8)" in error_message(_only, brief)
@@ -93,6 +96,7 @@ def test_workers_do_not_preallocate_device_memory(brief, tmp_path, monkeypatch):
         assert _only(brief, module="says_its_memory").ready.device == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak of a process")
 def test_memory_of_the_first_run_is_released_and_not_counted(brief, tmp_path, monkeypatch):
     (tmp_path / "takes_more_at_first.py").write_text(
@@ -148,6 +152,7 @@ def test_mistakes_in_the_command_line_are_reported(mistake, sentence, monkeypatc
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_each_change_alters_the_step_and_its_formula_cost():
     base = resize_config(PAPER, side=32, frames=24, batch=2)
     others = changes.alternatives(base)
@@ -176,6 +181,7 @@ def test_a_mesh_that_does_not_fit_the_chips_is_reported(monkeypatch, capsys):
     assert "mesh: data=the rest times fsdp=1 times seq=2 does not make the 3 devices" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_processes")
 def test_changes_are_timed_beside_the_unchanged_step(brief, tmp_path, monkeypatch, capsys):
     path = tmp_path / "config.json"

@@ -225,6 +225,7 @@ def test_impossible_embedding_is_refused_before_any_work(arguments, sentence, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
     for output in (tmp_path / "field.png", tmp_path):
         assert f"{output} is not a path for a GeoTIFF" in mistake(
@@ -232,6 +233,7 @@ def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
         )
 
 
+@pytest.mark.slow
 def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path, mistake, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
     monkeypatch.setattr("aef_jax.inference.embed.find_site", lambda *_: pytest.fail("worked in vain"))
@@ -239,6 +241,7 @@ def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path,
     assert "pip install 'aef[geo]'" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
 
+@pytest.mark.slow
 def test_period_without_frames_error_lists_the_available_years(training, tmp_path, mistake):
     arguments = ["--start", "1999-01-01", "--end", "2000-01-01", "-o", str(tmp_path / "field.tif")]
     sentence = mistake("embed", str(training.run.path), *arguments)
@@ -246,6 +249,7 @@ def test_period_without_frames_error_lists_the_available_years(training, tmp_pat
     assert "2015-08-01..2021-01-01" in sentence
 
 
+@pytest.mark.slow
 def test_embed_writes_64_georeferenced_bands_and_a_picture(training, tmp_path, capsys):
     rasterio = pytest.importorskip("rasterio", reason="reads the GeoTIFF")
     output = tmp_path / "new" / "field.tif"

@@ -66,6 +66,7 @@ def test_composite_is_clear_optical_median_and_radar_mean():
     assert np.abs(features).max() <= CLIP_SIGMA
 
 
+@pytest.mark.slow
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
     assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
 

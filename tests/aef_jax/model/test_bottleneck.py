@@ -16,6 +16,7 @@ def _noise(dimension: int, kappa: float, shape: tuple[int, ...] = (NUMBER,), see
     return jax.jit(sample_noise, static_argnums=(1, 2, 3))(jax.random.key(seed), shape, dimension, kappa)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dimension", "kappa"), CASES)
 def test_distribution(dimension, kappa):
     noise, mean = _noise(dimension, kappa), random_mean(dimension)
@@ -24,6 +25,7 @@ def test_distribution(dimension, kappa):
     assert_sample(np.asarray(sample), np.asarray(noise.radial), mean)
 
 
+@pytest.mark.slow
 def test_noise_is_its_keys():
     first, again, other = (_noise(8, 3.0, (2, 5), seed) for seed in (0, 0, 1))
     assert first.radial.shape == (2, 5)
@@ -33,6 +35,7 @@ def test_noise_is_its_keys():
         assert not np.isin(actual, different).any()
 
 
+@pytest.mark.slow
 def test_gradient_reaches_the_mean():
     with jax.enable_x64(True):
         noise = jax.tree.map(lambda draw: jnp.asarray(draw, jnp.float64), _noise(8, 3.0, (5,)))

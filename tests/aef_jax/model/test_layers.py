@@ -21,6 +21,7 @@ def _gradients(x: np.ndarray, cells: np.ndarray):
     return [(to_x, to_layer["kernel"][...]) for to_layer, to_x in (actual, expected)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [2, 4, 6])
 def test_downsampling_gradients_equal_the_convolutions(side):
     random = np.random.default_rng(0)
@@ -31,6 +32,7 @@ def test_downsampling_gradients_equal_the_convolutions(side):
             np.testing.assert_allclose(actual, expected, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("platform", "dilated"), [("cpu", False), ("cuda", True), ("tpu", True)])
 def test_only_a_cpu_is_spared_the_zeros_between_the_cells(platform, dilated):
     layer, x = Down(3, 5, rngs=nnx.Rngs(0)), jnp.ones((1, 2, 4, 4, 3))

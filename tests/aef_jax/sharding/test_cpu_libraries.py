@@ -42,6 +42,7 @@ def _outside_of_fusions(text: str) -> tuple[int, int]:
     return tuple(len(re.findall(r" convolution\(|__onednn\$convolution", part)) for part in (entry, text))
 
 
+@pytest.mark.slow
 def test_ynnpack_takes_no_convolution_of_a_forward_pass():
     graph, state = _with_biases(PrecisionOperator(SMALL.model.d_precision, rngs=nnx.Rngs(0)))
     operator = lambda state, x: nnx.merge(graph, state)(x)  # noqa: E731
@@ -58,6 +59,7 @@ def test_onednn_takes_every_convolution_of_forward_and_backward():
     assert text.count('custom_call_target="__onednn$convolution"') == 9  # three steps down, and two gradients of each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gradients", [False, True])
 @pytest.mark.parametrize("part", ["analysis", "summary"])
 def test_the_libraries_compute_what_xla_does(part, gradients):

@@ -49,6 +49,7 @@ def test_sole_task_or_single_gpu_task_keeps_all_visible_gpus(task, expected):
     assert local_devices(task) == expected
 
 
+@pytest.mark.slow
 def test_slurm_task_alone_on_its_node_keeps_all_gpus():
     alone = {"SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "1", "SLURM_STEP_NUM_NODES": "1"}
     environment = {**os.environ, **TASK, **alone, "JAX_PLATFORMS": "cpu", "JAX_COORDINATOR_PORT": _free_port()}
@@ -123,6 +124,7 @@ def _said_by_both(program: Path, training, shared: Path, own: list[Path]) -> lis
     return said
 
 
+@pytest.mark.slow
 def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_path):
     shared, own = tmp_path / "shared", [tmp_path / f"of_host_{host}" for host in range(2)]
     shared.mkdir()
@@ -133,6 +135,7 @@ def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_pa
     assert not (own[0] / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_hosts_do_not_wait_if_the_first_cannot_begin(training, tmp_path):
     (tmp_path / "file").write_text("")
     first, other = _said_by_both(UNSHARED, training, tmp_path, [tmp_path / "file" / "run"] * 2)
@@ -140,6 +143,7 @@ def test_hosts_do_not_wait_if_the_first_cannot_begin(training, tmp_path):
     assert other == "process 0 could not begin the run, and says why"
 
 
+@pytest.mark.slow
 def test_hosts_all_resume_from_the_newest_checkpoint_or_none_do(training, tmp_path):
     """Either host may have an old listing. If one never sees the checkpoint, all say so."""
     shared, whole = (training.copied(tmp_path / name).path for name in ("shared", "whole"))

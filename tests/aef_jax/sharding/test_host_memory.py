@@ -46,6 +46,7 @@ def _printed(program: str, *arguments: str, **variables: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what mallopt keeps is glibc's, on Linux")
 def test_memory_of_a_step_is_kept():
     assert _printed(FAULTS, "anew") > 8 * PAGES
@@ -53,6 +54,7 @@ def test_memory_of_a_step_is_kept():
     assert _printed(FAULTS, "kept") < 2 * PAGES
 
 
+@pytest.mark.slow
 def test_several_devices_still_compute_beside_their_caller():
     """Otherwise their collectives were seen to wait for each other forever."""
     several = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}

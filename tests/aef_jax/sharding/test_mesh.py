@@ -124,6 +124,7 @@ def test_the_shardings_of_the_paper_are_those_of_the_golden_file(mesh):
     assert result + "\n" == (HERE / "golden" / f"{mesh}.txt").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
     assert cli.main(["shardings", "tiny", "--mesh", "data=2,fsdp=4"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -158,11 +159,13 @@ def on_eight_devices(program: str) -> list:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_frames_are_joined_merged_and_split_where_they_are():
     for result in on_eight_devices("run_frames_on_meshes.py"):
         assert result == {"moved": [], "joined": True, "merged": True, "back": True}
 
 
+@pytest.mark.slow
 def test_blocks_only_swap_frames_for_rows_and_send_gradients():
     (counts,) = on_eight_devices("run_block_collectives.py")
     # two ways; forward, recomputed and backward; for teacher and student; in each of three blocks

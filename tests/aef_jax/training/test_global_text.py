@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from tests.support.paths import PROGRAMS
 
 PROGRAM = PROGRAMS / "run_text_on_meshes.py"
 
 
+@pytest.mark.slow
 def test_clip_and_its_gradients_are_the_same_on_two_devices():
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, PROGRAM], env=environment, capture_output=True, text=True, timeout=600)

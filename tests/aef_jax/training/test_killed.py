@@ -39,7 +39,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
     return run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_run_killed_ten_times_ends_bit_identical(training, whole, tmp_path):
     """Kill three times during startup, three times while a checkpoint is written, and four times at a random step."""
     moments = random.Random(0)

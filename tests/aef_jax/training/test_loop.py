@@ -60,6 +60,7 @@ def _assert_same_metrics(run: RunFolder, other: RunFolder) -> None:
     assert records == other_records
 
 
+@pytest.mark.slow
 def test_a_run_writes_checkpoints_metrics_and_pictures(training):
     run = training.run
     assert run.read_config() == BRIEF
@@ -71,6 +72,7 @@ def test_a_run_writes_checkpoints_metrics_and_pictures(training):
     assert not [path.name for path in run.path.rglob("*.tmp")]
 
 
+@pytest.mark.slow
 def test_each_step_is_recorded_once_and_the_last_has_scores(training):
     records = _records(training.run)
     trained = [record for record in records if record["kind"] == "train"]
@@ -102,6 +104,7 @@ def test_each_step_is_recorded_once_and_the_last_has_scores(training):
         assert record["l1_persistence/sentinel2"] > 0
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_path):
     """The metrics of the lost steps were already written; they are replaced, not repeated."""
     run = training.copied(tmp_path / "killed", MIDWAY)
@@ -110,6 +113,7 @@ def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_pa
     _assert_same_metrics(run, training.run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
 def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, signal_number, workers):
     """Each signal goes to all processes of the job, as a terminal sends SIGINT and a cluster SIGTERM."""
@@ -137,6 +141,7 @@ def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, 
     _assert_same_metrics(run, training.run)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_left_unchanged(training, tmp_path, capsys):
     run = training.copied(tmp_path / "done")
     assert cli.main(["train", str(run.path)]) == 0
@@ -144,6 +149,7 @@ def test_a_finished_run_is_left_unchanged(training, tmp_path, capsys):
     assert _records(run) == _records(training.run)
 
 
+@pytest.mark.slow
 def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path, capsys):
     run = training.copied(tmp_path / "poisoned", MIDWAY)
     checkpointer = Checkpointer(run, BRIEF, run.read_normalization(), open_data(BRIEF).data_fingerprint)
@@ -165,6 +171,7 @@ def test_nonfinite_losses_end_the_run_and_keep_the_checkpoint(training, tmp_path
     assert [(r["loss"], r["skipped"]) for r in skipped] == [(None, n) for n in range(1, len(skipped) + 1)]
 
 
+@pytest.mark.slow
 def test_other_config_in_a_run_folder_is_refused_before_compute(training, tmp_path):
     other = replace(BRIEF, training=replace(BRIEF.training, seed=1))
     sentence = error_message(train, other, training.run, open_data(BRIEF))
@@ -187,6 +194,7 @@ def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
     assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in error_message(train, mesh, run, open_data(BRIEF))
 
 
+@pytest.mark.slow
 def test_a_run_resumes_if_its_data_moved(training, tmp_path):
     run, moved = training.copied(tmp_path / "moved"), replace(BRIEF, data=replace(BRIEF.data, path="/elsewhere"))
     run.require_same_run(moved)
@@ -194,6 +202,7 @@ def test_a_run_resumes_if_its_data_moved(training, tmp_path):
     assert run.read_config() == moved
 
 
+@pytest.mark.slow
 def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     run = training.copied(tmp_path / "elsewhere", MIDWAY)
     # accepted but not run: on two busy cores, two of its collectives were seen to deadlock
@@ -210,12 +219,14 @@ def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
         np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_resuming_with_other_data_is_refused(training, tmp_path):
     run, data = training.copied(tmp_path / "other", MIDWAY), open_data(BRIEF)
     twice = replace(data, training=(*data.training, *data.training))
     assert "was trained on {'records': 1, " in error_message(train, BRIEF, run, twice)
 
 
+@pytest.mark.slow
 def test_latest_best_and_permanent_checkpoints_are_kept(training, tmp_path):
     """Scores fall until step 4 and rise again; a process that starts later still knows that step 4 is the best."""
     training_config = replace(BRIEF.training, keep_last=2, keep_every=3, checkpoint_every=1)
@@ -240,6 +251,7 @@ def test_latest_best_and_permanent_checkpoints_are_kept(training, tmp_path):
     assert set(metadata["normalization"]) == {"sentinel2"}
 
 
+@pytest.mark.slow
 def test_requested_steps_are_profiled(training, tmp_path):
     run = training.copied(tmp_path / "profiled", MIDWAY)
     train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
@@ -247,6 +259,7 @@ def test_requested_steps_are_profiled(training, tmp_path):
     _assert_same_params(run, training.run)
 
 
+@pytest.mark.slow
 def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, capsys):
     run, data = training.copied(tmp_path / "run", MIDWAY), open_data(BRIEF)
     blind = replace(data, pictured=replace(data.pictured, series={}))
@@ -255,6 +268,7 @@ def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, ca
     _assert_same_params(run, training.run)
 
 
+@pytest.mark.slow
 def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
     def without_memory(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
@@ -270,6 +284,7 @@ def test_invalid_step_ranges_are_refused(steps):
     assert "steps" in error_message(lambda: Profile(Path(), parse_steps(steps), range(1, 20)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", ["2:9", "17:20"])
 def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
     run = training.copied(tmp_path / "profiled", MIDWAY)
@@ -277,6 +292,7 @@ def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
     assert sentence == f"profile: no step of {steps} will run: this run goes from step {MIDWAY + 1} to {STEPS}"
 
 
+@pytest.mark.slow
 def test_parameters_of_other_shape_or_dtype_are_refused(training):
     wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
     sentence = error_message(restore_params, training.run.checkpoints, wider)
@@ -284,6 +300,7 @@ def test_parameters_of_other_shape_or_dtype_are_refused(training):
     assert "decoders.sentinel2" in sentence
 
 
+@pytest.mark.slow
 def test_training_from_saved_parameters_alone_is_refused(training, tmp_path, capsys):
     run = RunFolder(tmp_path / "run")
     run.start(BRIEF, training.run.read_normalization())

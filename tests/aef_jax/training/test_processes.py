@@ -58,7 +58,7 @@ def alone(training, config_file, tmp_path_factory) -> RunFolder:
     return run
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_run_over_four_two_and_one_process_equals_one_process(training, alone, config_file, tmp_path):
     """SIGKILL of one of four loses the unsaved steps; SIGTERM of one of two stops and saves both at the same step."""
     run = RunFolder(tmp_path / "run")

@@ -41,6 +41,7 @@ class _Done(np.ndarray):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("term", "slow"), [(_Running, STALLED - 1), (_Done, STALLED)])
 def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
     """A running step is reported after the next batch arrived, so it includes that wait; a done step does not."""
@@ -63,6 +64,7 @@ def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
     assert waited[slow] > 0.8
 
 
+@pytest.mark.slow
 def test_the_state_is_saved_before_its_pictures_are_drawn(training, quick_compiles, tmp_path, monkeypatch):
     """Other hosts wait for the checkpoint, and drawing may take long."""
     saved, drawn, save = [], [], Checkpointer.save

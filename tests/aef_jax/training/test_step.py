@@ -49,6 +49,7 @@ def several():
     return config, mesh, [to_devices(next(batches), mesh) for _ in range(2)]
 
 
+@pytest.mark.slow
 def test_several_sources_train_in_a_step_that_compiles_once(several):
     """Optical, radar with metadata, a static map and classes. One batch is repeated, so the loss must fall."""
     config, mesh, (first, second) = several
@@ -70,6 +71,7 @@ def test_several_sources_train_in_a_step_that_compiles_once(several):
         assert history[0][f"reconstruction/{source}"] > 0
 
 
+@pytest.mark.slow
 def test_nonfinite_step_changes_nothing_and_is_counted(several):
     """Parameters, moments and learning rate stay; the next step is the same as without the skipped one."""
     config, mesh, (first, second) = several
@@ -102,6 +104,7 @@ def test_a_step_is_skipped_number_by_number():
     assert not done & {"cond", "is_finite"}
 
 
+@pytest.mark.slow
 def test_finite_gradient_with_overflowing_norm_is_skipped(several):
     """Clipping would make every gradient 0, and Adam would still move parameters."""
     config, mesh, batch = alone(several)
@@ -112,6 +115,7 @@ def test_finite_gradient_with_overflowing_norm_is_skipped(several):
     assert int(terms["skipped"]) == 1
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_gives_the_mean_of_the_parts(several):
     """Four sequences in two parts: the gradient is the mean over (first, third) and (second, fourth)."""
     config, mesh, batch = alone(several)

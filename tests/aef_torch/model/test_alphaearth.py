@@ -47,6 +47,7 @@ class TestModel(ModelContract):
         return _model(config).embed_text(*map(torch.from_numpy, given)).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remat", ["block", "dots"])
 def test_remat_changes_no_number(remat):
     other = replace(SHRUNK, model=replace(SHRUNK.model, remat=remat))

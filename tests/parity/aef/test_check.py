@@ -61,6 +61,7 @@ def _saved(folder, weights, name):
     return folder / f"{name}.safetensors"
 
 
+@pytest.mark.slow
 def test_agreeing_frameworks_pass(tmp_path, capsys):
     arguments = ["check", "tiny", "--only", "files,modules,terms", *QUICK, "--report", str(tmp_path)]
     assert main(arguments) == 0
@@ -91,12 +92,14 @@ def test_a_fault_fails_and_is_located_and_drawn(tmp_path, capsys, fault):
     assert (tmp_path / "culprit1.png").exists()
 
 
+@pytest.mark.slow
 def test_bisect_finds_nothing_if_both_agree(tmp_path, capsys):
     assert main(["bisect", "tiny", "--report", str(tmp_path)]) == 0
     assert "every sub-module is within its bounds" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_saved_weights_are_compared_first(tmp_path, capsys):
     weights = cast(random_weights(CONFIG), "float32")
     path = _saved(tmp_path, weights, "same")

@@ -60,6 +60,7 @@ def embed(run: Path, weights: Path) -> int:
     return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif"))])
 
 
+@pytest.mark.slow
 def test_the_same_weights_make_the_same_field(run, capsys):
     assert embed(run, run.with_name("same.safetensors")) == 0
     printed = capsys.readouterr().out
@@ -70,6 +71,7 @@ def test_the_same_weights_make_the_same_field(run, capsys):
     assert field.std(axis=(0, 1)).max() > 0.01  # the vectors differ
 
 
+@pytest.mark.slow
 def test_different_weights_fail(run, capsys):
     tensors = load_file(run.with_name("same.safetensors"))
     tensors["summary.value.bias"][0] += 0.1

@@ -51,21 +51,25 @@ def test_a_fault_without_its_source_text_is_refused():
         apply_mutation(nowhere).__enter__()
 
 
+@pytest.mark.slow
 def test_no_false_alarm(suite):
     assert list(false_alarms(suite, range(1))) == [""]  # aef-parity mutate runs twenty
 
 
+@pytest.mark.slow
 def test_faults_are_caught_and_located(suite):
     outcomes = list(survey(suite, (NAMED[name] for name in TRIED)))
     assert {outcome.mutation.name: outcome.named for outcome in outcomes if not outcome.as_expected} == {}
 
 
+@pytest.mark.slow
 def test_an_equivalent_mutation_is_not_caught(suite):
     (outcome,) = survey(suite, [NAMED["start and end of the period swapped"]])
     assert not outcome.caught
     assert outcome.as_expected
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_optimizer_is_caught(suite):
     outcomes = list(survey(suite, (m for m in CATALOGUE if m.culprit == "optimizer")))
     assert [outcome.mutation.name for outcome in outcomes if not outcome.caught] == []

@@ -80,6 +80,7 @@ FUNCTIONS = {f"{__name__}.jax_scaled": f"{__name__}.torch_scaled"}
 """They are looked up in this module when they are called, where the comparison replaces them."""
 
 
+@pytest.mark.slow
 def test_keywords_none_reuse_identities_and_functions():
     comparison = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), ModelMap(functions=FUNCTIONS))
     assert comparison.passed, comparison.failed

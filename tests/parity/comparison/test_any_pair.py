@@ -75,6 +75,7 @@ def test_norms_in_training_mode(kind):
     assert torch_module.norm.running_mean.abs().max() == 0, "the modules are not changed"
 
 
+@pytest.mark.slow
 def test_a_difference_only_in_training_mode_fails():
     torch_module = TorchDrop()
     torch_module.drop.p = 0.0
@@ -357,6 +358,7 @@ def test_a_module_pytorch_cannot_call_twice_is_reported():
     assert "the cache is full" in comparison.not_alone["layer"]
 
 
+@pytest.mark.slow
 def test_nested_and_stacked_sequentials():
     class TorchNet(nn.Module):
         def __init__(self):

@@ -37,6 +37,7 @@ def torch_layer(activation="relu"):
     return nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, activation=activation, batch_first=True)
 
 
+@pytest.mark.slow
 def test_the_layer_and_its_sub_modules_agree():
     comparison = compare(torch_layer(), Encoder(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
@@ -65,6 +66,7 @@ WRONG = {  # options of the Flax layer, and the module that they break; empty fo
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_the_wrong_module_is_named(wrong):
     options, label = WRONG[wrong]

@@ -52,6 +52,7 @@ class Block(nnx.Module):
         return self.relu(out + self.downsample(x))
 
 
+@pytest.mark.slow
 def test_the_block_and_its_sub_modules_agree():
     comparison = compare(TorchBlock(), Block(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
@@ -67,6 +68,7 @@ def test_the_block_and_its_sub_modules_agree():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "label"),
     [({"padding": "SAME"}, "conv1"), ({"epsilon": 1e-3}, "downsample.1")],

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import torch
 from flax import nnx
 from torch import nn
@@ -59,6 +60,7 @@ class Model(nnx.Module):
         return {"image": self.grow(x.reshape(-1, SIDE, SIDE, WIDTH)), "ids": ids}
 
 
+@pytest.mark.slow
 def test_modules_in_a_scan_are_reported_and_compared_alone():
     comparison = compare(TorchModel(), Model(nnx.Rngs(0)), IDS, MAP)
     assert comparison.passed, comparison.failed
@@ -73,6 +75,7 @@ def test_modules_in_a_scan_are_reported_and_compared_alone():
     assert {m.tensor.name for m in comparison.whole if m.kind == "output"} == {"['ids']", "['image']"}
 
 
+@pytest.mark.slow
 def test_the_wrong_module_in_a_scan_is_named():
     pair = Pair.of(TorchModel(), Model(nnx.Rngs(0), epsilon=1e-3), MAP)
     assert [culprit.call.label for culprit in bisect(pair, pair.call(IDS))] == [

@@ -105,6 +105,7 @@ def torch_vit():
 INPUTS = (np.random.default_rng(0).standard_normal((2, SIDE, SIDE, 3), np.float32),)
 
 
+@pytest.mark.slow
 def test_the_model_and_its_sub_modules_agree(torch_vit):
     comparison = compare(torch_vit, ViT(nnx.Rngs(0)), INPUTS, MAP)
     assert comparison.passed, comparison.failed
@@ -127,6 +128,7 @@ def test_the_model_and_its_sub_modules_agree(torch_vit):
     assert {"layers.1.attention.q_proj", "layers.1.attention.qkv", "pooler"} < set(comparison.unseen)
 
 
+@pytest.mark.slow
 def test_the_wrong_module_is_named(torch_vit):
     pair = Pair.of(torch_vit, ViT(nnx.Rngs(0), approximate=True), MAP)
     assert [culprit.call.label for culprit in bisect(pair, pair.call(INPUTS))] == ["layers.0.mlp", "layers.1.mlp"]

@@ -145,6 +145,7 @@ def test_a_file_cut_short_after_it_was_opened_is_told(tmp_path):
         file.tensor("c")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_told(value, tmp_path, capsys):
     tensors = random_tensors()

@@ -135,6 +135,7 @@ def assert_same_bits(actual, expected):
         assert actual[name].tobytes() == array.tobytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS)
 def test_both_layers_compute_the_same(layer):
     make_jax, make_torch, shape = LAYERS[layer]
@@ -178,6 +179,7 @@ def test_nested_stacks():
     assert_same_bits(to_torch(outer, to_jax(outer, arrays)), arrays)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_round_trips_keep_every_bit(dtype):
     torch_module = TorchTower().to(getattr(torch, dtype))
@@ -193,6 +195,7 @@ def test_round_trips_keep_every_bit(dtype):
     assert_same_bits(torch_arrays(returned), arrays)
 
 
+@pytest.mark.slow
 def test_the_whole_model_mirrors_and_round_trips():
     jax_module, torch_module = abstract_jax(SMALLEST), torch_specs(abstract_torch(SMALLEST))
     assert {link.name: link.spec for link in param_links(jax_module)} == torch_module

@@ -51,6 +51,7 @@ def folder(agreeing, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_only_the_three_report_files_are_written(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["junit.xml", "report.html", "report.json"]
 
@@ -75,6 +76,7 @@ class _Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_needs_nothing_else(folder):
     text = (folder / "report.html").read_text()
     tags = _Tags()
@@ -87,6 +89,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(folder):
     assert "@import" not in text
 
 
+@pytest.mark.slow
 def test_the_page_contains_all_results(folder, agreeing):
     text = html.unescape(re.sub(r"<[^>]*>", " ", (folder / "report.html").read_text()))
     assert NASTY in text
@@ -96,6 +99,7 @@ def test_the_page_contains_all_results(folder, agreeing):
         assert tolerance["reason"] in text
 
 
+@pytest.mark.slow
 def test_json_has_every_tensor_and_reads_back_equal(folder, agreeing):
     written = json.loads((folder / "report.json").read_text(), parse_constant=pytest.fail)
     assert written == document(_report(agreeing))
@@ -113,6 +117,7 @@ def test_nonfinite_numbers_are_texts_in_json():
     assert (written["value"], written["bound"], written["passed"]) == ("nan", "inf", False)
 
 
+@pytest.mark.slow
 def test_junit_has_a_case_per_submodule_dtype_and_direction(folder, agreeing):
     suites = ElementTree.parse(folder / "junit.xml").getroot()
     cases = [(case.get("classname"), case.get("name")) for case in suites.iter("testcase")]
@@ -121,6 +126,7 @@ def test_junit_has_a_case_per_submodule_dtype_and_direction(folder, agreeing):
     assert suites.find(".//failure") is None
 
 
+@pytest.mark.slow
 def test_every_output_shows_a_fault(broken, tmp_path):
     report = _report(broken)
     write_report(report, tmp_path)
@@ -156,6 +162,7 @@ def test_a_culprit_is_described_and_drawn(tmp_path):
     assert (tmp_path / "culprit.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_sub_module_passes_by_all_its_tensors_together(agreeing):
     """A single tensor out of bounds by chance does not fail a sub-module; one that is too far from PyTorch's does."""
     group = next(group for group in agreeing.groups if (group.label, group.dtype) == ("second", "float32"))

@@ -39,6 +39,7 @@ class ModelContract(ABC):
         assert fields.shape == (BATCH, 2, 32, 32, SHRUNK.model.embed_dim)
         _assert_unit(fields)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("anything", [np.nan, np.inf, 1e30])
     def test_what_an_absent_frame_holds_has_no_influence(self, anything):
         def filled(array, present):
@@ -56,6 +57,7 @@ class ModelContract(ABC):
             assert np.isfinite(gradient).all(), name
             np.testing.assert_array_equal(gradient, expected[name], err_msg=name, strict=True)
 
+    @pytest.mark.slow
     def test_a_tile_without_any_frame_has_an_embedding(self):
         frames = {name: f._replace(present=np.zeros_like(f.present)) for name, f in FRAMES.items()}
         fields = self.fields(ONE_BLOCK, frames, PERIODS)
@@ -101,6 +103,7 @@ class ModelContract(ABC):
         alone = self.fields(ONE_BLOCK, FRAMES, PERIODS[:, 1:])
         np.testing.assert_allclose(alone[:, 0], self.fields(ONE_BLOCK, FRAMES, PERIODS)[:, 1], atol=2e-6)
 
+    @pytest.mark.slow
     def test_bfloat16(self):
         exact, fields = self.fields(ONE_BLOCK, FRAMES, PERIODS), self.fields(BFLOAT16, FRAMES, PERIODS)
         _assert_unit(fields)
@@ -110,6 +113,7 @@ class ModelContract(ABC):
             assert gradient.dtype == np.float32, name
             assert _cosine(gradient, expected[name]) > 0.98, name
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("config", [ONE_BLOCK, BFLOAT16])
     def test_decoders(self, config):
         generator = np.random.default_rng(0)

@@ -45,6 +45,7 @@ def test_unpacking_a_packed_example_gives_it_back():
     assert _same(unpack(pack(without_text)), without_text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("workers", "done"), [(1, 0), (3, 1), (5, 4)])
 def test_processes_read_as_threads_do_from_any_step(workers, done):
     """Three workers share sixteen examples as 6, 5 and 5; one of five workers reads none of four."""
@@ -55,6 +56,7 @@ def test_processes_read_as_threads_do_from_any_step(workers, done):
     assert _same(read, expected)
 
 
+@pytest.mark.slow
 def test_site_errors_are_the_same_with_processes_and_threads():
     tiny = SITE.window(slice(0, 8), slice(0, 8))
     with (
@@ -87,6 +89,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a process's children are found in Linux's /proc")
 def test_reader_processes_end_when_their_parent_is_killed(tmp_path):
     """A signal to the whole job does not end them earlier, neither during their start nor later."""

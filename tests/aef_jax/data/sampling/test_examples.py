@@ -82,6 +82,7 @@ def test_example_is_a_deterministic_function_of_the_generator():
     assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, first, other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_target_is_never_among_the_inputs(name):
     for example in DRAWN:
@@ -220,6 +221,7 @@ def _saw(example) -> set[str]:
     return saw
 
 
+@pytest.mark.slow
 def test_halves_split_at_mid_period_and_each_kind_is_a_third():
     """A forecast's student sees the former half, which the shared period does not overlap; a backcast's the latter."""
     examples = _examples(400, WHOLE)

@@ -151,6 +151,7 @@ def test_metadata_and_texts_of_wrong_length_are_refused():
     assert f"site small: sentence embeddings of 3 numbers, expected {TEXT_WIDTH}" in said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compiles")
 def test_worst_locations_have_finite_loss_and_gradients():
     """A cloudy year, a year without data, one of another sensor alone without text, and a normal one."""

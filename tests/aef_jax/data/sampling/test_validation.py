@@ -145,6 +145,7 @@ def test_host_keeps_only_frames_of_its_own_sequences(monkeypatch):
             assert sum(leaf.base.nbytes for leaf in jax.tree.leaves(frames)) < 100
 
 
+@pytest.mark.slow
 def test_padding_sequences_change_nothing(quick_compiles):
     """A host that pads a batch may have no frames of its last example."""
     config = replace(BRIEF, data=CONFIG.data, training=replace(BRIEF.training, batch=4))

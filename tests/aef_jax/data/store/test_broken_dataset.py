@@ -90,6 +90,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_inconsistent_description_error_names_its_file(own_dataset, what):
     change_description(own_dataset, HOSTILE[what])
@@ -146,6 +147,7 @@ def test_wrong_number_of_records_in_shards_is_refused(own_dataset):
     )
 
 
+@pytest.mark.slow
 def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
     shard, sites = only_shard(own_dataset), small_sites(TRAINING)
     whole = shard.read_bytes()

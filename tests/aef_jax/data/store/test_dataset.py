@@ -113,6 +113,7 @@ def test_after_an_exception_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     path = tmp_path / "killed"
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -62,6 +62,7 @@ def test_other_indices_and_seeds_give_other_sites(other):
     assert site.site.transform != different.site.transform
 
 
+@pytest.mark.slow
 def test_another_year_keeps_ground_and_changes_passes_and_crops():
     farmed = next(site for site in every_site() if len(np.unique(site.crop)) > 3)
     index = int(farmed.site.name[-5:])
@@ -77,6 +78,7 @@ def test_a_side_that_is_too_small_is_refused():
         planet_site(SEED, 0, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", RASTERS, ids=lambda source: source.name)
 def test_every_source_has_its_products_shapes_and_dtypes(source):
     for site in every_site():
@@ -93,6 +95,7 @@ def test_every_source_has_its_products_shapes_and_dtypes(source):
         assert frames or source.name == "gedi"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", RASTERS, ids=lambda source: source.name)
 def test_valid_pixels_are_numbers_before_and_after_scaling(source):
     for site in every_site():
@@ -112,6 +115,7 @@ def test_valid_pixels_are_numbers_before_and_after_scaling(source):
             assert np.isfinite(scale(band, values)).all()
 
 
+@pytest.mark.slow
 def test_optical_revisit_times_are_realistic():
     gaps = {"sentinel2": [], "landsat": []}
     for site in every_site():
@@ -125,6 +129,7 @@ def test_optical_revisit_times_are_realistic():
     np.testing.assert_allclose([np.median(days) for days in gaps["landsat"]], 8, atol=0.01)
 
 
+@pytest.mark.slow
 def test_radar_revisit_times_are_realistic():
     for site in every_site():
         series = site.site.series["sentinel1"]
@@ -134,6 +139,7 @@ def test_radar_revisit_times_are_realistic():
         assert 3 <= len(site.site.series["palsar2"].time_ms) <= 7
 
 
+@pytest.mark.slow
 def test_passes_are_at_their_local_time_of_day():
     hours = {"sentinel2": (10, 11.2), "landsat": (9.7, 10.5)}
     for site in every_site():
@@ -143,6 +149,7 @@ def test_passes_are_at_their_local_time_of_day():
             assert ((local > first) & (local < last)).all()
 
 
+@pytest.mark.slow
 def test_sentinel1_polarizations_are_horizontal_near_the_poles():
     counts = set()
     for site in every_site():
@@ -156,6 +163,7 @@ def test_sentinel1_polarizations_are_horizontal_near_the_poles():
     assert counts == {1, 2}
 
 
+@pytest.mark.slow
 def test_ascending_and_descending_passes_have_their_own_angles():
     series = next(s for s in (p.site.series["sentinel1"] for p in every_site()) if len(np.unique(s.metadata[:, 0])) > 1)
     headings = series.metadata[:, 0]
@@ -164,6 +172,7 @@ def test_ascending_and_descending_passes_have_their_own_angles():
     assert np.ptp(angles) > 0.3
 
 
+@pytest.mark.slow
 def test_gedi_is_sparse_and_its_heights_rise():
     tracked = [site.site.series["gedi"] for site in every_site() if len(site.site.series["gedi"].time_ms)]
     assert len(tracked) > SITES / 4
@@ -176,6 +185,7 @@ def test_gedi_is_sparse_and_its_heights_rise():
     assert all(not len(p.site.series["gedi"].time_ms) for p in every_site() if abs(p.climate.latitude) > 51.6)
 
 
+@pytest.mark.slow
 def test_gedi_sees_trees_above_fields():
     tops = {Cover.CROPLAND: [], Cover.EVERGREEN_FOREST: []}
     for site in every_site():
@@ -185,6 +195,7 @@ def test_gedi_sees_trees_above_fields():
     assert np.median(tops[Cover.EVERGREEN_FOREST]) > np.median(tops[Cover.CROPLAND]) + 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sentinel2", "landsat"])
 def test_clouds_are_bright_and_not_valid(name):
     masked = []
@@ -199,6 +210,7 @@ def test_clouds_are_bright_and_not_valid(name):
     assert 0.15 < np.mean(masked) < 0.75
 
 
+@pytest.mark.slow
 def test_swaths_may_end_within_the_site_without_data_beyond():
     gaps = 0
     for site in every_site():
@@ -211,6 +223,7 @@ def test_swaths_may_end_within_the_site_without_data_beyond():
     assert gaps > 50
 
 
+@pytest.mark.slow
 def test_frames_show_the_seasons_of_deciduous_forests():
     change = {Cover.DECIDUOUS_FOREST: [], Cover.EVERGREEN_FOREST: []}
     for site in every_site():
@@ -236,6 +249,7 @@ def ndvi(site: PlanetSite, pixels: np.ndarray, warm: bool) -> float:
     return float(np.median((values[:, 3] - values[:, 2]) / (values[:, 3] + values[:, 2]))) if len(values) else np.nan
 
 
+@pytest.mark.slow
 def test_us_maps_match_the_truth_and_are_invalid_elsewhere():
     inside = [site for site in every_site() if site.climate.in_conus]
     assert 0.15 < len(inside) / SITES < 0.6
@@ -256,6 +270,7 @@ def test_us_maps_match_the_truth_and_are_invalid_elsewhere():
     assert (np.array([crop.cdl for crop in CROPS])[grown - 1] == coded).mean() > 0.75
 
 
+@pytest.mark.slow
 def test_every_class_occurs_and_none_dominates():
     share = np.mean([np.bincount(site.landcover.ravel(), minlength=len(Cover)) / SIDE**2 for site in every_site()], 0)
     assert (share > 0.005).all()
@@ -264,15 +279,18 @@ def test_every_class_occurs_and_none_dominates():
     assert set(crops) == set(range(len(CROPS) + 1))
 
 
+@pytest.mark.slow
 def test_crops_grow_exactly_on_cropland():
     for site in every_site():
         np.testing.assert_array_equal(site.crop > 0, site.landcover == Cover.CROPLAND)
 
 
+@pytest.mark.slow
 def test_patches_are_larger_than_pixels():
     assert np.mean([(site.landcover[1:] == site.landcover[:-1]).mean() for site in every_site()]) > 0.8
 
 
+@pytest.mark.slow
 def test_text_coordinates_agree_with_the_grid():
     pyproj = pytest.importorskip("pyproj")
     for site in every_site()[:12]:
@@ -290,6 +308,7 @@ def test_text_coordinates_agree_with_the_grid():
             assert abs(column % 1 - 0.5) < 1e-3  # pixel centers
 
 
+@pytest.mark.slow
 def test_texts_describe_the_land_cover():
     for site in every_site():
         assert 3 <= len(site.texts) <= 8

@@ -191,6 +191,7 @@ needs_model = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_model
 def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monkeypatch):
     monkeypatch.setattr(text_module, "embed", embed)

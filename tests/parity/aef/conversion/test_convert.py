@@ -53,6 +53,7 @@ def run(shared_run, tmp_path) -> Path:
     return Path(shutil.copytree(shared_run, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys):
     target = tmp_path / "out.safetensors"
     assert main(["convert", str(run), str(target)]) == 0
@@ -71,6 +72,7 @@ def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys)
     }
 
 
+@pytest.mark.slow
 def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path):
     run, again = tmp_path / "run", tmp_path / "again.safetensors"
     assert main(["convert", str(weights), str(run)]) == 0
@@ -82,6 +84,7 @@ def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.safetensors", "in.safetensors", "run"]
 
 
+@pytest.mark.slow
 def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys):
     assert main(["convert", str(run / "checkpoints/7"), str(tmp_path / "out.safetensors")]) == 0
     converted = load_file(tmp_path / "out.safetensors")
@@ -92,6 +95,7 @@ def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys
     assert "expected one of the steps [7, 20]" in mistake(capsys, run / "checkpoints/extra", tmp_path / "o.safetensors")
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_path, capsys):
     assert mistake(capsys, run, weights).endswith("exists already: give another name, or --overwrite")
     assert mistake(capsys, weights, run).endswith("exists already: give another name, or --overwrite")
@@ -101,6 +105,7 @@ def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors", "run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["out.safetensors", "out"])
 def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeypatch, capsys):
     def broken(self, name, array, digest):
@@ -111,6 +116,7 @@ def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeyp
     assert mistake(capsys, run, weights, "--overwrite") == "no space left"
 
 
+@pytest.mark.slow
 def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
     (run / "metrics.jsonl").write_text("")
     assert "holds more than converted weights (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
@@ -136,6 +142,7 @@ def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_checkpoint_of_other_model_or_dtype_is_refused_not_cast(run, tensors, tmp_path, capsys):
     halves = jax.tree.map(lambda array: array.astype(np.float16), to_jax(abstract_jax(SMALLEST), tensors))
     save_params(run / "checkpoints", halves, 30)
@@ -178,6 +185,7 @@ def test_metadata_that_cannot_be_is_told(metadata, message, tensors, tmp_path, c
     assert message in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [50_000, 10**9])
 def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
     (run / "config.json").write_text(sized(num_blocks=blocks))
@@ -185,6 +193,7 @@ def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
     assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in message
 
 
+@pytest.mark.slow
 def test_a_folder_is_not_overwritten_with_a_file(run, tmp_path, capsys):
     (tmp_path / "out.safetensors").mkdir()
     message = mistake(capsys, run, tmp_path / "out.safetensors", "--overwrite")

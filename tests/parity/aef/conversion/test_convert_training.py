@@ -62,6 +62,7 @@ def assert_same_state(actual, expected):
         assert np.asarray(leaf).tobytes() == np.asarray(other).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard_size", ["2GB", "1MB"])
 def test_a_run_goes_there_and_back_without_losing_a_bit(run, shard_size, tmp_path, capsys):
     convert(run, tmp_path / "torch", "--shard-size", shard_size)
@@ -80,6 +81,7 @@ def test_a_run_goes_there_and_back_without_losing_a_bit(run, shard_size, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "run", "torch", "torch again"]
 
 
+@pytest.mark.slow
 def test_a_file_has_no_moments_and_says_so(run, tmp_path, capsys):
     convert(run, tmp_path / "out.safetensors")
     assert "Adam's moments were left behind: give a folder instead" in capsys.readouterr().out
@@ -89,6 +91,7 @@ def test_a_file_has_no_moments_and_says_so(run, tmp_path, capsys):
         restore(tmp_path / "params")
 
 
+@pytest.mark.slow
 def test_moments_are_never_written_to_a_file(folder, tmp_path):
     checkpoint, target = TorchCheckpoint(folder), tmp_path / "out.safetensors"
     with pytest.raises(ValueError, match=r"out.safetensors is a file, which holds parameters alone"):
@@ -96,6 +99,7 @@ def test_moments_are_never_written_to_a_file(folder, tmp_path):
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_moments_are_in_the_layout_of_their_parameters(folder):
     checkpoint = TorchCheckpoint(folder)
     adam = random_state(SMALLEST).optimizer.inner_state[1][0]
@@ -108,6 +112,7 @@ def test_moments_are_in_the_layout_of_their_parameters(folder):
     assert checkpoint.saved.training.data == DATA
 
 
+@pytest.mark.slow
 def test_parameters_are_cast_and_moments_are_not(run, tmp_path, capsys):
     convert(run, tmp_path / "torch", "--dtype", "bfloat16")
     message = re.search(r"cast to bfloat16: the largest relative change is (\S+), in (\S+)", capsys.readouterr().out)
@@ -126,6 +131,7 @@ def test_parameters_are_cast_and_moments_are_not(run, tmp_path, capsys):
     assert_same_state(restore(tmp_path / "on").optimizer, random_state(SMALLEST).optimizer)
 
 
+@pytest.mark.slow
 def test_a_number_that_does_not_fit_the_dtype_is_told(tmp_path, capsys):
     run = write_training_run(tmp_path / "run", scale=1e5)
     assert "does not fit float16: its largest number is" in mistake(
@@ -133,6 +139,7 @@ def test_a_number_that_does_not_fit_the_dtype_is_told(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_map_and_writes_nothing(run, folder, tmp_path, capsys):
     assert main(["convert", "--dry-run", str(run), str(tmp_path / "there"), "--dtype", "bfloat16"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -146,6 +153,7 @@ def test_a_dry_run_prints_the_map_and_writes_nothing(run, folder, tmp_path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "torch"]
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_told_on_either_side(run, folder, tmp_path, capsys):
     convert(folder, jax_side := tmp_path / "on")
     flip_a_bit(folder / "optimizer.safetensors")
@@ -164,6 +172,7 @@ def flip_a_bit(file: Path, at: int = -1) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_moments_that_are_not_finite_are_told(folder, tmp_path, capsys):
     tensors = every_tensor(folder, "optimizer")
     tensors["exp_avg.summary.key.weight"][0, 0] = np.nan
@@ -177,6 +186,7 @@ def without(name: str, training: dict) -> dict:
     return {key: value for key, value in training.items() if key != name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -202,6 +212,7 @@ def test_what_training_could_not_go_on_with_is_told(change, message, folder, tmp
     assert message in mistake(capsys, folder, tmp_path / "on")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("item", "text", "message"),
     [
@@ -223,6 +234,7 @@ def test_what_a_checkpoint_of_jax_cannot_say_is_told(item, text, message, run, t
     assert re.fullmatch(rf"\S+checkpoints/{STEP}(/{item})?:? {message}", error)
 
 
+@pytest.mark.slow
 def test_a_manifest_of_no_checksums_is_told(run, folder, tmp_path, capsys):
     checkpoint = TorchCheckpoint(folder)
     file = run / f"checkpoints/{STEP}/manifest/metadata"
@@ -232,6 +244,7 @@ def test_a_manifest_of_no_checksums_is_told(run, folder, tmp_path, capsys):
     assert message.endswith("its manifest does not list exactly the tensors that it holds")
 
 
+@pytest.mark.slow
 def test_moments_of_other_parameters_are_told(folder, tmp_path, capsys):
     tensors = every_tensor(folder, "optimizer")
     tensors["exp_avg.more"] = tensors.pop("exp_avg.summary.key.weight")
@@ -243,6 +256,7 @@ def test_moments_of_other_parameters_are_told(folder, tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_only_a_folder_of_weights_is_overwritten(run, folder, capsys):
     convert("--overwrite", run, folder, "--shard-size", "1MB")
     assert (folder / "model.safetensors.index.json").exists() or (folder / "model.safetensors").exists()
@@ -266,6 +280,7 @@ write_training_run(Path(sys.argv[1]), config)
 """
 
 
+@pytest.mark.slow
 def test_a_sharded_run_becomes_the_same_tensors_as_a_whole_one(run, folder, tmp_path):
     path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2", "PYTHONPATH": path}

@@ -87,6 +87,7 @@ def _computed(compute, config: Config) -> Result:
     return compute(config, BATCH, NOISE)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablated_term_is_absent_and_has_no_influence(compute, name):
@@ -98,6 +99,7 @@ def test_an_ablated_term_is_absent_and_has_no_influence(compute, name):
     assert_same(compute(_with(**fields), spoilt(BATCH), noise), (terms, gradients))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_frameworks_agree_on_the_remaining_terms(name):
     config = _with(**ABLATIONS[name][0])
@@ -137,6 +139,7 @@ def test_an_ablated_term_is_not_computed(name):
     assert calls == Counter({**PASSES, **changed})
 
 
+@pytest.mark.slow
 @both
 def test_without_noise_decoders_see_the_mean_direction_itself(compute):
     still = NOISE._replace(radial=np.zeros_like(NOISE.radial))
@@ -153,6 +156,7 @@ def test_a_batch_without_text_has_no_term_for_it():
     assert_same(by_torch(WHOLE, BATCH._replace(text=None), NOISE), _computed(by_torch, _with(text=0)))
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("present", [(False, False, False), (False, True, False)])
 def test_no_text_or_one_alone_teaches_nothing(compute, present):
@@ -163,6 +167,7 @@ def test_no_text_or_one_alone_teaches_nothing(compute, present):
     assert {name: distance for name, distance in far.items() if not distance <= BOUND} == {}
 
 
+@pytest.mark.slow
 @both
 def test_only_present_sources_have_gradients(compute):
     """A batch with only Sentinel-2 and no text trains no other parameters, like a model without them."""
@@ -193,6 +198,7 @@ def _refused(framework: str, config: Config, batch: Batch) -> str:
         return error_message(jax.eval_shape, loss, state, batch, NOISE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["jax", "torch"])
 def test_a_batch_with_nothing_to_learn_from_is_refused(framework):
     text_alone = replace(WHOLE, objective=ObjectiveConfig(0, 0, 0, text=1))

@@ -44,6 +44,7 @@ def _changed(compute, batch: Batch) -> set[str]:
     return {name for name, term in terms.items() if term != expected[name]}
 
 
+@pytest.mark.slow
 def test_loss_terms_and_gradients_agree():
     for result, truth in zip(_expected(by_jax), _expected(by_torch), strict=True):
         far = distances(result, truth)
@@ -56,6 +57,7 @@ def test_every_parameter_has_a_gradient():
     assert {name for name, gradient in gradients.items() if not gradient.any()} == set()
 
 
+@pytest.mark.slow
 @both
 def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
     terms, _ = _expected(compute)
@@ -66,6 +68,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
     assert terms["loss"] == pytest.approx(sum(weight * terms[name] for name, weight in TERMS.items()), rel=1e-14)
 
 
+@pytest.mark.slow
 @both
 def test_student_frames_affect_only_consistency(compute):
     name = "sentinel2"
@@ -76,6 +79,7 @@ def test_student_frames_affect_only_consistency(compute):
         assert _changed(compute, BATCH._replace(student=student)) == {"consistency", "loss"}
 
 
+@pytest.mark.slow
 @both
 def test_student_with_all_frames_equals_the_teacher_in_any_order(compute):
     present = np.array([True, True, False])
@@ -89,6 +93,7 @@ def test_student_with_all_frames_equals_the_teacher_in_any_order(compute):
     assert _expected(compute)[0]["consistency"] > 1e-3
 
 
+@pytest.mark.slow
 @both
 def test_absent_or_invalid_values_have_no_influence(compute):
     def absent(array, present, anything=np.nan):
@@ -118,6 +123,7 @@ def test_absent_or_invalid_values_have_no_influence(compute):
     assert_same(result, _expected(compute))
 
 
+@pytest.mark.slow
 @both
 def test_text_affects_only_its_own_term(compute):
     for field in ("sentence", "pixel", "period"):
@@ -125,6 +131,7 @@ def test_text_affects_only_its_own_term(compute):
         assert _changed(compute, BATCH._replace(text=rolled)) == {"text", "loss"}, field
 
 
+@pytest.mark.slow
 @both
 def test_text_term_is_clip_on_the_field_at_its_pixel_and_period(compute):
     model, text = torch_model(CONFIG), BATCH.text

@@ -61,6 +61,7 @@ def test_float32_100_steps_of_adam_equal_pytorchs():
     assert _far(_by_optax(scale_by_adam(), 0, "float32"), _by_torch(torch.optim.AdamW, 0, "float32")) < 1e-7
 
 
+@pytest.mark.slow
 def test_float32_100_adamw_steps_match_reference_not_pytorch():
     exact = _by_torch(torch.optim.AdamW, 0.01, "float64")
     by_jax, by_torch = (

@@ -77,6 +77,7 @@ def _losses(path: Path) -> dict[int, float]:
     return {record["step"]: record["loss"] for record in records if "loss" in record}
 
 
+@pytest.mark.slow
 def test_training_across_frameworks_equals_sixty_steps_in_one(config, stayed, tmp_path, monkeypatch):
     def parity(*arguments) -> None:
         assert main([str(argument) for argument in arguments]) == 0
@@ -147,12 +148,14 @@ def test_refused_overwriting_is_reported_at_the_start(begun, tmp_path, capsys):
     assert message.endswith("terms.jsonl is a folder, expected the name of a file")
 
 
+@pytest.mark.slow
 def test_parameters_alone_cannot_be_trained_on(stayed, tmp_path, capsys):
     assert main(["convert", str(stayed.path), str(tmp_path / "alone.safetensors")]) == 0
     assert main(["train", str(tmp_path / "alone.safetensors"), str(tmp_path / "on"), "--to-step", "61"]) == 2
     assert "holds only parameters: convert a run to a folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_target_step_out_of_range_is_refused(stayed, tmp_path, capsys):
     assert main(["convert", str(stayed.path), str(tmp_path / "torch")]) == 0
     assert main(["train", str(tmp_path / "torch"), str(tmp_path / "on"), "--to-step", "61"]) == 2

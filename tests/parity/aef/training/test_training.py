@@ -38,12 +38,14 @@ def single(step_batches) -> tuple[Trajectory, Trajectory]:
     return jax_steps(SMALL, initial_snapshot(), step_batches), torch_steps(SMALL, initial_snapshot(), step_batches)
 
 
+@pytest.mark.slow
 def test_some_steps_are_clipped_and_none_is_skipped(double):
     norms = [terms["gradient_norm"] for terms in double[1].terms]
     assert min(norms) < 0.99 * TRAINING.clip_norm < 1.01 * TRAINING.clip_norm < max(norms)
     assert {terms["skipped"] for terms in double[1].terms} == {0}
 
 
+@pytest.mark.slow
 def test_float64_training_terms_and_state_agree_at_every_step(double):
     far = trajectory_distance(*double)
     assert max(max(steps) for steps in far.terms.values()) < 1e-12
@@ -54,6 +56,7 @@ def test_float64_training_terms_and_state_agree_at_every_step(double):
     assert max(one_by_one.values()) < 1e-12
 
 
+@pytest.mark.slow
 def test_float32_losses_and_parameters_agree(single):
     far = trajectory_distance(*single)
     assert max(far.terms["loss"]) < 1e-6
@@ -61,17 +64,20 @@ def test_float32_losses_and_parameters_agree(single):
     assert far.last["params"] < 5e-7
 
 
+@pytest.mark.slow
 def test_float32_states_differ_no_more_than_rounding(single, step_batches):
     nudged = trajectory_distance(torch_steps(SMALL, one_ulp_up(initial_snapshot()), step_batches), single[1]).last
     far = trajectory_distance(*single).last
     assert {kind for kind in KINDS if not far[kind] < CHAOS_RATIO * nudged[kind]} == set()
 
 
+@pytest.mark.slow
 def test_float32_errors_of_both_frameworks_are_similar(single, double):
     by_jax, by_torch = (trajectory_distance(run, double[1]).last for run in single)
     assert {kind for kind in KINDS if not by_jax[kind] < 1.2 * by_torch[kind]} == set()
 
 
+@pytest.mark.slow
 def test_a_state_converts_to_jax_and_back_exactly(single):
     saved = replace(single[1].last, step=7, skipped=2, consecutive_skips=1)
     for returned in (from_jax(to_jax(saved, SMALL, single_device_mesh()), SMALL), snapshot(restored(saved, SMALL))):
@@ -80,6 +86,7 @@ def test_a_state_converts_to_jax_and_back_exactly(single):
             assert max(distances(getattr(returned, kind), getattr(saved, kind)).values()) == 0
 
 
+@pytest.mark.slow
 def test_pytorch_continues_training_from_a_jax_state(double, step_batches):
     config = doubled(SMALL)
     half = jax_steps(config, initial_snapshot(), step_batches[:2]).last
@@ -96,6 +103,7 @@ def test_pytorch_continues_training_from_a_jax_state(double, step_batches):
         continue_in_torch(config, half, step_batches, to_step=2)
 
 
+@pytest.mark.slow
 def test_a_nonfinite_step_changes_nothing_in_either_framework(step_batches):
     """The learning-rate schedule does not advance either."""
     config, nan = doubled(SMALL), step_batches[1].targets["sentinel1"]

@@ -28,12 +28,14 @@ def _by_torch(config: Config = TINY) -> Trajectory:
     return torch_steps(config, initial_snapshot(config), batches(config, 2))
 
 
+@pytest.mark.slow
 def test_gradient_accumulation_agrees_in_both_frameworks():
     config = doubled(replace(ALONE, training=replace(TRAINING, batch=4, grad_accum_steps=2)))
     far = trajectory_distance(jax_steps(config, initial_snapshot(config), batches(config, 2)), _by_torch(config))
     assert max(*far.last.values(), *far.first.values(), *(max(steps) for steps in far.terms.values())) < 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("block_loop", "remat"), [("unroll", "dots"), ("scan", "block")])
 def test_gradients_are_independent_of_scan_and_remat(block_loop, remat):
     config = replace(TINY, model=replace(TINY.model, block_loop=block_loop, remat=remat))
@@ -43,7 +45,7 @@ def test_gradients_are_independent_of_scan_and_remat(block_loop, remat):
     assert max(trajectory_distance(result, _by_torch()).last.values()) < 1e-13
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_every_mesh_of_eight_devices_equals_one_device():
     *double, single = _on_meshes()
     assert [result["mesh"] for result in double] == [[8, 1, 1], [4, 1, 2], [2, 2, 2], [1, 8, 1]]
