@@ -25,14 +25,8 @@ from aef_jax.sharding.mesh import replicated
 from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
 from aef_jax.training.throughput import Throughput, unknown_peak_note
-from aef_jax.visualize.pictures import (
-    Reconstruction,
-    has_true_color,
-    read_metrics,
-    write_field_png,
-    write_loss_curves_png,
-    write_reconstructions_png,
-)
+from aef_jax.visualize.loss_curves import read_metrics, write_loss_curves_png
+from aef_jax.visualize.pictures import Reconstruction, has_true_color, write_field_png, write_reconstructions_png
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS

@@ -18,7 +18,7 @@ def describe_culprit(culprit: Culprit) -> str:
     what = "its outputs differ" if culprit.forward else "its outputs are the same, but its gradients differ"
     return "\n".join(
         [
-            f"{display_name(culprit.call.name)}: given the same inputs, {what}, although everything that it calls agrees",
+            f"{display_name(culprit.call.name)}: given the same inputs, {what}, although all that it calls agrees",
             f"  {measurement.kind} {worst.name}".rstrip() + f", {worst.dtype}, shape {worst.shape}{others}:",
             f"  relative L2 {worst.distance.relative_l2:.2e}, largest |difference| {worst.distance.max_abs:.2e},"
             f" {worst.distance.max_ulp:.3g} ULP, cosine {worst.distance.cosine:.9f}",

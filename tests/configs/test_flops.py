@@ -154,12 +154,12 @@ def test_paper_costs_tens_of_teraflops_per_sequence():
 def test_what_is_recomputed_is_what_xla_counts_once_more():
     """Of whole blocks everything; beside their products only attention, which the formula leaves out."""
     counted = {remat: xla_training_flops(recomputing(remat)) for remat in ("none", "dots", "block")}
-    found = {
+    flops = {
         remat: sum(training_flops(recomputing(remat), FRAMES, STUDENT, TARGETS, text=True).values())
         for remat in counted
     }
-    assert found["block"] - found["none"] == pytest.approx(counted["block"] - counted["none"], rel=0.05)
-    assert found["dots"] == found["none"]
+    assert flops["block"] - flops["none"] == pytest.approx(counted["block"] - counted["none"], rel=0.05)
+    assert flops["dots"] == flops["none"]
     assert 0 < counted["dots"] - counted["none"] < 0.1 * (counted["block"] - counted["none"])
 
 

@@ -76,6 +76,6 @@ def test_wrong_setting_error_has_the_nearest_name_or_the_bound(arguments, senten
 
 
 def test_source_table_rows_can_be_selected_and_changed():
-    chosen = override(TINY, ["--sources", "nlcd,sentinel2", "--sources.nlcd.weight", "2"])
-    assert [(source.name, source.weight) for source in chosen.sources] == [("sentinel2", 1), ("nlcd", 2)]
-    assert chosen.sources[0] == TINY.sources[0]
+    config = override(TINY, ["--sources", "nlcd,sentinel2", "--sources.nlcd.weight", "2"])
+    assert [(source.name, source.weight) for source in config.sources] == [("sentinel2", 1), ("nlcd", 2)]
+    assert config.sources[0] == TINY.sources[0]

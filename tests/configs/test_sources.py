@@ -98,6 +98,6 @@ def test_the_papers_objective_and_course_are_the_defaults():
     weights = PAPER.objective
     assert (weights.reconstruction, weights.uniformity, weights.consistency, weights.text) == (1, 0.05, 0.02, 0.001)
     assert weights.noise
-    course = PAPER.training
-    assert (course.steps, course.warmup_steps, course.learning_rate, course.batch) == (100_000, 1_000, 1e-4, 256)
+    paper = PAPER.training
+    assert (paper.steps, paper.warmup_steps, paper.learning_rate, paper.batch) == (100_000, 1_000, 1e-4, 256)
     assert (PAPER.model.embed_dim, PAPER.model.kappa, PAPER.data.tile_side) == (64, 8000, 128)

@@ -44,11 +44,11 @@ def test_a_minute_is_not_lost_on_the_way():
 
 def test_the_season_is_the_same_in_every_year():
     year = round(YEAR_DAYS * DAY_MS)
-    here, there = timecode(np.array([START, START + 17 * year]))
+    here, later = timecode(np.array([START, START + 17 * year]))
     sine, cosine = (slice(half + 12, half + 16) for half in (0, TIMECODE_WIDTH // 2))
-    np.testing.assert_allclose(here[sine], there[sine], atol=1e-6)
-    np.testing.assert_allclose(here[cosine], there[cosine], atol=1e-6)
-    assert np.abs(here - there).max() > 0.5
+    np.testing.assert_allclose(here[sine], later[sine], atol=1e-6)
+    np.testing.assert_allclose(here[cosine], later[cosine], atol=1e-6)
+    assert np.abs(here - later).max() > 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, "datetime64[ms]"])

@@ -33,7 +33,7 @@ def test_quantile_matches_the_normal_share(dimension, kappa):
     for z in (-5.5, -4, -2, -0.5, 0, 1, 3, 4.5, 5.5):
         x = np.exp(log_x(z))
         angle = 2 * np.arcsin(np.sqrt(x / 2))
-        found = share(0, angle) if z < 0 else share(angle, np.pi)
-        too_many = abs(found - whole * ndtr(-abs(z)))
+        tail = share(0, angle) if z < 0 else share(angle, np.pi)
+        too_many = abs(tail - whole * ndtr(-abs(z)))
         x_apart = too_many * np.sin(angle) / density(angle)
         assert x_apart < 2e-7 * x

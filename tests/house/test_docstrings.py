@@ -45,7 +45,7 @@ def _public(module: ast.Module) -> Iterator[tuple[Function | ast.ClassDef, str]]
 
 def _lacking_of_class(node: ast.ClassDef, docstring: str) -> list[str]:
     init = next((child for child in node.body if isinstance(child, Function) and child.name == "__init__"), None)
-    documented = docstring + (init and ast.get_docstring(init) or "")
+    documented = docstring + ((init and ast.get_docstring(init)) or "")
     return ["Args"] if init and _parameters(init) and "Args:" not in documented else []
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 from tests.support.paths import REPOSITORY
 
+_WORDS = """
+held Holdings heldout held_out kept there found one ours theirs Place Choices Fate Stored and_also when code_of
+delayed chosen within under unsplit one_device make_advance Draw StopRequest agreed say_what_there_is PATIENCE_S
+about yardstick Verdict judge judged Twin Twins twin twins lookup looked_up mismatch course course_of subject
+Subject parting lonely How Apart Seen Open skipped_in_a_row accumulate told EXAMPLES check ahead transfer
+"""
 FOLDERS = ("configs", "aef_torch", "aef_jax", "parity", "tests")
-BANNED = frozenset(
-    """
-    held Holdings heldout held_out kept there found one ours theirs Place Choices Fate Stored and_also when code_of
-    delayed chosen within under unsplit one_device make_advance Draw StopRequest agreed say_what_there_is PATIENCE_S
-    about yardstick Verdict judge judged Twin Twins twin twins lookup looked_up mismatch course course_of subject
-    Subject parting lonely How Apart Seen Open skipped_in_a_row accumulate told EXAMPLES check ahead transfer
-    """.split()
-)
+BANNED = frozenset(_WORDS.split())
 
 
 def banned_names(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.training.loop import train
-from aef_jax.visualize.pictures import read_metrics
+from aef_jax.visualize.loss_curves import read_metrics
 from parity.aef.model import abstract_jax
 from parity.mapping.weights import to_torch
 from tests.legacy.fixture import DATASET, EXPECTED, FINAL, FIXTURE, SAVED, STEPS, TOLERANCE, config_of, copied_run

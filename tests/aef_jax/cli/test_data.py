@@ -11,8 +11,8 @@ from aef_jax.data.inspect.info import BIN_EDGES, count_values
 from aef_jax.data.store.dataset import Dataset
 from configs.sources import ERA5_LAND, NLCD, SENTINEL2, SOURCES
 from tests.support.data.small_dataset import (
-    VALIDATION,
     TRAINING,
+    VALIDATION,
     change_description,
     small_sites,
     write,

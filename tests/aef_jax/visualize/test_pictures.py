@@ -9,13 +9,12 @@ from matplotlib.image import imread
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import normalization_of
+from aef_jax.visualize.loss_curves import read_metrics, write_loss_curves_png
 from aef_jax.visualize.pictures import (
     Reconstruction,
     principal_colors,
-    read_metrics,
     true_color,
     write_field_png,
-    write_loss_curves_png,
     write_reconstructions_png,
 )
 from configs.sources import LANDSAT, SENTINEL1, SENTINEL2
@@ -126,7 +125,8 @@ def test_pictures_are_reproducible_to_the_byte(tmp_path):
 def drawn(monkeypatch):
     """Collect the figures instead of writing them."""
     figures = []
-    monkeypatch.setattr("aef_jax.visualize.pictures.save_png", lambda figure, path: figures.append(figure))
+    for module in ("loss_curves", "pictures"):
+        monkeypatch.setattr(f"aef_jax.visualize.{module}.save_png", lambda figure, path: figures.append(figure))
     return figures
 
 
@@ -209,7 +209,7 @@ def test_every_validation_source_has_its_panel(tmp_path, drawn):
 
     # two rows of three panels, the unused one removed; the record of step 200 was replaced, not merged
     titles = [axes.get_title() for axes in drawn[0].axes]
-    assert titles[2:] == [f"held out: {name}" for name in ("landsat", "sentinel1", "sentinel2")]
+    assert titles[2:] == [f"validation: {name}" for name in ("landsat", "sentinel1", "sentinel2")]
 
 
 def test_a_step_that_was_run_twice_counts_once(tmp_path, drawn):

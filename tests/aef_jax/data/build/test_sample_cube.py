@@ -4,10 +4,10 @@ import importlib.util
 
 import numpy as np
 import pytest
-from tests.support.refusals import error_message
 
 from aef_jax.data.build.sample_cube import _open, _to_10m, load_sample, split_sample
 from configs.encodings.timecode import DAY_MS
+from tests.support.refusals import error_message
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None,
