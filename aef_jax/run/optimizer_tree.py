@@ -18,7 +18,7 @@ COUNT, SCHEDULE_COUNT = "count", "schedule_count"
 NOTFINITE_COUNT, LAST_FINITE, TOTAL_NOTFINITE = "notfinite_count", "last_finite", "total_notfinite"
 """Steps skipped in a row, whether the last step was finite, and all skipped steps."""
 
-_NAMES = {
+_NAMES: dict[type, dict[str, str]] = {
     optax.ApplyIfFiniteState: {
         "notfinite_count": NOTFINITE_COUNT,
         "last_finite": LAST_FINITE,
