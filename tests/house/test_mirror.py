@@ -40,6 +40,7 @@ DIFFERENCES = {
     "aef_jax training/step.py abstract_*(*)": "shapes and shardings, from which JAX compiles and restores",
     "aef_jax training/step.py make_train_step(config, mesh)": "as train_step",
     "aef_jax training/step.py make_update_fn(config, mesh)": "as train_step",
+    "aef_jax training/step.py compile_in_thread(step, state, batch)": "PyTorch compiles nothing ahead of a call",
     "aef_jax training/step.py split(batch, number)": "the loop over parts of a batch is compiled",
 }
 """Lines of `outline` that one framework has and the other has not, as patterns, each with its reason."""
