@@ -119,7 +119,7 @@ def _memory(compiled: Compiled) -> str:
 def _collectives(compiled: Compiled) -> str:
     link = compiled.chip.link_bandwidth
     times = "bytes", "exposed ms", "hidden ms"
-    rows = [("collectives", "kinds", "per step", *times, "in blocks", *times)]
+    rows: list[tuple[str, ...]] = [("collectives", "kinds", "per step", *times, "in blocks", *times)]
     inside = by_kind(compiled.in_blocks, link)
     for kind, row in by_kind(compiled.collectives, link).items():
         blocks = inside.get(kind, dict.fromkeys(row, 0))
@@ -144,7 +144,7 @@ def _ms(seconds: float) -> str:
 
 def _roofline(compiled: Compiled) -> str:
     roofline = compiled.roofline
-    rows = [("roofline, one chip", "FLOP", "bytes", "FLOP/byte", "FLOP ms", "HBM ms", "ms")]
+    rows: list[tuple[str, ...]] = [("roofline, one chip", "FLOP", "bytes", "FLOP/byte", "FLOP ms", "HBM ms", "ms")]
     for operator in roofline.operators:
         intensity = operator.flops / operator.bytes if operator.bytes else 0
         sizes = readable(operator.flops), f"{readable(operator.bytes)}B", f"{intensity:.0f}"

@@ -1,4 +1,4 @@
-"""The FLOP formula against XLA's own count of the real, unrolled functions."""
+"""The FLOP formula agrees with XLA's count of the real, unrolled functions."""
 
 from dataclasses import replace
 from functools import cache
@@ -19,7 +19,7 @@ from configs.presets import PAPER, TINY
 FRAMES = {"sentinel2": 6, "landsat": 3, "sentinel1": 2}
 STUDENT = {"sentinel2": 3, "landsat": 3, "sentinel1": 1}
 TARGETS = ("sentinel2", "glo30")
-# wide, so that products outweigh what the formula leaves out
+# wide layers, so that products dominate the operations that the formula does not count
 CONFIG = replace(
     TINY,
     model=replace(
@@ -125,7 +125,7 @@ def test_text_head_costs_what_xla_counts():
 
 
 def test_the_student_costs_its_own_frames():
-    """Three passes forward of no more than it is given; without consistency, nothing."""
+    """The student costs three forward passes of its own frames, and nothing without consistency."""
     student = forward_flops(CONFIG, STUDENT, periods=1)
     flops = training_flops(CONFIG, FRAMES, STUDENT, TARGETS, text=True)
     alone = training_flops(without(consistency=0), FRAMES, STUDENT, TARGETS, text=True)
@@ -151,8 +151,8 @@ def test_paper_costs_tens_of_teraflops_per_sequence():
 
 
 @pytest.mark.slow
-def test_what_is_recomputed_is_what_xla_counts_once_more():
-    """Of whole blocks everything; beside their products only attention, which the formula leaves out."""
+def test_recomputed_flops_are_those_that_xla_counts():
+    """`block` recomputes everything; `dots` only attention, which the formula does not count."""
     counted = {remat: xla_training_flops(recomputing(remat)) for remat in ("none", "dots", "block")}
     flops = {
         remat: sum(training_flops(recomputing(remat), FRAMES, STUDENT, TARGETS, text=True).values())

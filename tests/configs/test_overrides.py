@@ -1,4 +1,4 @@
-"""Any field of a config can be set by its dotted name; what cannot be set is told in one sentence."""
+"""Any field of a config can be set by its dotted name; mistakes are reported in one sentence."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def _source(config, name):
     return next(source for source in config.sources if source.name == name)
 
 
-def test_nested_and_source_fields_are_set_and_all_else_stays():
+def test_nested_and_source_fields_are_set_and_no_others():
     config = override(
         TINY, ["--training.steps", "200", "--model.kappa=50", "--sources.landsat.weight", "0.5", "--mesh.data", "-1"]
     )
@@ -32,7 +32,7 @@ def test_last_value_wins_and_dashes_are_underscores():
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False)])
-def test_truth_values_are_read_as_json_or_as_python_writes_them(text, value):
+def test_booleans_may_be_written_as_in_json_or_python(text, value):
     assert _source(override(TINY, ["--sources.glo30.timed", text]), "glo30").timed is value
 
 

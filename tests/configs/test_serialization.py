@@ -1,4 +1,4 @@
-"""A config survives its JSON, and a text that is none is refused in one sentence."""
+"""A config can be read back from its JSON; other text is refused in one sentence."""
 
 import json
 from dataclasses import replace
@@ -17,11 +17,11 @@ def _edited(edit) -> str:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_survives_json(name):
+def test_every_preset_can_be_read_back_from_json(name):
     assert from_json(to_json(PRESETS[name])) == PRESETS[name]
 
 
-def test_a_whole_number_is_taken_for_a_float_and_becomes_one():
+def test_an_integer_is_converted_to_float():
     config = from_json(_edited(lambda tree: tree["model"].update(kappa=100)))
     assert type(config.model.kappa) is float
 
@@ -50,12 +50,12 @@ def test_a_whole_number_is_taken_for_a_float_and_becomes_one():
         (lambda c: c.update(training=[]), "config.training is [], expected a JSON object"),
     ],
 )
-def test_what_is_not_a_config_is_told_with_its_field_and_value(edit, sentence):
+def test_invalid_config_error_has_the_field_and_its_value(edit, sentence):
     assert sentence in error_message(from_json, _edited(edit))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[" + "9" * 5_000 + "]", "null", "3"])
-def test_a_text_that_holds_no_config_is_told_in_one_sentence(text):
+def test_text_without_a_config_is_refused_in_one_sentence(text):
     assert len(error_message(from_json, text)) < 200
 
 
@@ -63,5 +63,5 @@ def test_a_long_wrong_value_is_cut_short():
     assert len(error_message(from_json, _edited(lambda tree: tree["model"].update(remat="x" * 10_000)))) < 300
 
 
-def test_a_band_without_a_valid_range_stays_without():
+def test_a_missing_valid_range_stays_missing():
     assert from_json(to_json(replace(TINY, sources=TINY.sources[:1]))).sources[0].bands[0].valid_range is None

@@ -1,4 +1,4 @@
-"""The table of sources says what the paper says (its S1, S2 and S4)."""
+"""The table of sources agrees with the paper (S1, S2 and S4)."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_era5_land_has_twelve_monthly_statistics():
     assert BY_NAME["era5_land"].channels == 12
 
 
-def test_weights_are_one_but_for_the_coarse_and_the_mapped():
+def test_weights_are_one_except_for_coarse_sources_and_maps():
     assert {source.name: source.weight for source in SOURCES if source.weight != 1} == {
         "grace": 0.5,
         "nlcd": 0.25,
@@ -68,7 +68,7 @@ def test_frame_budgets_make_a_sequence_of_103_elements():
     assert sum(budgets.values()) == 103
 
 
-def test_the_students_budgets_are_what_its_random_drop_leaves():
+def test_student_budgets_are_frame_budgets_less_random_drop():
     assert {s.name: s.student_budget for s in PAPER.input_sources} == {"sentinel2": 33, "landsat": 15, "sentinel1": 12}
     assert BY_NAME["grace"].student_budget == 0
 
@@ -94,7 +94,7 @@ def test_scalings_are_the_papers():
     assert [band.valid_range for band in BY_NAME["sentinel1"].bands] == [(-30.0, 10.0)] * 4 + [None]
 
 
-def test_the_papers_objective_and_course_are_the_defaults():
+def test_objective_and_training_defaults_are_the_papers():
     weights = PAPER.objective
     assert (weights.reconstruction, weights.uniformity, weights.consistency, weights.text) == (1, 0.05, 0.02, 0.001)
     assert weights.noise

@@ -1,4 +1,4 @@
-"""A timecode tells any two days of four decades apart, and knows the season."""
+"""Timecodes of any two days within 40 years differ, and encode the season."""
 
 import numpy as np
 import pytest
@@ -22,23 +22,23 @@ def _days(days) -> np.ndarray:
     return START + np.asarray(days, np.int64) * DAY_MS
 
 
-def test_any_two_distinct_days_of_forty_years_have_codes_apart():
-    # a difference of sines and cosines depends on the days between only, so one day against all stands for all pairs
+def test_codes_of_any_two_days_in_forty_years_differ():
+    # the distance of two codes depends only on the days between them, so one day against all covers all pairs
     codes = timecode(_days(np.arange(FORTY_YEARS)))
     distance = np.linalg.norm(codes[1:] - codes[0], axis=-1)
     assert distance.min() > 1.0
 
 
-def test_two_days_stay_apart_once_the_code_is_float32():
+def test_codes_of_consecutive_days_differ_in_float32():
     codes = timecode(_days(np.arange(FORTY_YEARS))).astype(np.float32)
     assert np.linalg.norm(codes[1:] - codes[:-1], axis=-1).min() > 1.0
 
 
-def test_a_minute_is_not_lost_on_the_way():
-    """Epoch milliseconds in float32 have a grain of 131 s."""
+def test_a_code_resolves_a_minute():
+    """Epoch milliseconds in float32 would have a resolution of 131 s."""
     time = np.int64(1_600_000_000_000)
     turned = timecode(time + 60_000) - timecode(time)
-    expected = 2 * np.pi * 60_000 / (4 * DAY_MS)  # the quickest period is 4 days
+    expected = 2 * np.pi * 60_000 / (4 * DAY_MS)  # the shortest period is 4 days
     assert np.hypot(turned[0], turned[TIMECODE_WIDTH // 2]) == pytest.approx(expected, rel=1e-6)
 
 
@@ -76,5 +76,5 @@ def test_relative_codes_differ_over_a_period_most_at_its_ends():
     assert code.shape == (365, RELATIVE_TIMECODE_WIDTH)
     apart = np.linalg.norm(code[:, None] - code[None], axis=-1) + 10 * np.eye(365)
     assert apart.min() > 0.05
-    # half turns: over whole ones, the first instant would have the code of the last
+    # with whole turns instead of half turns, the first and last instant would have the same code
     assert np.linalg.norm(code[0] - code[-1]) > 2

@@ -1,4 +1,4 @@
-"""A config that could not be run cannot be made."""
+"""Configs with invalid values raise errors when they are made."""
 
 from dataclasses import replace
 
@@ -64,7 +64,7 @@ from tests.support.refusals import error_message
         (lambda: Source("empty", "continuous", bands=()), "kind 'continuous' has 0 bands"),
     ],
 )
-def test_a_value_out_of_range_is_told_with_field_value_and_bound(make, sentence):
+def test_out_of_range_error_has_the_field_value_and_bound(make, sentence):
     assert sentence in error_message(make)
 
 

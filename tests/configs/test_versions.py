@@ -59,7 +59,7 @@ def test_version_1_is_read_with_all_of_its_values():
     assert config == expected
 
 
-def test_renamed_settings_are_warned_of_once_in_one_sentence(warnings):
+def test_renamed_settings_cause_one_warning_of_one_sentence(warnings):
     from_json(VERSION_1)
     from_json(VERSION_1)
     (sentence,) = warnings.messages
@@ -68,13 +68,13 @@ def test_renamed_settings_are_warned_of_once_in_one_sentence(warnings):
         assert f"{old} is now {new}" in sentence
 
 
-def test_a_config_of_the_present_version_warns_of_nothing(warnings):
+def test_a_config_of_the_present_version_causes_no_warning(warnings):
     assert json.loads(to_json(TINY))["version"] == VERSION == 2
     assert from_json(to_json(TINY)) == TINY
     assert warnings.messages == []
 
 
-def test_version_1_may_be_written_out():
+def test_version_1_may_be_stated():
     assert from_json(edited_version_1(lambda tree: tree.update(version=1))) == from_json(VERSION_1)
 
 

@@ -1,4 +1,4 @@
-"""The distance of a von Mises-Fisher sample, at the quantile of a normal number."""
+"""The fitted quantile function of the distance of a von Mises-Fisher sample from its mean."""
 
 from itertools import pairwise
 
@@ -14,7 +14,7 @@ from tests.support.contracts.von_mises_fisher import CASES
 
 @pytest.mark.parametrize(("dimension", "kappa"), [*CASES, (4, 1e-3), (1024, 10.0), (64, 1e6)])
 def test_quantile_matches_the_normal_share(dimension, kappa):
-    """In both tails, by the density of the angle."""
+    """Check both tails by integrating the density of the angle."""
     log_x = Chebyshev(radial_coefficients(dimension, kappa), domain=[-MAX_SIGMA, MAX_SIGMA])
 
     def density(angle: float) -> float:

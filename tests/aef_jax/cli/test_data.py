@@ -1,4 +1,4 @@
-"""`aef data info`; and data that cannot be opened, or trained on, are told in one sentence, with exit code 2."""
+"""`aef data`: info, and the refusal of data that cannot be opened or trained on, with exit code 2."""
 
 from dataclasses import replace
 
@@ -24,12 +24,12 @@ SITE = small_sites(1)[0]
 # --- info ---
 
 
-def test_info_tells_what_is_there(own_dataset, capsys, tmp_path):
+def test_info_describes_the_data_set(own_dataset, capsys, tmp_path):
     change_description(own_dataset, lambda table: table["text"].update(model="a model"))
     assert cli.main(["data", "info", str(own_dataset), "-o", str(tmp_path / "values.png")]) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     dataset = Dataset.open(own_dataset)
-    lines = [" ".join(line.split()) for line in said.splitlines()]
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
     assert f"training {TRAINING} 1" in lines
     assert f"validation {VALIDATION} 1" in lines
     frames = dataset.sources["sentinel2"].frames
@@ -92,17 +92,17 @@ def test_the_picture_is_of_valid_scores(small_dataset):
     np.testing.assert_array_equal(counts["nlcd"][0], np.bincount(classes, minlength=16))
 
 
-# --- What cannot be opened ---
+# --- data that cannot be opened ---
 
 
 @pytest.mark.parametrize("command", ["info", "check"])
-def test_what_is_no_data_set_is_told(command, tmp_path, mistake):
+def test_a_folder_without_a_data_set_is_refused(command, tmp_path, mistake):
     assert f"{tmp_path} is not a data set: it has no dataset.json" in mistake("data", command, tmp_path)
     (tmp_path / "dataset.json").write_text("{")
     assert "dataset.json: not the description of a data set" in mistake("data", command, tmp_path)
 
 
-def test_a_picture_that_cannot_be_put_in_its_place_is_told(small_dataset, tmp_path, capsys):
+def test_unwritable_picture_error_is_one_sentence(small_dataset, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert cli.main(["data", "info", str(small_dataset), "-o", str(tmp_path / "file" / "info.png")]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("aef: ")

@@ -1,4 +1,4 @@
-"""The command `aef`: it shows how it is used, and answers a mistake in one sentence."""
+"""The command `aef`: its help, its configs, and mistakes, which it reports in one sentence."""
 
 import importlib.util
 import json
@@ -50,7 +50,7 @@ def test_help_of_train_explains_the_settings_by_group(capsys):
     assert settings_help() in help_of("train", capsys)
 
 
-def test_every_command_that_shows_examples_parses_them():
+def test_every_example_can_be_parsed():
     parser = cli._parser()
     for command in COMMANDS:
         examples = subparser(parser, command).epilog.partition("\n\n")[0].splitlines()[1:]
@@ -66,7 +66,7 @@ def subparser(parser, command: str):
     return parser
 
 
-def test_no_command_is_told_with_the_usage(capsys):
+def test_a_missing_command_prints_the_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([])
     assert ended.value.code == 2
@@ -158,11 +158,11 @@ def test_config_file_and_run_folder_may_share_a_preset_name(tmp_path, capsys):
         (["tiny", "small"], "'small' is no option"),
     ],
 )
-def test_what_cannot_be_resolved_is_told(command, arguments, sentence, mistake):
+def test_an_unknown_config_or_setting_is_refused(command, arguments, sentence, mistake):
     assert sentence in mistake(command, *arguments)
 
 
-def test_a_file_or_a_folder_that_holds_no_config_is_told_by_name(tmp_path, mistake):
+def test_error_names_the_file_or_folder_without_a_config(tmp_path, mistake):
     (tmp_path / "broken.json").write_text('{"sources": 3')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     assert "broken.json: not JSON" in mistake("config", str(tmp_path / "broken.json"))
@@ -170,7 +170,7 @@ def test_a_file_or_a_folder_that_holds_no_config_is_told_by_name(tmp_path, mista
     assert f"{tmp_path} is not the folder of a run" in mistake("train", str(tmp_path))
 
 
-def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake):
+def test_a_run_folder_cannot_be_a_file(tmp_path, mistake):
     (tmp_path / "file").write_text("")
     assert "file is a file, expected the folder of a run" in mistake("train", "tiny", "--run", str(tmp_path / "file"))
 
@@ -178,7 +178,7 @@ def test_a_run_cannot_be_put_where_a_file_is(tmp_path, mistake):
 @pytest.mark.parametrize(
     "command", ["train tiny --run", "train tiny --data", "train tiny --data.path", "data make-planet", "probe"]
 )
-def test_an_address_is_not_taken_for_a_folder(command, mistake, tmp_path, monkeypatch):
+def test_an_address_is_refused_as_a_folder(command, mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sentence = mistake(*command.split(), "gs://bucket/x")
     assert "'gs://bucket/x' is an address, expected a file or folder: mount it first (gcsfuse, Filestore)" in sentence
@@ -197,7 +197,7 @@ def test_one_of_several_slurm_tasks_does_not_start_its_own_run(tmp_path, mistake
         cli.main(["train", "tiny", "--run", str(tmp_path / "run")])
 
 
-def test_without_the_sample_package_the_extra_is_named(tmp_path, mistake, monkeypatch):
+def test_missing_sample_package_error_names_the_extra(tmp_path, mistake, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "nrt" else find(name, *rest))
     assert "install aef[sample]" in mistake("train", "tiny", "--run", str(tmp_path / "run"))
@@ -226,7 +226,7 @@ def test_impossible_embedding_is_refused_before_any_work(arguments, sentence, tm
 
 
 @pytest.mark.slow
-def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
+def test_a_picture_or_folder_is_refused_as_a_geotiff(training, tmp_path, mistake):
     for output in (tmp_path / "field.png", tmp_path):
         assert f"{output} is not a path for a GeoTIFF" in mistake(
             "embed", str(training.run.path), *PERIOD, "-o", str(output)
@@ -234,7 +234,7 @@ def test_a_picture_is_no_place_for_a_geotiff(training, tmp_path, mistake):
 
 
 @pytest.mark.slow
-def test_without_rasterio_the_extra_is_named_before_any_work(training, tmp_path, mistake, monkeypatch):
+def test_missing_rasterio_error_names_the_extra_at_once(training, tmp_path, mistake, monkeypatch):
     monkeypatch.setitem(sys.modules, "rasterio", None)
     monkeypatch.setattr("aef_jax.inference.embed.find_site", lambda *_: pytest.fail("worked in vain"))
     output = tmp_path / "field.tif"
@@ -276,6 +276,6 @@ def test_ctrl_c_before_training_prints_no_traceback(monkeypatch, tmp_path, capsy
     assert capsys.readouterr().err == "aef: interrupted\n"
 
 
-def test_the_tiny_preset_is_one_that_the_sample_can_feed():
+def test_the_tiny_preset_fits_the_sample():
     assert "sentinel2" in {source.name for source in TINY.input_sources}
     assert TINY.data.tile_side <= 32, "held-out ground is 32 columns wide"

@@ -1,4 +1,4 @@
-"""A model that is small enough for tests, and random things for it to see."""
+"""A small config for tests, and random frames for it."""
 
 from dataclasses import replace
 from functools import partial
