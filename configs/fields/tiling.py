@@ -7,10 +7,10 @@ by L/8 and are blended linearly (ours).
 
 from collections.abc import Callable, Mapping
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64
 from tqdm import tqdm
 
 from configs.batch import Frames
@@ -21,8 +21,9 @@ from configs.model import PIXELS_PER_SPACE_CELL
 
 Period = tuple[int, int]
 """[start, end) in epoch milliseconds."""
-Embed = Callable[[dict[str, Frames], Float32[np.ndarray, "B P 2*K"]], Float[np.ndarray, "B P H W D"]]
-"""The model, in any framework: it takes NumPy arrays, and returns what `np.asarray` can read."""
+Embed = Callable[[dict[str, Frames], Any], Any]
+"""The model, in any framework: frames and codes of valid periods (B P 2*K) in NumPy arrays to mean directions
+(B P H W D), in anything that `np.asarray` reads."""
 
 FRAMES_MULTIPLE = 16
 """Frames of a source are padded with absent ones to a multiple of this, so that few shapes are compiled."""

@@ -144,7 +144,7 @@ def encode_period(period: Period) -> Float32[np.ndarray, "K2"]:
     Returns:
         The codes of both ends.
     """
-    code: Float[np.ndarray, K2] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
+    code: Float[np.ndarray, 2 * K] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
     return code.astype(np.float32)
 
 

@@ -98,5 +98,5 @@ def _training(path: Path, text: str) -> Training:
     wrong = [name for name in names if not isinstance(tree[name], dict)]
     if wrong:
         raise ValueError(f"{path}: {TRAINING} in its metadata: {wrong[0]} is {tree[wrong[0]]!r}, expected an object")
-    counters = {COUNTERS_V1.get(name, name): value for name, value in tree["counters"].items()}
+    counters: dict[str, Any] = {COUNTERS_V1.get(name) or name: value for name, value in tree["counters"].items()}
     return Training(counters, tree["position"], tree["data"], upgrade_scores(tree["scores"]))
