@@ -144,8 +144,8 @@ def encode_period(period: Period) -> Float32[np.ndarray, "K2"]:
     Returns:
         The codes of both ends.
     """
-    code: Float[np.ndarray, 2 * K] = period_code(np.asarray(period[0], np.int64), np.asarray(period[1], np.int64))
-    return code.astype(np.float32)
+    start, end = np.asarray(period, np.int64)
+    return period_code(start, end).astype(np.float32)
 
 
 def metadata_code(source: Source, metadata: Float[np.ndarray, "F"]) -> Float32[np.ndarray, "M"]:
