@@ -80,12 +80,13 @@ def _worker(task: Task) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-m", "aef_jax.benchmark.worker", json.dumps(asdict(task))]
     # all processes are alive at once, and by default JAX takes three quarters of an accelerator's memory for each
     environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", **os.environ}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _receive(process: subprocess.Popen) -> dict:
