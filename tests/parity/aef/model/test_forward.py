@@ -65,7 +65,7 @@ class RandomArrays:
         return tuple(self(B, T, HEIGHT // step, WIDTH // step, width) for step, width in grids)
 
     def noise(self, *shape: int) -> BottleneckNoise:
-        return BottleneckNoise(self(*shape) ** 2 / 100, self(*shape, MODEL.embedding))
+        return BottleneckNoise(self(*shape) ** 2 / 100, self(*shape, MODEL.embed_dim))
 
     def conditions(self, source) -> tuple[np.ndarray, np.ndarray]:
         """Draw period codes and metadata."""
@@ -77,7 +77,7 @@ class RandomArrays:
 
 
 class Case(NamedTuple):
-    """One comparison. `framework` is the package aef_jax or aef_torch; only Flax has `rngs`."""
+    """One comparison. `framework` is the package aef_jax.model or aef_torch.model; only Flax has `rngs`."""
 
     inputs: Callable[[RandomArrays], tuple[Any, ...]]
     build: Callable[..., Any] = lambda framework, config, **rngs: nnx.Dict() if rngs else torch.nn.ModuleDict()
@@ -103,13 +103,13 @@ def _apply_model(framework, model, frames, periods, noise, conditions, sentence,
 def _decoder(source) -> Case:
     return Case(
         build=lambda framework, config, **rngs: framework.decoders.Decoder(source, config.model, **rngs),
-        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding), *draw.conditions(source)),
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embed_dim), *draw.conditions(source)),
     )
 
 
 CASES = {
     "unit": Case(
-        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding),),
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embed_dim),),
         apply=lambda framework, _, x: framework.layers.unit(x),
     ),
     "masked_softmax": Case(
@@ -117,7 +117,7 @@ CASES = {
         apply=lambda framework, _, logits, mask: framework.attention.masked_softmax(logits, mask),
     ),
     "von_mises_fisher": Case(
-        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embedding), draw.noise(B, HEIGHT, WIDTH)),
+        inputs=lambda draw: (draw(B, HEIGHT, WIDTH, MODEL.embed_dim), draw.noise(B, HEIGHT, WIDTH)),
         apply=lambda framework, _, x, noise: framework.bottleneck.von_mises_fisher(framework.layers.unit(x), noise),
     ),
     "SourceEncoder": Case(
@@ -175,11 +175,14 @@ CASES = {
         inputs=lambda draw: (draw(B, MODEL.text_width), draw(B, PERIOD_CODE_WIDTH)),
     ),
     "AlphaEarth": Case(
-        build=lambda framework, config, **rngs: framework.model.AlphaEarth(config, **rngs),
+        build=lambda framework, config, **rngs: framework.alphaearth.AlphaEarth(config, **rngs),
         inputs=_model_inputs,
         apply=_apply_model,
     ),
 }
+
+
+SLOW = ("STPBlock", "STPEncoder", "AlphaEarth")
 
 
 class Result(NamedTuple):
@@ -211,19 +214,19 @@ def _given(name: str, seed: int) -> tuple[dict[str, np.ndarray], Any]:
     """Return weights, by PyTorch's names, and inputs. No bias is 0 and no scale 1, so that a missing one is noticed."""
     draw = RandomArrays(seed)
     torch.manual_seed(seed)
-    initial = torch_arrays(CASES[name].build(aef_torch, CONFIG))
+    initial = torch_arrays(CASES[name].build(aef_torch.model, CONFIG))
     return {key: array + draw(*array.shape) / 10 for key, array in initial.items()}, CASES[name].inputs(draw)
 
 
 @cache
 def _by_torch(name: str, dtype: str, seed: int) -> Result:
     weights, inputs = _cast(_given(name, seed), dtype)
-    module = CASES[name].build(aef_torch, _config(dtype)).to(getattr(torch, dtype))
+    module = CASES[name].build(aef_torch.model, _config(dtype)).to(getattr(torch, dtype))
     load_torch(module, weights)
     given = jax.tree.map(lambda leaf: to_tensor(leaf).requires_grad_(leaf.dtype != bool), inputs)
     parameters = dict(module.named_parameters())
     leaves = {key: leaf for key, leaf in _named(given).items() if leaf.requires_grad}
-    outputs = _named(CASES[name].apply(aef_torch, module, *given))
+    outputs = _named(CASES[name].apply(aef_torch.model, module, *given))
     product = sum(torch.sum(out * to_tensor(_cotangent(out.shape))) for out in outputs.values())
     gradients = [
         torch.autograd.grad(product, list(named.values()), retain_graph=True, materialize_grads=True) if named else ()
@@ -237,7 +240,7 @@ def _by_torch(name: str, dtype: str, seed: int) -> Result:
 def _jax_function(name: str, dtype: str):
     """Return the module's structure, and a function of its state and the inputs that returns outputs and gradients."""
     case = CASES[name]
-    graph, state = nnx.split(nnx.eval_shape(lambda: case.build(aef_jax, _config(dtype), rngs=nnx.Rngs(0))))
+    graph, state = nnx.split(nnx.eval_shape(lambda: case.build(aef_jax.model, _config(dtype), rngs=nnx.Rngs(0))))
     structure = nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), state))
 
     # float64 tests what is computed, not how well it is compiled, and compiles in half the time
@@ -247,7 +250,7 @@ def _jax_function(name: str, dtype: str):
     def outputs_and_gradients(state, inputs):
         def outputs(state, floats):
             given = jax.tree.map(lambda x, leaf: leaf if x is None else x, floats, inputs, is_leaf=lambda x: x is None)
-            return _named(case.apply(aef_jax, nnx.merge(graph, state), *given))
+            return _named(case.apply(aef_jax.model, nnx.merge(graph, state), *given))
 
         floats = jax.tree.map(lambda leaf: None if leaf.dtype == bool else leaf, inputs)
         results, pull_back = jax.vjp(outputs, state, floats)
@@ -280,7 +283,7 @@ def _two_threads():
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])
 def test_float64_agrees_to_the_last_digits(name):
     actual, truth = _by_jax(name, "float64", 0), _by_torch(name, "float64", 0)
     for kind in Result._fields:
@@ -289,6 +292,7 @@ def test_float64_agrees_to_the_last_digits(name):
         assert {k: d for k, d in distances.items() if not d <= FLOAT64_BOUND} == {}, kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_float32_is_as_exact_as_pytorchs(name):
     """Compare root mean squares, over tensors and draws, of the relative L2: each tensor counts the same."""
