@@ -112,6 +112,7 @@ def test_text_costs_a_period_and_its_head():
         assert sum(extra.values()) == pytest.approx(counted, rel=0.05)
 
 
+@pytest.mark.slow
 def test_text_head_costs_what_xla_counts():
     config = replace(CONFIG, model=replace(CONFIG.model, decoder_width=2048))
     graph, params = abstract_model(config)

@@ -83,6 +83,7 @@ def test_benchmark_commands_parse(mark, line, name):
     assert override(DEBUG, settings).model.remat == "none"
 
 
+@pytest.mark.slow
 def test_predicted_gains_are_those_of_the_page(monkeypatch, capsys):
     python, m, module, *arguments = shlex.split(block("changes").splitlines()[0])
     assert (python, m, module) == ("python", "-m", "aef_jax.benchmark.changes")

@@ -30,6 +30,7 @@ def test_written_records_are_a_training_set(tmp_path, monkeypatch):
     assert len(open_data(config).validation["validation"]) == 1
 
 
+@pytest.mark.slow
 def test_both_frameworks_embed_your_arrays(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = write_training_run(tmp_path / "runs" / "tiny", scale=0.3)

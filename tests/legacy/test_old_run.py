@@ -59,6 +59,7 @@ def assert_best_is_of_either_format(run: RunFolder) -> None:
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, restored, expected)))
 
 
+@pytest.mark.slow
 def test_the_old_run_gives_the_same_embedding_field():
     run = RunFolder(FIXTURE / "run")
     config, statistics = config_of(run), run.read_normalization()
@@ -69,6 +70,7 @@ def test_the_old_run_gives_the_same_embedding_field():
         np.testing.assert_allclose(field[::5, ::5], np.array(EXPECTED["field"]), **TOLERANCE)
 
 
+@pytest.mark.slow
 def test_the_old_run_trains_on_to_the_same_end(tmp_path):
     run = copied_run(tmp_path / "run")
     config = config_of(run)
@@ -81,6 +83,7 @@ def test_the_old_run_trains_on_to_the_same_end(tmp_path):
     assert_best_is_of_either_format(run)
 
 
+@pytest.mark.slow
 def test_training_anew_on_the_old_data_set_gives_the_same_run(tmp_path):
     config = config_of(RunFolder(FIXTURE / "run"))
     run = RunFolder(tmp_path / "run")

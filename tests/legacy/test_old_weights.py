@@ -31,6 +31,7 @@ def test_the_old_run_becomes_the_tensors_that_the_old_code_wrote(tmp_path):
     assert_same_bits(convert(FIXTURE / "run", tmp_path / "torch"), TORCH)
 
 
+@pytest.mark.slow
 def test_the_old_weights_become_a_run_and_the_same_tensors_again(tmp_path):
     run = convert(TORCH, tmp_path / "run")
     assert json.loads((run / f"checkpoints/{SAVED}/metrics/metrics").read_text()).keys() == {"validation"}
@@ -38,6 +39,7 @@ def test_the_old_weights_become_a_run_and_the_same_tensors_again(tmp_path):
     assert_same_bits(convert(run, tmp_path / "again"), TORCH)
 
 
+@pytest.mark.slow
 def test_an_old_file_becomes_a_run_and_the_same_file(tmp_path):
     again = convert(convert(FINAL, tmp_path / "run"), tmp_path / "again.safetensors")
     tensors = load_file(again)
@@ -45,6 +47,7 @@ def test_an_old_file_becomes_a_run_and_the_same_file(tmp_path):
         assert tensors[name].tobytes() == array.tobytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compiles")
 def test_a_run_from_old_weights_trains_on_to_the_same_end(tmp_path):
     run = RunFolder(convert(TORCH, tmp_path / "run"))

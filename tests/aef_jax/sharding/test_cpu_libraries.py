@@ -96,6 +96,7 @@ def test_the_libraries_compute_what_xla_does(part, gradients):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [Conv, Down])
 def test_loop_gradients_use_convolutions_fast_in_xla(layer):
     """Outside of loops XLA rewrites every convolution to this form; inside it computes others one number at a time."""

@@ -117,6 +117,7 @@ def test_xla_knows_the_options_that_it_is_given(platform, gradients):
     jax.jit(lambda: 0, compiler_options=options)()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mesh", ["data=256,seq=2", "data=4,fsdp=2,seq=2", "data=16,fsdp=16"])
 def test_the_shardings_of_the_paper_are_those_of_the_golden_file(mesh):
     """Rewrite a file with: aef shardings paper --mesh MESH > tests/aef_jax/sharding/golden/MESH.txt"""

@@ -57,6 +57,7 @@ def test_remat_changes_no_number(remat):
         np.testing.assert_array_equal(gradient, expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_float64_is_float64_throughout():
     """If any operation ran in float32, a change of 1e-12 would be lost, or grow to 1e-7."""
     config = replace(SHRUNK, model=replace(SHRUNK.model, compute_dtype="float64"))

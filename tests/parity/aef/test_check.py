@@ -77,6 +77,7 @@ def test_agreeing_frameworks_pass(tmp_path, capsys):
     assert result["environment"]["JAX matmul precision"] == "highest"
 
 
+@pytest.mark.slow
 def test_a_fault_fails_and_is_located_and_drawn(tmp_path, capsys, fault):
     assert main(["check", "tiny", "--only", "modules", *QUICK, "--report", str(tmp_path)]) == 1
     printed = " ".join(capsys.readouterr().out.split())

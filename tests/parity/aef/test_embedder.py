@@ -56,6 +56,7 @@ def _times(site, name) -> np.ndarray:
     return site.series[name].time_ms.astype("datetime64[ms]")
 
 
+@pytest.mark.slow
 def test_a_run_embeds_arrays_as_aef_embed_does(run, site, frames):
     config, folder = SMALLEST, RunFolder(run)
     normalized = folder.read_normalization().apply(site, config.input_sources)
@@ -66,6 +67,7 @@ def test_a_run_embeds_arrays_as_aef_embed_does(run, site, frames):
     np.testing.assert_allclose(np.linalg.norm(field, axis=-1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_both_frameworks_embed_arrays_alike(run, weights, frames):
     by_jax = aef_jax.load_run(str(run)).embed(frames, ("2018-01-01", "2018-07-01"), support=2018)
     by_torch = aef_torch.load_weights(weights).embed(frames, ("2018-01-01", "2018-07-01"), support=2018)
@@ -74,6 +76,7 @@ def test_both_frameworks_embed_arrays_alike(run, weights, frames):
     assert np.abs(by_torch - whole_year).max() > 100 * TOLERANCE  # the valid period has an influence
 
 
+@pytest.mark.slow
 def test_xarray_in_gives_xarray_with_coordinates(run, site, frames):
     series = site.series["sentinel2"]
     grid = {"y": 5_600_000.0 - 10 * np.arange(24), "x": 500_000.0 + 10 * np.arange(24)}
@@ -88,12 +91,14 @@ def test_xarray_in_gives_xarray_with_coordinates(run, site, frames):
     assert (field.spatial_ref.attrs["crs_wkt"], field.attrs["period_start"][:10]) == ("WKT", "2018-01-01")
 
 
+@pytest.mark.slow
 def test_an_embedder_lists_bands_and_units(run):
     inputs = aef_jax.load_run(run).inputs
     assert inputs["sentinel2"] == dict.fromkeys(["B2", "B3", "B4", "B8", "B11"], "reflectance * 10000")
     assert list(inputs) == ["sentinel2", "landsat"]
 
 
+@pytest.mark.slow
 def test_wrong_frames_are_refused_in_one_sentence(run, frames):
     embed = aef_jax.load_run(run).embed
     pixels, times = frames["sentinel2"]

@@ -240,6 +240,7 @@ def test_sources_are_dropped_wholly_at_the_papers_rates(name):
     assert 1 - np.mean(visible) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_whole_sources_and_years_drop_frames_at_paper_rates(name):
     rates = []

@@ -211,6 +211,7 @@ def test_real_text_model_embeds_similar_sentences_nearby(tmp_path, planet, monke
     assert Dataset.open(planet).text_width == 384
 
 
+@pytest.mark.slow
 @needs_model
 def test_invalid_model_is_refused(tmp_path):
     for model in ("no/such-model", str(tmp_path)):

@@ -200,6 +200,7 @@ def test_a_folder_is_not_overwritten_with_a_file(run, tmp_path, capsys):
     assert message.endswith("out.safetensors is a folder, expected the name of a file")
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):
     for path in (run / "checkpoints/20/params").rglob("*"):
         if path.is_file() and path.stat().st_size > 1000:
@@ -207,6 +208,7 @@ def test_a_damaged_checkpoint_is_told(run, tmp_path, capsys):
     assert "checkpoints/20 cannot be read" in mistake(capsys, run, tmp_path / "out.safetensors")
 
 
+@pytest.mark.slow
 def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
     assert mistake(capsys, tmp_path / "none", tmp_path / "out").endswith("none does not exist")
     assert "should be the name of a folder, for a run of JAX" in mistake(capsys, weights, tmp_path / "out.safetensors")
@@ -241,6 +243,7 @@ save_params(run.checkpoints, params, step=30)
 """
 
 
+@pytest.mark.slow
 def test_a_run_of_more_devices_than_there_are_here_is_converted(run, tensors, tmp_path):
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
     subprocess.run([sys.executable, "-c", SAVE_AGAIN_ON_TWO_DEVICES, run], check=True, env=environment)

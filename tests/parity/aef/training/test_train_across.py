@@ -128,6 +128,7 @@ def _refused(capsys, *arguments) -> str:
     return message.rstrip("\n")
 
 
+@pytest.mark.slow
 def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, capsys):
     message = _refused(capsys, begun, tmp_path / "on.safetensors")
     assert message.endswith(
@@ -135,6 +136,7 @@ def test_format_that_cannot_store_moments_is_refused_at_start(begun, tmp_path, c
     )
 
 
+@pytest.mark.slow
 def test_refused_overwriting_is_reported_at_the_start(begun, tmp_path, capsys):
     (tmp_path / "on").mkdir()
     (tmp_path / "on/notes.txt").write_text("")
