@@ -34,6 +34,7 @@ def trained(tmp_path, monkeypatch) -> list[Config]:
     return configs
 
 
+@pytest.mark.slow
 def test_pod_commands_reach_compile_and_shardings(monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(command, "compile_command", lambda *arguments: calls.append(arguments) or 0)

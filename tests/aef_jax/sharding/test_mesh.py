@@ -141,7 +141,7 @@ def test_the_table_adds_up_and_what_is_split_takes_its_share(capsys):
         ("data=two", "'data=two' is not an axis with its size"),
         ("fsdp=2", "data has no size"),
         ("data=0", "data is 0"),
-        ("data=3", "expected a multiple of data times fsdp (3)"),
+        ("data=5", "expected a multiple of data times fsdp (5)"),
         ("data=1,seq=5", "mesh: seq is 5; data: tile_side is"),
     ],
 )

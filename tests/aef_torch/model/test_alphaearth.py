@@ -81,6 +81,7 @@ def test_initial_weights_have_lecuns_deviation():
         assert weight.abs().max() <= 2 * deviation / 0.87962566, name
 
 
+@pytest.mark.slow
 def test_paper_has_480_million_parameters():
     with torch.device("meta"):
         model = AlphaEarth(PAPER)

@@ -115,6 +115,7 @@ def test_wrong_frames_are_refused_in_one_sentence(run, frames):
     )
 
 
+@pytest.mark.slow
 def test_wrong_weights_are_refused_in_one_sentence(weights, tmp_path):
     with safe_open(weights / "model.safetensors", "np") as opened:
         metadata = opened.metadata()

@@ -50,6 +50,7 @@ class Jitted(Drop):
         return nnx.jit(Drop.body)(self, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Drop, Remat, Jitted])
 def test_state_under_flax_transforms(kind):
     comparison = compare(TorchDrop(), kind(nnx.Rngs(0)), (X,), **ONCE)
@@ -64,6 +65,7 @@ class Biased(Drop):
         return self.norm(linear)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Drop, Remat])
 def test_norms_in_training_mode(kind):
     torch_module = TorchDrop()

@@ -80,6 +80,7 @@ def test_the_fixture_asserts(run):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("worker", "name"), [(None, "parity.jsonl"), ("gw1", "parity-gw1.jsonl")])
 def test_each_comparison_is_a_line_of_the_report(run, pytester, monkeypatch, worker, name):
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)

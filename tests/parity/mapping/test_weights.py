@@ -158,6 +158,7 @@ def test_both_embeddings_look_up_the_same():
     np.testing.assert_array_equal(jax_module(index), torch_module(torch.from_numpy(index)).detach().numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", [Stacked, Listed])
 def test_blocks_stacked_or_listed_are_the_same_tensors(tower):
     jax_module, torch_module = tower(nnx.Rngs(0)), TorchTower()

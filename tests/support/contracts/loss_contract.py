@@ -46,6 +46,7 @@ class LossContract(EmbeddingLossContract):
         assert value.dtype == gradient.dtype == arrays[0].dtype
         return value, gradient
 
+    @pytest.mark.slow
     @every_source
     @pytest.mark.parametrize("batch", [1, BATCH])
     def test_reconstruction_is_the_plain_computation(self, source, batch):
@@ -168,6 +169,7 @@ class LossContract(EmbeddingLossContract):
         assert not pixels[:, :, 3:].any()
         assert not means[pixels == 0].any()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("side", [1, 2, 3, 8, 128])
     def test_regrid_at_any_offset(self, side):
         offsets = np.array(list(product({0, 1, side // 2, side - 1} & set(range(side)), repeat=2)))

@@ -66,6 +66,7 @@ class ModelContract(ABC):
         for name, gradient in self.gradients(ONE_BLOCK, frames, PERIODS).items():
             assert np.isfinite(gradient).all(), name
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("side", [16, 48])
     def test_any_multiple_of_16_is_a_tile_side(self, side):
         fields = self.fields(ONE_BLOCK, random_frames(side=side), PERIODS)
@@ -87,6 +88,7 @@ class ModelContract(ABC):
         fields = self.fields(ONE_BLOCK, frames, PERIODS)
         np.testing.assert_allclose(fields, self.fields(ONE_BLOCK, FRAMES, PERIODS), atol=2e-6)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("names", [["sentinel1"], ["landsat", "sentinel2"]])
     def test_a_source_left_out_is_a_source_without_frames(self, names):
         absent = {
@@ -125,6 +127,7 @@ class ModelContract(ABC):
             assert decoded.shape == (BATCH, 4, 6, source.classes or source.channels)
             assert decoded.dtype == np.float32
 
+    @pytest.mark.slow
     def test_text(self):
         generator = np.random.default_rng(0)
         widths = SHRUNK.model.text_width, PERIOD_CODE_WIDTH

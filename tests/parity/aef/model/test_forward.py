@@ -182,7 +182,7 @@ CASES = {
 }
 
 
-SLOW = ("STPBlock", "STPEncoder", "AlphaEarth")
+SLOW = ("Analysis", "Exchange", "Synthesis", "TemporalSummary", "STPBlock", "STPEncoder", "AlphaEarth")
 
 
 class Result(NamedTuple):

@@ -50,6 +50,7 @@ def _far(actual: np.ndarray, truth: np.ndarray) -> float:
     return float(np.linalg.norm(actual - truth) / np.linalg.norm(truth))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.01])
 def test_float64_adam_with_decay_equals_pytorchs(decay):
     expected = _by_torch(torch.optim.AdamW, decay, "float64")
