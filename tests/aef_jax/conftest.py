@@ -12,8 +12,7 @@ from aef_jax.cli import main as cli
 from aef_jax.run.folder import RunFolder
 from configs.config import Config
 from configs.data import DataConfig
-from configs.model import ModelConfig
-from configs.presets import TINY
+from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.sources import SENTINEL2
 from configs.training import TrainingConfig
@@ -22,21 +21,8 @@ from tests.support.data.small_dataset import write_small
 
 STEPS = 16
 BRIEF: Config = replace(
-    TINY,
-    model=ModelConfig(
-        d_precision=8,
-        d_exchange=8,
-        d_time=8,
-        d_space=8,
-        num_blocks=1,
-        heads_time=2,
-        heads_space=2,
-        heads_summary=2,
-        mlp_ratio=1,
-        decoder_width=8,
-        block_loop="unroll",
-        remat="none",
-    ),
+    DEBUG,
+    model=replace(DEBUG.model, num_blocks=1, embed_dim=64),
     training=TrainingConfig(
         steps=STEPS,
         warmup_steps=2,

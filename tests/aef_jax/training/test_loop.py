@@ -294,7 +294,7 @@ def test_steps_that_will_not_run_cannot_be_profiled(training, tmp_path, steps):
 
 @pytest.mark.slow
 def test_parameters_of_other_shape_or_dtype_are_refused(training):
-    wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=16))
+    wider = replace(BRIEF, model=replace(BRIEF.model, decoder_width=24))
     sentence = error_message(restore_params, training.run.checkpoints, wider)
     assert f"{STEPS}/params does not fit the run's config in" in sentence
     assert "decoders.sentinel2" in sentence

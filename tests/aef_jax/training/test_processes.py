@@ -31,7 +31,7 @@ STEPS, DEVICES = 24, 4
 VISIBILITY_TIMEOUT_S = 400
 CONFIG = replace(
     BRIEF,
-    model=replace(BRIEF.model, d_precision=48),
+    model=replace(BRIEF.model, d_precision=48, d_exchange=8, d_time=8, d_space=8, mlp_ratio=1, decoder_width=8),
     mesh=MeshConfig(data=1, fsdp=2, seq=2),
     training=replace(BRIEF.training, steps=STEPS, evaluate_every=STEPS, checkpoint_every=4),
 )
