@@ -2,10 +2,32 @@
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+from jaxtyping import config, install_import_hook
+
+pytest.register_assert_rewrite("tests.support")
+
+# Functions of these packages compare their arguments and results with the shapes and dtypes of their annotations, also
+# while JAX traces them. The hook must be installed before the packages are imported; it looks its checker up by name.
+import_module("tests.support.type_checker")
+install_import_hook(
+    [
+        "aef_jax.kernels",
+        "aef_jax.model",
+        "aef_jax.sharding",
+        "aef_jax.training.losses",
+        "aef_jax.training.objective",
+        "aef_jax.training.optimizer",
+        "aef_jax.training.step",
+        "aef_torch",
+        "configs.encodings",
+    ],
+    "tests.support.type_checker.typechecked",
+)
 
 # Splitting a program among compiler threads costs a sixth more CPU time, and pytest's workers share the cores already.
 fast_compile_flags = "--xla_cpu_parallel_codegen_split_count=1"
@@ -16,8 +38,6 @@ if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {fast_compile_flags}".strip()
 
 pytest_plugins = ["pytester"]  # for the tests of parity's plugin
-
-pytest.register_assert_rewrite("tests.support")
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +51,14 @@ def compiler_settings(tmp_path_factory) -> dict[str, Any]:
         "jax_compilation_cache_dir": str(folder / "compiled"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
     }
+
+
+@pytest.fixture
+def unchecked_types() -> Iterator[None]:
+    """Leave annotations unchecked, for tests of what the code itself says of wrong types."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

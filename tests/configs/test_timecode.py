@@ -51,6 +51,7 @@ def test_the_season_is_the_same_in_every_year():
     assert np.abs(here - later).max() > 0.5
 
 
+@pytest.mark.usefixtures("unchecked_types")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, "datetime64[ms]"])
 def test_times_that_are_not_int64_milliseconds_are_refused(dtype):
     with pytest.raises(TypeError, match="expected int64 epoch milliseconds"):

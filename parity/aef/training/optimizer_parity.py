@@ -5,6 +5,7 @@ from functools import partial
 from typing import cast as cast_type
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
@@ -63,7 +64,7 @@ def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
         structure = nnx.merge(graph, shapes)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(TRAINING)
         moments = optimizer.init(params)
-        update = jax.jit(partial(optimizer.update, finite=np.True_), compiler_options=QUICK)
+        update = jax.jit(partial(optimizer.update, finite=jnp.asarray(True)), compiler_options=QUICK)
         for gradients in _gradients(weights, dtype):
             updates, moments = update(to_jax(structure, gradients), moments, params)
             params = cast_type(nnx.State, optax.apply_updates(params, updates))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,7 +36,7 @@ def test_the_catalogue_fits_the_code():
 
 
 def test_a_fault_applies_everywhere_and_is_undone():
-    x = np.linspace(-2, 2, 9, dtype=np.float32)
+    x = jnp.linspace(-2, 2, 9, dtype=jnp.float32)
     before = aef_jax.model.layers.gelu(x)
     with apply_mutation(NAMED["tanh GELU"]):
         during = aef_jax.model.operators.gelu(x)
