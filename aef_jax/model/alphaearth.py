@@ -135,7 +135,7 @@ class AlphaEarth(nnx.Module):
             ValueError: the config has no source of kind 'text'.
         """
         if self.text_head is None:
-            raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")
+            raise ValueError("the model has no text head: the config has no source of kind 'text'")
         return self.text_head(sentence.astype(self.dtype), period.astype(self.dtype))
 
     def _cast(self, frames: Frames) -> tuple[Float[Array, "B N H W C"], Bool[Array, "B N"]]:

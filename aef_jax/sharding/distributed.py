@@ -33,7 +33,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     given = {"--coordinator": coordinator, "--processes": processes, "--process": process}
     missing = [name for name, value in given.items() if value is None]
     if missing and len(missing) < len(given):
-        raise ValueError(f"{missing[0]} is missing: give --coordinator, --processes and --process, or none of them")
+        raise ValueError(f"{missing[0]} is missing: pass --coordinator, --processes and --process, or none of them")
     if processes is not None and process is not None and not 0 <= process < processes:
         raise ValueError(f"--process is {process}, expected 0 to {processes - 1}: there are {processes} processes")
     try:
@@ -42,8 +42,8 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         )
     except ValueError as error:
         raise ValueError(
-            "--distributed: nothing here says where the other processes are (no TPU pod, SLURM, MPI or GKE);"
-            f" give --coordinator, --processes and --process ({error})"
+            "--distributed: there is no TPU pod, SLURM, Open MPI, Kubernetes or GKE environment;"
+            f" pass --coordinator, --processes and --process ({error})"
         ) from error
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
@@ -88,7 +88,7 @@ def check_alone() -> None:
         tasks = int(os.environ.get(variable, 1))
         if tasks > 1:
             raise ValueError(
-                f"this is one of {tasks} tasks of {launcher}: give --distributed, or they would all write one run"
+                f"this is one of {tasks} tasks of {launcher}: pass --distributed, or all tasks would write the same run"
             )
 
 
@@ -99,7 +99,7 @@ def check_joined() -> None:
         ValueError: there are several processes, as on a TPU pod, which have not joined.
     """
     if jax.process_count() > 1 and not jax.distributed.is_initialized():
-        raise ValueError(f"this is one of {jax.process_count()} processes of one run: give --distributed")
+        raise ValueError(f"this is one of {jax.process_count()} processes of one run: pass --distributed")
 
 
 def on_first(work: Callable[[], None]) -> None:
@@ -122,7 +122,7 @@ def on_first(work: Callable[[], None]) -> None:
     if jax.process_count() > 1:
         failed = broadcast_one_to_all(failed)  # the first process's value
     if failed:
-        raise failure or ValueError("process 0 could not begin the run, and says why")
+        raise failure or ValueError("process 0 could not start the run; see its error message")
 
 
 def check_shared(folder: Path) -> None:
@@ -145,8 +145,8 @@ def check_shared(folder: Path) -> None:
         file.unlink()
     if blind:
         raise ValueError(
-            f"{folder} is not one folder to all hosts: {blind} of {jax.process_count()} do not see what process 0"
-            " writes there; give with --run one that they share"
+            f"{folder} is not shared by all hosts: processes {blind} of {jax.process_count()} do not see what process 0"
+            " writes there; pass a shared folder as --run"
         )
 
 
@@ -173,8 +173,8 @@ def agreed_checkpoint(folder: Path, newest_seen: int | None) -> int | None:
         return None
     if blind := _blind(folder / str(newest)):
         raise ValueError(
-            f"{folder / str(newest)} is a checkpoint that {blind} of {jax.process_count()} processes do not see after"
-            f" {VISIBILITY_TIMEOUT_S} s: run the same command again once they do"
+            f"{folder / str(newest)} is a checkpoint that processes {blind} of {jax.process_count()} do not see after"
+            f" {VISIBILITY_TIMEOUT_S} s: run the same command again when they do"
         )
     return newest
 

@@ -106,7 +106,7 @@ def mesh_shape(config: MeshConfig, devices: int) -> tuple[int, int, int]:
     data = devices // per_replica if config.data == -1 else config.data
     if data * per_replica != devices or not data:
         asked = f"data={'the rest' if config.data == -1 else data} times fsdp={config.fsdp} times seq={config.seq}"
-        raise ValueError(f"mesh: {asked} does not make the {devices} devices there are")
+        raise ValueError(f"mesh: {asked} does not fill the {devices} devices")
     return data, config.fsdp, config.seq
 
 
@@ -144,7 +144,7 @@ def check_batch(batch: int, mesh: Mesh | AbstractMesh, grad_accum_steps: int = 1
     """
     split = sequence_parts(mesh)
     if batch % (split * grad_accum_steps):
-        parts = f" times accumulate ({grad_accum_steps})" if grad_accum_steps > 1 else ""
+        parts = f" times grad_accum_steps ({grad_accum_steps})" if grad_accum_steps > 1 else ""
         raise ValueError(f"training: batch is {batch}, expected a multiple of data times fsdp ({split}){parts}")
 
 

@@ -126,7 +126,7 @@ class AlphaEarth(nn.Module):
             ValueError: the config has no source of kind 'text'.
         """
         if self.text_head is None:
-            raise ValueError("there is no text head, expected a source of kind 'text' in the configuration")
+            raise ValueError("the model has no text head: the config has no source of kind 'text'")
         return self.text_head(sentence.to(self.dtype), period.to(self.dtype))
 
     def _cast(self, frames: Frames) -> tuple[Float[Tensor, "B N H W C"], Bool[Tensor, "B N"]]:

@@ -58,7 +58,7 @@ def objective(
         terms["text"] = losses.clip(mu, model.embed_text(text.sentence, text.period), text.present, weights.temperature)
     names = [name for name in ("reconstruction", "uniformity", "consistency", "text") if name in terms]
     if not names:
-        raise ValueError("objective: only text has a weight, and the batch holds none")
+        raise ValueError("objective: only the text term has a weight, and the batch has no text")
     terms["loss"] = sum((getattr(weights, name) * terms[name] for name in names), start=torch.zeros(()))
     return terms["loss"], terms
 
@@ -106,7 +106,7 @@ def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Tensor, ""]:
     total = sum(source.weight for source in sources)
     if not total:
         names = [source.name for source in sources]
-        raise ValueError(f"objective: no target of the batch has a source of a weight above 0, but only {names}")
+        raise ValueError(f"objective: the batch has targets of {names} only, whose weights are 0")
     shares = (source.weight / total * terms[f"reconstruction/{source.name}"] for source in sources)
     return sum(shares, start=torch.zeros(()))
 

@@ -178,7 +178,7 @@ def test_a_mesh_that_does_not_fit_the_chips_is_reported(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         changes.main()
     assert stopped.value.code == 2
-    assert "mesh: data=the rest times fsdp=1 times seq=2 does not make the 3 devices" in capsys.readouterr().err
+    assert "mesh: data=the rest times fsdp=1 times seq=2 does not fill the 3 devices" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -191,7 +191,7 @@ def test_one_of_several_slurm_tasks_does_not_start_its_own_run(tmp_path, mistake
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("aef_jax.data.loading.training_data.open_data", lambda *_: pytest.fail("began"))
     sentence = mistake("train", "tiny", "--run", str(tmp_path / "run"))
-    assert "this is one of 4 tasks of SLURM: give --distributed" in sentence
+    assert "this is one of 4 tasks of SLURM: pass --distributed" in sentence
     monkeypatch.delenv("SLURM_STEP_NUM_TASKS")  # a batch script, which has SLURM_NTASKS too, runs once
     with pytest.raises(pytest.fail.Exception, match="began"):
         cli.main(["train", "tiny", "--run", str(tmp_path / "run")])

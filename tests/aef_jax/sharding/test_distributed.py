@@ -80,7 +80,7 @@ def test_host_does_not_train_before_joining_the_others(tmp_path, monkeypatch):
 def test_one_of_several_tasks_does_not_take_the_run_for_its_own(task, launcher, monkeypatch):
     for name, value in task.items():
         monkeypatch.setenv(name, value)
-    expected = f"this is one of 4 tasks of {launcher}: give --distributed, or they would all write one run"
+    expected = f"this is one of 4 tasks of {launcher}: pass --distributed, or all tasks would write the same run"
     assert error_message(check_alone) == expected
 
 
@@ -129,7 +129,7 @@ def test_a_folder_that_a_host_does_not_see_is_told_by_all_hosts(training, tmp_pa
     shared, own = tmp_path / "shared", [tmp_path / f"of_host_{host}" for host in range(2)]
     shared.mkdir()
     for folder, sentence in zip(own, _said_by_both(UNSHARED, training, shared, own), strict=True):
-        assert f"{folder} is not one folder to all hosts: [1] of 2 do not see" in sentence
+        assert f"{folder} is not shared by all hosts: processes [1] of 2 do not see" in sentence
     assert not list(shared.iterdir())
     assert not list(own[0].glob(".shared*"))
     assert not (own[0] / "checkpoints").exists()
@@ -140,7 +140,7 @@ def test_hosts_do_not_wait_if_the_first_cannot_begin(training, tmp_path):
     (tmp_path / "file").write_text("")
     first, other = _said_by_both(UNSHARED, training, tmp_path, [tmp_path / "file" / "run"] * 2)
     assert f"Not a directory: '{tmp_path}/file" in first
-    assert other == "process 0 could not begin the run, and says why"
+    assert other == "process 0 could not start the run; see its error message"
 
 
 @pytest.mark.slow
@@ -151,5 +151,5 @@ def test_hosts_all_resume_from_the_newest_checkpoint_or_none_do(training, tmp_pa
     said = _said_by_both(OLD_LISTING, training, shared, [whole, older])
     for folder, (*steps, sentence) in zip((whole, older), map(json.loads, said), strict=True):
         assert steps == [STEPS, STEPS, STEPS + 1]
-        assert sentence.startswith(f"{folder}/checkpoints/{STEPS} is a checkpoint that [1] of 2 processes do not see")
+        assert sentence.startswith(f"{folder}/checkpoints/{STEPS} is a checkpoint that processes [1] of 2 do not see")
     assert (shared / "checkpoints" / str(STEPS + 1)).is_dir()

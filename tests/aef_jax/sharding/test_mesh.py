@@ -56,14 +56,14 @@ def test_without_fsdp_nothing_is_split():
 
 def test_misfitting_mesh_and_indivisible_batch_are_refused():
     many = jax.device_count() + 1
-    assert f"data={many} times fsdp=1 times seq=1 does not make" in error_message(make_mesh, MeshConfig(data=many))
-    assert "data=the rest times fsdp=3 times seq=1 does not make the 8 devices" in error_message(
+    assert f"data={many} times fsdp=1 times seq=1 does not fill" in error_message(make_mesh, MeshConfig(data=many))
+    assert "data=the rest times fsdp=3 times seq=1 does not fill the 8 devices" in error_message(
         mesh_shape, MeshConfig(fsdp=3), 8
     )
     assert mesh_shape(MeshConfig(fsdp=2, seq=2), 8) == (2, 2, 2)
     assert "batch is 6, expected a multiple of data times fsdp (8)" in error_message(check_batch, 6, _mesh(4, 2))
     check_batch(16, _mesh(4, 2, 2), 2)
-    assert "batch is 8, expected a multiple of data times fsdp (8) times accumulate (2)" in error_message(
+    assert "batch is 8, expected a multiple of data times fsdp (8) times grad_accum_steps (2)" in error_message(
         check_batch, 8, _mesh(4, 2), 2
     )
 
@@ -101,7 +101,7 @@ def test_devices_beyond_sequences_each_take_a_share_of_one(mesh, devices, shape)
         (MeshConfig(data=512), 512, "batch is 256, expected a multiple of data times fsdp (512)"),
         (MeshConfig(), 8192, "batch is 256, expected a multiple of data times fsdp (8192)"),
         (MeshConfig(), 3, "batch is 256, expected a multiple of data times fsdp (3)"),
-        (MeshConfig(fsdp=3), 512, "does not make the 512 devices"),
+        (MeshConfig(fsdp=3), 512, "does not fill the 512 devices"),
     ],
 )
 def test_misfitting_chosen_mesh_is_refused(mesh, devices, sentence):
