@@ -46,7 +46,9 @@ def timecode(time_ms: Int64[np.ndarray, "*N"] | np.int64) -> Float[np.ndarray, "
     return _sine_cosine(turns - np.floor(turns))
 
 
-def period_code(start_ms: Int64[np.ndarray, "*N"], end_ms: Int64[np.ndarray, "*N"]) -> Float[np.ndarray, "*N K2"]:
+def period_code(
+    start_ms: Int64[np.ndarray, "*N"] | np.int64, end_ms: Int64[np.ndarray, "*N"] | np.int64
+) -> Float[np.ndarray, "*N K2"]:
     """Encode valid periods [start, end).
 
     Args:

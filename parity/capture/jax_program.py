@@ -173,6 +173,7 @@ def watch(
         Outputs and gradients of the whole, and the recorded calls in the order in which they end.
     """
     names: list[tuple[str, int, tuple[str, ...]]] = []
+    given = jax.tree.map(jnp.asarray, given)
 
     def outputs(parameters, reals, added):
         module = program.module(parameters, given.rest)
