@@ -202,7 +202,7 @@ def current_parts() -> tuple[int, int]:
     return (1, 1) if mesh.empty else (sequence_parts(mesh), mesh.shape[SEQ])
 
 
-def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:
+def sharding(mesh: Mesh | AbstractMesh, *axes: str | None) -> NamedSharding:
     """Make the sharding of an array whose leading axes have these names.
 
     Args:
@@ -215,7 +215,7 @@ def sharding(mesh: Mesh, *axes: str | None) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*(axis and LOGICAL[axis] for axis in axes)))
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def replicated(mesh: Mesh | AbstractMesh) -> NamedSharding:
     """Make the sharding of an array that every device has whole.
 
     Args:
@@ -227,7 +227,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return sharding(mesh)
 
 
-def batch_shardings(batch: Batch, mesh: Mesh) -> Batch:
+def batch_shardings(batch: Batch, mesh: Mesh | AbstractMesh) -> Batch:
     """Make the shardings of a batch: frames are split over `seq`, targets by their rows, small arrays only by sequence.
 
     Args:

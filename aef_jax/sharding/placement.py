@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AbstractMesh, Mesh, NamedSharding
 
 from aef_jax.sharding.mesh import SEQ, batch_shardings, sequence_parts, sharding
 from configs.batch import Batch
@@ -41,7 +41,7 @@ def to_devices(batch: Batch, mesh: Mesh) -> Batch:
     return put(fill_frames(batch, mesh.shape[SEQ]), batch_shardings(batch, mesh))
 
 
-def abstract_batch(example: Batch, sequences: int, mesh: Mesh) -> Batch:
+def abstract_batch(example: Batch, sequences: int, mesh: Mesh | AbstractMesh) -> Batch:
     """Describe a global batch without data.
 
     Args:

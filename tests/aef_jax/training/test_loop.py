@@ -191,7 +191,7 @@ def test_data_without_any_input_source_are_refused():
 def test_batch_or_mesh_that_misfits_the_devices_is_refused(tmp_path):
     mesh = replace(BRIEF, mesh=replace(BRIEF.mesh, data=3))
     run = RunFolder(tmp_path / "run")
-    assert "mesh: data=3 times fsdp=1 times seq=1 does not make" in error_message(train, mesh, run, open_data(BRIEF))
+    assert "mesh: data=3 times fsdp=1 times seq=1 does not fill" in error_message(train, mesh, run, open_data(BRIEF))
 
 
 @pytest.mark.slow
