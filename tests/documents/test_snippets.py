@@ -16,6 +16,8 @@ from tests.support.data.small_site import small_site
 from tests.support.documents import block
 from tests.support.training_run import write_training_run
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 
 def test_written_records_are_a_training_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -27,6 +27,7 @@ def assert_same_bits(folder: Path, expected: Path) -> None:
             assert tensors[tensor].tobytes() == array.tobytes(), tensor
 
 
+@pytest.mark.slow
 def test_the_old_run_becomes_the_tensors_that_the_old_code_wrote(tmp_path):
     assert_same_bits(convert(FIXTURE / "run", tmp_path / "torch"), TORCH)
 

@@ -112,6 +112,7 @@ def on_tpus():
     return find_collectives(TPU, SQUARE, bytes_per_cycle=2.0)
 
 
+@pytest.mark.slow
 def test_collectives_of_a_program_compiled_for_eight_devices():
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)

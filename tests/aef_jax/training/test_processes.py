@@ -78,6 +78,7 @@ def test_run_over_four_two_and_one_process_equals_one_process(training, alone, c
     assert_same(run, alone)
 
 
+@pytest.mark.slow
 def test_parameters_are_split_over_processes():
     mesh = jax.sharding.AbstractMesh((CONFIG.mesh.data, CONFIG.mesh.fsdp, CONFIG.mesh.seq), AXES)
     shardings = jax.tree.leaves(state_shardings(abstract_model(CONFIG)[1], mesh))

@@ -259,6 +259,7 @@ class Tied(nnx.Module):
         return self.embed(tokens) @ (jax.lax.stop_gradient(table) if self.stops else table).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [False, True])
 def test_a_tied_parameter_has_its_gradient_compared(stops):
     tokens = np.arange(6).reshape(2, 3)

@@ -72,6 +72,7 @@ def run(pytester, monkeypatch):
     return lambda *options: pytester.runpytest_inprocess("-p", "parity.pytest_plugin", *options)
 
 
+@pytest.mark.slow
 def test_the_fixture_asserts(run):
     result = run()
     result.assert_outcomes(passed=1, failed=1)

@@ -151,6 +151,7 @@ def test_every_output_shows_a_fault(broken, tmp_path):
     assert f"{len(broken.groups) + 2 - len(broken.failed)} of {len(broken.groups) + 2} pass" in printed
 
 
+@pytest.mark.slow
 def test_a_culprit_is_described_and_drawn(tmp_path):
     pair, call = tiny_pair(EPSILON)
     (culprit,) = bisect(pair, call)

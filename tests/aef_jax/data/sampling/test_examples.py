@@ -91,6 +91,7 @@ def test_the_target_is_never_among_the_inputs(name):
         assert time not in _times(example.frames[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_inputs_are_sorted_support_frames_that_fill_the_budget(name):
     available = int(np.sum((_tile(name).time_ms >= SUPPORT[0]) & (_tile(name).time_ms < SUPPORT[1])))
@@ -111,6 +112,7 @@ def test_each_frame_carries_its_own_pixels():
     assert not frames.pixels[~frames.present].any()
 
 
+@pytest.mark.slow
 def test_small_budget_still_draws_every_frame_but_the_target():
     seen = {time for example in DRAWN for time in _times(example.frames["sentinel2"])}
     assert len(seen) == np.sum((_tile("sentinel2").time_ms >= SUPPORT[0]) & (_tile("sentinel2").time_ms < SUPPORT[1]))

@@ -75,6 +75,7 @@ def _fitted(gap: np.ndarray) -> tuple[float, float, float]:
     return np.arctan2(*along) % np.pi, float(np.ptp(points @ along)), float(np.abs(points @ across).max())
 
 
+@pytest.mark.slow
 def test_gap_is_a_straight_line_half_to_two_pixels_wide():
     rng = np.random.default_rng(0)
     angles, widths = [], []

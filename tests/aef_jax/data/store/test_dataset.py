@@ -77,6 +77,7 @@ def test_full_shards_end_and_all_are_read_as_one_sequence(tmp_path):
         assert_same(read, site)
 
 
+@pytest.mark.slow
 def test_records_are_read_by_many_threads_at_once(small_dataset):
     records, sites = Dataset.open(small_dataset).records("training"), small_sites(TRAINING)
     indices = np.random.default_rng(0).integers(TRAINING, size=200).tolist()
