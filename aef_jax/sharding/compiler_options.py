@@ -36,7 +36,7 @@ def compiler_options(mesh: Mesh, gradients: bool = False) -> dict[str, str]:
             return {
                 "xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
                 "xla_cpu_collective_call_terminate_timeout_seconds": "600",
-                **FAST_CPU_COMPILE,
+                **_cpu_effort(),
                 **(_cpu_libraries(gradients) if mesh.size == 1 else {}),
             }
         case "tpu":
@@ -58,6 +58,13 @@ def one_off_options(mesh: Mesh) -> dict[str, str]:
     """
     is_cpu = mesh.devices.flat[0].platform == "cpu"
     return {**(FAST_CPU_COMPILE if is_cpu else {}), "xla_backend_optimization_level": "0"}
+
+
+def _cpu_effort() -> dict[str, str]:
+    """Choose how well XLA compiles for a CPU; JAX's `jax_disable_most_optimizations` takes the least effort."""
+    if jax.config.values["jax_disable_most_optimizations"]:
+        return FAST_CPU_COMPILE | {"xla_backend_optimization_level": "0"}
+    return FAST_CPU_COMPILE
 
 
 def _gpu_kernels(gradients: bool) -> dict[str, str]:

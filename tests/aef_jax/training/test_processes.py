@@ -113,7 +113,7 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
     finally:
         for process in processes:
             process.kill()  # a process that lost another one would wait for it
-            process.wait()
+            process.communicate()  # closes its pipes
 
 
 def ended_well(processes: list[subprocess.Popen]) -> list[int]:

@@ -1,6 +1,7 @@
 """One training example: what can be drawn, how often, and that the generator determines it."""
 
 from dataclasses import replace
+from functools import cache
 
 import jax
 import numpy as np
@@ -35,10 +36,15 @@ def _tile(name: str):
     return SCORED.window(slice(3, 19), slice(5, 21)).series[name]
 
 
+@cache
+def _time_by_code() -> dict[bytes, int]:
+    """Return the acquisition times of the tile's inputs by their codes' bytes."""
+    return {timecode(time).astype(np.float32).tobytes(): int(time) for name in INPUTS for time in _tile(name).time_ms}
+
+
 def _times(frames) -> list[int]:
     """Return the acquisition times of the present frames, looked up by their codes."""
-    known = {timecode(time).astype(np.float32).tobytes(): int(time) for name in INPUTS for time in _tile(name).time_ms}
-    return [known[code.tobytes()] for code in frames.timecodes[frames.present]]
+    return [_time_by_code()[code.tobytes()] for code in frames.timecodes[frames.present]]
 
 
 def _target_time(name: str, target) -> int | None:
@@ -82,7 +88,6 @@ def test_example_is_a_deterministic_function_of_the_generator():
     assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, first, other)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_the_target_is_never_among_the_inputs(name):
     for example in DRAWN:
@@ -91,7 +96,6 @@ def test_the_target_is_never_among_the_inputs(name):
         assert time not in _times(example.frames[name])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_inputs_are_sorted_support_frames_that_fill_the_budget(name):
     available = int(np.sum((_tile(name).time_ms >= SUPPORT[0]) & (_tile(name).time_ms < SUPPORT[1])))
@@ -112,7 +116,6 @@ def test_each_frame_carries_its_own_pixels():
     assert not frames.pixels[~frames.present].any()
 
 
-@pytest.mark.slow
 def test_small_budget_still_draws_every_frame_but_the_target():
     seen = {time for example in DRAWN for time in _times(example.frames["sentinel2"])}
     assert len(seen) == np.sum((_tile("sentinel2").time_ms >= SUPPORT[0]) & (_tile("sentinel2").time_ms < SUPPORT[1]))
@@ -223,7 +226,6 @@ def _saw(example) -> set[str]:
     return saw
 
 
-@pytest.mark.slow
 def test_halves_split_at_mid_period_and_each_kind_is_a_third():
     """A forecast's student sees the former half, which the shared period does not overlap; a backcast's the latter."""
     examples = _examples(400, WHOLE)
@@ -242,7 +244,6 @@ def test_sources_are_dropped_wholly_at_the_papers_rates(name):
     assert 1 - np.mean(visible) == pytest.approx(BY_NAME[name].source_drop, abs=0.07)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", INPUTS)
 def test_whole_sources_and_years_drop_frames_at_paper_rates(name):
     rates = []
