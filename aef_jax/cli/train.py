@@ -1,6 +1,7 @@
 """`aef train`: train a model, or resume a run."""
 
 import argparse
+import gc
 from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command, path_or_none
@@ -45,6 +46,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.training.loop import train
     from aef_jax.training.profiler import parse_steps
 
+    gc.set_threshold(100_000, 20, 50)  # a traced step is millions of objects, none of them garbage
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)

@@ -23,10 +23,9 @@ from aef_jax.run.optimizer_tree import (
 )
 from aef_jax.sharding.mesh import state_shardings
 from aef_jax.training.optimizer import make_optimizer
-from aef_jax.training.step import TrainState
+from aef_jax.training.step import TrainState, abstract_model
 from aef_torch.training.snapshot import Snapshot, Tensors
 from configs.config import Config
-from parity.aef.model import abstract_jax
 from parity.capture.tensors import to_numpy, to_tensor
 from parity.mapping import weights
 
@@ -91,5 +90,5 @@ def from_jax(state: TrainState, config: Config) -> Snapshot:
 def _structure(config: Config) -> AlphaEarth:
     """Return the abstract model, with parameters of the compute dtype."""
     dtype = np.dtype(config.model.compute_dtype)
-    graph, shapes = nnx.split(abstract_jax(config))
+    graph, shapes = abstract_model(config)
     return nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), shapes))

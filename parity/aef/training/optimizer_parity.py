@@ -1,8 +1,6 @@
 """Compare the optimizers of both frameworks by themselves: the same gradients in, parameters out, step by step."""
 
 from collections.abc import Iterator
-from functools import partial
-from typing import cast as cast_type
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +10,12 @@ import torch
 from flax import nnx
 
 from aef_jax.training.optimizer import make_optimizer
+from aef_jax.training.step import abstract_model
 from aef_torch.model.alphaearth import AlphaEarth
 from aef_torch.training.optimizer import clip_by_global_norm, learning_rate
 from aef_torch.training.optimizer import make_optimizer as make_torch_optimizer
 from configs.config import Config
 from configs.training import TrainingConfig
-from parity.aef.model import abstract_jax
 from parity.capture.quick_compile import QUICK
 from parity.capture.tensors import load_torch, torch_arrays
 from parity.capture.trees import Arrays, cast
@@ -59,15 +57,19 @@ def _gradients(weights: Arrays, dtype: str) -> Iterator[Arrays]:
 
 def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
     with jax.enable_x64(dtype == "float64"):
-        graph, state = nnx.split(abstract_jax(config))
+        graph, state = abstract_model(config)
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), state)
         structure = nnx.merge(graph, shapes)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(TRAINING)
-        moments = optimizer.init(params)
-        update = jax.jit(partial(optimizer.update, finite=jnp.asarray(True)), compiler_options=QUICK)
+        moments = jax.jit(optimizer.init, compiler_options=QUICK)(params)
+
+        def step(gradients, moments, params):
+            updates, moments = optimizer.update(gradients, moments, params, finite=jnp.asarray(True))
+            return optax.apply_updates(params, updates), moments
+
+        update = jax.jit(step, compiler_options=QUICK)
         for gradients in _gradients(weights, dtype):
-            updates, moments = update(to_jax(structure, gradients), moments, params)
-            params = cast_type(nnx.State, optax.apply_updates(params, updates))
+            params, moments = update(to_jax(structure, gradients), moments, params)
             yield to_torch(structure, params)
 
 
