@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from configs.model import ModelConfig
-from configs.presets import TINY
+from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP
 from configs.sources import LANDSAT, NLCD, SENTINEL2, TEXT
@@ -18,10 +17,18 @@ from parity.files.weights_writer import WeightsWriter
 from parity.mapping.spec import Spec
 
 SMALLEST = replace(
-    TINY,
+    DEBUG,
     sources=(SENTINEL2, LANDSAT, NLCD, TEXT),
-    model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=2, heads_time=2, heads_space=2, heads_summary=2
+    model=replace(
+        DEBUG.model,
+        d_precision=4,
+        d_exchange=6,
+        d_time=8,
+        d_space=8,
+        mlp_ratio=4,
+        embed_dim=64,
+        decoder_width=512,
+        block_loop="scan",
     ),
 )
 NORMALIZATION_TEXT = '{"sentinel2": {"mean": [0.1], "deviation": [2]}}'

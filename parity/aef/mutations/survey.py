@@ -9,8 +9,7 @@ import numpy as np
 from configs.batch import Batch, BottleneckNoise, Frames
 from configs.config import Config
 from configs.fake_batch import random_batch
-from configs.model import ModelConfig
-from configs.presets import TINY
+from configs.presets import DEBUG
 from configs.sources import LANDSAT, NLCD, SENTINEL1, TEXT
 from parity.aef.pair import aef_pair
 from parity.aef.random_weights import random_weights
@@ -22,14 +21,7 @@ from parity.comparison.mutation import Mutation, apply_mutation
 from parity.comparison.pair import Pair
 from parity.comparison.tolerances import TOLERANCES
 
-CONFIG = replace(
-    TINY,
-    model=ModelConfig(
-        d_precision=8, d_exchange=12, d_time=16, d_space=16, num_blocks=2, heads_time=2, heads_space=2, heads_summary=2,
-        mlp_ratio=2, embed_dim=8, decoder_width=16, text_width=12, block_loop="unroll", remat="none",
-    ),
-    sources=(SENTINEL1, LANDSAT, NLCD, TEXT),
-)  # fmt: skip
+CONFIG = replace(DEBUG, model=replace(DEBUG.model, text_width=12), sources=(SENTINEL1, LANDSAT, NLCD, TEXT))
 """A small model with a source of each kind of error: shift-invariant, coarser grid, classes; metadata and text."""
 
 OBJECTIVE, OPTIMIZER = "objective", "optimizer"

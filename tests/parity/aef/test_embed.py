@@ -12,8 +12,7 @@ from aef_jax.data.store.site import Series, Site, to_ms
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.inference.writers.geotiff import read_field
 from aef_jax.run.checkpoint import save_params
-from configs.model import ModelConfig
-from configs.presets import TINY
+from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.sources import SENTINEL2
 from parity.aef.conversion.metadata import CONFIG
@@ -23,10 +22,10 @@ from parity.cli import main
 from parity.mapping.weights import to_jax
 
 SMALLEST = replace(
-    TINY,
+    DEBUG,
     sources=(SENTINEL2,),
-    model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=1, heads_time=2, heads_space=2, heads_summary=2
+    model=replace(
+        DEBUG.model, d_precision=4, d_exchange=6, d_time=8, d_space=8, block_loop="scan", num_blocks=1, embed_dim=64
     ),
 )
 

@@ -10,8 +10,7 @@ import torch
 from flax import nnx
 from torch import nn
 
-from configs.model import ModelConfig
-from configs.presets import TINY
+from configs.presets import DEBUG
 from parity.aef.model import abstract_jax, abstract_torch
 from parity.capture.tensors import load_torch, torch_arrays, torch_specs
 from parity.mapping.model_map import ModelMap
@@ -20,10 +19,8 @@ from parity.mapping.spec import WeightsError
 from parity.mapping.weights import load_jax, param_links, to_jax, to_torch
 
 SMALLEST = replace(
-    TINY,
-    model=ModelConfig(
-        d_precision=4, d_exchange=6, d_time=8, d_space=8, num_blocks=3, heads_time=2, heads_space=2, heads_summary=2
-    ),
+    DEBUG,
+    model=replace(DEBUG.model, d_precision=4, d_exchange=6, d_time=8, d_space=8, block_loop="scan", num_blocks=3),
 )
 F64 = {"param_dtype": jnp.float64}
 GRID = {"strides": 2, "padding": 1, **F64}

@@ -16,6 +16,7 @@ from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.step import init_state
 from configs.config import Config
 from configs.data import DataConfig
+from configs.presets import DEBUG
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.cli import main
 from tests.support.converting import SMALLEST
@@ -41,7 +42,7 @@ def config(tmp_path_factory) -> Config:
         SMALLEST.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
         checkpoint_every=STEPS, validation_sites=1,
     )  # fmt: skip
-    model = replace(SMALLEST.model, num_blocks=1, block_loop="unroll", remat="none", text_width=CONFIG.model.text_width)
+    model = replace(DEBUG.model, num_blocks=1, text_width=CONFIG.model.text_width)
     data = DataConfig(path=str(path), tile_side=16, support_days=CONFIG.data.support_days)
     # an input of each kind, a class map and texts, so that every term occurs
     sources = tuple(source for source in CONFIG.sources if source.name not in ("landsat", "glo30"))
