@@ -102,7 +102,7 @@ def embed_run(
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
     require_period("valid", period)
-    config, normalization, site = _open_site(run, data, site_name)
+    config, normalization, site = open_site(run, data, site_name)
     params = restore_params(run.checkpoints, config, which=which)
     normalized = normalization.apply(site, normalization.known(config.input_sources))
     support = support or site.support or default_support(period, config)
@@ -121,7 +121,22 @@ def embed_run(
     return picture
 
 
-def _open_site(run: RunFolder, data: Path | None, site_name: str | None) -> tuple[Config, Normalization, Site]:
+def open_site(
+    run: RunFolder, data: Path | None = None, site_name: str | None = None
+) -> tuple[Config, Normalization, Site]:
+    """Read a run's settings and a site of its data.
+
+    Args:
+        run: the run.
+        data: folder of the data set, if it is no longer where the run read it.
+        site_name: a site of the data set; by default the first one of the validation split.
+
+    Returns:
+        The config, the statistics, and the site as stored.
+
+    Raises:
+        ValueError: the run or the site is missing or invalid.
+    """
     config, normalization = run.read_config(), run.read_normalization()
     if data:
         config = replace(config, data=replace(config.data, path=str(data)))

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 
 import aef_torch.model.alphaearth
-from aef_jax.data.build.sample_cube import load_sample
 from aef_jax.data.sampling.examples import Period
-from aef_jax.inference.embed import embed_with, make_embedder
+from aef_jax.inference.embed import embed_with, make_embedder, open_site
 from aef_jax.inference.site import embed_site
 from aef_jax.inference.writers.geotiff import write_field
 from aef_jax.run.checkpoint import restore_params
@@ -26,14 +25,18 @@ TOLERANCE = 1e-5
 """Largest accepted difference of a component of two unit vectors, in float32 after the whole model."""
 
 
-def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> float:
-    """Write PyTorch's embedding field of a run's data as GeoTIFF, as `aef embed` writes that of JAX.
+def embed_both(
+    run: RunFolder, weights: Path, period: Period, output: Path, data: Path | None = None, site_name: str | None = None
+) -> float:
+    """Write PyTorch's embedding field of a site of a run's data as GeoTIFF, as `aef embed` writes that of JAX.
 
     Args:
         run: the run's folder.
         weights: the same run, converted.
         period: valid period, [start, end) in epoch milliseconds.
         output: the GeoTIFF.
+        data: folder of the data set, if it is no longer where the run read it.
+        site_name: a site of the data set; by default the first one of the validation split.
 
     Returns:
         The largest |difference| of any component of a unit vector between the two fields.
@@ -42,22 +45,23 @@ def embed_both(run: RunFolder, weights: Path, period: Period, output: Path) -> f
         ValueError: something is missing or does not fit; nothing is written.
         ModuleNotFoundError: rasterio is not installed.
     """
-    config = run.read_config()
+    config, normalization, site = open_site(run, data, site_name)
     carried, model = read_model(weights)
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
-    site, params = load_sample(), restore_params(run.checkpoints, config)
-    normalized = run.read_normalization().apply(site, config.sources)
-    field = embed_site(torch_embedder(model), normalized, config, period)
+    params = restore_params(run.checkpoints, config)
+    normalized = normalization.apply(site, normalization.known(config.input_sources))
+    support = site.support or default_support(period, config)
+    field = embed_site(torch_embedder(model), normalized, config, period, support=support)
     with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default
-        reference = embed_with(make_embedder(config), params, normalized, config, period)
+        reference = embed_with(make_embedder(config), params, normalized, config, period, support)
     write_field(
         output,
         field,
         crs=site.crs,
         transform=site.transform,
         period=period,
-        support=default_support(period, config),
+        support=support,
         model=weights.name,
     )
     return float(np.abs(field - reference).max())

@@ -8,6 +8,7 @@ from parity.cli.arguments import add_command
 
 EMBED = """example:
   aef-parity embed runs/tiny tiny.safetensors --start 2018-01-01 --end 2019-01-01 -o field.tif
+  aef-parity embed runs/planet planet.safetensors --site site_00007 --start 2020-06-01 --end 2020-09-01 -o summer.tif
 """
 
 
@@ -29,6 +30,8 @@ def add_embed(commands: Any) -> None:
     embed.add_argument("--start", required=True, help="start of the valid period, ISO 8601, UTC")
     embed.add_argument("--end", required=True, help="end of the valid period, exclusive")
     embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif")
+    embed.add_argument("--data", type=Path, metavar="DIR", help="the run's data set, if it was moved")
+    embed.add_argument("--site", metavar="NAME", help="site of a data set (default: the first for validation)")
     embed.set_defaults(function=_embed)
 
 
@@ -38,7 +41,7 @@ def _embed(options: argparse.Namespace) -> int:
     from parity.aef.embed import TOLERANCE, embed_both
 
     period = to_ms(options.start), to_ms(options.end)
-    difference = embed_both(RunFolder(options.run), options.weights, period, options.output)
+    difference = embed_both(RunFolder(options.run), options.weights, period, options.output, options.data, options.site)
     is_close = difference <= TOLERANCE
     print(f"wrote {options.output}; PyTorch and JAX differ by at most {difference:.2e}", end="")
     print(f", within {TOLERANCE:.0e}" if is_close else f": more than {TOLERANCE:.0e}")

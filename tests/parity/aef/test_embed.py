@@ -20,6 +20,7 @@ from parity.aef.model import abstract_jax, abstract_torch
 from parity.capture.tensors import torch_specs
 from parity.cli import main
 from parity.mapping.weights import to_jax
+from tests.support.data.small_dataset import write
 
 SMALLEST = replace(
     DEBUG,
@@ -28,6 +29,9 @@ SMALLEST = replace(
         DEBUG.model, d_precision=4, d_exchange=6, d_time=8, d_space=8, block_loop="scan", num_blocks=1, embed_dim=64
     ),
 )
+
+PLACES = [("west", 5e5, 24), ("east", 6e5, 16)]
+"""Name, easting in meters and side in pixels."""
 
 
 def sample_site() -> Site:
@@ -41,7 +45,7 @@ def sample_site() -> Site:
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Path:
     """A run, with its converted weights in the same folder."""
-    monkeypatch.setattr("parity.aef.embed.load_sample", sample_site)
+    monkeypatch.setattr("aef_jax.data.loading.training_data.load_sample", sample_site)
     generator = np.random.default_rng(1)
     specs = torch_specs(abstract_torch(SMALLEST))
     tensors = {name: generator.normal(0, 0.3, spec.shape).astype(spec.dtype) for name, spec in specs.items()}
@@ -54,9 +58,9 @@ def run(tmp_path, monkeypatch) -> Path:
     return run
 
 
-def embed(run: Path, weights: Path) -> int:
+def embed(run: Path, weights: Path, *options: str) -> int:
     dates = ["--start", "2018-01-01", "--end", "2019-01-01"]
-    return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif"))])
+    return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif")), *options])
 
 
 @pytest.mark.slow
@@ -68,6 +72,29 @@ def test_the_same_weights_make_the_same_field(run, capsys):
     assert field.shape == (24, 36, 64)
     assert crs == "EPSG:32635"
     assert field.std(axis=(0, 1)).max() > 0.01  # the vectors differ
+
+
+@pytest.mark.slow
+def test_the_runs_own_data_are_embedded(run, tmp_path, capsys):
+    """Finding 3: the sample was embedded, whatever the run was trained on."""
+    west, east = (
+        replace(sample_site(), name=name, transform=(10, 0, x, 0, -10, 5e6)).window(slice(0, side), slice(0, side))
+        for name, x, side in PLACES
+    )
+    path = write(tmp_path / "data", [east], [west], SMALLEST.sources)
+    config = replace(SMALLEST, data=replace(SMALLEST.data, path=str(path)))
+    (run / "config.json").write_text(to_json(config))
+    weights = run.with_name("same.safetensors")
+    for options, (_, easting, side) in zip(([], ["--site", "east"]), PLACES, strict=True):
+        assert embed(run, weights, *options) == 0
+        field, _, transform = read_field(run.with_name("field.tif"))
+        assert field.shape[:2] == (side, side)
+        assert transform[2] == easting
+    moved = path.rename(tmp_path / "moved")
+    assert embed(run, weights, "--data", str(moved)) == 0
+    capsys.readouterr()
+    assert embed(run, weights, "--data", str(moved), "--site", "north") == 2
+    assert "there is no site 'north'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
