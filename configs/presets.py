@@ -98,7 +98,6 @@ DEBUG = replace(
         validation_sites=2,
         checkpoint_every=10,
     ),
-    data=replace(TINY.data, min_target_fraction=0.98),  # few frames to evaluate with
 )
 """Compiles in seconds, trains in seconds and learns little. It has one source for each kind of input, error and
 decoder: shift-invariant, on a coarser grid, with metadata, static, of classes, and text."""

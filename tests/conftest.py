@@ -12,7 +12,7 @@ from jaxtyping import config, install_import_hook
 
 pytest.register_assert_rewrite("tests.support")
 
-# JAX's traces are millions of objects that live on; collecting garbage among them takes a tenth of the tests' time.
+# Tracing makes many objects that live on; with Python's thresholds, collections took a tenth of the slow tests' time.
 gc.set_threshold(200_000, 20, 100)
 
 # Functions of these packages compare their arguments and results with the shapes and dtypes of their annotations, also

@@ -46,7 +46,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.training.loop import train
     from aef_jax.training.profiler import parse_steps
 
-    gc.set_threshold(100_000, 20, 50)  # a traced step is millions of objects, none of them garbage
+    gc.set_threshold(100_000, 20, 50)  # tracing makes many objects that live on, and collections would walk them
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)

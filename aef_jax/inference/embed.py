@@ -10,7 +10,6 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from aef_jax.data.loading.training_data import find_site
-from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
@@ -102,9 +101,8 @@ def embed_run(
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
     require_period("valid", period)
-    config, normalization, site = open_site(run, data, site_name)
+    config, site, normalized = open_site(run, data, site_name)
     params = restore_params(run.checkpoints, config, which=which)
-    normalized = normalization.apply(site, normalization.known(config.input_sources))
     support = support or site.support or default_support(period, config)
     field = embed_with(make_embedder(config), params, normalized, config, period, support)
     write_field(
@@ -121,10 +119,8 @@ def embed_run(
     return picture
 
 
-def open_site(
-    run: RunFolder, data: Path | None = None, site_name: str | None = None
-) -> tuple[Config, Normalization, Site]:
-    """Read a run's settings and a site of its data.
+def open_site(run: RunFolder, data: Path | None = None, site_name: str | None = None) -> tuple[Config, Site, Site]:
+    """Read a run's config and a site of its data.
 
     Args:
         run: the run.
@@ -132,7 +128,7 @@ def open_site(
         site_name: a site of the data set; by default the first one of the validation split.
 
     Returns:
-        The config, the statistics, and the site as stored.
+        The config, the site as stored, and the site's inputs scaled and z-scored by the run's statistics.
 
     Raises:
         ValueError: the run or the site is missing or invalid.
@@ -140,4 +136,5 @@ def open_site(
     config, normalization = run.read_config(), run.read_normalization()
     if data:
         config = replace(config, data=replace(config.data, path=str(data)))
-    return config, normalization, find_site(config, site_name)
+    site = find_site(config, site_name)
+    return config, site, normalization.apply(site, normalization.known(config.input_sources))

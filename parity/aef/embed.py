@@ -45,12 +45,11 @@ def embed_both(
         ValueError: something is missing or does not fit; nothing is written.
         ModuleNotFoundError: rasterio is not installed.
     """
-    config, normalization, site = open_site(run, data, site_name)
+    config, site, normalized = open_site(run, data, site_name)
     carried, model = read_model(weights)
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
     params = restore_params(run.checkpoints, config)
-    normalized = normalization.apply(site, normalization.known(config.input_sources))
     support = site.support or default_support(period, config)
     field = embed_site(torch_embedder(model), normalized, config, period, support=support)
     with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default

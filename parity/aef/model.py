@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import jax
+import numpy as np
 import torch
 from flax import nnx
 
 import aef_jax.model.alphaearth
 import aef_torch.model.alphaearth
+from aef_jax.training.step import abstract_model
 from configs.config import Config
 
 
@@ -25,6 +28,20 @@ def abstract_jax(config: Config) -> aef_jax.model.alphaearth.AlphaEarth:
     """
     with _build_errors():
         return nnx.eval_shape(lambda: aef_jax.model.alphaearth.AlphaEarth(config, rngs=nnx.Rngs(0)))
+
+
+def abstract_jax_of(config: Config, dtype: str) -> aef_jax.model.alphaearth.AlphaEarth:
+    """Build the Flax model with abstract parameters of a dtype. It is traced once for each config.
+
+    Args:
+        config: a run's config, of which a model can be built.
+        dtype: the parameters' dtype.
+
+    Returns:
+        The model.
+    """
+    graph, shapes = abstract_model(config)
+    return nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), shapes))
 
 
 def abstract_torch(config: Config) -> aef_torch.model.alphaearth.AlphaEarth:

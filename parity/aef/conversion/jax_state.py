@@ -9,7 +9,6 @@ import torch
 from flax import nnx
 from jax.sharding import Mesh
 
-from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.run.optimizer_tree import (
     COUNT,
     LAST_FINITE,
@@ -23,9 +22,10 @@ from aef_jax.run.optimizer_tree import (
 )
 from aef_jax.sharding.mesh import state_shardings
 from aef_jax.training.optimizer import make_optimizer
-from aef_jax.training.step import TrainState, abstract_model
+from aef_jax.training.step import TrainState
 from aef_torch.training.snapshot import Snapshot, Tensors
 from configs.config import Config
+from parity.aef.model import abstract_jax_of
 from parity.capture.tensors import to_numpy, to_tensor
 from parity.mapping import weights
 
@@ -44,7 +44,7 @@ def to_jax(saved: Snapshot, config: Config, mesh: Mesh) -> TrainState:
     Raises:
         WeightsError: the tensors are not exactly those of the config's model.
     """
-    structure = _structure(config)
+    structure = abstract_jax_of(config, config.model.compute_dtype)
     saved = saved.to(getattr(torch, config.model.compute_dtype))
     params, mu, nu = (
         weights.to_jax(structure, {name: to_numpy(tensor) for name, tensor in tensors.items()})
@@ -76,7 +76,7 @@ def from_jax(state: TrainState, config: Config) -> Snapshot:
     Returns:
         The snapshot.
     """
-    structure = _structure(config)
+    structure = abstract_jax_of(config, config.model.compute_dtype)
 
     def tensors(tree: Any) -> Tensors:
         arrays = jax.tree.map(np.asarray, tree)
@@ -85,10 +85,3 @@ def from_jax(state: TrainState, config: Config) -> Snapshot:
     tree = optimizer_tree(state.optimizer)
     skipped, in_a_row = (int(tree[name]) for name in (TOTAL_NOTFINITE, NOTFINITE_COUNT))
     return Snapshot(tensors(state.params), tensors(tree[MU]), tensors(tree[NU]), int(state.step), skipped, in_a_row)
-
-
-def _structure(config: Config) -> AlphaEarth:
-    """Return the abstract model, with parameters of the compute dtype."""
-    dtype = np.dtype(config.model.compute_dtype)
-    graph, shapes = abstract_model(config)
-    return nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), shapes))

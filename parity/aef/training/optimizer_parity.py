@@ -7,15 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-from flax import nnx
 
 from aef_jax.training.optimizer import make_optimizer
-from aef_jax.training.step import abstract_model
 from aef_torch.model.alphaearth import AlphaEarth
 from aef_torch.training.optimizer import clip_by_global_norm, learning_rate
 from aef_torch.training.optimizer import make_optimizer as make_torch_optimizer
 from configs.config import Config
 from configs.training import TrainingConfig
+from parity.aef.model import abstract_jax_of
 from parity.capture.quick_compile import QUICK
 from parity.capture.tensors import load_torch, torch_arrays
 from parity.capture.trees import Arrays, cast
@@ -57,9 +56,7 @@ def _gradients(weights: Arrays, dtype: str) -> Iterator[Arrays]:
 
 def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
     with jax.enable_x64(dtype == "float64"):
-        graph, state = abstract_model(config)
-        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), state)
-        structure = nnx.merge(graph, shapes)
+        structure = abstract_jax_of(config, dtype)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(TRAINING)
         moments = jax.jit(optimizer.init, compiler_options=QUICK)(params)
 

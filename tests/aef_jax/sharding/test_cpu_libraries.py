@@ -16,8 +16,15 @@ from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.mesh import single_device_mesh, with_mesh
 from configs.encodings.timecode import PERIOD_CODE_WIDTH, TIMECODE_WIDTH
 from configs.presets import SMALL
+from tests.support.compiling import applied
 
 PRECISION = (2, 16, 16, 16, SMALL.model.d_precision)  # with fewer frames YNNPACK would not take the convolution
+
+
+def test_disabled_optimizations_take_the_least_effort():
+    for disabled, level in ((False, "1"), (True, "0")):
+        with applied({"jax_disable_most_optimizations": disabled}):
+            assert compiler_options(single_device_mesh())["xla_backend_optimization_level"] == level
 
 
 def _normal(seed: int, *shape: int) -> jax.Array:

@@ -27,7 +27,7 @@ from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
 from tests.support.refusals import error_message
 
-STEPS, DEVICES = 16, 4
+STEPS, DEVICES = 24, 4
 VISIBILITY_TIMEOUT_S = 400
 CONFIG = replace(
     BRIEF,

@@ -19,7 +19,6 @@ from configs.data import DataConfig
 from configs.presets import DEBUG
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.cli import main
-from tests.support.converting import SMALLEST
 from tests.support.data.small_dataset import write_small
 from tests.support.data.small_site import CONFIG
 
@@ -39,7 +38,7 @@ def config(tmp_path_factory) -> Config:
     """
     path = write_small(tmp_path_factory.mktemp("data") / "small")
     training = replace(
-        SMALLEST.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
+        DEBUG.training, steps=STEPS, warmup_steps=10, batch=2, learning_rate=1e-5, evaluate_every=STEPS,
         checkpoint_every=STEPS, validation_sites=1,
     )  # fmt: skip
     model = replace(DEBUG.model, num_blocks=1, text_width=CONFIG.model.text_width)
