@@ -81,8 +81,12 @@ def training(tmp_path_factory, compiler_settings) -> Training:
 
 
 @pytest.fixture
-def mistake(capsys):
-    """Return a function that runs `aef`, expects exit code 2 and returns the last line of stderr."""
+def mistake(capsys, tmp_path, monkeypatch):
+    """Return a function that runs `aef`, expects exit code 2 and returns the last line of stderr.
+
+    It runs in an empty folder: the folder that pytest started in may hold runs of the user.
+    """
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str | Path) -> str:
         assert cli.main([str(argument) for argument in arguments]) == 2
