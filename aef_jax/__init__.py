@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from aef_packages import require
+
 if TYPE_CHECKING:
     from aef_jax.inference.load_run import load_run
     from aef_jax.model.alphaearth import AlphaEarth
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AlphaEarth", "Embedder", "__version__", "load_run", "train"]
 __version__ = version("aef")
+require("configs")
 
 _MODULES = {
     "AlphaEarth": "aef_jax.model.alphaearth",

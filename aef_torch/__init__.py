@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from aef_packages import require
+
 if TYPE_CHECKING:
     from aef_torch.inference.load_weights import load_weights
     from aef_torch.model.alphaearth import AlphaEarth
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AlphaEarth", "Embedder", "__version__", "load_weights"]
 __version__ = version("aef")
+require("configs")
 
 _MODULES = {
     "AlphaEarth": "aef_torch.model.alphaearth",

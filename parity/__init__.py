@@ -9,6 +9,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from aef_packages import require
+
 if TYPE_CHECKING:
     from parity.comparison.assertion import assert_parity
     from parity.comparison.bisection import bisect
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "ModelMap", "Pair", "__version__", "assert_parity", "bisect", "compare"]
 __version__ = version("aef")
+require("configs")
 
 _MODULES = {
     "Comparison": "parity.comparison.compare",

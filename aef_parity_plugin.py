@@ -1,4 +1,8 @@
-"""Provide the fixture `parity_case` for the tests of any project. Frameworks are imported only when a test uses it."""
+"""Provide pytest's fixture `parity_case` to any project.
+
+pytest imports this file for the tests of every project in the environment. It imports nothing of ours until a test
+uses the fixture, and its name is one that no project has: a project may have a package `parity` of its own.
+"""
 
 import json
 import os
@@ -36,6 +40,9 @@ def parity_case(request: pytest.FixtureRequest, _parity_lines: Callable[[Any], N
     Returns:
         The function.
     """
+    from aef_packages import require
+
+    require("parity", "configs")
     from parity.comparison.assertion import raise_if_failed
     from parity.comparison.compare import compare
     from parity.report.document import document
