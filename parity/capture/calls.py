@@ -49,17 +49,20 @@ def describe_failure(call: Call, error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Computed:
-    """Outputs and gradients, by name. Parameters have PyTorch's names and layout, everything else JAX's."""
+    """Outputs and gradients, by name. Parameters and state have PyTorch's names and layout, everything else JAX's."""
 
     outputs: Arrays
     parameter_gradients: Arrays
     input_gradients: Arrays
+    updated_state: Arrays
+    """What a call in training mode leaves in the model for the next: running statistics."""
 
     @property
     def kinds(self) -> dict[str, Arrays]:
         """The arrays by the kind of tensor that a measurement names."""
         return {
             "output": self.outputs,
+            "updated state": self.updated_state,
             "gradient of parameter": self.parameter_gradients,
             "gradient of input": self.input_gradients,
         }

@@ -14,8 +14,8 @@ from parity.capture.jax_watch import watched
 from parity.capture.quick_compile import QUICK
 from parity.capture.trees import Arrays, cast, is_array, is_real, named_arrays, unwrap_constant
 
-Results = tuple[Arrays, Mapping[Any, Any], Arrays]
-"""Outputs, and the gradients of parameters and of inputs."""
+Results = tuple[Arrays, Mapping[Any, Any], Arrays, Mapping[Any, Any]]
+"""Outputs, the gradients of parameters and of inputs, and the running statistics after the call."""
 
 
 MAX_PROGRAMS = 128
@@ -182,35 +182,40 @@ def watch(
             results = program.outputs(module, reals | given.whole)
         names[:] = [(r.label, r.count, tuple(r.outputs)) for r in returns]
         seen = [list(r.outputs.values()) for r in returns]
-        return [x for x in results if is_real(x)], (results, seen)
+        return [x for x in results if is_real(x)], (results, seen, _statistics(module))
 
-    _, (_, shapes) = jax.eval_shape(outputs, given.parameters, given.reals, {})
+    _, (_, shapes, _) = jax.eval_shape(outputs, given.parameters, given.reals, {})
     reals = [[jnp.zeros(x.shape, x.dtype) for x in of_call if is_real(x)] for of_call in shapes]
     added = dict(zip(((label, count) for label, count, _ in names), reals, strict=True))
 
     @partial(jax.jit, compiler_options=QUICK)
     def run(parameters, reals, added, cotangents):
-        heads, pull_back, (results, seen) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
-        return results, seen, pull_back(_as(heads, cotangents))
+        heads, pull_back, (results, seen, state) = jax.vjp(outputs, parameters, reals, added, has_aux=True)
+        return results, seen, state, pull_back(_as(heads, cotangents))
 
     cotangents = _cotangents(call, dtype)
-    results, seen, (parameters, inputs, inner) = jax.device_get(run(given.parameters, given.reals, added, cotangents))
+    computed = jax.device_get(run(given.parameters, given.reals, added, cotangents))
+    results, seen, state, (parameters, inputs, inner) = computed
     calls = []
     for (label, count, of_call), arrays in zip(names, seen, strict=True):
         returned = dict(zip(of_call, arrays, strict=True))
         gradients = zip((name for name, x in returned.items() if is_real(x)), inner[label, count], strict=True)
         calls.append(CapturedCall(label, count, returned, dict(gradients)))
-    return _results(call, results, parameters, inputs), calls
+    return _results(call, results, state, parameters, inputs), calls
 
 
 def _run(program: Program, given: ProgramInputs, cotangents: list[jax.Array]):
     def outputs(parameters, reals):
         module = program.module(parameters, given.rest)
         results = program.outputs(module, reals | given.whole)
-        return [x for x in results if is_real(x)], results
+        return [x for x in results if is_real(x)], (results, _statistics(module))
 
-    heads, pull_back, results = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
-    return results, *pull_back(_as(heads, cotangents))
+    heads, pull_back, (results, state) = jax.vjp(outputs, given.parameters, given.reals, has_aux=True)
+    return results, state, *pull_back(_as(heads, cotangents))
+
+
+def _statistics(module: nnx.Module | None) -> nnx.State:
+    return nnx.State({}) if module is None else nnx.state(module, nnx.BatchStat)
 
 
 def _cotangents(call: Call, dtype: str) -> list[Any]:
@@ -229,11 +234,15 @@ def _as(heads: list[jax.Array], cotangents: list[jax.Array]) -> list[jax.Array]:
     return [cotangent.astype(head.dtype) for head, cotangent in zip(heads, cotangents, strict=True)]
 
 
-def _results(call: Call, results: list[Any], parameters: Any, inputs: dict[int, Any]) -> Results:
-    results, parameters, inputs = jax.device_get((results, parameters, inputs))
+def _results(call: Call, results: list[Any], state: Any, parameters: Any, inputs: dict[int, Any]) -> Results:
+    results, state, parameters, inputs = jax.device_get((results, state, parameters, inputs))
     if len(results) != len(call.outputs):
         raise ValueError(f"it returns {len(results)} arrays in JAX and {len(call.outputs)} in PyTorch")
     named = named_arrays((call.arguments, dict(call.keywords)))
     of_inputs = dict(zip((name for name, x in named.items() if is_real(x)), inputs.values(), strict=True))
-    of_parameters = traverse_util.flatten_dict(nnx.to_pure_dict(parameters)) if parameters else {}
-    return dict(zip(call.outputs, results, strict=True)), of_parameters, of_inputs
+    outputs = dict(zip(call.outputs, results, strict=True))
+    return outputs, _by_path(parameters), of_inputs, _by_path(state)
+
+
+def _by_path(variables: Any) -> Mapping[Any, Any]:
+    return traverse_util.flatten_dict(nnx.to_pure_dict(variables)) if variables else {}

@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from parity.capture.calls import WHOLE, Call, CapturedCall, Computed, describe_failure
-from parity.capture.jax_program import Program, ProgramInputs, ProgramRunner, prepare, watch
+from parity.capture.jax_program import Program, ProgramInputs, ProgramRunner, Results, prepare, watch
 from parity.capture.resolve import resolve
 from parity.capture.trees import Arrays
 from parity.mapping.model_map import ModelMap, Path, dotted
@@ -87,6 +87,11 @@ class JaxSide:
         return param_links(self.at("float64"), self.mapping, nnx.Param)
 
     @cached_property
+    def state_links(self) -> list[ParamLink]:
+        """The links of the running statistics."""
+        return param_links(self.at("float64"), self.mapping, nnx.BatchStat)
+
+    @cached_property
     def names(self) -> ModelMap:
         """The map that converts this model's paths to PyTorch's."""
         return with_sequentials(self.mapping, self.at("float64"))
@@ -123,12 +128,12 @@ class JaxSide:
         """
         try:
             with jax.enable_x64(dtype == "float64"):
-                outputs, parameters, inputs = self.runs.compute(*self._prepared(call, dtype), call, dtype)
+                results = self.runs.compute(*self._prepared(call, dtype), call, dtype)
         except Exception as error:  # in a call that the model never makes, anything may be raised
             if call.label == WHOLE:
                 raise
             raise ValueError(describe_failure(call, error)) from error
-        return Computed(outputs, self._parameters(call.label, parameters), inputs)
+        return self._computed(call, results)
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[CapturedCall]]:
         """Compute the whole, and record the calls inside it.
@@ -150,8 +155,8 @@ class JaxSide:
         with jax.enable_x64(dtype == "float64"):
             program, given = self._prepared(call, dtype)
             watching = {"label_of": label_of, "stacks": self.stacks, "functions": functions}
-            (outputs, parameters, inputs), seen = watch(program, given, call, dtype, **watching)
-        return Computed(outputs, self._parameters(call.label, parameters), inputs), seen
+            results, seen = watch(program, given, call, dtype, **watching)
+        return self._computed(call, results), seen
 
     def _prepared(self, call: Call, dtype: str) -> tuple[Program, ProgramInputs]:
         if call.label in self.mapping.functions:
@@ -192,19 +197,24 @@ class JaxSide:
         """
         return callable(self.submodule(label, "float64"))
 
-    def _parameters(self, label: str, gradients: Mapping[Path, np.ndarray]) -> Arrays:
-        """Convert gradients to PyTorch's names and layout."""
+    def _computed(self, call: Call, results: Results) -> Computed:
+        outputs, parameters, inputs, state = results
+        parameters = self._in_torch(call.label, parameters, self.param_links)
+        return Computed(outputs, parameters, inputs, self._in_torch(call.label, state, self.state_links))
+
+    def _in_torch(self, label: str, by_path: Mapping[Path, np.ndarray], links: list[ParamLink]) -> Arrays:
+        """Convert arrays of a sub-module's variables to PyTorch's names and layout."""
         if label in self.mapping.functions:
             return {}
         location, arrays = self.locations[self.root if label == WHOLE else label], {}
-        for link in self.param_links:
+        for link in links:
             inside, deeper = (
                 link.path[: len(location.path)] == location.path,
                 link.index[: len(location.index)] == location.index,
             )
             if not (inside and deeper):
                 continue
-            array = gradients[link.path[len(location.path) :]][(*link.index[len(location.index) :], ...)]
+            array = by_path[link.path[len(location.path) :]][(*link.index[len(location.index) :], ...)]
             array = link.layout.to_torch(array)
             if link.layout.torch_part:
                 whole = arrays.setdefault(link.name, np.full(link.spec.shape, np.nan, array.dtype))

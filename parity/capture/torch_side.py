@@ -68,7 +68,7 @@ class TorchSide:
             dtype: The dtype to compute in.
 
         Returns:
-            Outputs and gradients.
+            Outputs, gradients, and state if the model is in training mode.
 
         Raises:
             ValueError: If a sub-module or function cannot be called by itself.
@@ -83,10 +83,12 @@ class TorchSide:
     def _compute(self, call: Call, dtype: str) -> Computed:
         module, function = self._function(call.label, dtype)
         given = self._given((call.arguments, call.keywords), call.label, dtype)
-        with _default(dtype):
-            outputs = _outputs(function, given)
         parameters = {} if module is None else self._parameters(call.label, module)
-        return self._computed(call, outputs, parameters, given)[0]
+        with _state_restored(module) as state:
+            with _default(dtype):
+                outputs = _outputs(function, given)
+            updated = {self._prefix(call.label) + name: to_numpy(x.clone()) for name, x in state.items()}
+            return self._computed(call, outputs, parameters, given, updated)[0]
 
     def watch(self, call: Call, labels: AbstractSet[str], dtype: str) -> tuple[Computed, list[Call]]:
         """Compute the whole, and record the calls inside it.
@@ -104,10 +106,11 @@ class TorchSide:
             label: module.get_submodule("" if label == self.root else label) for label in labels - self.functions
         }
         functions = {label: self.mapping.functions[label] for label in labels & self.functions}
-        with watched(modules, functions) as calls, _default(dtype):
-            outputs = _outputs(partial(self.whole, module), given)
-        inner = {(number, name): x for number, c in enumerate(calls) for name, x in c.outputs.items() if is_real(x)}
-        computed, gradients = self._computed(call, outputs, self._parameters(WHOLE, module), given, inner)
+        with _state_restored(module):
+            with watched(modules, functions) as calls, _default(dtype):
+                outputs = _outputs(partial(self.whole, module), given)
+            inner = {(number, name): x for number, c in enumerate(calls) for name, x in c.outputs.items() if is_real(x)}
+            computed, gradients = self._computed(call, outputs, self._parameters(WHOLE, module), given, {}, inner)
         return computed, [self._closed(number, open, gradients) for number, open in enumerate(calls)]
 
     @property
@@ -130,9 +133,12 @@ class TorchSide:
         return module, module
 
     def _parameters(self, label: str, module: nn.Module) -> dict[str, Tensor]:
-        prefix = "" if label in (WHOLE, self.root) else f"{label}."
         # a tied parameter under all its names, of which JAX may have any one
-        return {prefix + name: parameter for name, parameter in module.named_parameters(remove_duplicate=False)}
+        named = module.named_parameters(remove_duplicate=False)
+        return {self._prefix(label) + name: parameter for name, parameter in named}
+
+    def _prefix(self, label: str) -> str:
+        return "" if label in (WHOLE, self.root) else f"{label}."
 
     def _given(self, tree: Any, label: str, dtype: str) -> Any:
         def tensor(array: np.ndarray) -> Tensor:
@@ -155,6 +161,7 @@ class TorchSide:
         outputs: dict[str, Tensor],
         parameters: dict[str, Tensor],
         given: Any,
+        state: Arrays,
         inner: Mapping[tuple, Tensor] = MappingProxyType({}),
     ) -> tuple[Computed, dict[tuple, Tensor]]:
         """Return the results and all gradients by key, also those of `inner`, the values between inputs and outputs."""
@@ -172,7 +179,7 @@ class TorchSide:
         )
         of_parameters = {name: to_numpy(all_gradients["parameter", name]) for name in parameters}
         of_inputs = self._named({name: all_gradients["input", name] for name in inputs}, call.label)
-        return Computed(results, of_parameters, of_inputs), all_gradients
+        return Computed(results, of_parameters, of_inputs, state), all_gradients
 
     def _closed(self, number: int, open: PendingCall, gradients: Mapping[tuple, Tensor]) -> Call:
         cotangents = {name: gradients[number, name] for name in open.outputs if (number, name) in gradients}
@@ -190,6 +197,20 @@ def _default(dtype: str) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+@contextmanager
+def _state_restored(module: nn.Module | None) -> Iterator[dict[str, Tensor]]:
+    """Give the buffers of a module in training mode, such as running statistics, and undo what is done to them.
+
+    They are restored at the end: the backward pass may still read them.
+    """
+    training = module is not None and module.training
+    state = {name: x for name, x in module.named_buffers() if is_real(x)} if training else {}
+    before = {name: x.clone() for name, x in state.items()}
+    yield state
+    for name, x in state.items():
+        x.copy_(before[name])
 
 
 def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:

@@ -26,13 +26,13 @@ class Culprit:
 
     @property
     def forward(self) -> bool:
-        """Whether its outputs differ, and not only its gradients."""
-        return any(measured.kind == "output" for measured in self.failed)
+        """Whether its outputs or updated state differ, and not only its gradients."""
+        return any(measured.forward for measured in self.failed)
 
     @property
     def worst(self) -> Measurement:
-        """The tensor furthest from PyTorch's; an output, if any output differs."""
-        return max(self.failed, key=lambda m: (m.kind == "output", m.tensor.distance.relative_l2))
+        """The tensor furthest from PyTorch's; one of the forward pass, if any of these differs."""
+        return max(self.failed, key=lambda m: (m.forward, m.tensor.distance.relative_l2))
 
 
 def bisect(pair: Pair, call: Call, dtype: str = "float64") -> Iterator[Culprit]:

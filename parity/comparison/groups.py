@@ -14,7 +14,7 @@ FORWARD, BACKWARD = "forward", "backward"
 
 @dataclass(frozen=True)
 class Group:
-    """Every tensor of a sub-module's outputs, or of its gradients, over all its calls.
+    """Every tensor of a sub-module's outputs and updated state, or of its gradients, over all its calls.
 
     Whether the error of a small tensor, such as one of four numbers, is above PyTorch's is chance. The root mean square
     over a sub-module's tensors and calls, and the median tensor, do not depend on chance. So a sub-module passes by its
@@ -102,7 +102,7 @@ def group_tensors(measured: Iterable[Measurement]) -> list[Group]:
     """
     members: dict[tuple[str, str, str], list[Measurement]] = {}
     for measurement in measured:
-        key = measurement.label, measurement.tensor.dtype, FORWARD if measurement.kind == "output" else BACKWARD
+        key = measurement.label, measurement.tensor.dtype, FORWARD if measurement.forward else BACKWARD
         members.setdefault(key, []).append(measurement)
     return [Group(*key, tuple(of_key)) for key, of_key in members.items()]
 

@@ -33,8 +33,13 @@ class Measurement:
     call: str
     label: str
     kind: str
-    """`output`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
+    """`output`, `updated state`, `gradient of output`, `gradient of parameter` or `gradient of input`."""
     tensor: TensorComparison
+
+    @property
+    def forward(self) -> bool:
+        """Whether the forward pass computes it."""
+        return self.kind in ("output", "updated state")
 
     @property
     def title(self) -> str:
@@ -144,7 +149,7 @@ class Pair:
         return replace(call, outputs=outputs, cotangents=random_like(outputs, seed))
 
     def measure(self, call: Call, dtypes: Iterable[str]) -> list[Measurement]:
-        """Measure every tensor of one call: outputs, and gradients for the call's cotangents.
+        """Measure every tensor of one call: outputs, gradients for the call's cotangents, and state in training mode.
 
         Args:
             call: The call.
@@ -192,7 +197,7 @@ def round_call(call: Call, dtype: str) -> Call:
 
 
 def measure_tensors(call: Call, dtype: str, jax: Computed, torch: Computed, oracle: Computed) -> list[Measurement]:
-    """Measure every tensor of one call in one dtype.
+    """Measure every tensor of one call in one dtype: outputs, gradients, and state if the models are in training mode.
 
     Args:
         call: The call.
@@ -211,4 +216,4 @@ def measure_tensors(call: Call, dtype: str, jax: Computed, torch: Computed, orac
         for name in truths.keys() & jax_arrays.keys():  # a part of a fused tensor has no gradient of its own in PyTorch
             tensor = compare_tensor(name, dtype, jax_arrays[name], torch_arrays[name], truths[name], scale)
             measured.append(Measurement(call.name, call.label, kind, tensor))
-    return sorted(measured, key=lambda m: (m.kind != "output", m.kind, m.tensor.name))
+    return sorted(measured, key=lambda m: (not m.forward, m.kind, m.tensor.name))

@@ -67,7 +67,7 @@ def histograms(comparison: Comparison) -> Figure:
             tensors = [
                 measurement.tensor
                 for measurement in measured
-                if measurement.tensor.dtype == dtype and (measurement.kind == "output") == (direction == FORWARD)
+                if measurement.tensor.dtype == dtype and measurement.forward == (direction == FORWARD)
             ]
             _draw_histogram(axes, [v.jax.ulp_counts for v in tensors], "JAX", JAX, -0.2)
             if dtype != "float64":  # PyTorch's float64 is the oracle itself

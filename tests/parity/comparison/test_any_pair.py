@@ -26,10 +26,21 @@ class TorchDrop(nn.Module):
         return self.norm(self.drop(self.linear(x)))
 
 
+class UnbiasedBatchNorm(nnx.BatchNorm):
+    """It keeps the unbiased variance, as PyTorch does."""
+
+    def __call__(self, x, **options):
+        kept = self.momentum * self.var[...]
+        y = super().__call__(x, **options)
+        if not self.use_running_average:
+            self.var[...] = kept + (self.var[...] - kept) * len(x) / (len(x) - 1)
+        return y
+
+
 class Drop(nnx.Module):
-    def __init__(self, rngs):
+    def __init__(self, rngs, norm=UnbiasedBatchNorm, momentum=0.9):
         self.linear, self.drop = nnx.Linear(4, 4, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
-        self.norm = nnx.BatchNorm(4, epsilon=1e-5, rngs=rngs)
+        self.norm = norm(4, epsilon=1e-5, momentum=momentum, rngs=rngs)
         self.calls = nnx.Variable(jnp.zeros((), jnp.int32))
 
     def body(self, x):
@@ -75,6 +86,24 @@ def test_norms_in_training_mode(kind):
     comparison = compare(torch_module, jax_module, (X,), training=True, **ONCE)
     assert comparison.passed, comparison.failed
     assert torch_module.norm.running_mean.abs().max() == 0, "the modules are not changed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("norm", "momentum", "named"),
+    [(nnx.BatchNorm, 0.9, "norm.running_var"), (UnbiasedBatchNorm, 0.99, "norm.running_mean")],
+)
+def test_other_running_statistics_fail(norm, momentum, named):
+    """Users' cases, row 4: the outputs of a step agree, those in evaluation mode do not after it."""
+    torch_module = TorchDrop()
+    torch_module.drop.p = 0.0
+    jax_module = Drop(nnx.Rngs(0), norm, momentum)
+    jax_module.drop.rate = 0.0
+    comparison = compare(torch_module, jax_module, (X,), training=True, **ONCE)
+    assert {group.label for group in comparison.failed} == {"", "norm"}
+    assert f"updated state {named}" in comparison.failed[0].failure
+    assert [(culprit.call.label, culprit.forward) for culprit in comparison.culprits] == [("norm", True)]
+    assert compare(torch_module, jax_module, (X,), **ONCE).passed
 
 
 @pytest.mark.slow
