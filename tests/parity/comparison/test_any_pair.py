@@ -30,10 +30,10 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
     """It keeps the unbiased variance, as PyTorch does."""
 
     def __call__(self, x, **options):
-        kept = self.momentum * self.var[...]
+        decayed = self.momentum * self.var[...]
         y = super().__call__(x, **options)
         if not self.use_running_average:
-            self.var[...] = kept + (self.var[...] - kept) * len(x) / (len(x) - 1)
+            self.var[...] = decayed + (self.var[...] - kept) * len(x) / (len(x) - 1)
         return y
 
 
