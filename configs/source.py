@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from configs.serialization.printable import printable_value, require_printable
 from configs.validate import require, require_at_least, require_fraction
 
 Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
@@ -28,6 +29,8 @@ class Band:
     """Range of valid observations, in the band's unit after scaling; None accepts all."""
 
     def __post_init__(self):
+        require_printable("band", self.name)
+        require_printable(f"band {self.name}: its unit", self.unit)
         low, high = self.valid_range or (0, 1)
         require(low < high, f"band {self.name}: valid_range is {self.valid_range}, expected a low end below a high end")
 
@@ -40,6 +43,9 @@ class Metadata:
     """Name of the property in the record."""
     kind: Literal["angle", "binary"]
     """angle is in degrees and encoded as sine and cosine; binary is encoded as -1 or +1 (ours)."""
+
+    def __post_init__(self):
+        require_printable("metadata field", self.name)
 
     @property
     def width(self) -> int:
@@ -88,8 +94,9 @@ class Source:
         # method would hide it.
         require(
             self.name.isidentifier() and not keyword.iskeyword(self.name) and not hasattr(dict, self.name),
-            f"source: name is {self.name!r}, expected an identifier that is neither a keyword nor a method of dict",
+            f"source: name is {printable_value(self.name)}, expected an identifier that is neither a keyword nor a method of dict",
         )
+        require_printable("source", self.name)
         where = f"source {self.name}"
         require_at_least(where, "weight", self.weight, 0)
         require_at_least(where, "shift_invariant_m", self.shift_invariant_m, 0)

@@ -9,6 +9,7 @@ from aef_jax.aot.compile import compile_step
 from aef_jax.aot.report import format_report, report_json
 from aef_jax.files.atomic import replace_file
 from configs.config import Config
+from configs.serialization.printable import print_lines
 
 
 def compile_command(config: Config, topology: str, output: Path | None = None, full: bool = False) -> int:
@@ -25,9 +26,9 @@ def compile_command(config: Config, topology: str, output: Path | None = None, f
     """
     jax.config.update("jax_platforms", "cpu")  # leave the chips of this machine to others
     compiled = compile_step(config, topology, full)
-    print(format_report(compiled))
+    print_lines(format_report(compiled))
     if output is not None:
         with replace_file(output) as temporary:
             temporary.write_text(json.dumps(report_json(compiled), indent=2) + "\n")
-        print(f"\nwrote {output}")
+        print_lines(f"\nwrote {output}")
     return 0

@@ -14,6 +14,7 @@ from aef_jax.benchmark.worker import Task
 from aef_jax.console.tables import format_table
 from configs.config import Config
 from configs.serialization.config_json import to_json
+from configs.serialization.printable import print_lines
 
 IMPLEMENTATIONS = {
     "JAX": ("aef_jax.benchmark.jax_runs", "compiled"),
@@ -38,7 +39,7 @@ def main() -> None:
     """Print a table for forward and one for training."""
     options, config = parse_sized(make_parser())
     frames = {source.name: source.frame_budget for source in config.input_sources}
-    print(
+    print_lines(
         f"{options.what}: {options.batch} sequences of {frames},"
         f" tiles of {config.data.tile_side} pixels, {config.model.compute_dtype}"
     )
@@ -47,7 +48,7 @@ def main() -> None:
             measured = measure(kind, config, options.rounds)
         except ValueError as error:
             make_parser().error(str(error))
-        print(table(kind, measured, options.batch * sum(frames.values())), flush=True)
+        print_lines(table(kind, measured, options.batch * sum(frames.values())))
 
 
 def measure(kind: str, config: Config, rounds: int) -> dict[str, Measurement]:

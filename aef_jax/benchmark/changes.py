@@ -21,6 +21,7 @@ from aef_jax.console.tables import format_table
 from aef_jax.sharding.mesh import DATA, FSDP, SEQ, mesh_shape, single_device_mesh
 from configs.config import Config
 from configs.serialization.config_json import to_json
+from configs.serialization.printable import print_lines
 
 BASELINE = "unchanged"
 
@@ -51,7 +52,7 @@ def main() -> None:
             measured = time_in_turn(tasks, options.rounds, "changes")
     except ValueError as error:
         make_parser().error(str(error))
-    print(table(options.chip, predicted, measured))
+    print_lines(table(options.chip, predicted, measured))
 
 
 def alternatives(config: Config) -> dict[str, Config]:

@@ -23,6 +23,7 @@ from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import decode
 from aef_jax.run.folder import RunFolder
 from configs.config import Config
+from configs.serialization.printable import print_lines
 
 NUM_TIMED = 96
 """Number of examples that are timed together."""
@@ -56,12 +57,12 @@ def main() -> None:
     consumed = _consumed(RunFolder(options.run)) if options.run else None
     if consumed is not None:
         rates[f"training ({options.run})"] = consumed
-    print(
+    print_lines(
         "\n".join(format_table([("", "sequences/s"), *((name, f"{rate:.1f}") for name, rate in rates.items())], "<>"))
     )
     if consumed is not None:
         fastest = max(rates[name] for name in pipelines)
-        print(f"the pipeline alone delivers {fastest / consumed:.1f} times what training consumes")
+        print_lines(f"the pipeline alone delivers {fastest / consumed:.1f} times what training consumes")
 
 
 def _pipeline_rate(config: Config, readers: dict[str, int]) -> float:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from aef_jax.benchmark import process_memory
 from configs.serialization.config_json import from_json
+from configs.serialization.printable import print_lines
 
 REFUSED = "refused"
 
@@ -77,7 +78,7 @@ def main() -> None:
 
 
 def _send(answer: dict) -> None:
-    print(json.dumps(answer), flush=True)
+    print_lines(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 from aef_jax.cli.arguments import WHAT, add_command
 from aef_jax.cli.resolve_config import resolve
 from configs.serialization.config_json import summary_json, to_json
+from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
 aef config tiny                             print the settings, and a line for each source
@@ -30,8 +31,8 @@ def add_config_command(commands: Any) -> None:
 def _config(options: argparse.Namespace, settings: list[str]) -> int:
     config, _ = resolve(options.what, settings)
     if options.sources or any(word.partition("=")[0] == "--sources" for word in settings):
-        print(to_json(config), end="")
+        print_lines(to_json(config), end="")
     else:
-        print(summary_json(config), end="")
-        print("aef: sources are summarized; --sources prints the whole config, for aef train", file=sys.stderr)
+        print_lines(summary_json(config), end="")
+        print_lines("aef: sources are summarized; --sources prints the whole config, for aef train", file=sys.stderr)
     return 0

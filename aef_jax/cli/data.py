@@ -6,6 +6,7 @@ from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command, documented
 from aef_jax.cli.resolve_config import resolve, with_data
+from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
 aef data make-planet planet --sites 200 --seed 0    write a procedural planet, for tests of the method
@@ -79,7 +80,7 @@ def _make_planet(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.synthetic.write import write_planet
 
     write_planet(options.folder, options.sites, options.side, options.validation, options.seed)
-    print(f"wrote a procedural planet to {options.folder}; its texts are in {options.folder / 'points.csv'}")
+    print_lines(f"wrote a procedural planet to {options.folder}; its texts are in {options.folder / 'points.csv'}")
     return 0
 
 
@@ -87,17 +88,17 @@ def _add_text(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.text.add_text import add_text
 
     added = add_text(options.folder, options.table, options.model)
-    print(f"{options.folder}: {added.points} text points in {added.records} records; {added.outside} lie in none")
+    print_lines(f"{options.folder}: {added.points} text points in {added.records} records; {added.outside} lie in none")
     return 0
 
 
 def _info(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.inspect.info import describe, write_histograms_png
 
-    print(describe(options.folder))
+    print_lines(describe(options.folder))
     output = options.output or options.folder / "info.png"
     write_histograms_png(options.folder, output)
-    print(f"wrote {output}")
+    print_lines(f"wrote {output}")
     return 0
 
 
@@ -106,9 +107,9 @@ def _check_dataset(options: argparse.Namespace, _: list[str]) -> int:
 
     number = 0
     for problem in problems(options.folder):
-        print(problem)
+        print_lines(problem)
         number += 1
-    print(f"{options.folder}: " + (f"{number} problems" if number else "nothing wrong"))
+    print_lines(f"{options.folder}: " + (f"{number} problems" if number else "nothing wrong"))
     return 2 if number else 0
 
 
@@ -116,6 +117,6 @@ def _show(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.inspect.show import write_example_png
 
     config = with_data(resolve(options.preset, settings)[0], options.folder)
-    print(write_example_png(config, options.index, options.output))
-    print(f"wrote {options.output}")
+    print_lines(write_example_png(config, options.index, options.output))
+    print_lines(f"wrote {options.output}")
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aef_jax.cli.arguments import add_command, path_or_none
+from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
 aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
@@ -61,5 +62,5 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         site_name=options.site,
         which=options.checkpoint,
     )
-    print(f"wrote {options.output} and {picture}")
+    print_lines(f"wrote {options.output} and {picture}")
     return 0

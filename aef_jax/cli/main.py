@@ -13,6 +13,7 @@ from aef_jax.cli.probe import add_probe_command
 from aef_jax.cli.resolve_config import validate_local
 from aef_jax.cli.shardings import add_shardings_command
 from aef_jax.cli.train import add_train_command
+from configs.serialization.printable import LONGEST_SENTENCE, print_lines, sentence
 
 CLI_EXAMPLES = """
 aef train tiny                                      train on the sample cube, into runs/tiny
@@ -45,10 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"there is no option {settings[0]!r}; aef {options.command} --help lists them")
         return options.function(options, settings)
     except (ValueError, FloatingPointError, ModuleNotFoundError, OSError) as error:
-        print(f"aef: {error}", file=sys.stderr)
+        print_lines(f"aef: {sentence(error, LONGEST_SENTENCE)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("aef: interrupted", file=sys.stderr)
+        print_lines("aef: interrupted", file=sys.stderr)
         return 130
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aef_jax.cli.arguments import add_command, path_or_none
+from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
 aef probe runs/planet
@@ -38,5 +39,7 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.sites < 2 or options.seeds < 1:
         raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
-    print(table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data)))
+    print_lines(
+        table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data))
+    )
     return 0

@@ -6,6 +6,7 @@ from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command
 from aef_jax.cli.resolve_config import resolve
+from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
 aef shardings paper --mesh data=4,fsdp=2,seq=2
@@ -29,5 +30,5 @@ def _shardings(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.aot.shardings import parse_mesh, shardings_table
 
     config, _ = resolve(options.what, settings)
-    print(shardings_table(replace(config, mesh=parse_mesh(options.mesh))))
+    print_lines(shardings_table(replace(config, mesh=parse_mesh(options.mesh))))
     return 0

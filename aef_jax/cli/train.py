@@ -7,6 +7,7 @@ from typing import Any
 from aef_jax.cli.arguments import WHAT, add_command, path_or_none
 from aef_jax.cli.resolve_config import resolve, with_data
 from configs.presets import PRESETS
+from configs.serialization.printable import print_lines
 from configs.serialization.settings_help import settings_help
 
 CLI_EXAMPLES = """
@@ -63,7 +64,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     steps = train(config, folder, data, profiled)
     if steps < config.training.steps:
         of_steps = f"{steps} of {config.training.steps} steps"
-        print(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")
+        print_lines(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")
     else:
-        print(f"trained {steps} steps; pictures, metrics and the checkpoint are in {folder.path}")
+        print_lines(f"trained {steps} steps; pictures, metrics and the checkpoint are in {folder.path}")
     return 0

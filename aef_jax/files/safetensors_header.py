@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from aef_jax.files.printable import printable
-from aef_jax.files.strict_json import loads
+from configs.serialization.printable import printable
+from configs.serialization.strict_json import loads
 
 DTYPES = {
     code: jnp.dtype(name)
@@ -90,7 +90,8 @@ def _entry(where: object, name: str, entry: Any, start: int, size: int) -> Tenso
     except (TypeError, KeyError, ValueError):
         raise ValueError(f"{where}: tensor {printable(name)} lacks a dtype, a shape or two offsets") from None
     if not isinstance(code, str) or code not in DTYPES:
-        raise ValueError(f"{where}: tensor {printable(name)} is of type {code}, expected one of {', '.join(DTYPES)}")
+        shown = printable(str(code))
+        raise ValueError(f"{where}: tensor {printable(name)} is of type {shown}, expected one of {', '.join(DTYPES)}")
     if not start <= begin <= end <= size or min(shape, default=0) < 0:
         raise ValueError(f"{where}: tensor {printable(name)} would lie beyond its end")
     if math.prod(shape) * DTYPES[code].itemsize != end - begin:

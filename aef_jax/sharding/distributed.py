@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
+from configs.serialization.printable import print_lines
+
 VISIBILITY_TIMEOUT_S = 60
 """How long a host waits to see another's file; NFS caches the absence of a file for up to a minute."""
 SHUTDOWN_S = 60
@@ -73,7 +75,7 @@ def local_devices(environment: Mapping[str, str]) -> list[int] | None:
 def print_topology() -> None:
     """Print the number of processes and devices of the run, on the first process."""
     if jax.process_index() == 0:
-        print(f"{jax.process_count()} processes, {jax.device_count()} devices: {jax.devices()[0].device_kind}")
+        print_lines(f"{jax.process_count()} processes, {jax.device_count()} devices: {jax.devices()[0].device_kind}")
 
 
 def check_alone() -> None:

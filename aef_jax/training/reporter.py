@@ -31,6 +31,7 @@ from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
 from configs.fields.tiling import default_support
+from configs.serialization.printable import picture_text, sentence
 
 NUM_PICTURED = 4
 """Number of validation examples in the picture of reconstructions, spread over the year."""
@@ -201,8 +202,7 @@ class Reporter:
         try:
             self._draw(step, params)
         except Exception as error:  # a failed picture must not end the run, nor leave other hosts waiting for this one
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            self.bar.write(f"aef: step {step}: the pictures could not be drawn: {reason}", file=sys.stderr)
+            self.bar.write(f"aef: step {step}: the pictures could not be drawn: {sentence(error)}", file=sys.stderr)
 
     def _draw(self, step: int, params: nnx.State) -> None:
         source, site = self.evaluator.source, self.data.pictured
@@ -222,7 +222,7 @@ class Reporter:
         normalized = self.data.schema.normalization.apply(site, self.data.schema.input_sources)
         support = site.support or default_support(period, self.config)
         field = embed_with(self.embedder, params, normalized, self.config, period, support)
-        title = f"Embedding field of {site.name}, {format_period(period)}, step {step}"
+        title = f"Embedding field of {picture_text(site.name)}, {format_period(period)}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from aef_jax.run.format import upgrade_kind
 from aef_jax.visualize.pictures import save_png
+from configs.serialization.printable import picture_text
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -61,7 +62,9 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     lines = -(-count // columns)
     figure = Figure(figsize=(4.4 * columns, 3.3 * lines), layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
-    _draw_terms(panels[0], train, {"loss": "loss", **{f"reconstruction/{name}": name for name in decoded}})
+    _draw_terms(
+        panels[0], train, {"loss": "loss", **{f"reconstruction/{name}": picture_text(name) for name in decoded}}
+    )
     panels[0].set_title("training: loss, and reconstruction by source", fontsize=11)
     _draw_terms(panels[1], train, {name: name for name in ("uniformity", "consistency")})
     panels[1].set_title("training: terms on the embedding", fontsize=11)
@@ -116,5 +119,5 @@ def _draw_validation(panel: Axes, rows: list[dict], source: str) -> None:
     for name, (label, color, style) in styles.items():
         steps, values = _curve(rows, name)
         panel.plot(steps, values, style, color=color, label=label, marker="o", markersize=3)
-    panel.set_title(f"validation: {source}", fontsize=11)
+    panel.set_title(f"validation: {picture_text(source)}", fontsize=11)
     panel.set_ylabel("L1 (standard deviations)")

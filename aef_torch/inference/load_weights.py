@@ -15,6 +15,7 @@ from configs.config import Config
 from configs.fields.embedder import Embedder
 from configs.fields.statistics import BandStatistics
 from configs.serialization.config_json import from_json
+from configs.serialization.printable import printable_value, sentence
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, find_normalization
 
 INDEX = "model.safetensors.index.json"
@@ -39,7 +40,7 @@ def load_weights(path: str | Path, device: str = "cpu") -> Embedder:
             metadata = opened.metadata() or {}
         tensors = {name: tensor for file in files for name, tensor in load_file(file, device).items()}
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: not readable as safetensors: {error}") from None
+        raise ValueError(f"{path}: not readable as safetensors: {sentence(error)}") from None
     normalization = find_normalization(metadata)
     for key, meaning, text in (
         (CONFIG, "config", metadata.get(CONFIG)),
@@ -67,7 +68,10 @@ def _files(path: Path) -> list[Path]:
         raise ValueError(f"{path / INDEX} is no index of safetensors, expected a weight_map") from None
     outside = [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard]
     if outside or not shards:
-        raise ValueError(f"{path / INDEX}: a shard is called {outside or None}, expected the name of a file beside it")
+        raise ValueError(
+            f"{path / INDEX}: a shard is called {printable_value(outside or None)}, expected the name of a file"
+            " beside it"
+        )
     return [path / shard for shard in shards]
 
 
@@ -77,7 +81,7 @@ def _model(config: Config, tensors: dict[str, torch.Tensor], path: Path) -> Alph
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = sentence(error)[:200]
         raise ValueError(f"{path}: its tensors are not those of its config's model: {reason}") from None
     return model.eval()
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.config import Config
+from configs.serialization.printable import LONGEST_NAME, printable, printable_value
 from configs.serialization.versions import VERSION, upgrade
 from configs.source import Source
 
@@ -107,7 +108,7 @@ def nearest(name: str, valid: list[str]) -> str:
     Returns:
         A question with the most similar valid name, or a list of the first valid names if none is similar.
     """
-    close = get_close_matches(name, valid, n=1, cutoff=0.5)
+    close = get_close_matches(name[:LONGEST_NAME], valid, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"
     more = ", ..." if len(valid) > _MAX_NAMES else ""
@@ -128,7 +129,7 @@ def _dataclass(value: Any, kind: Any, where: str) -> Any:
     names = [field.name for field in fields(kind)]
     for name in value:
         if name not in names:
-            raise ValueError(f"{where}: there is no field {name!r}; {nearest(name, names)}")
+            raise ValueError(f"{where}: there is no field {printable_value(name)}; {nearest(name, names)}")
     missing = [name for name in names if name not in value]
     if missing:
         raise ValueError(f"{where}: the field {missing[0]!r} is missing")
@@ -149,7 +150,5 @@ def _finite(value: Any, where: str) -> float:
 
 def _expect(is_valid: bool, value: Any, where: str, expected: str) -> Any:
     if not is_valid:
-        text = repr(value)
-        shown = text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."
-        raise ValueError(f"{where} is {shown}, expected {expected}")
+        raise ValueError(f"{where} is {printable(repr(value), _MAX_CHARACTERS)}, expected {expected}")
     return value

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from configs.config import Config
+from configs.serialization.printable import printable_value
 
 VERSION = 2
 """Version that `to_json` writes."""
@@ -90,7 +91,7 @@ def _warn_once(message: str) -> None:
 def _pop_version(tree: dict[str, Any]) -> int:
     version = tree.pop("version", 1)
     if type(version) is not int or version < 1:
-        raise ValueError(f"config.version is {version!r}, expected an integer of at least 1")
+        raise ValueError(f"config.version is {printable_value(version)}, expected an integer of at least 1")
     if version > VERSION:
         raise ValueError(f"config.version is {version}, expected at most {VERSION}: a newer aef wrote this config")
     return version

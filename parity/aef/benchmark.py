@@ -20,6 +20,7 @@ from aef_jax.run.format import NEXT_EXAMPLE
 from configs.config import Config
 from configs.presets import PRESETS
 from configs.serialization.config_json import to_json
+from configs.serialization.printable import print_lines
 from parity.aef.conversion.convert import convert
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
@@ -53,7 +54,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk that is meant (here)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        print(measure(PRESETS[options.preset], Path(folder)))
+        print_lines(measure(PRESETS[options.preset], Path(folder)))
     return 0
 
 

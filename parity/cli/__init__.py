@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from configs.serialization.printable import print_lines
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command.
@@ -20,5 +22,5 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.function(options)
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"aef-parity: {error}", file=sys.stderr)
+        print_lines(f"aef-parity: {error}", file=sys.stderr)
         return 2

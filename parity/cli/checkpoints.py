@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from configs.serialization.printable import print_lines
 from parity.cli.arguments import add_command, byte_size, count
 from parity.files.cast import DTYPES
 
@@ -105,7 +106,7 @@ def _convert(options: argparse.Namespace) -> int:
     from parity.aef.conversion.convert import ConvertOptions, convert, plan
 
     choices = ConvertOptions(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite)
-    print((plan if options.dry_run else convert)(options.source, options.target, choices))
+    print_lines((plan if options.dry_run else convert)(options.source, options.target, choices))
     return 0
 
 
@@ -115,12 +116,12 @@ def _diff(options: argparse.Namespace) -> int:
     equal = True
     for line in diff(options.A, options.B):
         equal &= line.equal
-        print(line)
+        print_lines(line)
     return 0 if equal else 1
 
 
 def _train(options: argparse.Namespace) -> int:
     from parity.aef.training.train import train
 
-    print(train(options.source, options.target, options.to_step, options.overwrite))
+    print_lines(train(options.source, options.target, options.to_step, options.overwrite))
     return 0

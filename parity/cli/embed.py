@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from configs.serialization.printable import print_lines
 from parity.cli.arguments import add_command
 
 EMBED = """example:
@@ -43,6 +44,6 @@ def _embed(options: argparse.Namespace) -> int:
     period = to_ms(options.start), to_ms(options.end)
     difference = embed_both(RunFolder(options.run), options.weights, period, options.output, options.data, options.site)
     is_close = difference <= TOLERANCE
-    print(f"wrote {options.output}; PyTorch and JAX differ by at most {difference:.2e}", end="")
-    print(f", within {TOLERANCE:.0e}" if is_close else f": more than {TOLERANCE:.0e}")
+    print_lines(f"wrote {options.output}; PyTorch and JAX differ by at most {difference:.2e}", end="")
+    print_lines(f", within {TOLERANCE:.0e}" if is_close else f": more than {TOLERANCE:.0e}")
     return 0 if is_close else 1

@@ -6,6 +6,7 @@ import ml_dtypes  # noqa: F401  gives NumPy bfloat16
 import numpy as np
 from jaxtyping import Shaped
 
+from configs.serialization.printable import printable
 from parity.mapping.spec import Spec
 
 DTYPES = ("bfloat16", "float16", "float32")
@@ -42,10 +43,11 @@ class Cast:
         largest = float(change.max(initial=0))
         if not np.isfinite(largest):
             raise ValueError(
-                f"tensor {name} does not fit {self.dtype}: its largest number is {np.abs(array[comparable]).max()}"
+                f"tensor {printable(name)} does not fit {self.dtype}: its largest number is"
+                f" {np.abs(array[comparable]).max()}"
             )
         if largest > self.largest:
-            self.largest, self.where = largest, name
+            self.largest, self.where = largest, printable(name)
         return cast
 
     def __str__(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Shaped
 
+from configs.serialization.printable import printable
+
 Digests = Mapping[str, str]
 """The checksum of each tensor, in hexadecimal."""
 BLANK = "0" * 64
@@ -39,6 +41,6 @@ def verify(where: object, name: str, array: Shaped[np.ndarray, "..."], digests: 
     actual = sha256(array)
     if actual != digests.get(name):
         raise ValueError(
-            f"{where} is damaged: tensor {name} has the checksum {actual[:12]}..., expected"
+            f"{where} is damaged: tensor {printable(name)} has the checksum {actual[:12]}..., expected"
             f" {str(digests.get(name))[:12]}... as it was written"
         )

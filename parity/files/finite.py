@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Shaped
 
+from configs.serialization.printable import printable
+
 
 def require_finite(where: object, name: str, array: Shaped[np.ndarray, "..."]) -> None:
     """Require that all numbers of a tensor are finite.
@@ -25,6 +27,6 @@ def require_finite(where: object, name: str, array: Shaped[np.ndarray, "..."]) -
         first = [int(index) for index in bad[0]]
         values = "value that is" if len(bad) == 1 else "values that are"
         raise ValueError(
-            f"{where}: tensor {name} holds {len(bad)} {values} not finite, the first ({array[tuple(bad[0])]}) at"
-            f" {first}: give --allow-nonfinite to convert them all the same"
+            f"{where}: tensor {printable(name)} holds {len(bad)} {values} not finite, the first"
+            f" ({array[tuple(bad[0])]}) at {first}: give --allow-nonfinite to convert them all the same"
         )

@@ -10,8 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from aef_jax.files.printable import printable
 from aef_jax.files.safetensors_header import DTYPES, parse_header
+from configs.serialization.printable import printable
 from parity.mapping.spec import Spec
 
 SHA256 = "sha256"

@@ -12,7 +12,6 @@ from typing import Any, TypeGuard
 import numpy as np
 from jaxtyping import Shaped
 
-from aef_jax.files.printable import printable
 from parity.files.digest import Digests, verify
 from parity.files.safetensors_header import SHA256, SHORTER, Header
 from parity.mapping.spec import Spec
@@ -68,7 +67,7 @@ class WeightsFile:
         spec = self.specs[name]
         array = _mapped(self.path, self.offsets[name], spec)
         if self.digests is not None:
-            verify(self.path, printable(name), array, {printable(name): self.digests[name]})
+            verify(self.path, name, array, self.digests)
         return array
 
 

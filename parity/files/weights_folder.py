@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Shaped
 
-from aef_jax.files.printable import LONGEST_NAME, printable
-from aef_jax.files.strict_json import loads
+from configs.serialization.printable import LONGEST_NAME, printable
+from configs.serialization.strict_json import loads
 from parity.files.weights_file import SUFFIX, WeightsFile
 from parity.files.weights_writer import WeightsWriter
 from parity.mapping.spec import Spec

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from aef_jax.files.printable import printable
+from configs.serialization.printable import printable
 
 
 class Spec(NamedTuple):

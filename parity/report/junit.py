@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from aef_jax.files.atomic import replace_file
+from configs.serialization.printable import printable_lines
 from parity.report.report import Report, display_name
 
 
@@ -14,7 +15,7 @@ def write_junit(report: Report, path: Path) -> None:
         report: The report.
         path: The file.
     """
-    suites = ElementTree.Element("testsuites", name=_legal(report.title))
+    suites = ElementTree.Element("testsuites", name=printable_lines(report.title))
     if report.comparison is not None:
         cases = [
             (display_name(group.label), f"{group.dtype} {group.direction}", None if group.passed else group.failure)
@@ -22,7 +23,7 @@ def write_junit(report: Report, path: Path) -> None:
         ]
         suite = _add(suites, "forward and backward", cases)
         for sentence in report.comparison.left_out:
-            case = ElementTree.SubElement(suite, "testcase", classname="not compared", name=_legal(sentence))
+            case = ElementTree.SubElement(suite, "testcase", classname="not compared", name=printable_lines(sentence))
             ElementTree.SubElement(case, "skipped")
         suite.set("tests", str(len(suite)))
         suite.set("skipped", str(len(report.comparison.left_out)))
@@ -36,15 +37,10 @@ def write_junit(report: Report, path: Path) -> None:
 
 def _add(suites: ElementTree.Element, name: str, cases: list[tuple[str, str, str | None]]) -> ElementTree.Element:
     failures = sum(failure is not None for _, _, failure in cases)
-    counts = {"name": _legal(name), "tests": str(len(cases)), "failures": str(failures)}
+    counts = {"name": printable_lines(name), "tests": str(len(cases)), "failures": str(failures)}
     suite = ElementTree.SubElement(suites, "testsuite", counts)
     for place, test, failure in cases:
-        case = ElementTree.SubElement(suite, "testcase", classname=_legal(place), name=_legal(test))
+        case = ElementTree.SubElement(suite, "testcase", classname=printable_lines(place), name=printable_lines(test))
         if failure is not None:
-            ElementTree.SubElement(case, "failure", message=_legal(failure))
+            ElementTree.SubElement(case, "failure", message=printable_lines(failure))
     return suite
-
-
-def _legal(text: str) -> str:
-    """Replace control characters, which XML does not allow even if escaped."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

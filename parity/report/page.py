@@ -1,10 +1,10 @@
 """Write a report as one HTML file that needs no other file and no network."""
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 
 from aef_jax.files.atomic import replace_file
+from configs.serialization.printable import html_text
 from parity.comparison.compare import Comparison
 from parity.comparison.tolerances import TOLERANCES
 from parity.report.charts import as_svg, growth, histograms, lines
@@ -33,7 +33,7 @@ def page(report: Report) -> str:
     Returns:
         The HTML.
     """
-    title = escape(report.title)
+    title = html_text(report.title)
     parts = [_head(report), *map(_section, report.sections), _tolerances(), _environment(report)]
     if report.comparison is not None:
         parts[1:1] = [_comparison(report.comparison)]
@@ -44,16 +44,16 @@ def page(report: Report) -> str:
 
 
 def _head(report: Report) -> str:
-    notes = "".join(f"<p>{escape(note)}</p>" for note in report.notes)
-    failures = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
+    notes = "".join(f"<p>{html_text(note)}</p>" for note in report.notes)
+    failures = "".join(f"<li>{html_text(failure)}</li>" for failure in report.failures)
     verdict = '<p class="verdict pass">passed</p>' if report.passed else '<p class="verdict fail">failed</p>'
-    return f"<h1>{escape(report.title)}</h1>{verdict}{notes}{f'<ul>{failures}</ul>' if failures else ''}"
+    return f"<h1>{html_text(report.title)}</h1>{verdict}{notes}{f'<ul>{failures}</ul>' if failures else ''}"
 
 
 def _comparison(comparison: Comparison) -> str:
     culprits = "".join(
-        f"<li>{escape(display_name(culprit.call.name))}, {'forward' if culprit.forward else 'backward'}:"
-        f" <code>{escape(culprit.torch_code)}</code> and <code>{escape(culprit.jax_code)}</code></li>"
+        f"<li>{html_text(display_name(culprit.call.name))}, {'forward' if culprit.forward else 'backward'}:"
+        f" <code>{html_text(culprit.torch_code)}</code> and <code>{html_text(culprit.jax_code)}</code></li>"
         for culprit in comparison.culprits
     )
     legend = " ".join(f'<span class="badge shade{n}">{text}</span>' for n, (text, _) in enumerate(SHADES))
@@ -72,7 +72,7 @@ def _comparison(comparison: Comparison) -> str:
 
 
 def _left_out(comparison: Comparison) -> str:
-    items = [f"<li>{escape(sentence)}</li>" for sentence in comparison.left_out]
+    items = [f"<li>{html_text(sentence)}</li>" for sentence in comparison.left_out]
     if not items:
         return ""
     summary = f"<summary>not compared alone: {len(items)}</summary>"
@@ -83,10 +83,10 @@ def _section(section: Section) -> str:
     rows = [
         (c.name, f"{c.value:.2e}", f"{c.bound:.2e}", "pass" if c.passed else "FAIL", c.reason) for c in section.checks
     ]
-    notes = "".join(f"<p>{escape(note)}</p>" for note in section.notes)
+    notes = "".join(f"<p>{html_text(note)}</p>" for note in section.notes)
     charts = "".join(_image(as_svg(lines(chart)), chart.title) for chart in section.charts)
     return (
-        f"<h2>{escape(section.title)}</h2>{notes}"
+        f"<h2>{html_text(section.title)}</h2>{notes}"
         f"{_table(('quantity', 'measured', 'bound', '', 'reason'), rows, lambda row: row[3].lower())}{charts}"
     )
 
@@ -106,10 +106,10 @@ def _environment(report: Report) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]], kind=lambda _: "") -> str:
     """Render a table. Texts are escaped; `kind` returns a row's CSS class."""
-    top = "".join(f"<th>{escape(text)}</th>" for text in head)
-    lines = (f'<tr class="{kind(row)}">{"".join(f"<td>{escape(x)}</td>" for x in row)}</tr>' for row in rows)
+    top = "".join(f"<th>{html_text(text)}</th>" for text in head)
+    lines = (f'<tr class="{kind(row)}">{"".join(f"<td>{html_text(x)}</td>" for x in row)}</tr>' for row in rows)
     return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
 
 
 def _image(url: str, text: str) -> str:
-    return f'<img src="{url}" alt="{escape(text)}"/>'
+    return f'<img src="{url}" alt="{html_text(text)}"/>'

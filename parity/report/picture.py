@@ -7,6 +7,7 @@ from jaxtyping import Float, Shaped
 from matplotlib.figure import Figure
 
 from aef_jax.files.atomic import replace_file
+from configs.serialization.printable import picture_text
 from parity.comparison.bisection import Culprit
 from parity.comparison.pair import Pair, round_call
 from parity.comparison.precision import matmul_precision
@@ -30,7 +31,7 @@ def write_picture(pair: Pair, culprit: Culprit, path: Path) -> None:
     jax_image, torch_image = (arrays[worst.tensor.name] for arrays in computed)
     with replace_file(path) as temporary:
         title = f"{display_name(culprit.call.name)}, {worst.kind} {worst.tensor.name}, {dtype}"
-        _figure(title, *_slices(jax_image, torch_image)).savefig(temporary, format="png", dpi=120)
+        _figure(picture_text(title), *_slices(jax_image, torch_image)).savefig(temporary, format="png", dpi=120)
 
 
 def _slices(

@@ -2,10 +2,10 @@
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from configs.serialization.printable import printable_lines
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import BACKWARD, FORWARD, Group
 from parity.report.report import Report, Section, display_name
@@ -21,23 +21,23 @@ def print_report(report: Report, console: Console) -> None:
         report: The report.
         console: Where to print.
     """
-    console.print(f"[bold]{escape(report.title)}[/bold]")
+    console.print(_text(report.title, "bold"))
     for note in report.notes:
-        console.print(escape(note))
+        console.print(_text(note))
     if report.comparison is not None:
         console.print(_submodules(report.comparison))
     for section in report.sections:
         console.print(_section(section))
     for failure in report.failures:
-        console.print(Text("FAIL ", "red") + Text(failure))
+        console.print(Text("FAIL ", "red") + _text(failure))
     if report.comparison is not None:
         for culprit in report.comparison.culprits:
             line = f"first difference at {display_name(culprit.call.name)}: {culprit.torch_code} and {culprit.jax_code}"
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(_text(line), soft_wrap=True)
         left_out = report.comparison.left_out
         if left_out:
             more = f"; and {len(left_out) - 1} more, listed in the files" if len(left_out) > 1 else ""
-            console.print(f"not compared alone: {left_out[0]}{more}", markup=False, soft_wrap=True)
+            console.print(_text(f"not compared alone: {left_out[0]}{more}"), soft_wrap=True)
     console.print(_sum(report))
 
 
@@ -60,7 +60,7 @@ def _submodules(comparison: Comparison) -> Table:
     for (label, dtype), groups in shown.items():
         cells = [cell for direction in (FORWARD, BACKWARD) for cell in _cells(groups.get(direction))]
         ulp = max(group.max_ulp for group in groups.values())
-        table.add_row(Text(display_name(label)), dtype, *cells, f"{ulp:.3g}", _verdict(_passed(groups)))
+        table.add_row(_text(display_name(label)), dtype, *cells, f"{ulp:.3g}", _verdict(_passed(groups)))
     return table
 
 
@@ -87,14 +87,19 @@ def _cells(group: Group | None) -> list[str]:
 
 
 def _section(section: Section) -> Table:
-    table = Table(title=Text(section.title), box=box.SIMPLE_HEAD, caption=Text("\n".join(section.notes)))
+    table = Table(title=_text(section.title), box=box.SIMPLE_HEAD, caption=_text("\n".join(section.notes)))
     table.add_column("quantity", overflow="fold")
     for column in ("measured", "bound"):
         table.add_column(column, justify="right")
     table.add_column("")
     for c in section.checks:
-        table.add_row(Text(c.name), f"{c.value:.2e}", f"{c.bound:.2e}", _verdict(c.passed))
+        table.add_row(_text(c.name), f"{c.value:.2e}", f"{c.bound:.2e}", _verdict(c.passed))
     return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return a text that may hold names from files: rich would obey its markup, and pass on control characters."""
+    return Text(printable_lines(text), style)
 
 
 def _verdict(passed: bool) -> Text:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html import escape
 
+from configs.serialization.printable import html_text
 from parity.comparison.compare import Comparison
 from parity.comparison.groups import FORWARD, Group
 from parity.comparison.tolerances import TOLERANCES
@@ -65,7 +65,7 @@ def shade(groups: list[Group]) -> str:
 
 
 def _details(node: _Node, is_open: bool = False) -> str:
-    name = escape(node.label.rpartition(".")[2] or display_name(node.label))
+    name = html_text(node.label.rpartition(".")[2] or display_name(node.label))
     is_open = is_open or any(not group.passed for group in node.all_groups)
     ratios = " ".join(_badge(group) for group in node.groups)
     count = sum(1 for _ in node.all_groups) - len(node.groups)
@@ -114,4 +114,4 @@ def _row(group: Group, number: int) -> str:
         f"{tensor.distance.relative_l2:.1e}",
         f"{tensor.jax.max_abs:.1e}",
     )
-    return f"<tr><td>{escape(measurement.title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return f"<tr><td>{html_text(measurement.title)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

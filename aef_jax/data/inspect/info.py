@@ -17,6 +17,7 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
 from aef_jax.files.atomic import replace_file
 from configs.fields.statistics import CLIP_SIGMA
+from configs.serialization.printable import picture_text
 from configs.source import Source
 from configs.sources import SOURCES
 
@@ -187,6 +188,7 @@ def _text(dataset: Dataset) -> str:
 def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]) -> None:
     """Draw a curve for each band beside a dotted normal distribution; or a row of shades each, if there are many."""
     middle, width = (BIN_EDGES[1:] + BIN_EDGES[:-1]) / 2, BIN_EDGES[1] - BIN_EDGES[0]
+    names = [picture_text(band.name) for band in source.bands]
     density = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) / width
     panel.set_title(source.name, fontsize=11)
     panel.set_xlabel("standard deviations from the mean", fontsize=9)
@@ -195,12 +197,12 @@ def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]
         shades = density / np.maximum(density.max(axis=1, keepdims=True), 1e-9)
         panel.pcolormesh(BIN_EDGES, np.arange(source.channels + 1), shades, cmap="Greys", rasterized=True)
         shown = _shown_bands(source.channels)
-        panel.set_yticks([band + 0.5 for band in shown], [source.bands[band].name for band in shown], fontsize=7)
+        panel.set_yticks([band + 0.5 for band in shown], [names[band] for band in shown], fontsize=7)
         panel.invert_yaxis()
         return
     panel.plot(middle, np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi), ":", color="0.6", linewidth=1)
     for band in np.flatnonzero(counts.any(axis=1)):
-        panel.plot(middle, density[band], label=source.bands[band].name, linewidth=1.2, drawstyle="steps-mid")
+        panel.plot(middle, density[band], label=names[band], linewidth=1.2, drawstyle="steps-mid")
     panel.set_yticks([])
     panel.legend(frameon=False, fontsize=7, loc="upper right")
 

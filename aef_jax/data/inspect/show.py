@@ -13,6 +13,7 @@ from aef_jax.data.sampling.examples import DrawnExample
 from aef_jax.visualize.pictures import save_png
 from configs.batch import Batch
 from configs.config import Config
+from configs.serialization.printable import printable
 
 _WIDTH = 14.0
 _LINE_LETTERS = 205
@@ -64,8 +65,8 @@ def write_example_png(config: Config, index: int, output: Path) -> str:
 def _description(index: int, drawn: DrawnExample, inputs: dict[str, list[FrameMark]], jitter_days: int) -> list[str]:
     location, side = drawn.location, drawn.tile.shape[0]
     lines = [
-        f"example {index}: site {drawn.tile.name}, tile of {side} x {side} pixels at row {location.row}, column"
-        f" {location.column}; support period {format_period(location.support)}"
+        f"example {index}: site {printable(drawn.tile.name)}, tile of {side} x {side} pixels at row {location.row},"
+        f" column {location.column}; support period {format_period(location.support)}"
     ]
     seen = "frames dropped at random"
     if drawn.student_half:
@@ -88,7 +89,11 @@ def _text(batch: Batch, drawn: DrawnExample) -> list[str]:
         return []
     text = drawn.tile.text
     row, column = batch.text.pixel.tolist()
-    words = " ".join(text.words[drawn.text_point].split()) if text.words else "(the record does not hold its words)"
+    words = (
+        printable(" ".join(text.words[drawn.text_point].split()), None)
+        if text.words
+        else "(the record does not hold its words)"
+    )
     period = (int(text.period_ms[drawn.text_point, 0]), int(text.period_ms[drawn.text_point, 1]))
     line = f"text at row {row}, column {column} of the tile, true of {format_period(period)}: {words}"
     return textwrap.wrap(line, _LINE_LETTERS, max_lines=_MAX_LINES, placeholder=" ...")

@@ -13,6 +13,7 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import DTYPES, decode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
+from configs.serialization.printable import printable_value, require_printable, sentence
 
 FORMAT = "aef-dataset"
 
@@ -31,8 +32,9 @@ class Shard:
     """Size of the file."""
 
     def __post_init__(self):
-        if not isinstance(self.file, str) or Path(self.file).name != self.file:
-            raise ValueError(f"shard {self.file!r} is not the name of a file in the folder")
+        if not isinstance(self.file, str) or not self.file or Path(self.file).name != self.file:
+            raise ValueError(f"shard {printable_value(self.file)} is not the name of a file in the folder")
+        require_printable("shard", self.file)
         _check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
 
 
@@ -53,13 +55,18 @@ class SourceSummary:
     """Latest acquisition, in epoch milliseconds."""
 
     def __post_init__(self):
-        if not self.bands or not all(isinstance(band, str) for band in self.bands):
-            raise ValueError(f"bands are {self.bands}, expected names")
+        if not self.bands:
+            raise ValueError("it has no bands, expected at least one")
+        for band in self.bands:
+            require_printable("band", band)
         if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
-            raise ValueError(f"dtype is {self.dtype!r}, expected a number type of imagery, such as uint16")
+            raise ValueError(
+                f"dtype is {printable_value(self.dtype)}, expected a number type of imagery, such as uint16"
+            )
         _check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
         if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
-            raise ValueError(f"times are {self.first_ms!r} and {self.last_ms!r}, expected epoch milliseconds")
+            times = printable_value((self.first_ms, self.last_ms))
+            raise ValueError(f"times are {times}, expected epoch milliseconds")
 
     @classmethod
     def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
@@ -134,15 +141,18 @@ class Dataset:
         try:
             table = json.loads(file.read_text())
             if table["format"] != FORMAT:
-                raise ValueError(f"its format is {table['format']!r}, expected {FORMAT!r}")
+                raise ValueError(f"its format is {printable_value(table['format'])}, expected {FORMAT!r}")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"{file}: not the description of a data set ({error})") from None
+            raise ValueError(f"{file}: not the description of a data set ({sentence(error)})") from None
         if table.get("version") not in READABLE_VERSIONS:
-            raise ValueError(f"{file}: format version {table.get('version')}, expected one of {READABLE_VERSIONS}")
+            version = printable_value(table.get("version"))
+            raise ValueError(f"{file}: format version {version}, expected one of {READABLE_VERSIONS}")
         try:
             dataset = cls._from_table(path, upgrade(table))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"{file}: not the description of a data set ({error!r})") from None
+            raise ValueError(
+                f"{file}: not the description of a data set ({type(error).__name__}: {sentence(error)})"
+            ) from None
         for split in SPLITS:
             for shard in dataset.shards[split]:
                 _check_shard(path, shard)
@@ -180,7 +190,8 @@ class Dataset:
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
         sources = {
-            name: SourceSummary(**{**row, "bands": tuple(row["bands"])}) for name, row in table["sources"].items()
+            require_printable("source", name): SourceSummary(**{**row, "bands": tuple(row["bands"])})
+            for name, row in table["sources"].items()
         }
         normalization = Normalization.from_table(table["normalization"])
         for name, mean in normalization.mean.items():
@@ -197,7 +208,7 @@ class Dataset:
             {split: tuple(Shard(**row) for row in table["splits"][split]) for split in SPLITS},
             text_points=text["points"],
             text_width=text["width"],
-            text_model=str(text["model"]),
+            text_model=text["model"] and require_printable("text: its model", text["model"]),
         )
 
 
@@ -233,7 +244,7 @@ class Records(Sequence[Site]):
         try:
             blob = self.source[int(index)]
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{where}: cannot be read ({_one_line(error)})") from None
+            raise ValueError(f"{where}: cannot be read ({sentence(error)})") from None
         return decode(blob, where)
 
     def _open_shards(self, files: list[Path]) -> Sequence[bytes]:
@@ -242,7 +253,7 @@ class Records(Sequence[Site]):
             return cast(Sequence[bytes], grain.sources.ArrayRecordDataSource([str(f) for f in files]) if files else [])
         except (RuntimeError, ValueError) as error:
             if len(files) == 1:
-                raise ValueError(f"{files[0]}: the shard cannot be read ({_one_line(error)})") from None
+                raise ValueError(f"{files[0]}: the shard cannot be read ({sentence(error)})") from None
             for file in files:
                 self._open_shards([file])
             raise
@@ -261,8 +272,4 @@ def _check_shard(path: Path, shard: Shard) -> None:
 def _check_counts(where: str, **counts: int) -> None:
     for name, count in counts.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise ValueError(f"{where}: {name} is {count!r}, expected a count")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+            raise ValueError(f"{where}: {name} is {printable_value(count)}, expected a count")

@@ -15,6 +15,7 @@ from safetensors.numpy import save
 
 from aef_jax.data.store.site import Series, Site, TextPoints
 from aef_jax.files.safetensors_header import header_length, parse_header
+from configs.serialization.printable import require_printable, sentence
 
 DTYPES = {
     "BOOL": np.bool_,
@@ -95,11 +96,11 @@ def decode(blob: bytes, where: str) -> Site:
         tensors, attributes = _views(blob)
         site = _site(tensors, attributes)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {_one_line(error)})") from None
+        raise ValueError(f"{where}: not a record of a site ({type(error).__name__}: {sentence(error)})") from None
     try:
         validate_site(site)
     except ValueError as error:
-        raise ValueError(f"{where}: {_one_line(error)}") from None
+        raise ValueError(f"{where}: {sentence(error)}") from None
     return site
 
 
@@ -112,7 +113,7 @@ def validate_site(site: Site) -> None:
     Raises:
         ValueError: they do not; the message has the names of site and source.
     """
-    where = f"site {site.name}"
+    where = f"site {require_printable('site', site.name)}"
     if not site.series:
         raise ValueError(f"{where}: it has no source, expected at least one")
     if len(site.shape) != 2 or not all(1 <= side <= MAX_SIDE for side in site.shape):
@@ -122,6 +123,7 @@ def validate_site(site: Site) -> None:
     if site.support and site.support[0] >= site.support[1]:
         raise ValueError(f"{where}: its support period {site.support} ends before it begins")
     for name, series in site.series.items():
+        require_printable(f"{where}, source", name)
         _check_arrays(f"{where}, source {name}", series, site.shape)
         _check_frames(f"{where}, source {name}", series)
     if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype != np.uint8):
@@ -187,11 +189,6 @@ def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
         raise ValueError(f"{where}: a point's period is outside of +-{LATEST_MS}, expected epoch milliseconds")
 
 
-def _one_line(error: Exception) -> str:
-    """Return an error's message on one line of bounded length: a hostile blob may have chosen its text."""
-    return " ".join(str(error).split())[:400]
-
-
 def _stored(array: np.ndarray) -> np.ndarray:
     """Return one pixel of an array that is broadcast over the site, and any other array as it is."""
     return array[:, :1, :1] if array.ndim == 4 and array.strides[1:3] == (0, 0) else array
@@ -210,7 +207,7 @@ def _site(tensors: dict[str, np.ndarray], attributes: dict[str, Any]) -> Site:
     support = attributes["support"] and (_whole(attributes["support"][0]), _whole(attributes["support"][1]))
     transform = (a, b, c, d, e, f)
     site = Site(
-        str(attributes["name"]), series, str(attributes["crs"]), transform, support or None, labels=tensors.get(LABELS)
+        attributes["name"], series, str(attributes["crs"]), transform, support or None, labels=tensors.get(LABELS)
     )
     if f"{TEXT}/row" in tensors:
         fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}

@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from aef_jax.data.store.site import Affine, Period
 from aef_jax.files.atomic import replace_file
 from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
+from configs.serialization.printable import printable
 
 StoredAs = Literal["int8", "float32"]
 
@@ -95,7 +96,7 @@ def _tags(period: Period, support: Period, model: str, dtype: str) -> dict[str, 
         software = f"aef {version('aef')}"
     except PackageNotFoundError:  # run from a source tree
         software = "aef"
-    tags = {"TIFFTAG_SOFTWARE": software, "AEF_MODEL": model}
+    tags = {"TIFFTAG_SOFTWARE": software, "AEF_MODEL": printable(model)}
     for name, span in (("VALID", period), ("SUPPORT", support)):
         for end, ms in zip(("START", "END"), span, strict=True):
             tags[f"AEF_{name}_{end}"] = np.datetime_as_string(np.datetime64(ms, "ms"), timezone="UTC")

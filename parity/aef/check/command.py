@@ -5,6 +5,7 @@ from argparse import Namespace
 
 from rich.console import Console
 
+from configs.serialization.printable import print_lines
 from parity.aef.check.bisect_command import describe_culprits
 from parity.aef.check.check_input import CheckInput, read_check_input
 from parity.aef.check.devices import use_devices
@@ -45,7 +46,7 @@ def run_check(options: Namespace) -> int:
     write_report(report, options.report)
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     print_report(report, console)
-    console.print(f"wrote {', '.join(NAMES)} into {options.report}", soft_wrap=True, markup=False)
+    print_lines(f"wrote {', '.join(NAMES)} into {options.report}")
     return 0 if report.passed else 1
 
 
@@ -61,12 +62,12 @@ def run_bisect(options: Namespace) -> int:
     with use_precision(options.precision):
         check_input, differs = _check_input(options), False
         for note in check_input.notes:
-            print(note)
+            print_lines(note)
         for paragraph in describe_culprits(check_input, options.dtype, options.report):
             differs = True
-            print(paragraph, flush=True)
+            print_lines(paragraph)
     if not differs:
-        print(f"{check_input.title}: every sub-module is within its bounds in {options.dtype}")
+        print_lines(f"{check_input.title}: every sub-module is within its bounds in {options.dtype}")
     return 1 if differs else 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 from tqdm import tqdm
 
-from aef_jax.files.printable import printable
+from configs.serialization.printable import printable
 from parity.aef.conversion.checkpoints import open_checkpoint
 from parity.aef.conversion.jax_checkpoint import JaxCheckpoint
 from parity.mapping.spec import Spec

@@ -16,6 +16,7 @@ from aef_jax.run.checkpoint import checkpoint_steps
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.format import DATA, DATA_KEY, MANIFEST, METRICS, OPTIMIZER, PARAMS, RUN, upgrade_scores, version_of
 from aef_jax.run.optimizer_tree import tree_from_leaves
+from configs.serialization.printable import printable, printable_value
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax
@@ -114,7 +115,8 @@ class JaxCheckpoint:
             data = run.get(DATA_KEY)
             if not isinstance(data, dict):
                 raise ValueError(
-                    f"{self._file(RUN)} does not say what was trained on: its data is {data!r}, expected an object"
+                    f"{self._file(RUN)} does not say what was trained on: its data is {printable_value(data)},"
+                    " expected an object"
                 )
             training = Training(values, position, data, upgrade_scores(scores or {}))
         return CheckpointMetadata(self.folder.config_path.read_text(), text, self.step, training)
@@ -238,4 +240,4 @@ def _readable(checkpoint: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{checkpoint} cannot be read: {reason}") from error
+        raise ValueError(f"{checkpoint} cannot be read: {printable(reason, 400)}") from error

@@ -9,6 +9,7 @@ from aef_jax.run.format import upgrade_scores
 from aef_jax.run.optimizer_tree import COUNTERS_V1
 from configs.config import Config
 from configs.serialization.config_json import from_json
+from configs.serialization.printable import printable_value
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP, TRAINING, find_normalization
 
 
@@ -65,7 +66,7 @@ class CheckpointMetadata:
             )
         step = metadata.get(STEP, "0")
         if not (step.isascii() and step.isdecimal() and len(step) < 19):
-            raise ValueError(f"{path}: {STEP} in its metadata is {step!r}, expected a number of steps")
+            raise ValueError(f"{path}: {STEP} in its metadata is {printable_value(step)}, expected a number of steps")
         training = _training(path, metadata[TRAINING]) if TRAINING in metadata else None
         return cls(metadata[CONFIG], find_normalization(metadata), int(step), training)
 
@@ -97,6 +98,8 @@ def _training(path: Path, text: str) -> Training:
         raise ValueError(f"{path}: {TRAINING} in its metadata is not the JSON of an object of {', '.join(names)}")
     wrong = [name for name in names if not isinstance(tree[name], dict)]
     if wrong:
-        raise ValueError(f"{path}: {TRAINING} in its metadata: {wrong[0]} is {tree[wrong[0]]!r}, expected an object")
+        raise ValueError(
+            f"{path}: {TRAINING} in its metadata: {wrong[0]} is {printable_value(tree[wrong[0]])}, expected an object"
+        )
     counters: dict[str, Any] = {COUNTERS_V1.get(name) or name: value for name, value in tree["counters"].items()}
     return Training(counters, tree["position"], tree["data"], upgrade_scores(tree["scores"]))

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replace_file, replace_folder, require_file_target, require_folder_target
-from aef_jax.files.printable import printable
 from configs.config import Config
+from configs.serialization.printable import printable
 from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax

@@ -9,6 +9,7 @@ import pytest
 from aef_jax.data.store.site import to_ms
 from aef_jax.inference.quantize import dequantize, quantize
 from aef_jax.inference.writers.geotiff import DEQUANTIZE, read_field, write_field
+from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
 
@@ -129,3 +130,13 @@ def test_missing_rasterio_names_the_extra_to_install(tmp_path, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'aef\[geo\]'"):
         write(tmp_path / "field.tif", unit_field(16, 16))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", HOSTILE_NAMES)
+def test_a_hostile_name_of_a_run_is_escaped_in_tags(what, tmp_path):
+    """Issue 19, hostile input."""
+    period = {"crs": CRS, "transform": TRANSFORM, "period": YEAR, "support": SUPPORT}
+    write_field(tmp_path / "field.tif", unit_field(4, 4), model=f"runs/{HOSTILE_NAMES[what]}<script>", **period)
+    with rasterio.open(tmp_path / "field.tif") as file:
+        assert file.tags()["AEF_MODEL"].startswith("runs/")
+        assert_harmless(file.tags()["AEF_MODEL"])

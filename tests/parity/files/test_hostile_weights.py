@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from aef_jax.files.printable import printable
-from aef_jax.files.strict_json import loads
+from configs.serialization.printable import printable
+from configs.serialization.strict_json import loads
 from parity.cli import main
 from parity.files.weights_file import WeightsFile
 from parity.files.weights_folder import ShardsWriter, Weights

@@ -8,17 +8,20 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from configs.serialization.printable import picture_text
 from parity.comparison.bisection import bisect
 from parity.comparison.compare import Comparison, compare_pair
 from parity.report.describe_culprit import describe_culprit
 from parity.report.document import document
-from parity.report.picture import write_picture
+from parity.report.picture import _figure, write_picture
 from parity.report.report import Chart, Check, Report, Section
 from parity.report.terminal import print_report
 from parity.report.write import write_report
+from tests.support.hostile_names import HOSTILE_NAMES, MARKUP
 from tests.support.tiny_pair import tiny_pair
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -179,3 +182,27 @@ def test_a_sub_module_passes_by_all_its_tensors_together(agreeing):
     far = replace(group, members=(replace(group.members[0], tensor=replace(tensor, near=False)), *group.members * 9))
     assert not far.passed
     assert "from PyTorch's, more than" in far.failure
+
+
+@pytest.mark.parametrize("what", HOSTILE_NAMES)
+def test_names_from_files_reach_no_output_raw(what, tmp_path):
+    """Issue 19, hostile input: a tensor's name is what a file says."""
+    name = HOSTILE_NAMES[what] + MARKUP
+    section = Section("training", name, [Check(name, 1, 0, name)], [], [name])
+    report = Report(name, [name], None, [section], {name: name})
+    write_report(report, tmp_path)
+    for file in ("report.html", "report.json", "junit.xml"):
+        text = (tmp_path / file).read_text()
+        assert "<script" not in text.replace(json.dumps(MARKUP)[1:-1], "")
+        assert all(line.isprintable() for line in text.split("\n"))
+    console = Console(file=io.StringIO(), width=140)
+    print_report(report, console)
+    printed = console.file.getvalue()
+    assert "[bold red]" in printed
+    assert all(line.isprintable() for line in printed.split("\n"))
+
+
+def test_a_picture_takes_no_name_for_a_formula(tmp_path):
+    image = np.ones((2, 2))
+    _figure(picture_text(MARKUP), image, image).savefig(tmp_path / "culprit.png")
+    assert (tmp_path / "culprit.png").exists()

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from aef_jax.files.printable import printable
+from configs.serialization.printable import printable
 
 
 def loads(where: object, text: str | bytes) -> Any:
