@@ -33,7 +33,7 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         decayed = self.momentum * self.var[...]
         y = super().__call__(x, **options)
         if not self.use_running_average:
-            self.var[...] = decayed + (self.var[...] - kept) * len(x) / (len(x) - 1)
+            self.var[...] = decayed + (self.var[...] - decayed) * len(x) / (len(x) - 1)
         return y
 
 
