@@ -65,6 +65,29 @@ def path_or_none(name: str) -> Path | None:
     return Path(name) if name else None
 
 
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--checkpoint` to a subcommand that reads a run.
+
+    Args:
+        parser: of the subcommand.
+    """
+    parser.add_argument(
+        "--checkpoint",
+        type=_checkpoint,
+        default="latest",
+        metavar="latest|best|STEP",
+        help="checkpoint to read; best is by validation loss (default: latest)",
+    )
+
+
+def _checkpoint(name: str) -> int | str:
+    if name in ("latest", "best"):
+        return name
+    if not (name.isascii() and name.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{name!r} is no checkpoint, expected latest, best or a step")
+    return int(name)
+
+
 def split_settings(arguments: list[str]) -> tuple[list[str], list[str]]:
     """Separate the settings from the words that argparse knows.
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from aef_jax.cli.arguments import add_command, path_or_none
+from aef_jax.cli.arguments import add_checkpoint_option, add_command, path_or_none
 from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
@@ -29,12 +29,7 @@ def add_embed_command(commands: Any) -> None:
     parser.add_argument("--support-end", metavar="DATE", help="end of the frames to use, exclusive")
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="the run's data set, if it was moved")
     parser.add_argument("--site", metavar="NAME", help="site of a data set (default: the first for validation)")
-    parser.add_argument(
-        "--checkpoint",
-        choices=("latest", "best"),
-        default="latest",
-        help="best: by validation loss (default: latest)",
-    )
+    add_checkpoint_option(parser)
     parser.add_argument(
         "--dtype", choices=("int8", "float32"), default="int8", help="int8 quantizes as the public release (default)"
     )

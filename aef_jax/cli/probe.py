@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from aef_jax.cli.arguments import add_command, path_or_none
+from aef_jax.cli.arguments import add_checkpoint_option, add_command, path_or_none
 from configs.serialization.printable import print_lines
 
 CLI_EXAMPLES = """
@@ -25,12 +25,7 @@ def add_probe_command(commands: Any) -> None:
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="the run's data set, if it was moved")
     parser.add_argument("--sites", type=int, default=64, help="validation sites to use, at most (default: 64)")
     parser.add_argument("--seeds", type=int, default=5, help="random splits into fit and test sites (default: 5)")
-    parser.add_argument(
-        "--checkpoint",
-        choices=("latest", "best"),
-        default="latest",
-        help="best: by validation loss (default: latest)",
-    )
+    add_checkpoint_option(parser)
 
 
 def _probe(options: argparse.Namespace, _: list[str]) -> int:

@@ -14,8 +14,9 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Site
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.run.checkpoint import Which, restore_params
+from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.steps import Which
 from configs.config import Config
 
 NUM_COMPOSITE_BANDS = {"sentinel2": 5, "landsat": 7, "sentinel1": 4}

@@ -13,8 +13,9 @@ from aef_jax.data.loading.training_data import find_site
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
-from aef_jax.run.checkpoint import Which, restore_params
+from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.steps import Which
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.step import abstract_model

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from aef_jax.inference.embed import make_embedder
-from aef_jax.run.checkpoint import Which, restore_params
+from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.steps import Which
 from configs.fields.embedder import Embedder
 
 
@@ -13,13 +14,13 @@ def load_run(path: str | Path, checkpoint: Which = "latest") -> Embedder:
 
     Args:
         path: the folder of a run, as `aef train` writes it.
-        checkpoint: "latest", or "best" by validation loss.
+        checkpoint: "latest", "best" by validation loss, or the step of one.
 
     Returns:
         The embedder; its model is compiled once for each shape of tiles and frames.
 
     Raises:
-        ValueError: the folder holds no run or no checkpoint; the message names it.
+        ValueError: the folder holds no run or no such checkpoint, or it is damaged; the message names it.
     """
     run = RunFolder(Path(path))
     config = run.read_config()

@@ -2,20 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from flax import nnx
-from flax.traverse_util import flatten_dict
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.run.checksums import ChecksummedPath
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.format import (
     DATA,
     DATA_KEY,
-    METRICS,
     NEXT_EXAMPLE,
     OPTIMIZER,
     PARAMS,
@@ -26,20 +25,20 @@ from aef_jax.run.format import (
     version_of,
 )
 from aef_jax.run.optimizer_tree import fill_optimizer, optimizer_tree, tree_from_leaves
-from aef_jax.sharding.distributed import agreed_checkpoint
+from aef_jax.run.steps import Which, checkpoint_steps, find_step, read_json_item, read_score, reading, require_whole
+from aef_jax.sharding.distributed import agreed_checkpoint, on_first
 from aef_jax.training.step import TrainState, abstract_model
 from configs.config import Config
 from configs.serialization.config_json import to_json
-
-Which = Literal["latest", "best"]
-"""Which checkpoint of a run: that of the most steps, or that of the lowest validation loss."""
+from configs.serialization.printable import printable_value
 
 
 class Checkpointer:
     """Write and read the checkpoints of one run.
 
-    Orbax writes each to a temporary folder and renames it, so an interrupted write leaves no checkpoint. The manager
-    keeps the latest `training.keep_last`, the best by validation loss, and all at multiples of `training.keep_every`.
+    Orbax writes each to a temporary folder and renames it, so an interrupted write leaves no checkpoint; its checksums
+    are written last. The manager keeps the latest `training.keep_last`, the best by validation loss, and all at
+    multiples of `training.keep_every`.
 
     Args:
         run: the run's folder.
@@ -48,7 +47,7 @@ class Checkpointer:
         data: what identifies the training data; a run can only be continued on the same data.
 
     Raises:
-        ValueError: the processes of a run cannot agree on its latest checkpoint.
+        ValueError: the processes of a run cannot agree on its latest checkpoint, or a validation loss is damaged.
     """
 
     def __init__(self, run: RunFolder, config: Config, normalization: Normalization, data: dict[str, Any]):
@@ -64,7 +63,10 @@ class Checkpointer:
             best_fn=score_of,  # without it Orbax does not save the scores
             best_mode="min",
             enable_async_checkpointing=True,
+            temporary_path_class=ChecksummedPath,
         )
+        for step in checkpoint_steps(run.checkpoints):
+            read_score(run.checkpoints, step)  # the manager reads them all
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
         # the manager knows what this host has listed, which may not be what the others have
         self.latest_step = agreed_checkpoint(run.checkpoints, self.manager.latest_step())
@@ -105,29 +107,36 @@ class Checkpointer:
             The state, to the bit as it was saved.
 
         Raises:
-            ValueError: there is no checkpoint, it holds parameters alone, its arrays do not fit `target`, it was
-                trained on other data, or its position in the data is not that of its step.
+            ValueError: there is no checkpoint, it is damaged or holds parameters alone, its arrays do not fit `target`,
+                it was trained on other data, or its position in the data is not that of its step.
         """
         step = self.latest_step
+        folder = Path(self.manager.directory)
         if step is None:
-            raise ValueError(f"{self.manager.directory} holds no checkpoint: train first")
-        saved = Path(self.manager.directory) / str(step)
-        if not (saved / OPTIMIZER).exists():
+            raise ValueError(f"{folder} holds no checkpoint: train first")
+        on_first(lambda: require_whole(folder, step))
+        with reading(folder, step, ()) as saved:
+            run, position = (read_json_item(saved, item) for item in (RUN, DATA))
+            arrays = {item: _specs(saved / item) for item in (PARAMS, OPTIMIZER) if (saved / item).exists()}
+        if OPTIMIZER not in arrays or run is None:
             raise ValueError(f"{saved} holds parameters alone, which can be embedded with; training needs a new run")
-        items = {name: ocp.args.JsonRestore() for name in (DATA, RUN)}
-        texts = self.manager.restore(step, args=ocp.args.Composite(**items))
-        if texts[RUN][DATA_KEY] != self.run[DATA_KEY]:
-            raise ValueError(f"{saved} was trained on {texts[RUN][DATA_KEY]}, expected {self.run[DATA_KEY]}")
-        if texts[DATA] != {NEXT_EXAMPLE: step * self.batch}:
-            raise ValueError(f"{saved}: it goes on with {texts[DATA]}, expected example {step * self.batch}")
-        has_names = version_of(texts[RUN]) > 1
+        if run.get(DATA_KEY) != self.run[DATA_KEY]:
+            raise ValueError(
+                f"{saved} was trained on {printable_value(run.get(DATA_KEY))}, expected {self.run[DATA_KEY]}"
+            )
+        if position != {NEXT_EXAMPLE: step * self.batch}:
+            raise ValueError(
+                f"{saved}: it goes on with {printable_value(position)}, expected example {step * self.batch}"
+            )
+        has_names = version_of(run) > 1
         params, optimizer = nnx.to_pure_dict(target.params), optimizer_tree(target.optimizer)
-        _check_saved(saved / PARAMS, params)
+        _check_specs(saved / PARAMS, arrays.get(PARAMS, {}), params)
         if has_names:
-            _check_saved(saved / OPTIMIZER, optimizer)
+            _check_specs(saved / OPTIMIZER, arrays[OPTIMIZER], optimizer)
         trees = {PARAMS: params, OPTIMIZER: optimizer if has_names else jax.tree.leaves(target.optimizer)}
         items = {name: ocp.args.StandardRestore(tree) for name, tree in trees.items()}
-        restored = self.manager.restore(step, args=ocp.args.Composite(**items))
+        with reading(folder, step, ()):
+            restored = self.manager.restore(step, args=ocp.args.Composite(**items))
         tree = restored[OPTIMIZER]
         tree = tree if has_names else tree_from_leaves(target.optimizer, tree)
         count = jax.device_put(jax.numpy.asarray(step, target.step.dtype), target.step.sharding)
@@ -147,27 +156,26 @@ def restore_params(
         folder: the run's folder of checkpoints.
         config: the run's config.
         sharding: where each parameter goes; by default the first local device.
-        which: the latest or the best checkpoint.
+        which: the checkpoint.
 
     Returns:
         The parameters.
 
     Raises:
-        ValueError: there is no checkpoint, or its parameters are not those of `config`.
+        ValueError: there is no such checkpoint, it is damaged, or its parameters are not those of `config`.
     """
     sharding = sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     _, shapes = abstract_model(config)
     target = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
     pure = nnx.to_pure_dict(target)
     # no manager, which would make folders: the run may be somebody else's, or being trained
-    steps = checkpoint_steps(folder)
-    if not steps:
-        raise ValueError(f"{folder} holds no checkpoint: train first")
-    step = max(steps) if which == "latest" else _best(folder, steps)
-    saved = folder.absolute() / str(step) / PARAMS
-    _check_saved(saved, pure)
-    with ocp.StandardCheckpointer() as checkpointer:
-        return _filled(target, checkpointer.restore(saved, pure))
+    step = find_step(folder, which)
+    with reading(folder, step, {PARAMS}) as checkpoint:
+        specs = _specs(checkpoint / PARAMS)
+    _check_specs(checkpoint / PARAMS, specs, pure)
+    with reading(folder, step, ()), ocp.StandardCheckpointer() as checkpointer:  # verified above
+        restored = checkpointer.restore(checkpoint / PARAMS, pure)
+    return _filled(target, restored)
 
 
 def save_params(folder: Path, params: nnx.State, step: int = 0) -> None:
@@ -178,43 +186,29 @@ def save_params(folder: Path, params: nnx.State, step: int = 0) -> None:
         params: the parameters.
         step: the number of the checkpoint.
     """
-    with ocp.CheckpointManager(folder.absolute()) as manager:
+    options = ocp.CheckpointManagerOptions(temporary_path_class=ChecksummedPath)
+    with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
         items = {PARAMS: ocp.args.StandardSave(nnx.to_pure_dict(params))}
         manager.save(step, args=ocp.args.Composite(**items))
         manager.wait_until_finished()
 
 
-def checkpoint_steps(folder: Path) -> list[int]:
-    """List the checkpoints in a folder without creating or changing anything.
-
-    Args:
-        folder: the run's folder of checkpoints, which need not exist.
-
-    Returns:
-        The steps of all checkpoints.
-    """
-    return ocp.utils.checkpoint_steps(folder.absolute()) if folder.is_dir() else []
-
-
-def _best(folder: Path, steps: list[int]) -> int:
-    scores = {}
-    for step in steps:
-        file = folder / str(step) / METRICS / "metrics"
-        if file.is_file():
-            scores[step] = float(score_of(json.loads(file.read_text())))
-    if not scores:
-        raise ValueError(f"{folder}: no checkpoint has a validation loss, so none is the best")
-    return min(scores, key=lambda step: scores[step])
-
-
-def _check_saved(folder: Path, target: dict[str, Any]) -> None:
-    """Raise ValueError if shapes or dtypes differ: Orbax would cast to another dtype without a message."""
+def _specs(folder: Path) -> dict[str, Any]:
+    """Return the shape and dtype of each array of an item, by its dotted name."""
     with ocp.StandardCheckpointer() as checkpointer:
-        saved = checkpointer.metadata(folder).item_metadata.tree
-    actual, expected = (
-        {".".join(map(str, path)): (tuple(leaf.shape), str(leaf.dtype)) for path, leaf in flat.items()}
-        for flat in (cast(dict[tuple, Any], flatten_dict(tree)) for tree in (saved, target))
-    )
+        return _named_specs(checkpointer.metadata(folder).item_metadata.tree)
+
+
+def _named_specs(tree: Any) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): (tuple(leaf.shape), str(leaf.dtype))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _check_specs(folder: Path, actual: dict[str, Any], target: dict[str, Any]) -> None:
+    """Raise ValueError if shapes or dtypes differ: Orbax would cast to another dtype without a message."""
+    expected = _named_specs(target)
     different = sorted(name for name in actual.keys() | expected.keys() if actual.get(name) != expected.get(name))
     if different:
         first = different[0]

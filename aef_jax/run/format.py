@@ -9,6 +9,9 @@ A checkpoint is a folder that Orbax writes, `checkpoints/STEP/`, with these item
 - `metrics`: JSON with the validation loss, if the model was evaluated at this step.
 - `manifest`: JSON with a checksum of each tensor, if `aef-parity convert` wrote the checkpoint.
 
+Beside the items is `checksums.json` with the size and CRC-32 of each of their files, and a CRC-32 of that list. It is
+written last. Checkpoints of older programs have none.
+
 Version 1 had no version number. Its `optimizer` was the flat list of the state's leaves in optax's order, its
 validation loss was called `heldout`, and the run's statistics were in `normalisation.json`. It is still read.
 """
@@ -20,6 +23,11 @@ VERSION = 2
 
 PARAMS, OPTIMIZER, DATA, RUN, METRICS, MANIFEST = "params", "optimizer", "data", "run", "metrics", "manifest"
 """Items of a checkpoint."""
+
+CHECKSUMS = "checksums.json"
+"""The file beside the items with what `aef_jax.run.checksums` verifies."""
+FILES, BYTES, CRC32 = "files", "bytes", "crc32"
+"""Keys of that file: its files by name, and the size and the checksum, in hexadecimal, of each."""
 
 NEXT_EXAMPLE = "next_example"
 """Key of the item `data`: the number of examples that training has drawn."""

@@ -1,6 +1,5 @@
 """One checkpoint of a JAX run, tensor by tensor, by PyTorch's names and in its layout."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -12,10 +11,10 @@ import numpy as np
 from flax import nnx, traverse_util
 from jaxtyping import Shaped
 
-from aef_jax.run.checkpoint import checkpoint_steps
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.format import DATA, DATA_KEY, MANIFEST, METRICS, OPTIMIZER, PARAMS, RUN, upgrade_scores, version_of
 from aef_jax.run.optimizer_tree import tree_from_leaves
+from aef_jax.run.steps import checkpoint_steps, read_json_item, require_whole
 from configs.serialization.printable import printable, printable_value
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
@@ -47,6 +46,7 @@ class JaxCheckpoint:
         self.path = path
         self.folder, self.step = _locate(path)
         self.checkpoint = self.folder.checkpoints.absolute() / str(self.step)
+        require_whole(self.folder.checkpoints, self.step)
         self.config = self.folder.read_config()
         self.structure = abstract_jax(self.config)
         self.params: dict[str, Spec] = {}
@@ -115,8 +115,8 @@ class JaxCheckpoint:
             data = run.get(DATA_KEY)
             if not isinstance(data, dict):
                 raise ValueError(
-                    f"{self._file(RUN)} does not say what was trained on: its data is {printable_value(data)},"
-                    " expected an object"
+                    f"{self.checkpoint / RUN}/metadata does not say what was trained on: its data is"
+                    f" {printable_value(data)}, expected an object"
                 )
             training = Training(values, position, data, upgrade_scores(scores or {}))
         return CheckpointMetadata(self.folder.config_path.read_text(), text, self.step, training)
@@ -173,21 +173,8 @@ class JaxCheckpoint:
             arrays = self._items[OPTIMIZER].read(numbers.values())
         return {name: arrays[number].item() for name, number in numbers.items()}
 
-    def _file(self, item: str) -> Path:
-        return self.checkpoint / item / ("metrics" if item == METRICS else "metadata")
-
     def _json(self, item: str) -> dict[str, Any] | None:
-        """Read a JSON item. Returns None if there is none. Raises ValueError if it is no object."""
-        file = self._file(item)
-        if not file.is_file():
-            return None
-        try:
-            tree = json.loads(file.read_text())
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{file} cannot be read: {error}") from None
-        if not isinstance(tree, dict):
-            raise ValueError(f"{file} is not the JSON of an object")
-        return tree
+        return read_json_item(self.checkpoint, item)
 
 
 def is_run(path: Path) -> bool:

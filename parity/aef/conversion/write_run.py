@@ -10,6 +10,7 @@ from flax import nnx, traverse_util
 from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replace_folder, require_folder_target
+from aef_jax.run.checksums import write_checksums
 from aef_jax.run.folder import CONFIG_FILE, NORMALIZATION_FILES, RunFolder
 from aef_jax.run.format import DATA, MANIFEST, METRICS, OPTIMIZER, PARAMS, RUN, run_item
 from parity.aef.conversion.metadata import CheckpointMetadata
@@ -67,6 +68,7 @@ def write_run(
         texts = _json_items(source.saved) if source.moments else {}
         for item, tree in {**texts, MANIFEST: dict(digests)}.items():
             _save(save_json, checkpoint / item, tree, METRICS if item == METRICS else "metadata")
+        write_checksums(checkpoint)
 
 
 def _is_of_run(name: str) -> bool:
