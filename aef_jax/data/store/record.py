@@ -105,7 +105,7 @@ def decode(blob: bytes, where: str) -> Site:
 
 
 def validate_site(site: Site) -> None:
-    """Check that a site's arrays fit each other and that its times are sorted.
+    """Check that a site's arrays fit each other.
 
     Args:
         site: the site.
@@ -118,8 +118,6 @@ def validate_site(site: Site) -> None:
         raise ValueError(f"{where}: it has no source, expected at least one")
     if len(site.shape) != 2 or not all(1 <= side <= MAX_SIDE for side in site.shape):
         raise ValueError(f"{where}: its grid is {site.shape}, expected 1 to {MAX_SIDE} rows and columns")
-    if not np.isfinite(site.transform).all():
-        raise ValueError(f"{where}: its transform is {site.transform}, expected six numbers")
     if site.support and site.support[0] >= site.support[1]:
         raise ValueError(f"{where}: its support period {site.support} ends before it begins")
     for name, series in site.series.items():
@@ -155,9 +153,6 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
 
 
 def _check_frames(where: str, series: Series) -> None:
-    backwards = np.flatnonzero(series.time_ms[1:] < series.time_ms[:-1])
-    if len(backwards):
-        raise ValueError(f"{where}: frame {backwards[0] + 1} was acquired before frame {backwards[0]}: sort them")
     if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
         raise ValueError(f"{where}: frames have times outside of +-{LATEST_MS}, expected epoch milliseconds")
     if series.metadata.dtype not in METADATA_DTYPES or not np.isfinite(series.metadata).all():

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
 
+from aef_jax.data.store.conversion import plain_transform, series_arrays
+from aef_jax.data.store.georeference import validate_transform
 from configs.fields.statistics import has_data
 
 Affine = tuple[float, float, float, float, float, float]
@@ -21,6 +23,8 @@ Period = tuple[int, int]
 @dataclass(frozen=True)
 class Series:
     """All frames of one source at one site, sorted by time. Several frames may have the same time.
+
+    Frames are sorted if they are not. Masked arrays and datetime64 are converted (see `series_arrays`).
 
     Example:
         sentinel2 = Series(
@@ -43,6 +47,12 @@ class Series:
     """One column per field of the source's metadata: an angle in degrees, or 0 or 1 for a binary field."""
     no_data: float | None = None
     """Pixel value that means no data."""
+
+    def __post_init__(self):
+        names = ("pixels", "valid", "time_ms", "metadata")
+        arrays = series_arrays(*(getattr(self, name) for name in names), self.no_data)
+        for name, array in zip(names, arrays, strict=True):
+            object.__setattr__(self, name, array)
 
     @property
     def has_data(self) -> Bool[np.ndarray, "N H W C"]:
@@ -88,7 +98,7 @@ class Series:
         """Return some of the frames.
 
         Args:
-            frames: a slice, a mask or indices. They must keep the frames sorted by time.
+            frames: a slice, a mask or indices.
 
         Returns:
             A series of these frames.
@@ -173,13 +183,20 @@ class Site:
     crs: str
     """Coordinate reference system of the grid, such as EPSG:32631."""
     transform: Affine
-    """Map from (column, row) to coordinates in `crs`: the six numbers of affine.Affine."""
+    """Map from (column, row) to coordinates in `crs`: the six numbers of affine.Affine, of a grid of 10 m."""
     support: Period | None = None
-    """Period of the frames, which examples take as their support period. None: examples draw one from the years of the
-    inputs."""
+    """Period of the frames, which examples take as their support period: epoch milliseconds, or dates as in `to_ms`.
+    None: examples draw one from the years of the inputs."""
     text: TextPoints = field(default_factory=TextPoints.none)
     labels: UInt8[np.ndarray, "H W"] | None = None
     """Map of classes to evaluate embeddings with. Training does not read it."""
+
+    def __post_init__(self):
+        object.__setattr__(self, "transform", plain_transform(self.transform))
+        validate_transform(f"site {self.name}", self.transform)
+        if self.support:
+            ends = (to_ms(end) if isinstance(end, str) else int(end) for end in self.support)
+            object.__setattr__(self, "support", tuple(ends))
 
     @property
     def shape(self) -> tuple[int, int]:

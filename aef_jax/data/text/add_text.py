@@ -61,12 +61,10 @@ class ProjectedTable:
 
         Raises:
             ModuleNotFoundError: pyproj is not installed.
-            ValueError: the site's grid has no area or an unknown coordinate reference system; or it has no frame.
+            ValueError: the site's coordinate reference system is unknown, or it has no frame.
         """
         a, b, c, d, e, f = site.transform
         determinant = a * e - b * d
-        if not determinant:
-            raise ValueError(f"site {site.name}: its transform {site.transform} has no area")
         x, y = self._coordinates(site)
         with np.errstate(invalid="ignore"):  # a point outside of the projection is at infinity
             # to a millionth of a pixel: a point on an edge, converted from degrees, is off by less

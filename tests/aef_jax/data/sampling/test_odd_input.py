@@ -114,16 +114,6 @@ def test_validation_target_is_the_fuller_of_simultaneous_frames():
         assert example.batch.targets["sentinel2"].valid.any()
 
 
-def test_unsorted_times_are_refused_when_a_record_is_written():
-    """Records are validated again when they are read: see `test_record`."""
-    from aef_jax.data.store.record import encode
-
-    backwards = SITE.series["landsat"].select_frames(slice(None, None, -1))
-    assert "source landsat: frame 1 was acquired before frame 0" in error_message(
-        encode, _with(SITE, landsat=backwards)
-    )
-
-
 def test_site_smaller_than_a_tile_is_reported_through_threads():
     small = SITE.window(slice(0, 24), slice(0, 12))
     stream = small_stream(CONFIG, small)

@@ -165,7 +165,6 @@ WRONG = {
     "source sentinel1: pixels are float64, expected float32 as in the records before": _with(
         SITE, "sentinel1", pixels=RADAR.pixels.astype(np.float64)
     ),
-    "source sentinel1: frame 1 was acquired before frame 0": _with(SITE, "sentinel1", time_ms=RADAR.time_ms[::-1]),
     "sentence embeddings of 3 numbers, expected 8 as before": replace(SITE, text=SHORT_TEXT),
     "it has a source 'cdl', expected only": replace(SITE, series={"cdl": SITE.series["nlcd"]}),
     "it has no source": replace(SITE, series={}),
