@@ -26,7 +26,8 @@ class Band:
     scaling: Scaling = "none"
     """How stored values are scaled before the z-score."""
     valid_range: tuple[float, float] | None = None
-    """Range of valid observations, in the band's unit after scaling; None accepts all."""
+    """Range of valid observations, in the band's unit as stored; None accepts all. A pixel outside is not valid:
+    neither the statistics nor the loss count it."""
 
     def __post_init__(self):
         require_printable("band", self.name)
@@ -94,7 +95,8 @@ class Source:
         # method would hide it.
         require(
             self.name.isidentifier() and not keyword.iskeyword(self.name) and not hasattr(dict, self.name),
-            f"source: name is {printable_value(self.name)}, expected an identifier that is neither a keyword nor a method of dict",
+            f"source: name is {printable_value(self.name)}, expected an identifier that is neither a keyword nor a method"
+            " of dict",
         )
         require_printable("source", self.name)
         where = f"source {self.name}"

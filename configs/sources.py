@@ -1,4 +1,8 @@
-"""The eleven sources of the paper (S1 and S2), one row each. To add a sensor, add a row."""
+"""The eleven sources of the paper (S1 and S2), one row each. To add a sensor, add a row.
+
+The valid ranges are ours, but for Sentinel-1's decibels (paper, S1). They are as wide as what a product can show on
+Earth, so that a value outside is a mistake: another unit, an offset that wrapped around, a fill value.
+"""
 
 from configs.source import Band, Metadata, Source
 
@@ -7,14 +11,14 @@ def _bands(names: str, unit: str, **options) -> tuple[Band, ...]:
     return tuple(Band(name, unit, **options) for name in names.split())
 
 
-def _monthly(name: str, unit: str, statistics: str) -> tuple[Band, ...]:
-    return tuple(Band(f"{name}_{statistic}", unit) for statistic in statistics.split())
+def _monthly(name: str, unit: str, statistics: str, valid_range: tuple[float, float]) -> tuple[Band, ...]:
+    return tuple(Band(f"{name}_{statistic}", unit, valid_range=valid_range) for statistic in statistics.split())
 
 
 SENTINEL2 = Source(
     "sentinel2",
     "continuous",
-    bands=_bands("B2 B3 B4 B8 B11", "reflectance * 10000", scaling="log1p"),
+    bands=_bands("B2 B3 B4 B8 B11", "reflectance * 10000", scaling="log1p", valid_range=(0.0, 20_000.0)),
     is_input=True,
     shift_invariant_m=20,
     frame_budget=65,
@@ -24,7 +28,10 @@ SENTINEL2 = Source(
 LANDSAT = Source(
     "landsat",
     "continuous",
-    bands=(*_bands("B2 B3 B4 B5 B6 B8", "reflectance", scaling="log1p"), Band("B10", "kelvin")),
+    bands=(
+        *_bands("B2 B3 B4 B5 B6 B8", "reflectance", scaling="log1p", valid_range=(-0.2, 2.0)),
+        Band("B10", "kelvin", valid_range=(150.0, 400.0)),
+    ),
     is_input=True,
     regrid_m=30,
     frame_budget=21,
@@ -37,7 +44,7 @@ SENTINEL1 = Source(
     "continuous",
     bands=(
         *_bands("VV VH HH HV", "decibel", valid_range=(-30.0, 10.0)),
-        Band("angle", "degrees", scaling="radians"),
+        Band("angle", "degrees", scaling="radians", valid_range=(15.0, 60.0)),
     ),
     is_input=True,
     shift_invariant_m=20,
@@ -52,8 +59,8 @@ PALSAR2 = Source(
     "palsar2",
     "continuous",
     bands=(
-        *_bands("HH HV", "digital number", scaling="palsar_decibel"),
-        Band("LIN", "degrees", scaling="radians"),
+        *_bands("HH HV", "digital number", scaling="palsar_decibel", valid_range=(1.0, 65_535.0)),
+        Band("LIN", "degrees", scaling="radians", valid_range=(0.0, 90.0)),
     ),
     regrid_m=30,
     metadata=(Metadata("pass_direction", "binary"), Metadata("antenna_pointing", "binary")),
@@ -63,26 +70,36 @@ ERA5_LAND = Source(
     "era5_land",
     "continuous",
     bands=(
-        *_monthly("total_precipitation", "metres", "sum min max"),
-        *_monthly("temperature_2m", "kelvin", "mean min max"),
-        *_monthly("dewpoint_temperature_2m", "kelvin", "mean min max"),
-        *_monthly("surface_pressure", "pascal", "mean min max"),
+        *_monthly("total_precipitation", "metres", "sum min max", (-0.001, 5.0)),
+        *_monthly("temperature_2m", "kelvin", "mean min max", (180.0, 340.0)),
+        *_monthly("dewpoint_temperature_2m", "kelvin", "mean min max", (150.0, 320.0)),
+        *_monthly("surface_pressure", "pascal", "mean min max", (30_000.0, 110_000.0)),
     ),
 )
 
 GEDI = Source(
     "gedi",
     "continuous",
-    bands=tuple(Band(f"rh{percentile}", "metres") for percentile in range(101)),
+    bands=tuple(Band(f"rh{percentile}", "metres", valid_range=(-150.0, 150.0)) for percentile in range(101)),
     regrid_m=20,
 )
 
-GRACE = Source("grace", "continuous", bands=_bands("lwe_thickness", "centimetres"), weight=0.5, regrid_m=1280)
+GRACE = Source(
+    "grace",
+    "continuous",
+    bands=_bands("lwe_thickness", "centimetres", valid_range=(-1000.0, 1000.0)),
+    weight=0.5,
+    regrid_m=1280,
+)
 
 GLO30 = Source(
     "glo30",
     "continuous",
-    bands=(Band("elevation", "metres"), Band("slope", "radians"), *_bands("aspect_sine aspect_cosine", "1")),
+    bands=(
+        Band("elevation", "metres", valid_range=(-500.0, 9000.0)),
+        Band("slope", "radians", valid_range=(0.0, 1.6)),
+        *_bands("aspect_sine aspect_cosine", "1", valid_range=(-1.0, 1.0)),
+    ),
     regrid_m=30,
     timed=False,
 )

@@ -71,15 +71,12 @@ def scale_pixels(
             f" {[band.name for band in source.bands]}"
         )
     values = np.where(has_data(pixels, no_data), pixels, np.float32(np.nan)).astype(np.float32, copy=False)
+    low, high = np.transpose([band.valid_range or (-np.inf, np.inf) for band in source.bands]).astype(np.float32)
+    valid = (values >= low) & (values <= high)  # NaN is in no range
     for index, band in enumerate(source.bands):
         if band.scaling != "none":
             values[..., index] = scale(band, values[..., index])
-    valid = np.isfinite(values)
-    if any(band.valid_range for band in source.bands):
-        low, high = np.transpose([band.valid_range or (-np.inf, np.inf) for band in source.bands])
-        with np.errstate(invalid="ignore"):
-            valid &= (values >= low.astype(np.float32)) & (values <= high.astype(np.float32))
-    return values, valid
+    return values, valid & np.isfinite(values)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from configs.config import Config
 from configs.serialization.printable import printable_value
 
-VERSION = 2
+VERSION = 3
 """Version that `to_json` writes."""
 RENAMED = {
     "model.blocks": "model.num_blocks",
@@ -26,6 +28,9 @@ RENAMED = {
 """New name by old name, both dotted. Files and command lines may still use the old names."""
 ADDED = {"data.workers": 2}
 """First version in which every file has the setting; older files may lack it and get its default."""
+
+_AS_STORED = {"log1p": np.expm1, "radians": np.rad2deg, "palsar_decibel": lambda decibel: 10 ** ((decibel + 83) / 20)}
+"""Inverse of each scaling. Until version 2, the valid range of a band was in its unit after scaling."""
 
 
 def upgrade(tree: Any) -> Any:
@@ -53,11 +58,24 @@ def upgrade(tree: Any) -> Any:
     for old, new in new_names(settings, "config: ").items():
         section, key = old.split(".")
         sections[section][new.partition(".")[2]] = sections[section].pop(key)
+    if version < 3 and isinstance(sources, list):
+        _convert_valid_ranges(sources)
     for name, first_version in ADDED.items():
         section, key = name.split(".")
         if version < first_version and section in sections:
             sections[section].setdefault(key, getattr(getattr(Config(), section), key))
     return tree
+
+
+def _convert_valid_ranges(sources: list[Any]) -> None:
+    for source in sources:
+        bands = source.get("bands") if isinstance(source, dict) else None
+        for band in bands if isinstance(bands, list) else []:
+            inverse = _AS_STORED.get(str(band.get("scaling"))) if isinstance(band, dict) else None
+            valid_range = band.get("valid_range") if inverse else None
+            if isinstance(valid_range, list) and all(type(end) in (int, float) for end in valid_range):
+                with np.errstate(over="ignore"):
+                    band["valid_range"] = [float(inverse(np.float64(end))) for end in valid_range]
 
 
 def new_names(names: Iterable[str], where: str = "") -> dict[str, str]:

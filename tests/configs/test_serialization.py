@@ -7,6 +7,7 @@ import pytest
 
 from configs.presets import PRESETS, TINY
 from configs.serialization.config_json import from_json, to_json
+from configs.source import Band
 from tests.support.refusals import error_message
 
 
@@ -64,4 +65,5 @@ def test_a_long_wrong_value_is_cut_short():
 
 
 def test_a_missing_valid_range_stays_missing():
-    assert from_json(to_json(replace(TINY, sources=TINY.sources[:1]))).sources[0].bands[0].valid_range is None
+    source = replace(TINY.sources[0], bands=(Band("B1", "1"),))
+    assert from_json(to_json(replace(TINY, sources=(source,)))).sources[0].bands[0].valid_range is None

@@ -91,7 +91,38 @@ def test_scalings_are_the_papers():
     assert scalings("landsat") == ["log1p"] * 6 + ["none"]
     assert scalings("sentinel1") == ["none"] * 4 + ["radians"]
     assert scalings("palsar2") == ["palsar_decibel"] * 2 + ["radians"]
-    assert [band.valid_range for band in BY_NAME["sentinel1"].bands] == [(-30.0, 10.0)] * 4 + [None]
+    assert [band.valid_range for band in BY_NAME["sentinel1"].bands[:4]] == [(-30.0, 10.0)] * 4
+
+
+# (low, high) that a product shows, and values of a mistaken unit or fill that must lie outside
+REAL_AND_MISTAKEN = {
+    ("sentinel2", 0): ((1, 18_000), (64_536, 65_535)),  # uint16 - 1000 that wrapped; saturation
+    ("landsat", 0): ((-0.05, 1.4), (7_000, 65_535)),  # digital numbers
+    ("landsat", 6): ((180, 360), (20, 30_000)),  # degrees Celsius, digital numbers
+    ("sentinel1", 4): ((29, 46), (0.5, 0.8)),  # radians
+    ("palsar2", 0): ((200, 65_000), (-20, -5)),  # decibel
+    ("era5_land", 0): ((0, 2), (30, 300)),  # millimeters
+    ("era5_land", 3): ((200, 320), (-40, 40)),  # degrees Celsius
+    ("era5_land", 9): ((48_000, 105_000), (500, 1_050)),  # hectopascal
+    ("gedi", 98): ((-20, 90), (-9_999, 3_000)),  # a fill value, centimeters
+    ("grace", 0): ((-400, 100), (-99_999, 32_767)),
+    ("glo30", 0): ((-430, 8_849), (-32_768, -9_999)),
+    ("glo30", 1): ((0, 1.5), (5, 45)),  # degrees
+    ("glo30", 2): ((-1, 1), (90, 270)),  # degrees
+}
+
+
+@pytest.mark.parametrize(("name", "band"), REAL_AND_MISTAKEN)
+def test_valid_ranges_tell_real_values_from_mistakes(name, band):
+    real, mistaken = REAL_AND_MISTAKEN[name, band]
+    low, high = BY_NAME[name].bands[band].valid_range
+    assert all(low <= value <= high for value in real)
+    assert not any(low <= value <= high for value in mistaken)
+
+
+def test_every_continuous_band_has_a_valid_range():
+    bands = [band for source in SOURCES if source.kind == "continuous" for band in source.bands]
+    assert all(band.valid_range for band in bands)
 
 
 def test_objective_and_training_defaults_are_the_papers():

@@ -74,7 +74,7 @@ def test_renamed_settings_cause_one_warning_of_one_sentence(warnings):
 
 
 def test_a_config_of_the_present_version_causes_no_warning(warnings):
-    assert json.loads(to_json(TINY))["version"] == VERSION == 2
+    assert json.loads(to_json(TINY))["version"] == VERSION == 3
     assert from_json(to_json(TINY)) == TINY
     assert warnings.messages == []
 
@@ -99,7 +99,7 @@ def test_the_present_version_must_have_every_setting():
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (3, "config.version is 3, expected at most 2: a newer aef wrote this config"),
+        (4, "config.version is 4, expected at most 3: a newer aef wrote this config"),
         (0, "config.version is 0, expected an integer of at least 1"),
         ("2", "config.version is '2', expected an integer"),
         (True, "config.version is True, expected an integer"),
@@ -132,3 +132,23 @@ def test_the_command_line_cannot_use_both_names():
 @pytest.mark.parametrize("name", RENAMED.values())
 def test_every_new_name_is_a_setting(name):
     assert value(TINY, name) is not None
+
+
+def test_valid_ranges_of_version_2_become_those_of_stored_values():
+    """Until version 2 they were in the band's unit after scaling."""
+    tree = json.loads(to_json(replace(TINY, sources=TINY.sources[:1])))
+    after_scaling = {"none": [1, 2.5], "log1p": [0, 7], "radians": [0, 1.5], "palsar_decibel": [-30, 10]}
+    stored = {"none": (1, 2.5), "log1p": (0, 1095.63), "radians": (0, 85.9437), "palsar_decibel": (446.684, 44_668.4)}
+    bands = tree["sources"][0]["bands"]
+    for band, scaling in zip(bands, after_scaling, strict=False):
+        band.update(scaling=scaling, valid_range=after_scaling[scaling])
+    bands[4].update(scaling="log1p", valid_range=None)
+    tree["version"] = 2
+    read = from_json(json.dumps(tree)).sources[0].bands
+    for band in read[:4]:
+        assert band.valid_range == pytest.approx(stored[band.scaling], rel=1e-5)
+    assert read[4].valid_range is None
+    bands[1]["valid_range"] = [0, 1e9]
+    assert "valid_range[1] is inf, expected a finite number" in error_message(from_json, json.dumps(tree))
+    bands[1]["valid_range"] = "wide"
+    assert "valid_range is 'wide', expected a list" in error_message(from_json, json.dumps(tree))

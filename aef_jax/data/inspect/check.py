@@ -7,25 +7,22 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from aef_jax.console.dates import format_period
-from aef_jax.data.inspect.info import known_sources
-from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
-from aef_jax.data.store.normalization import scale_series
+from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.observations import count_values, out_of_range, outside_support
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
-from configs.source import Band, Source
+from aef_jax.data.store.summary import SourceSummary
+from configs.source import Source
 
 TOLERANCE = 1e-6
 """Accepted difference of means and deviations, in standard deviations."""
-MAX_OUT_OF_RANGE = 0.01
-"""Accepted fraction of a band's valid values that are out of its range. They are masked when they are read; any radar
-scene has some."""
 
 
 def problems(folder: Path) -> Iterator[str]:
     """Read every record, with a progress bar.
 
-    Sources that this project does not know are only counted.
+    Values are compared with the ranges of the data set's own sources. Sources of older data sets that this project does
+    not know are only counted.
 
     Args:
         folder: the data set.
@@ -60,17 +57,6 @@ def problems(folder: Path) -> Iterator[str]:
 
 
 @dataclass
-class _OutOfRange:
-    """Counts of one band's values that are marked valid."""
-
-    values: int = 0
-    outside: int = 0
-    """Values out of the band's range."""
-    records: int = 0
-    """Records with such a value."""
-
-
-@dataclass
 class _RecordTally:
     """Counts, statistics and names over the records that were read so far."""
 
@@ -79,10 +65,9 @@ class _RecordTally:
     names: dict[str, tuple[Split, int]] = field(default_factory=dict)
     summaries: dict[str, SourceSummary] = field(default_factory=dict)
     text_points: int = 0
-    ranges: dict[tuple[str, str], _OutOfRange] = field(default_factory=dict)
 
     def __post_init__(self):
-        self.sources = {source.name: source for source in known_sources(self.dataset)}
+        self.sources = {source.name: source for source in self.dataset.definitions}
         self.statistics = Statistics(tuple(self.sources.values()))
 
     def add(self, split: Split, index: int, site: Site) -> Iterator[str]:
@@ -107,25 +92,19 @@ class _RecordTally:
             summary = self.summaries.get(
                 name, SourceSummary.empty(self.dataset.sources[name].bands, series.pixels.dtype.name)
             )
-            self.summaries[name] = summary.update(series)
-            if name in self.sources:
+            source = self.sources.get(name)
+            self.summaries[name] = summary.update(series, source and count_values(series, source))
+            if source:
                 fitting[name] = series
-                yield from (
-                    f"{where}, source {name}: {problem}"
-                    for problem in _frame_problems(series, self.sources[name], site)
-                )
-                self._add_ranges(series, self.sources[name])
+                yield from (f"{where}, source {name}: {problem}" for problem in _frame_problems(series, source, site))
         if split == "training":
             self.statistics.add(Site(site.name, fitting, site.crs, site.transform))
 
     def compare_ranges(self) -> Iterator[str]:
         """Yield the bands of which too many values are out of range."""
-        for (name, band), counts in self.ranges.items():
-            if counts.outside > MAX_OUT_OF_RANGE * counts.values:
-                yield (
-                    f"source {name}, band {band}: {counts.outside / counts.values:.3%} of the values marked valid, in"
-                    f" {counts.records} records, are out of range: expected {_range(self.sources[name], band)}"
-                )
+        for name, summary in self.summaries.items():
+            if name in self.sources:
+                yield from out_of_range(f"source {name}", self.sources[name], summary.counts)
 
     def compare_counts(self) -> Iterator[str]:
         """Yield the counts of `dataset.json` that differ from those of the records."""
@@ -135,7 +114,8 @@ class _RecordTally:
             if counted is None:
                 yield f"source {name}: dataset.json lists it, but no record has it"
                 continue
-            for count in ("frames", "valid_pixels", "pixels", "first_ms", "last_ms"):
+            value_counts = ("values", "out_of_range") if described.values else ()  # older data sets have none
+            for count in ("frames", "valid_pixels", "pixels", "first_ms", "last_ms", *value_counts):
                 counts[f"source {name}: {count}"] = getattr(described, count), getattr(counted, count)
         for what, (in_description, in_records) in counts.items():
             if in_description != in_records:
@@ -165,19 +145,6 @@ class _RecordTally:
                         f" {in_description[band]:.9g}, that of the training records is {in_records[band]:.9g}"
                     )
 
-    def _add_ranges(self, series: Series, source: Source) -> None:
-        marked_valid = np.broadcast_to(series.valid, series.pixels.shape) & series.has_data
-        if source.kind == "classes":
-            in_range = (series.pixels >= 0) & (series.pixels < source.classes)
-        else:
-            in_range = scale_series(series, source)[1]
-        for index, band in enumerate(source.bands):
-            counts = self.ranges.setdefault((source.name, band.name), _OutOfRange())
-            outside = int(np.count_nonzero(marked_valid[..., index] & ~in_range[..., index]))
-            counts.values += int(np.count_nonzero(marked_valid[..., index]))
-            counts.outside += outside
-            counts.records += outside > 0
-
 
 def _misfit(series: Series, described: SourceSummary | None, source: Source | None) -> str | None:
     """Return why the frames cannot be counted among those that `dataset.json` describes; None if they can."""
@@ -195,11 +162,8 @@ def _misfit(series: Series, described: SourceSummary | None, source: Source | No
 
 def _frame_problems(series: Series, source: Source, site: Site) -> Iterable[str]:
     """Yield what is wrong with the frames of one source."""
-    if site.support and source.timed:
-        outside = np.count_nonzero((series.time_ms < site.support[0]) | (series.time_ms >= site.support[1]))
-        if outside:
-            support = format_period(site.support, "..")
-            yield f"{outside} of {len(series.time_ms)} frames are outside of the support period {support}"
+    if source.timed and (problem := outside_support(series.time_ms, site.support)):
+        yield problem
     if source.is_input and not series.valid.any():
         yield f"none of its {len(series.time_ms)} frames has a valid pixel"
     # one mask for all bands marks a pixel with data in any band: a radar scene may lack polarizations
@@ -209,12 +173,3 @@ def _frame_problems(series: Series, source: Source, site: Site) -> Iterable[str]
     without_data = np.count_nonzero(series.valid & ~shown)
     if without_data:
         yield f"{without_data} of {np.count_nonzero(series.valid)} values that are marked valid hold no data"
-
-
-def _range(source: Source, name: str) -> str:
-    band: Band = next(band for band in source.bands if band.name == name)
-    if source.kind == "classes":
-        return f"a class from 0 to {source.classes - 1}"
-    if band.valid_range is None:
-        return f"a value that the scaling {band.scaling!r} is defined for"
-    return f"{band.valid_range[0]:g} to {band.valid_range[1]:g}, after the scaling {band.scaling!r}"

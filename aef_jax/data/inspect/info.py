@@ -12,14 +12,15 @@ from tqdm import tqdm
 from aef_jax.console.dates import format_date
 from aef_jax.console.tables import format_table
 from aef_jax.console.units import plural
-from aef_jax.data.store.dataset import SPLITS, Dataset, SourceSummary, Split
+from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.data.store.observations import out_of_range
 from aef_jax.data.store.site import Site
+from aef_jax.data.store.summary import SourceSummary
 from aef_jax.files.atomic import replace_file
 from configs.fields.statistics import CLIP_SIGMA
 from configs.serialization.printable import picture_text
 from configs.source import Source
-from configs.sources import SOURCES
 
 SAMPLED_RECORDS = 32
 """Training records that the picture is made of."""
@@ -40,7 +41,7 @@ def describe(folder: Path) -> str:
         folder: the data set.
 
     Returns:
-        Tables of its splits, sources and statistics.
+        Tables of its splits, sources and statistics; and the bands with many values out of range.
 
     Raises:
         ValueError: the folder is no data set.
@@ -59,6 +60,7 @@ def describe(folder: Path) -> str:
         *format_table([("source", "band", "mean", "deviation"), *_statistics(dataset)]),
         "",
         _text(dataset),
+        *_out_of_range(dataset),
     ]
     return "\n".join(lines)
 
@@ -66,7 +68,7 @@ def describe(folder: Path) -> str:
 def write_histograms_png(folder: Path, output: Path) -> None:
     """Draw the distribution of each source's scaled and z-scored values, one curve for each band.
 
-    Sources that this project does not know, or that show no valid pixel, are left out.
+    Sources that show no valid pixel are left out; of older data sets also those that this project does not know.
 
     Args:
         folder: the data set. Up to `SAMPLED_RECORDS` of its training records are read, evenly spread.
@@ -78,7 +80,7 @@ def write_histograms_png(folder: Path, output: Path) -> None:
     dataset = Dataset.open(folder)
     records = dataset.records("training")
     indices = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
-    drawn = [source for source in known_sources(dataset) if _has_numbers(source, dataset.normalization)]
+    drawn = [source for source in dataset.definitions if _has_numbers(source, dataset.normalization)]
     bar = tqdm(indices.tolist(), "reading records", unit="record")
     counts = count_values((records[index] for index in bar), drawn, dataset.normalization)
     drawn = [source for source in drawn if counts[source.name].any()]
@@ -96,23 +98,6 @@ def write_histograms_png(folder: Path, output: Path) -> None:
         panel.remove()
     with replace_file(output) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-
-
-def known_sources(dataset: Dataset) -> list[Source]:
-    """Return the sources of a data set that this project knows.
-
-    Args:
-        dataset: the data set.
-
-    Returns:
-        Those with the same bands as in the project's table of sources.
-    """
-    return [
-        source
-        for source in SOURCES
-        if source.name in dataset.sources
-        and dataset.sources[source.name].bands == tuple(band.name for band in source.bands)
-    ]
 
 
 def count_values(
@@ -183,6 +168,11 @@ def _text(dataset: Dataset) -> str:
         return "no text"
     by = f", by {dataset.text_model}" if dataset.text_model else ""
     return f"{plural(dataset.text_points, 'text point')}: sentence embeddings of {dataset.text_width} numbers{by}"
+
+
+def _out_of_range(dataset: Dataset) -> Iterable[str]:
+    for source in dataset.definitions:
+        yield from out_of_range(f"source {source.name}", source, dataset.sources[source.name].counts)
 
 
 def _draw_bands(panel: Axes, source: Source, counts: Int64[np.ndarray, "C bins"]) -> None:

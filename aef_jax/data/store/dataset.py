@@ -2,103 +2,25 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
 
 import grain
-import numpy as np
 
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.data.store.record import DTYPES, decode
-from aef_jax.data.store.site import Series, Site
+from aef_jax.data.store.record import decode
+from aef_jax.data.store.site import Site
+from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check_counts
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
+from configs.serialization.config_json import typed
 from configs.serialization.printable import printable_value, require_printable, sentence
+from configs.source import Source
 
 FORMAT = "aef-dataset"
 
 Split = Literal["training", "validation"]
 SPLITS: tuple[Split, ...] = ("training", "validation")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One ArrayRecord file of the folder."""
-
-    file: str
-    """Its name within the folder."""
-    records: int
-    bytes: int
-    """Size of the file."""
-
-    def __post_init__(self):
-        if not isinstance(self.file, str) or not self.file or Path(self.file).name != self.file:
-            raise ValueError(f"shard {printable_value(self.file)} is not the name of a file in the folder")
-        require_printable("shard", self.file)
-        _check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
-
-
-@dataclass(frozen=True)
-class SourceSummary:
-    """What a data set holds of one source, over both splits."""
-
-    bands: tuple[str, ...]
-    dtype: str
-    """Number type of its pixels, by NumPy's name."""
-    frames: int
-    valid_pixels: int
-    """Pixels that are valid in any band."""
-    pixels: int
-    first_ms: int
-    """Earliest acquisition, in epoch milliseconds."""
-    last_ms: int
-    """Latest acquisition, in epoch milliseconds."""
-
-    def __post_init__(self):
-        if not self.bands:
-            raise ValueError("it has no bands, expected at least one")
-        for band in self.bands:
-            require_printable("band", band)
-        if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
-            raise ValueError(
-                f"dtype is {printable_value(self.dtype)}, expected a number type of imagery, such as uint16"
-            )
-        _check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
-        if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
-            times = printable_value((self.first_ms, self.last_ms))
-            raise ValueError(f"times are {times}, expected epoch milliseconds")
-
-    @classmethod
-    def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
-        """Return the summary of a source without frames.
-
-        Args:
-            bands: names of the source's bands.
-            dtype: number type of its pixels, by NumPy's name.
-
-        Returns:
-            A summary to `update` with each site's frames.
-        """
-        return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
-
-    def update(self, series: Series) -> "SourceSummary":
-        """Return the summary with one more site's frames.
-
-        Args:
-            series: the frames.
-
-        Returns:
-            A new summary.
-        """
-        times = series.time_ms.tolist()
-        return replace(
-            self,
-            frames=self.frames + len(times),
-            valid_pixels=self.valid_pixels + int(np.count_nonzero(series.valid.any(axis=-1))),
-            pixels=self.pixels + int(np.prod(series.valid.shape[:3])),
-            first_ms=min([self.first_ms, *times]),
-            last_ms=max([self.last_ms, *times]),
-        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +43,11 @@ class Dataset:
     """Numbers in a sentence embedding; 0 if no record has text."""
     text_model: str
     """Name of the language model that embedded the text; empty if it is not known."""
+    definitions: tuple[Source, ...]
+    """The rows of the table of sources that the data set was written with. Older data sets have those of the project's
+    own sources."""
+    smallest: SmallestSite | None
+    """None in older data sets: it is not known."""
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
@@ -185,14 +112,22 @@ class Dataset:
             "text": {"points": self.text_points, "width": self.text_width, "model": self.text_model},
             "splits": {split: [asdict(shard) for shard in self.shards[split]] for split in SPLITS},
             "normalization": self.normalization.as_table(),
+            "definitions": [asdict(source) for source in self.definitions],
+            "smallest": self.smallest and asdict(self.smallest),
         }
 
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
         sources = {
-            require_printable("source", name): SourceSummary(**{**row, "bands": tuple(row["bands"])})
+            require_printable("source", name): SourceSummary(
+                **{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+            )
             for name, row in table["sources"].items()
         }
+        definitions = typed(table["definitions"], tuple[Source, ...], "definitions")
+        for source in definitions:
+            if sources[source.name].bands != tuple(band.name for band in source.bands):
+                raise ValueError(f"source {source.name}: its bands are not those of its definition")
         normalization = Normalization.from_table(table["normalization"])
         for name, mean in normalization.mean.items():
             if mean.shape != (len(sources[name].bands),):
@@ -200,7 +135,7 @@ class Dataset:
                     f"source {name}: statistics have shape {mean.shape}, expected one for each of {sources[name].bands}"
                 )
         text = table["text"]
-        _check_counts("text", points=text["points"], width=text["width"])
+        check_counts("text", points=text["points"], width=text["width"])
         return cls(
             path,
             sources,
@@ -209,6 +144,8 @@ class Dataset:
             text_points=text["points"],
             text_width=text["width"],
             text_model=text["model"] and require_printable("text: its model", text["model"]),
+            definitions=definitions,
+            smallest=typed(table["smallest"], SmallestSite | None, "smallest"),
         )
 
 
@@ -267,9 +204,3 @@ def _check_shard(path: Path, shard: Shard) -> None:
         raise ValueError(
             f"{file}: {file.stat().st_size} bytes, expected {shard.bytes}: it was cut short or overwritten"
         )
-
-
-def _check_counts(where: str, **counts: int) -> None:
-    for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise ValueError(f"{where}: {name} is {printable_value(count)}, expected a count")

@@ -1,10 +1,13 @@
 """Older versions of `dataset.json`, read as the current one. Their names are used nowhere else."""
 
+from dataclasses import asdict
 from typing import Any
 
-VERSION = 2
+from configs.sources import SOURCES
+
+VERSION = 3
 """Version that is written."""
-READABLE_VERSIONS = (1, 2)
+READABLE_VERSIONS = (1, 2, 3)
 
 _TABLES = {"normalisation": "normalization"}
 """Tables that version 2 renamed."""
@@ -22,10 +25,13 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
         A table of version `VERSION`; `table` itself if it is one.
 
     Raises:
-        KeyError: the table is of version 1 and has no splits.
-        AttributeError: likewise, if its splits are not an object.
+        KeyError: the table is of an older version and has no splits or sources.
+        AttributeError, TypeError: likewise, if they are not objects.
     """
     if table["version"] == VERSION:
         return table
     splits = {_SPLITS.get(name, name): shards for name, shards in table["splits"].items()}
-    return {_TABLES.get(name, name): value for name, value in table.items()} | {"splits": splits, "version": VERSION}
+    table = {_TABLES.get(name, name): value for name, value in table.items()}
+    bands = {name: row["bands"] for name, row in table["sources"].items()}
+    definitions = [asdict(s) for s in SOURCES if bands.get(s.name) == [band.name for band in s.bands]]
+    return table | {"splits": splits, "version": VERSION, "definitions": definitions, "smallest": None}

@@ -1,16 +1,20 @@
 """Write a training set record by record: memory holds one record, and the folder appears complete or not at all."""
 
 import json
+import logging
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Shard, SourceSummary, Split
+from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.georeference import validate_crs
+from aef_jax.data.store.observations import MAX_WRONG, count_values, out_of_range, validate_times
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
+from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary
 from aef_jax.files.atomic import replace_folder
 from configs.source import Source
 
@@ -24,7 +28,8 @@ class DatasetWriter:
     """Write a data set. Use it as a context manager.
 
     Records are written into a temporary folder beside `path`, which is renamed at the end; after an exception it is
-    removed. The statistics of the training records are computed on the way.
+    removed. The statistics of the training records are computed on the way. A log message tells the bands of which more
+    than 1 % of the valid values are out of range.
 
     Args:
         path: folder of the data set. It must not exist.
@@ -51,6 +56,7 @@ class DatasetWriter:
         self.summaries: dict[str, SourceSummary] = {}
         self.replacement = ExitStack()
         self.text_points = self.text_width = 0
+        self.smallest: SmallestSite | None = None
 
     def __enter__(self) -> "DatasetWriter":
         self.temporary = self.replacement.enter_context(replace_folder(self.path))
@@ -68,7 +74,9 @@ class DatasetWriter:
             ValueError: the site is not valid, or does not fit the records before; the message has its name.
         """
         blob = encode(site)
+        validate_crs(f"site {site.name}", site.crs)
         summaries = {name: self._summarize(site, name, series) for name, series in site.series.items()}
+        validate_times(site, self.sources)
         width = site.text.sentence.shape[1] if len(site.text) else self.text_width
         if self.text_width not in (0, width):
             raise ValueError(
@@ -79,6 +87,8 @@ class DatasetWriter:
         if split == "training":
             self.statistics.add(site)
         self.summaries |= summaries
+        if self.smallest is None or min(site.shape) < min(self.smallest.shape):
+            self.smallest = SmallestSite(site.name, site.shape)
         self.text_points, self.text_width = self.text_points + len(site.text), width
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -95,6 +105,9 @@ class DatasetWriter:
         shards = self.shards.describe()
         if not shards["training"]:
             raise ValueError(f"{self.path}: no training record was written, expected at least one")
+        for name, summary in self.summaries.items():
+            for problem in out_of_range(f"source {name}", self.sources[name], summary.counts):
+                logging.getLogger(__name__).warning("%s: %s", self.path, problem)
         dataset = Dataset(
             self.path,
             self.summaries,
@@ -103,6 +116,8 @@ class DatasetWriter:
             self.text_points,
             self.text_width,
             text_model="",
+            definitions=tuple(source for name, source in self.sources.items() if name in self.summaries),
+            smallest=self.smallest,
         )
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
 
@@ -122,7 +137,10 @@ class DatasetWriter:
                 " in the records before"
             )
         bands = tuple(band.name for band in source.bands)
-        return (before or SourceSummary.empty(bands, series.pixels.dtype.name)).update(series)
+        counts = count_values(series, source)
+        for problem in out_of_range(f"site {site.name}, source {name}", source, counts, MAX_WRONG):
+            raise ValueError(problem)
+        return (before or SourceSummary.empty(bands, series.pixels.dtype.name)).update(series, counts)
 
 
 class OpenShards:

@@ -57,6 +57,11 @@ def as_version_1(path: Path) -> Path:
         table["splits"]["heldout"] = [shard | {"file": "heldout-00000.array_record"}]
         table["normalisation"] = table.pop("normalization")
         table["version"] = 1
+        for added in ("definitions", "smallest"):
+            table.pop(added)
+        for row in table["sources"].values():
+            row.pop("values")
+            row.pop("out_of_range")
 
     change_description(path, rename)
     return path

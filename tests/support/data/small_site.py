@@ -82,14 +82,17 @@ def _series(source: Source, time_ms: np.ndarray, generator: np.random.Generator)
     return Series(pixels, valid, time_ms.astype(np.int64), metadata.astype(np.float64), no_data)
 
 
+MEAN_AND_DEVIATION = {"decibel": (-12, 3), "degrees": (38, 2), "metres": (400, 90), "kelvin": (290, 5)}
+"""By unit; bands of other units are small numbers around 0.3."""
+
+
 def _pixels(source: Source, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
     if source.kind == "classes":
         return generator.integers(source.classes, size=shape).astype(np.uint8)
     if source.name == "sentinel2":
         return np.exp(generator.normal(7, 0.5, shape)).astype(np.uint16)
-    if source.name == "landsat":
-        return np.exp(generator.normal(0, 0.5, shape)).astype(np.float32)
-    return generator.standard_normal(shape).astype(np.float32)
+    mean, deviation = np.transpose([MEAN_AND_DEVIATION.get(band.unit, (0.3, 0.05)) for band in source.bands])
+    return generator.normal(mean, deviation, shape).astype(np.float32)
 
 
 def _text(generator: np.random.Generator) -> TextPoints:

@@ -13,9 +13,9 @@ WHOLE_YEAR = ("2016-01-01", "2017-01-01")
 
 
 def site_at(grid: tuple[str, float, float], name: str = "made", support: tuple[int, int] = YEAR) -> Site:
-    """Return `small_site` without text, on a grid with a given upper left corner."""
+    """Return `small_site` of one year without text, on a grid with a given upper left corner."""
     crs, west, north = grid
-    site = small_site().between(*YEAR)
+    site = small_site().between(*YEAR).shift_time(support[0] - YEAR[0])
     series = {name: series for name, series in site.series.items() if len(series.time_ms)}
     return Site(name, series, crs, (10, 0, west, 0, -10, north), support)
 

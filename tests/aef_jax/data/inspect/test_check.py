@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aef_jax.cli import main as cli
+from aef_jax.data.store import writer
 from aef_jax.data.store.site import Site
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import (
@@ -56,6 +57,13 @@ def test_duplicate_names_are_reported(tmp_path, checked):
     ]
 
 
+@pytest.fixture
+def unchecked_times(monkeypatch):
+    """Write frames that the writer refuses today; data sets of older versions may hold them."""
+    monkeypatch.setattr(writer, "validate_times", lambda site, sources: None)
+
+
+@pytest.mark.usefixtures("unchecked_times")
 def test_frames_outside_the_support_period_are_reported(tmp_path, checked):
     times = SITE.series["landsat"].time_ms
     year = replace(SITE, support=(START_MS, START_MS + 365 * DAY_MS))
@@ -75,11 +83,12 @@ def test_frames_outside_the_support_period_are_reported(tmp_path, checked):
     late = int((times >= START_MS + 365 * DAY_MS).sum())
     (said, _) = checked(path)
     assert said == (
-        f"training record 0, site site0, source landsat: {late} of {len(times)} frames are outside of the support"
-        " period 2016-01-01..2016-12-31"
+        f"training record 0, site site0, source landsat: {late} of {len(times)} frames, of 2016-01-02..2018-12-25, are"
+        " outside of the support period 2016-01-01..2016-12-31"
     )
 
 
+@pytest.mark.usefixtures("unchecked_times")
 def test_support_period_includes_first_and_last_millisecond(tmp_path, checked):
     start = int(np.datetime64("2017-01-01", "ms").astype(np.int64))
     end = int(np.datetime64("2018-01-01", "ms").astype(np.int64))
@@ -89,7 +98,7 @@ def test_support_period_includes_first_and_last_millisecond(tmp_path, checked):
         site = replace(SITE, support=(start, end), series={"landsat": frames})
         said = checked(write(tmp_path / f"year{outside}", [site]))
         assert len(said) == 1 + outside
-        assert outside == 0 or "1 of 3 frames are outside" in said[0]
+        assert outside == 0 or "1 of 3 frames, of 2017-01-01..2018-01-01, are outside" in said[0]
 
 
 def test_input_without_a_valid_pixel_is_reported(tmp_path, checked):
@@ -130,7 +139,7 @@ def test_out_of_range_values_are_reported_from_one_percent(tmp_path, checked):
         pixels = radar.pixels.copy()
         pixels[:, :rows, :, 0] = -31
         pixels[(*np.argwhere(radar.valid[..., 0])[-1], 0)] = 11  # a single value is tolerated
-        odd = np.where(np.arange(16)[:, None] < 8 * rows, np.uint8(16), classes.pixels[..., 0])[..., None]
+        odd = np.where(np.arange(16)[:, None] < 4 * rows, np.uint8(16), classes.pixels[..., 0])[..., None]
         site = _with(_with(SITE, "sentinel1", pixels=pixels), "nlcd", pixels=odd)
         said = checked(write(tmp_path / f"range{rows}", [site, *small_sites(1, 1)]))
         if not is_reported:
@@ -140,8 +149,8 @@ def test_out_of_range_values_are_reported_from_one_percent(tmp_path, checked):
         valid = np.concatenate([radar.valid[..., 0], small_sites(1, 1)[0].series["sentinel1"].valid[..., 0]])
         share = (radar.valid[:, 0, :, 0].sum() + 1) / valid.sum()
         assert said[1] == (
-            f"source sentinel1, band VV: {share:.3%} of the values marked valid, in 1 records, are out of range:"
-            " expected -30 to 10, after the scaling 'none'"
+            f"source sentinel1, band VV: {share:.3%} of the values marked valid are out of range: expected"
+            " -30 to 10, in decibel"
         )
         assert said[0].startswith("source nlcd, band landcover: ")
         assert said[0].endswith("expected a class from 0 to 15")

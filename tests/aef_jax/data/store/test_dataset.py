@@ -15,7 +15,7 @@ from aef_jax.data.store.site import Site, TextPoints
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.data.store.writer import DatasetWriter
 from tests.support.data.small_dataset import TRAINING, VALIDATION, assert_same, small_sites, write, write_small
-from tests.support.data.small_site import CONFIG, TEXT_WIDTH, small_site
+from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, small_site
 from tests.support.paths import PROGRAMS
 from tests.support.refusals import error_message
 
@@ -154,7 +154,9 @@ def _with(site: Site, name: str, **changes) -> Site:
 
 SITE = small_sites(1)[0]
 RADAR = SITE.series["sentinel1"]
-SHORT_TEXT = TextPoints(np.zeros(1, int), np.zeros(1, int), np.array([[0, 1]]), np.zeros((1, 3), np.float32))
+SHORT_TEXT = TextPoints(
+    np.zeros(1, int), np.zeros(1, int), np.array([[START_MS, START_MS + 1]]), np.zeros((1, 3), np.float32)
+)
 WRONG = {
     "source sentinel1: 4 bands and 2 metadata fields, expected ['VV', 'VH', 'HH', 'HV', 'angle']": _with(
         SITE, "sentinel1", pixels=RADAR.pixels[..., :4], valid=RADAR.valid[..., :4]

@@ -1,0 +1,138 @@
+"""What `dataset.json` says of shards, sources and sites."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from aef_jax.data.store.observations import ValueCounts
+from aef_jax.data.store.record import DTYPES
+from aef_jax.data.store.site import Series
+from configs.serialization.printable import printable_value, require_printable
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One ArrayRecord file of the folder."""
+
+    file: str
+    """Its name within the folder."""
+    records: int
+    bytes: int
+    """Size of the file."""
+
+    def __post_init__(self):
+        if not isinstance(self.file, str) or not self.file or Path(self.file).name != self.file:
+            raise ValueError(f"shard {printable_value(self.file)} is not the name of a file in the folder")
+        require_printable("shard", self.file)
+        check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """What a data set holds of one source, over both splits."""
+
+    bands: tuple[str, ...]
+    dtype: str
+    """Number type of its pixels, by NumPy's name."""
+    frames: int
+    valid_pixels: int
+    """Pixels that are valid in any band."""
+    pixels: int
+    first_ms: int
+    """Earliest acquisition, in epoch milliseconds."""
+    last_ms: int
+    """Latest acquisition, in epoch milliseconds."""
+    values: tuple[int, ...] = ()
+    """Numbers of each band that are marked valid; empty if they were not counted, as in older data sets."""
+    out_of_range: tuple[int, ...] = ()
+    """Those that are out of the band's valid range."""
+
+    def __post_init__(self):
+        if not self.bands:
+            raise ValueError("it has no bands, expected at least one")
+        for band in self.bands:
+            require_printable("band", band)
+        if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
+            raise ValueError(
+                f"dtype is {printable_value(self.dtype)}, expected a number type of imagery, such as uint16"
+            )
+        check_counts("source", frames=self.frames, valid_pixels=self.valid_pixels, pixels=self.pixels)
+        for counts in (self.values, self.out_of_range):
+            if len(counts) not in (0, len(self.bands)) or len(counts) != len(self.values):
+                raise ValueError(f"there are counts of {len(counts)} bands, expected {len(self.bands)}")
+            check_counts("source", **dict(zip(self.bands, counts, strict=False)))
+        if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
+            times = printable_value((self.first_ms, self.last_ms))
+            raise ValueError(f"times are {times}, expected epoch milliseconds")
+
+    @classmethod
+    def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
+        """Return the summary of a source without frames.
+
+        Args:
+            bands: names of the source's bands.
+            dtype: number type of its pixels, by NumPy's name.
+
+        Returns:
+            A summary to `update` with each site's frames.
+        """
+        return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
+
+    @property
+    def counts(self) -> ValueCounts:
+        """Counts of the values."""
+        return ValueCounts(self.values, self.out_of_range)
+
+    def update(self, series: Series, counts: ValueCounts | None) -> "SourceSummary":
+        """Return the summary with one more site's frames.
+
+        Args:
+            series: the frames.
+            counts: of their values; None if they were not counted.
+
+        Returns:
+            A new summary.
+        """
+        times = series.time_ms.tolist()
+        values, outside = counts or self.counts
+        if counts and self.values:
+            values, outside = map(_added, self.counts, counts)
+        return replace(
+            self,
+            frames=self.frames + len(times),
+            valid_pixels=self.valid_pixels + int(np.count_nonzero(series.valid.any(axis=-1))),
+            pixels=self.pixels + int(np.prod(series.valid.shape[:3])),
+            first_ms=min([self.first_ms, *times]),
+            last_ms=max([self.last_ms, *times]),
+            values=values,
+            out_of_range=outside,
+        )
+
+
+@dataclass(frozen=True)
+class SmallestSite:
+    """The site of a data set that has the shortest side."""
+
+    name: str
+    shape: tuple[int, int]
+    """Rows and columns."""
+
+
+def check_counts(where: str, **counts: int) -> None:
+    """Require counts to be integers of at least 0.
+
+    Args:
+        where: names what is counted, in errors.
+        counts: by name.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            raise ValueError(f"{where}: {name} is {printable_value(count)}, expected a count")
+
+
+def _added(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(counts, more, strict=True))
