@@ -95,8 +95,8 @@ class Source:
         # method would hide it.
         require(
             self.name.isidentifier() and not keyword.iskeyword(self.name) and not hasattr(dict, self.name),
-            f"source: name is {printable_value(self.name)}, expected an identifier that is neither a keyword nor a method"
-            " of dict",
+            f"source: name is {printable_value(self.name)}, expected an identifier that is neither a keyword nor a"
+            " method of dict",
         )
         require_printable("source", self.name)
         where = f"source {self.name}"
