@@ -235,6 +235,8 @@ def _gradients(heads: list[Tensor], cotangents: list[Tensor], wanted: list[Tenso
 def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn.Module]:
     """Make a function that returns copies of a module in other dtypes, on the CPU, with gradients for all parameters.
 
+    What torch.compile or DistributedDataParallel wrapped is copied without its wrapper, so names have no prefix.
+
     Args:
         module: The module, which is not changed.
         training: Whether the copies are in training mode.
@@ -242,4 +244,21 @@ def cast_copies(module: nn.Module, training: bool = False) -> Callable[[str], nn
     Returns:
         The function, which takes the dtype's name.
     """
-    return lambda dtype: copy.deepcopy(module).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))
+    unwrapped = _unwrapped(module)
+    return lambda dtype: copy.deepcopy(unwrapped).train(training).requires_grad_(True).to("cpu", getattr(torch, dtype))
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """Return a copy without wrappers, which shares all tensors with the module."""
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _unwrapped(module.module)
+    compiled = module._modules.get("_orig_mod")  # of torch.compile, whose own type is slow to import
+    if compiled is not None:
+        return _unwrapped(compiled)
+    unwrapped = {name: _unwrapped(child) for name, child in module.named_children()}
+    changed = {name: child for name, child in unwrapped.items() if child is not module.get_submodule(name)}
+    if not changed:
+        return module
+    result = copy.copy(module)
+    result._modules = {**module._modules, **changed}
+    return result

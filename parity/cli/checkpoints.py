@@ -11,6 +11,7 @@ from parity.files.cast import DTYPES
 CONVERT = """examples:
   aef-parity convert runs/tiny tiny.safetensors       the latest checkpoint of a JAX run, for PyTorch
   aef-parity convert tiny.safetensors runs/again      and back, as a run folder that aef embed reads
+  aef-parity convert model.safetensors runs/ported --config tiny   a plain state_dict, which carries no config
   aef-parity convert runs/tiny torch/tiny             with Adam's moments and counters, as a PyTorch folder
   aef-parity convert torch/tiny runs/on               and back, as a run folder that aef train resumes
 """
@@ -47,6 +48,11 @@ def add_convert(commands: Any) -> None:
         metavar="OUT",
         help="written whole or not at all; from a run: a .safetensors for parameters only, or a folder, which also"
         " holds Adam's moments",
+    )
+    convert.add_argument(
+        "--config",
+        metavar="WHAT",
+        help="preset, config file or run whose config weights without one have, such as a plain state_dict",
     )
     convert.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     convert.add_argument("--dtype", choices=DTYPES, help="cast parameters, and print by how much that changes them")
@@ -103,9 +109,11 @@ def add_train(commands: Any) -> None:
 
 
 def _convert(options: argparse.Namespace) -> int:
+    from aef_jax.cli.resolve_config import resolve
     from parity.aef.conversion.convert import ConvertOptions, convert, plan
 
-    choices = ConvertOptions(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite)
+    config = None if options.config is None else resolve(options.config, [])[0]
+    choices = ConvertOptions(options.overwrite, options.dtype, options.shard_size, options.allow_nonfinite, config)
     print_lines((plan if options.dry_run else convert)(options.source, options.target, choices))
     return 0
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
+from flax import linen, nnx
 from torch import nn
 
 from parity.capture.calls import WHOLE, Call, Computed
@@ -76,7 +76,9 @@ class Pair:
 
         Raises:
             WeightsError: If the tensors of one model are not those of the other under `mapping`.
+            TypeError: If one of the two is no module of its framework.
         """
+        _require_modules(torch_module, nnx_module)
         torch_side = TorchSide(cast_copies(torch_module, training), mapping)
 
         def at(dtype: str) -> nnx.Module:
@@ -169,6 +171,18 @@ class Pair:
                 by_torch = oracle if dtype == ORACLE else self.torch.compute(given, dtype)
                 measured += measure_tensors(call, dtype, self.jax.compute(given, dtype), by_torch, oracle)
         return measured
+
+
+def _require_modules(torch_module: Any, nnx_module: Any) -> None:
+    if not isinstance(torch_module, nn.Module):
+        raise TypeError(f"the PyTorch model is of {type(torch_module).__name__}, expected a torch.nn.Module")
+    if isinstance(nnx_module, linen.Module):
+        raise TypeError(
+            f"the Flax model is the Linen module {type(nnx_module).__name__}, expected an NNX module:"
+            " wrap it in flax.nnx.bridge.ToNNX and call lazy_init"
+        )
+    if not isinstance(nnx_module, nnx.Module):
+        raise TypeError(f"the Flax model is of {type(nnx_module).__name__}, expected a flax.nnx.Module")
 
 
 def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from configs.config import Config
 from parity.aef.conversion.checkpoints import Checkpoint, open_checkpoint
 from parity.aef.conversion.tensor_reader import TensorReader
 from parity.aef.conversion.torch_checkpoint import SHARD_SIZE, TorchCheckpoint, require_torch_target, write_torch
@@ -26,6 +27,8 @@ class ConvertOptions:
     shard_size: int = SHARD_SIZE
     """Bytes of a shard in a folder of PyTorch's weights."""
     allow_nonfinite: bool = False
+    config: Config | None = None
+    """The config of weights that carry none."""
 
 
 def convert(source: Path, target: Path, options: ConvertOptions = ConvertOptions()) -> str:
@@ -93,7 +96,7 @@ def _size(checkpoint: Checkpoint, target: Path, options: ConvertOptions) -> int:
 
 def _open(source: Path, target: Path, options: ConvertOptions) -> Checkpoint:
     """Open what is to be converted, after every check that needs no numbers."""
-    checkpoint = open_checkpoint(source)
+    checkpoint = open_checkpoint(source, options.config)
     if isinstance(checkpoint, TorchCheckpoint) and target.suffix == SUFFIX:
         raise ValueError(f"{source} is of PyTorch, so {target} should be the name of a folder, for a run of JAX")
     if isinstance(checkpoint, TorchCheckpoint):

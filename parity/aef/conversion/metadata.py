@@ -62,7 +62,8 @@ class CheckpointMetadata:
         """
         if CONFIG not in metadata:
             raise ValueError(
-                f"{path} carries no config under {CONFIG!r} in its metadata, which says what model it is of"
+                f"{path} carries no config under {CONFIG!r} in its metadata, which says what model it is of:"
+                " give --config PRESET, a config file or a run"
             )
         step = metadata.get(STEP, "0")
         if not (step.isascii() and step.isdecimal() and len(step) < 19):

@@ -15,8 +15,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replace_file, replace_folder, require_file_target, require_folder_target
+from aef_jax.run.folder import RunFolder
 from configs.config import Config
+from configs.serialization.config_json import to_json
 from configs.serialization.printable import printable
+from configs.serialization.weights_metadata import CONFIG, NORMALIZATION
 from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax
@@ -32,29 +35,34 @@ from parity.mapping.weights import param_links
 MODEL, OPTIMIZER = "model", "optimizer"
 SHARD_SIZE = 2 * 10**9
 """Bytes."""
+WRAPPERS = ("_orig_mod.", "module.")
+"""Prefixes of torch.compile, and of DataParallel and DistributedDataParallel."""
 NO_DIGESTS: Digests = MappingProxyType({})
 
 
 class TorchCheckpoint:
     """A weights file or a folder of weights. Its tensors and metadata are read when they are asked for.
 
-    `params` and `moments` are the specs of its tensors; there may be no moments.
+    `params` and `moments` are the specs of its tensors; there may be no moments. Names are without the prefix that
+    torch.compile and DistributedDataParallel add to all of them.
 
     Args:
-        path: a .safetensors file, or a folder.
+        path: a .safetensors file, or a folder, which may hold config.json and normalization.json beside the weights.
+        config: the config of weights that carry none.
 
     Raises:
         ValueError: a file is damaged, or the files of the folder were not written together.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, config: Config | None = None):
+        self.path, self._given = path, config
         self._weights = [Weights.open(path, MODEL)]
         if path.is_dir() and has_weights(path, OPTIMIZER):
             self._weights.append(Weights.open(path, OPTIMIZER))
             if self._weights[0].metadata != self._weights[1].metadata:
                 raise ValueError(f"{path}: model and optimizer are of different checkpoints by their metadata")
-        self.params = self._weights[0].specs
+        self._prefix = _wrapper(self._weights[0].specs)
+        self.params = {name.removeprefix(self._prefix): spec for name, spec in self._weights[0].specs.items()}
         self.moments = self._weights[1].specs if len(self._weights) > 1 else {}
         both = self.params.keys() & self.moments.keys()
         if both:
@@ -64,7 +72,7 @@ class TorchCheckpoint:
         """Read one tensor.
 
         Args:
-            name: its name in the file.
+            name: its name.
 
         Returns:
             The tensor, mapped from the file.
@@ -72,7 +80,7 @@ class TorchCheckpoint:
         Raises:
             ValueError: its checksum is wrong.
         """
-        return self._weights[name not in self.params].tensor(name)
+        return self._weights[1].tensor(name) if name in self.moments else self._weights[0].tensor(self._prefix + name)
 
     def digest(self, name: str) -> str | None:
         """Return the checksum with which a tensor was written.
@@ -83,15 +91,31 @@ class TorchCheckpoint:
         Returns:
             The checksum, or None if the file has none.
         """
-        return self._weights[name not in self.params].digest(name)
+        return self._weights[1].digest(name) if name in self.moments else self._weights[0].digest(self._prefix + name)
 
     @cached_property
     def saved(self) -> CheckpointMetadata:
-        """Everything but the tensors. Raises ValueError if the files do not carry it."""
-        saved = CheckpointMetadata.from_metadata(self._weights[0].path, self._weights[0].metadata)
+        """Everything but the tensors. Raises ValueError if it is neither in the files, nor beside them, nor given."""
+        metadata = self._weights[0].metadata
+        if CONFIG not in metadata:
+            metadata = metadata | self._texts_beside()
+        elif self._given is not None:
+            raise ValueError(f"{self.path} carries a config of its own: leave --config out")
+        saved = CheckpointMetadata.from_metadata(self._weights[0].path, metadata)
         if self.moments and saved.training is None:
             raise ValueError(f"{self.path} holds moments, and its metadata does not say how training goes on with them")
         return saved
+
+    def _texts_beside(self) -> dict[str, str]:
+        """Return the config that was given, or that lies in the folder as in Hugging Face's, and the statistics."""
+        texts = {}
+        if self.path.is_dir():
+            beside = RunFolder(self.path)
+            if self._given is None and beside.started:
+                texts[CONFIG] = to_json(beside.read_config())
+            if beside.normalization_path.exists():
+                texts[NORMALIZATION] = beside.normalization_path.read_text()
+        return texts if self._given is None else texts | {CONFIG: to_json(self._given)}
 
     @cached_property
     def config(self) -> Config:
@@ -143,6 +167,14 @@ class TorchCheckpoint:
             raise ValueError(f"{self.path}: the optimizer's counters are not exactly {sorted(optimizer.counters)}")
         for name, value in counters.items():
             optimizer.counter(name, value)
+
+
+def _wrapper(names: Iterable[str]) -> str:
+    """Return the prefix of a wrapper if all names have it, or several of them around each other."""
+    prefix = ""
+    while wrappers := [w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)]:
+        prefix += wrappers[0]
+    return prefix
 
 
 def require_torch_target(target: Path, overwrite: bool) -> None:

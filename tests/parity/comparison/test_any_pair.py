@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
-from flax import nnx
+from flax import linen, nnx
 from torch import nn
 
 from parity import ModelMap, assert_parity, compare
@@ -470,3 +470,45 @@ def test_modules_named_blocks_that_are_not_stacked():
             return self.blocks(x)
 
     assert compare(TorchBlocks(), Blocks(), (X,), **ONCE).passed
+
+
+class Outer(nn.Module):
+    def __init__(self, wrap):
+        super().__init__()
+        self.inner = wrap(nn.Linear(4, 4))
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+class OuterInFlax(nnx.Module):
+    def __init__(self):
+        self.inner = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch.compile itself
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel])
+def test_wrapped_modules_compare_by_their_own_names(wrap):
+    """Users' cases, row 22."""
+    torch_module = wrap(Outer(wrap))
+    before = set(torch_module.state_dict())
+    comparison = compare(torch_module, OuterInFlax(), (X,), **ONCE)
+    assert comparison.passed
+    assert {group.label for group in comparison.groups} == {"", "inner"}
+    assert set(torch_module.state_dict()) == before
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ((nn.Linear(4, 4), linen.Dense(4)), "the Flax model is the Linen module Dense, expected an NNX module"),
+        ((nn.Linear(4, 4), len), "the Flax model is of builtin_function_or_method, expected a flax.nnx.Module"),
+        ((len, OuterInFlax()), "the PyTorch model is of builtin_function_or_method, expected a torch.nn.Module"),
+    ],
+)
+def test_what_is_no_module_is_refused(models, message):
+    with pytest.raises(TypeError, match=message):
+        compare(*models, (X,))
