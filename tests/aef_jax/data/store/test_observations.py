@@ -82,9 +82,9 @@ def test_offset_that_wrapped_is_told_by_writer_check_and_info(tmp_path, caplog, 
         f"source sentinel2, band B2: {share:.3%} of the values marked valid are out of range: expected 0 to 20000, in"
         " reflectance * 10000"
     )
-    told = [record.message for record in caplog.records]
-    assert told[0] == f"{folder}: {sentence}"
-    assert len(told) == 5
+    messages = [record.message for record in caplog.records]
+    assert messages[0] == f"{folder}: {sentence}"
+    assert len(messages) == 5
     assert cli.main(["data", "check", str(folder)]) == 2
     assert sentence in capsys.readouterr().out.splitlines()
     assert cli.main(["data", "info", str(folder)]) == 0
