@@ -95,11 +95,13 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
         The data.
 
     Raises:
-        ValueError: the data set does not fit the config, or its statistics are not those of the run.
+        ValueError: the data set does not fit the config, a site is smaller than a tile, or its statistics are not those
+            of the run.
     """
     if normalization is not None and normalization.as_table() != dataset.normalization.as_table():
         raise ValueError(f"data set {dataset.path}: its statistics differ from those that the run started with")
     schema = _dataset_schema(config, dataset, normalization)
+    _validate_sizes(dataset, config.data.tile_side)
     training, sites = dataset.records("training"), dataset.records("validation")
     if not len(sites):
         return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0])
@@ -156,6 +158,17 @@ def _dataset_schema(config: Config, dataset: Dataset, normalization: Normalizati
     if not sum(shard.records for shard in dataset.shards["training"]):
         raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
     return schema
+
+
+def _validate_sizes(dataset: Dataset, side: int) -> None:
+    """Raise ValueError if a site is smaller than a tile."""
+    smallest = dataset.find_smallest()
+    if min(smallest.shape) < side:
+        height, width = smallest.shape
+        raise ValueError(
+            f"data set {dataset.path}: site {smallest.name} has {height} x {width} pixels, expected at least one tile"
+            f" of {side} x {side}: write the data set without it, or set --data.tile_side"
+        )
 
 
 def _first_shown(sites: Iterable[Site], schema: DatasetSchema) -> Site | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
 
 import grain
+from tqdm import tqdm
 
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import decode
@@ -98,6 +99,22 @@ class Dataset:
             ValueError: a shard is not in the ArrayRecord format, or holds another number of records than expected.
         """
         return Records(self, split)
+
+    def find_smallest(self) -> SmallestSite:
+        """Find the site with the shortest side. All records of an older data set are read, which does not name it.
+
+        Returns:
+            The site, of any split.
+
+        Raises:
+            ValueError: a record cannot be read, or there is none.
+        """
+        if self.smallest is not None:
+            return self.smallest
+        sites = (SmallestSite(site.name, site.shape) for split in SPLITS for site in self.records(split))
+        total = sum(shard.records for split in SPLITS for shard in self.shards[split])
+        bar = tqdm(sites, "reading sizes", total, unit="record", leave=False)
+        return min(bar, key=lambda site: min(site.shape))
 
     def as_table(self) -> dict[str, Any]:
         """Describe the data set.

@@ -16,7 +16,7 @@ from aef_jax.data.store.record import decode
 from aef_jax.data.store.site import Site, TextPoints
 from configs.config import Config
 from configs.sources import PALSAR2
-from tests.support.data.small_dataset import TRAINING, VALIDATION, small_sites, write, write_small
+from tests.support.data.small_dataset import TRAINING, VALIDATION, change_description, small_sites, write, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.refusals import error_message
 
@@ -136,3 +136,20 @@ def test_site_is_chosen_by_name_or_is_the_first_validation_site(written, tmp_pat
     assert find_site(_at(written), None).name == "site10"
     assert find_site(_at(write(tmp_path / "training", [SITE])), None).name == SITE.name
     assert f"{written}: there is no site 'site99'" in error_message(find_site, _at(written), "site99")
+
+
+@pytest.mark.parametrize("small_is", ["training", "validation"])
+@pytest.mark.parametrize("is_old", [False, True])
+def test_site_smaller_than_a_tile_is_refused_before_a_run(tmp_path, small_is, is_old):
+    """Row 8 of the users' cases: it was found at the step that drew it, again on every resume."""
+    first, second, third = small_sites(3)
+    small = second.window(slice(0, 16), slice(0, 12))
+    sites = {"training": [first, third], "validation": [third]}
+    sites[small_is].append(small)
+    path = write(tmp_path / "small", sites["training"], sites["validation"])
+    if is_old:  # older data sets do not name the smallest site
+        change_description(path, lambda table: table.update(smallest=None))
+    assert error_message(open_data, _at(path)) == (
+        f"data set {path}: site site1 has 16 x 12 pixels, expected at least one tile of 16 x 16: write the data set"
+        " without it, or set --data.tile_side"
+    )
