@@ -24,7 +24,9 @@ def add_embed_command(commands: Any) -> None:
     parser.add_argument("--start", required=True, metavar="DATE", help="start of the valid period, ISO 8601, UTC")
     parser.add_argument("--end", required=True, metavar="DATE", help="end of the valid period, exclusive")
     parser.add_argument(
-        "--support-start", metavar="DATE", help="start of the frames to use (default: a year around the valid period)"
+        "--support-start",
+        metavar="DATE",
+        help="start of the frames to use (default: the site's support period, or a year around the valid period)",
     )
     parser.add_argument("--support-end", metavar="DATE", help="end of the frames to use, exclusive")
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="the run's data set, if it was moved")

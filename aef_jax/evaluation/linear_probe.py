@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, UInt8
 
 RIDGE = 1e-3
 """Weight of the penalty: just enough for least squares to have a solution if features are linearly dependent."""
@@ -14,8 +14,8 @@ def probe_score(
 ) -> float:
     """Fit a one-vs-rest least-squares classifier on {-1, 1} to half of the sites and score it on the other half.
 
-    Pixels of one site are never in both halves. All classes have the same weight in the fit (our choice). Classes that
-    the training half lacks are not scored.
+    Pixels whose features are not all finite are left out. Pixels of one site are never in both halves. All classes have
+    the same weight in the fit (our choice). Classes that the training half lacks are not scored.
 
     Args:
         features: of each site.
@@ -31,8 +31,12 @@ def probe_score(
 
     order = np.random.default_rng(seed).permutation(len(features))
     train, test = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :]
-    x_train, x_test = (np.concatenate([_flat(features[i]) for i in half]) for half in (train, test))
-    y_train, y_test = (np.concatenate([labels[i].ravel() for i in half]) for half in (train, test))
+    is_usable = [np.isfinite(field).all(axis=-1) for field in features]
+    x = [field[mask].astype(np.float64) for field, mask in zip(features, is_usable, strict=True)]
+    y = [classes[mask] for classes, mask in zip(labels, is_usable, strict=True)]
+    x_train, x_test, y_train, y_test = (
+        np.concatenate([of[i] for i in half]) for of in (x, y) for half in (train, test)
+    )
     known = np.isin(y_test, y_train)
     if not known.any() or len(np.unique(y_train)) < 2:
         return 0.0
@@ -41,7 +45,3 @@ def probe_score(
     predicted = np.asarray(probe.predict(scaler.transform(x_test[known])))
     recalls = [np.mean(predicted[y_test[known] == label] == label) for label in np.unique(y_test[known])]
     return float(np.mean(recalls))
-
-
-def _flat(features: Float32[np.ndarray, "H W D"]) -> Float64[np.ndarray, "n D"]:
-    return features.reshape(-1, features.shape[-1]).astype(np.float64)

@@ -66,8 +66,10 @@ def probe_run(
         if site.labels is None or site.support is None:
             continue
         normalized = normalization.apply(site, normalization.known(config.input_sources))
-        embeddings.append(embed_with(embedder, params, normalized, config, site.support, site.support))
-        composites.append(composite(site, normalization, config))
+        field = embed_with(embedder, params, normalized, config, site.support, site.support)
+        embeddings.append(field)
+        # both are scored on the pixels that have an embedding
+        composites.append(np.where(np.isfinite(field[..., :1]), composite(site, normalization, config), np.nan))
         labels.append(site.labels)
     if len(labels) < 2:
         raise ValueError(f"{folder}: {len(labels)} of its validation sites have labels, expected at least two")

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float32
 
 from aef_jax.data.loading.training_data import find_site
 from aef_jax.data.store.site import Period, Site
-from aef_jax.inference.site import embed_site
+from aef_jax.inference.site import choose_support, embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
@@ -22,7 +22,7 @@ from aef_jax.training.step import abstract_model
 from aef_jax.visualize.pictures import write_field_png
 from configs.batch import Frames
 from configs.config import Config
-from configs.fields.tiling import default_support, require_period
+from configs.fields.tiling import require_period
 
 
 def embed_fn(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
@@ -64,7 +64,7 @@ def embed_with(
         support: the period whose frames are used; by default `default_support`.
 
     Returns:
-        Unit vectors.
+        Unit vectors; NaN at a pixel that no frame of any source shows.
     """
     return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
 
@@ -82,10 +82,12 @@ def embed_run(
 ) -> Path:
     """Write the embedding field of a site of a run's data as GeoTIFF, and a picture beside it.
 
+    A pixel that no frame of any source shows is no data: -128 in int8, NaN in float32.
+
     Args:
         run: the run whose model embeds.
         period: the valid period.
-        support: the period whose frames are used; by default the site's, or else `default_support`.
+        support: the period whose frames are used; by default `choose_support`.
         output: the GeoTIFF to write.
         dtype: of the file.
         data: folder of the data set, if it is no longer where the run read it.
@@ -104,7 +106,7 @@ def embed_run(
     require_period("valid", period)
     config, site, normalized = open_site(run, data, site_name)
     params = restore_params(run.checkpoints, config, which=which)
-    support = support or site.support or default_support(period, config)
+    support = support or choose_support(site, config, period)
     field = embed_with(make_embedder(config), params, normalized, config, period, support)
     write_field(
         output,

@@ -1,5 +1,6 @@
 """A trained model, ready to embed a user's own frames; the same for both frameworks."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,11 +9,14 @@ import numpy as np
 
 from configs.config import Config
 from configs.fields.frames import Time, grid_coordinates, read_frames, read_period
-from configs.fields.statistics import CLIP_SIGMA, BandStatistics
+from configs.fields.statistics import CLIP_SIGMA, BandStatistics, has_data
 from configs.fields.tiling import Embed, FrameStack, default_support, embed_area
 
 MAX_CLIPPED = 0.5
-"""Share of a source's values beyond 6 sigma of the training data from which its unit is taken to be wrong (ours)."""
+"""Share of a source's values beyond 6 sigma of the training data, or out of their valid range, above which its unit is
+taken to be wrong (ours)."""
+MAX_UNTOLD = 0.01
+"""Share above which a log message tells it (ours)."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ class Embedder:
             no_data: by source, the number that stands for no data beside NaN: {"sentinel2": 0}.
 
         Returns:
-            Unit vectors (H, W, D) in float32: an xarray.DataArray with dimensions y, x and embedding if a source came
-            from xarray, else a NumPy array.
+            Unit vectors (H, W, D) in float32, NaN at a pixel that no frame of any source shows: an xarray.DataArray
+            with dimensions y, x and embedding if a source came from xarray, else a NumPy array.
 
         Raises:
             ValueError: a source is unknown, frames do not fit together, their unit is obviously wrong, or no frame lies
@@ -78,13 +82,18 @@ class Embedder:
         source = next(source for source in self.config.input_sources if source.name == name)
         raw = read_frames(source, frames)
         z, valid = self.statistics.z_score_pixels(raw.pixels, source, no_data)
-        clipped = np.abs(z[valid]) == CLIP_SIGMA
-        if clipped.size and clipped.mean() > MAX_CLIPPED:
-            units = sorted({band.unit for band in source.bands})
-            raise ValueError(
-                f"source {name}: {clipped.mean():.0%} of its values lie beyond {CLIP_SIGMA:.0f} standard deviations of"
-                f" the training data; expected the unit {' or '.join(units)}"
-            )
+        # a band that training never saw counts as no data
+        observed = has_data(raw.pixels, no_data) & np.isfinite(self.statistics.mean[name])
+        share = ((np.abs(z) == CLIP_SIGMA) | ~valid)[observed].mean() if observed.any() else 0
+        units = sorted({band.unit for band in source.bands})
+        problem = (
+            f"source {name}: {share:.0%} of its values lie beyond {CLIP_SIGMA:.0f} standard deviations of the training"
+            f" data or out of their valid range; expected the unit {' or '.join(units)}"
+        )
+        if share > MAX_CLIPPED:
+            raise ValueError(problem)
+        if share > MAX_UNTOLD:
+            logging.getLogger(__name__).warning(problem)
         return FrameStack(z, raw.time_ms)
 
 

@@ -5,12 +5,13 @@ output. Here these are shares of the tile side L: a buffer of L/8 and a trim of 
 by L/8 and are blended linearly (ours).
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from tqdm import tqdm
 
 from configs.batch import Frames
@@ -110,6 +111,8 @@ def embed_area(
     An area whose side is shorter than a tile makes tiles of the next multiple of 16. Beyond its far ends the area is
     continued by its mirror image, which is closer to the training data than no data, and which is cut off again.
 
+    If the valid period lies before or after all frames, the field is extrapolated, and a log message says so.
+
     Args:
         embed: maps all frames of `batch` tiles and their one valid period to mean directions. It is always called with
             the same shapes; the last batch repeats a tile.
@@ -121,15 +124,17 @@ def embed_area(
         batch: tiles that are computed at once.
 
     Returns:
-        Unit vectors.
+        Unit vectors; NaN at a pixel that no frame of any source shows.
 
     Raises:
-        ValueError: a period is empty, no source has a frame in the support period, the pixels are not z-scored, or an
-            embedding is not finite.
+        ValueError: a period is empty, no source has a frame in the support period, none shows a pixel, the pixels are
+            not z-scored, or an embedding is not finite.
     """
     require_period("valid", period)
     require_period("support", support)
     stacks = _in_support(stacks, support)
+    is_shown = _shown_pixels(stacks)
+    _tell_extrapolation(stacks, period)
     side, (height, width) = config.data.tile_side, next(iter(stacks.values())).pixels.shape[1:3]
     tiles = list(product(lay_out(height, side), lay_out(width, side)))
     shape = _tile_side(height, side), _tile_side(width, side)
@@ -150,6 +155,7 @@ def embed_area(
     wrong = int((~np.isfinite(field).all(axis=-1)).sum())
     if wrong:
         raise ValueError(f"{wrong} of {height * width} pixels have no finite embedding")
+    field[~is_shown] = np.nan
     return field
 
 
@@ -188,6 +194,25 @@ def _in_support(stacks: Mapping[str, FrameStack], support: Period) -> dict[str, 
         if not max(pixels.max(), -pixels.min()) <= CLIP_SIGMA:
             raise ValueError(f"source {name} is not z-scored: a value lies beyond {CLIP_SIGMA:.0f} sigma")
     return cut
+
+
+def _shown_pixels(stacks: Mapping[str, FrameStack]) -> Bool[np.ndarray, "H W"]:
+    """Find the pixels that some frame shows: a score without data is exactly 0."""
+    shown = np.logical_or.reduce([pixels.any(axis=(0, 3)) for pixels, _ in stacks.values()])
+    if not shown.any():
+        raise ValueError(f"no frame of {sorted(stacks)} in the support period holds data, expected some")
+    return shown
+
+
+def _tell_extrapolation(stacks: Mapping[str, FrameStack], period: Period) -> None:
+    first = min(int(time_ms[0]) for _, time_ms in stacks.values())
+    last = max(int(time_ms[-1]) for _, time_ms in stacks.values())
+    if period[1] <= first or period[0] > last:
+        logging.getLogger(__name__).warning(
+            "the valid period %s lies outside of the frames, of %s: the field is extrapolated",
+            _iso(*period),
+            _iso(first, last),
+        )
 
 
 def _frames(stacks: Mapping[str, FrameStack], tiles: list[tuple[Strip, Strip]], shape: tuple[int, int]) -> dict:

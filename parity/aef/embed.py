@@ -9,13 +9,13 @@ import torch
 import aef_torch.model.alphaearth
 from aef_jax.data.sampling.examples import Period
 from aef_jax.inference.embed import embed_with, make_embedder, open_site
-from aef_jax.inference.site import embed_site
+from aef_jax.inference.site import choose_support, embed_site
 from aef_jax.inference.writers.geotiff import write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
 from configs.config import Config
-from configs.fields.tiling import Embed, default_support
+from configs.fields.tiling import Embed
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
 from parity.capture.tensors import load_torch, torch_specs
@@ -50,7 +50,7 @@ def embed_both(
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
     params = restore_params(run.checkpoints, config)
-    support = site.support or default_support(period, config)
+    support = choose_support(site, config, period)
     field = embed_site(torch_embedder(model), normalized, config, period, support=support)
     with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default
         reference = embed_with(make_embedder(config), params, normalized, config, period, support)
@@ -63,7 +63,7 @@ def embed_both(
         support=support,
         model=weights.name,
     )
-    return float(np.abs(field - reference).max())
+    return float(np.nanmax(np.abs(field - reference)))
 
 
 def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaEarth]:

@@ -59,7 +59,7 @@ def test_many_bands_empty_bands_and_empty_sources_are_drawn(tmp_path, capsys):
     shape = (3, 16, 16, 12)
     weather = replace(
         SITE.series["landsat"].select_frames(slice(0, 3)),
-        pixels=np.random.default_rng(0).normal(280, 5, shape).astype(np.float32),
+        pixels=np.random.default_rng(0).normal([1] * 3 + [280] * 6 + [90_000] * 3, 0.1, shape).astype(np.float32),
         valid=np.broadcast_to(np.arange(12) > 0, shape),
     )
     nothing = SITE.series["landsat"].select_frames(slice(0, 0))
@@ -111,14 +111,16 @@ def test_unwritable_picture_error_is_one_sentence(small_dataset, tmp_path, capsy
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda table: table.update(version=3), "format version 3, expected one of (1, 2)"),
+        (lambda table: table.update(version=4), "format version 4, expected one of (1, 2, 3)"),
         (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file in the folder"),
         (lambda table: table["splits"]["training"][0].update(bytes=70_000), "it was cut short or overwritten"),
         (lambda table: table["splits"].update(training=[]), "it has no training record, expected at least one"),
         (
             lambda table: (
                 table["sources"]["sentinel2"].update(bands=["B2", "B3", "B4", "B8"]),
+                table["sources"]["sentinel2"].update(values=[], out_of_range=[]),
                 table["normalization"]["sentinel2"].update(mean=[0] * 4, deviation=[1] * 4),
+                table.update(definitions=[]),
             ),
             "source sentinel2: its bands are ['B2', 'B3', 'B4', 'B8'], expected ['B2', 'B3', 'B4', 'B8', 'B11']",
         ),

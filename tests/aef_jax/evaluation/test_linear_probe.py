@@ -31,6 +31,16 @@ def test_linearly_separable_classes_score_one():
     assert probe_score(features, labels, seed=0) == 1
 
 
+def test_pixels_without_an_embedding_are_left_out():
+    labels = [np.where(np.arange(8)[:, None] < 2, 2, classes) for classes in _maps()]
+    directions = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32) * 5
+    features = [directions[classes] for classes in _maps()]  # wrong in the first two rows
+    assert probe_score(features, labels, seed=0) < 1
+    for field in features:
+        field[:2] = np.nan
+    assert probe_score(features, labels, seed=0) == 1
+
+
 def test_uninformative_features_score_at_chance():
     assert np.mean([probe_score(_noise(3), _maps(), seed) for seed in range(5)]) == pytest.approx(1 / 3, abs=0.05)
 

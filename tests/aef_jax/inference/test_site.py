@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.site import Series, Site, to_ms
-from aef_jax.inference.site import embed_site
+from aef_jax.inference.quantize import NO_DATA, quantize
+from aef_jax.inference.site import choose_support, embed_site
 from configs.encodings.timecode import DAY_MS, period_code, timecode
 from configs.fields.tiling import FRAMES_MULTIPLE, default_support, lay_out
 from configs.presets import PAPER, TINY
@@ -208,3 +209,31 @@ def test_embeddings_that_are_not_finite_are_refused():
 
     with pytest.raises(ValueError, match="1024 of 1024 pixels have no finite embedding"):
         embed_site(broken, make_site(32, 32), TILES_OF_32, YEAR)
+
+
+def test_support_of_a_site_must_meet_the_valid_period():
+    """Row 5 of the users' cases: a field of 2023 was made from the frames of 2022."""
+    site = replace(make_site(32, 32), support=YEAR)
+    summer = to_ms("2019-06-01"), to_ms("2019-07-01")
+    assert choose_support(site, TILES_OF_32, summer) == YEAR
+    assert choose_support(replace(site, support=None), TILES_OF_32, summer) == default_support(summer, TILES_OF_32)
+    overlapping = to_ms("2018-12-01"), to_ms("2019-01-02")
+    assert choose_support(site, TILES_OF_32, overlapping) == YEAR
+    for start, end in (("2018-12-01", "2019-01-01"), ("2020-01-01", "2021-01-01")):
+        with pytest.raises(ValueError, match=f"site made: its support .* does not meet the valid period {start}"):
+            choose_support(site, TILES_OF_32, (to_ms(start), to_ms(end)))
+
+
+def test_pixel_that_no_frame_of_any_source_shows_is_stored_as_no_data():
+    site = make_site(32, 32, {"sentinel2": ["2019-02-01", "2019-06-01"], "landsat": ["2019-03-01"]})
+    pixels = {name: series.pixels.copy() for name, series in site.series.items()}
+    pixels["sentinel2"][:, 1] = 0  # a whole row, which the other source shows but for one pixel
+    pixels["landsat"][:, 1, 2] = 0
+    series = {name: replace(series, pixels=pixels[name]) for name, series in site.series.items()}
+
+    def east(frames, periods):
+        return np.broadcast_to(np.eye(64)[0], (len(periods), 1, 32, 32, 64))
+
+    codes = quantize(embed_site(east, replace(site, series=series), TILES_OF_32, YEAR))
+    assert np.argwhere((codes == NO_DATA).any(axis=-1)).tolist() == [[1, 2]]
+    assert (codes[1, 2] == NO_DATA).all()
