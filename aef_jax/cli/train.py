@@ -17,6 +17,7 @@ aef train tiny --sources sentinel2,landsat          use some of the sources only
 aef train tiny --data planet                        train on a data set; aef data --help makes one
 aef train my.json                                   train a config file; aef config tiny --sources prints one
 aef train runs/tiny                                 resume a run that was stopped
+aef train runs/tiny --checkpoint 1000               resume it from an older checkpoint
 """
 
 
@@ -31,6 +32,9 @@ def add_train_command(commands: Any) -> None:
     parser.add_argument("what", metavar=WHAT, help=f"a preset ({', '.join(PRESETS)}), a config file, or a run's folder")
     parser.add_argument("--run", type=path_or_none, metavar="DIR", help="folder of the run (default: runs/PRESET)")
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="folder of a data set (default: the sample)")
+    parser.add_argument(
+        "--checkpoint", type=int, metavar="STEP", help="resume from this checkpoint; later ones go to RUN/set_aside"
+    )
     parser.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     parser.add_argument("--distributed", action="store_true", help="one of several processes: TPU pod, SLURM, MPI, GKE")
     group = parser.add_argument_group("several processes without a cluster environment")
@@ -61,7 +65,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
         check_alone()
         keep_memory()
     data = open_data(config, folder.read_normalization() if folder.started else None)
-    steps = train(config, folder, data, profiled)
+    steps = train(config, folder, data, profiled, options.checkpoint)
     if steps < config.training.steps:
         of_steps = f"{steps} of {config.training.steps} steps"
         print_lines(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")

@@ -46,6 +46,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def set_aside(self) -> Path:
+        """Checkpoints that are later than the one to which the run went back."""
+        return self.path / "set_aside"
+
+    @property
     def tensorboard(self) -> Path:
         """The metrics as TensorBoard reads them."""
         return self.path / "tensorboard"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +77,7 @@ def reading(folder: Path, step: int, items: Collection[str] | None = None) -> It
         except Exception as error:
             raise ValueError(f"{checkpoint} cannot be read: {sentence(error)}") from error
     except ValueError as error:
-        newest = _newest_whole(folder, step, items)
+        newest = _newest_whole(folder, step, items or None)
         whole = "no other checkpoint is whole" if newest is None else f"the newest whole checkpoint is {newest}"
         raise ValueError(f"{error}; {whole}") from error
 
@@ -93,6 +94,25 @@ def require_whole(folder: Path, step: int) -> None:
     """
     with reading(folder, step):
         pass
+
+
+def go_back(folder: Path, step: int, aside: Path) -> None:
+    """Make a checkpoint the latest one. Later ones are moved away, not deleted.
+
+    Args:
+        folder: the run's folder of checkpoints.
+        step: of the checkpoint.
+        aside: the folder that takes the later ones, each under the first free of the names STEP, STEP-2, STEP-3.
+
+    Raises:
+        ValueError: there is no such checkpoint, or it is damaged; nothing is moved.
+    """
+    require_whole(folder, find_step(folder, step))
+    aside.mkdir(exist_ok=True)
+    # the latest first: if this is interrupted, the latest of the rest is still a checkpoint of the run
+    for later in reversed([each for each in checkpoint_steps(folder) if each > step]):
+        names = chain([str(later)], (f"{later}-{number}" for number in count(2)))
+        (folder / str(later)).rename(next(path for name in names if not (path := aside / name).exists()))
 
 
 def read_json_item(checkpoint: Path, item: str) -> dict[str, Any] | None:

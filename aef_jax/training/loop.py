@@ -9,6 +9,8 @@ from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.lock import training_lock
+from aef_jax.run.steps import go_back
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
@@ -19,29 +21,49 @@ from aef_jax.training.step import TrainState, abstract_state, compile_in_thread,
 from configs.config import Config
 
 
-def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range | None = None) -> int:
-    """Train to `training.steps`, from the folder's latest checkpoint if it has one.
+def train(
+    config: Config,
+    folder: RunFolder,
+    data: TrainingData,
+    profiled: range | None = None,
+    checkpoint: int | None = None,
+) -> int:
+    """Train to `training.steps`, from a checkpoint of the folder if it has one.
 
     Args:
         config: of the run.
         folder: of the run.
         data: the examples to train on and to evaluate with.
         profiled: steps, counted from 1, whose trace is written for xprof.
+        checkpoint: the step of the checkpoint to go back to. Later ones are moved to `set_aside`. None: the latest.
 
     Returns:
         The steps done. After SIGINT or SIGTERM they may be fewer; the state is saved and the same call resumes.
 
     Raises:
-        ValueError: if the folder holds another run or is not shared by all hosts, the devices do not fit the mesh,
-            shared memory is too small for the workers' examples, or no step would be profiled.
+        ValueError: if the folder holds another run, is trained in by another process or is not shared by all hosts,
+            the checkpoint is missing or damaged, the devices do not fit the mesh, shared memory is too small for the
+            workers' examples, or no step would be profiled.
         FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
-    # Devices, data and state
     check_joined()
     mesh = training_mesh(config)
     folder.require_same_run(config)
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
-    _start(folder, config, data)
+    with training_lock(folder.path):
+        _start(folder, config, data, checkpoint)
+        return _train(config, folder, data, examples, mesh, profiled)
+
+
+def _train(
+    config: Config,
+    folder: RunFolder,
+    data: TrainingData,
+    examples: HostExamples,
+    mesh: Mesh,
+    profiled: range | None,
+) -> int:
+    # State
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
     step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
     state = _begin(checkpointer, config, mesh)
@@ -71,9 +93,16 @@ def train(config: Config, folder: RunFolder, data: TrainingData, profiled: range
     return done
 
 
-def _start(folder: RunFolder, config: Config, data: TrainingData) -> None:
+def _start(folder: RunFolder, config: Config, data: TrainingData, checkpoint: int | None) -> None:
     """Write the run's folder on the first host and check that all hosts see it."""
-    on_first(lambda: folder.start(config, data.schema.normalization))
+
+    def write() -> None:
+        folder.require_same_run(config)  # another process may have begun it before this one took the lock
+        if checkpoint is not None:
+            go_back(folder.checkpoints, checkpoint, folder.set_aside)
+        folder.start(config, data.schema.normalization)
+
+    on_first(write)
     check_shared(folder.path)
 
 

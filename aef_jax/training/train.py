@@ -8,20 +8,23 @@ from aef_jax.training import loop
 from configs.config import Config
 
 
-def train(config: Config, run: str | Path = "runs/python") -> Path:
+def train(config: Config, run: str | Path = "runs/python", checkpoint: int | None = None) -> Path:
     """Train a model, or go on with a run that was stopped.
 
     Args:
         config: what to train; a preset of `configs.presets`, or a copy with other settings by `dataclasses.replace`.
         run: the folder of the run. If it holds a run of this config, training goes on from its latest checkpoint.
+        checkpoint: the step of an older checkpoint to go on from; later ones are moved to `set_aside` in the folder.
 
     Returns:
         The folder of the run, for `load_run`. Ctrl-C ends training early, with the state saved.
 
     Raises:
-        ValueError: the folder holds a run of another config, or the data do not fit the config.
+        ValueError: the folder holds a run of another config, another process trains in it, the checkpoint is missing or
+            damaged, or the data do not fit the config.
         FloatingPointError: too many steps in a row were not finite.
     """
     folder = RunFolder(Path(run))
-    loop.train(config, folder, open_data(config, folder.read_normalization() if folder.started else None))
+    data = open_data(config, folder.read_normalization() if folder.started else None)
+    loop.train(config, folder, data, checkpoint=checkpoint)
     return folder.path

@@ -12,6 +12,7 @@ import pytest
 
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.steps import checkpoint_steps, go_back
 from tests.support.converting import SMALLEST
 from tests.support.damage import DAMAGES, assert_told
 from tests.support.refusals import error_message
@@ -70,3 +71,18 @@ def test_a_checkpoint_is_chosen_by_its_step(run, tmp_path):
     assert equal(*(restore_params(folder, SMALLEST, which=step) for step in (OLDER, STEP)))
     refused = error_message(restore_params, folder, SMALLEST, which=9)
     assert refused == f"{folder} holds no checkpoint 9, expected one of the steps [{OLDER}, {STEP}]"
+
+
+@pytest.mark.slow
+def test_going_back_keeps_later_checkpoints_aside(run, tmp_path):
+    copied = RunFolder(Path(shutil.copytree(run, tmp_path / "run")))
+    chunk = max((copied.checkpoints / str(STEP) / "params").rglob("*"), key=lambda path: path.stat().st_size)
+    DAMAGES["flip"](chunk)
+    for _ in range(2):
+        go_back(copied.checkpoints, OLDER, copied.set_aside)
+        assert checkpoint_steps(copied.checkpoints) == [OLDER]
+        shutil.copytree(run / "checkpoints" / str(STEP), copied.checkpoints / str(STEP))
+    assert sorted(path.name for path in copied.set_aside.iterdir()) == [str(STEP), f"{STEP}-2"]
+    DAMAGES["flip"](copied.checkpoints / str(OLDER) / "data/metadata")
+    assert "data/metadata is damaged" in error_message(go_back, copied.checkpoints, OLDER, copied.set_aside)
+    assert checkpoint_steps(copied.checkpoints) == [OLDER, STEP]
