@@ -80,9 +80,7 @@ def embed_run(
     site_name: str | None = None,
     which: Which = "latest",
 ) -> Path:
-    """Write the embedding field of a site of a run's data as GeoTIFF, and a picture beside it.
-
-    A pixel that no frame of any source shows is no data: -128 in int8, NaN in float32.
+    """Write a site's embedding field as GeoTIFF, and a picture; a pixel that no frame shows is -128 (float32: NaN).
 
     Args:
         run: the run whose model embeds.

@@ -151,12 +151,7 @@ def embed_area(
             # cut before weighting: whatever the trimmed rim holds, even NaN, must not count
             used = mean[rows.used, columns.used] * np.multiply.outer(rows.weight, columns.weight)[..., None]
             field[rows.target, columns.target] += used
-    field /= np.linalg.norm(field, axis=-1, keepdims=True)
-    wrong = int((~np.isfinite(field).all(axis=-1)).sum())
-    if wrong:
-        raise ValueError(f"{wrong} of {height * width} pixels have no finite embedding")
-    field[~is_shown] = np.nan
-    return field
+    return _unit_vectors(field, is_shown)
 
 
 def require_period(name: str, period: Period) -> None:
@@ -202,6 +197,15 @@ def _shown_pixels(stacks: Mapping[str, FrameStack]) -> Bool[np.ndarray, "H W"]:
     if not shown.any():
         raise ValueError(f"no frame of {sorted(stacks)} in the support period holds data, expected some")
     return shown
+
+
+def _unit_vectors(field: Float32[np.ndarray, "H W D"], is_shown: Bool[np.ndarray, "H W"]) -> np.ndarray:
+    field /= np.linalg.norm(field, axis=-1, keepdims=True)
+    wrong = int((~np.isfinite(field).all(axis=-1)).sum())
+    if wrong:
+        raise ValueError(f"{wrong} of {is_shown.size} pixels have no finite embedding")
+    field[~is_shown] = np.nan
+    return field
 
 
 def _tell_extrapolation(stacks: Mapping[str, FrameStack], period: Period) -> None:

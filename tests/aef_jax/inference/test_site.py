@@ -224,7 +224,7 @@ def test_support_of_a_site_must_meet_the_valid_period():
             choose_support(site, TILES_OF_32, (to_ms(start), to_ms(end)))
 
 
-def test_pixel_that_no_frame_of_any_source_shows_is_stored_as_no_data():
+def test_pixel_that_no_frame_shows_is_stored_as_no_data():
     site = make_site(32, 32, {"sentinel2": ["2019-02-01", "2019-06-01"], "landsat": ["2019-03-01"]})
     pixels = {name: series.pixels.copy() for name, series in site.series.items()}
     pixels["sentinel2"][:, 1] = 0  # a whole row, which the other source shows but for one pixel
