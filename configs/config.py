@@ -6,6 +6,7 @@ from configs.data import DataConfig
 from configs.mesh import MeshConfig
 from configs.model import PIXELS_PER_TIME_CELL, ModelConfig
 from configs.objective import ObjectiveConfig
+from configs.serialization.printable import printable_value
 from configs.source import Source
 from configs.sources import SOURCES
 from configs.training import TrainingConfig
@@ -31,7 +32,7 @@ class Config:
 
     def __post_init__(self):
         names = [source.name for source in self.sources]
-        require(len(set(names)) == len(names), f"sources: a name is there twice in {names}")
+        require(len(set(names)) == len(names), f"sources: a name is there twice in {printable_value(names)}")
         require(bool(self.input_sources), f"sources: none of {names} is an input, expected at least one")
         side, seq = self.data.tile_side, self.mesh.seq
         require_multiple(f"mesh: seq is {seq}; data", "tile_side", side, of=seq * PIXELS_PER_TIME_CELL)

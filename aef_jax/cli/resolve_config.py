@@ -7,6 +7,7 @@ from configs.config import Config
 from configs.presets import PRESETS
 from configs.serialization.config_json import from_json, nearest
 from configs.serialization.overrides import override
+from configs.serialization.read_file import read_text
 
 
 def resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
@@ -31,7 +32,7 @@ def resolve(what: str, settings: list[str]) -> tuple[Config, Path]:
         return override(RunFolder(path).read_config(), settings), path
     if path.is_file():
         try:
-            config = from_json(path.read_text())
+            config = from_json(read_text(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         return override(config, settings), Path("runs") / path.stem

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from configs.serialization.printable import printable
+from configs.serialization.printable import printable, printable_value
 from configs.serialization.strict_json import loads
 
 DTYPES = {
@@ -32,6 +32,10 @@ DTYPES = {
     }.items()
 }
 """Dtypes by their codes in safetensors."""
+
+
+MAX_HEADER_BYTES, MAX_AXES = 100_000_000, 32
+"""Bounds of a header's length, as of the safetensors library, and of a tensor's axes, as NumPy has them at least."""
 
 
 class TensorEntry(NamedTuple):
@@ -57,6 +61,8 @@ def header_length(prefix: bytes, size: int) -> int:
         ValueError: the file is too short for such a header, or the header is empty.
     """
     length = int.from_bytes(prefix[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        raise ValueError(f"its header would be {length} bytes long, expected at most {MAX_HEADER_BYTES}")
     if not 8 < 8 + length <= size:
         raise ValueError(f"its header would be {length} bytes long, of {size} in all")
     return length
@@ -74,13 +80,24 @@ def parse_header(where: object, text: bytes, size: int) -> tuple[dict[str, Any],
         The file's metadata, and its tensors by name.
 
     Raises:
-        ValueError: the header is not such JSON, or names a tensor twice, of an unknown dtype or beyond the file.
+        ValueError: the header is not such JSON, names a tensor twice or of an unknown dtype, or the tensors are not one
+            behind the other from the header to the end of the file.
     """
     tree = loads(where, text)
     if not isinstance(tree, dict):
         raise ValueError(f"{where}: its header is not a JSON object")
     metadata = tree.pop("__metadata__", None) or {}
-    return metadata, {name: _entry(where, name, entry, 8 + len(text), size) for name, entry in tree.items()}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError(f"{where}: its metadata are {printable_value(metadata)}, expected texts by name")
+    entries = {name: _entry(where, name, entry, 8 + len(text), size) for name, entry in tree.items()}
+    end = 8 + len(text)
+    for name, entry in sorted(entries.items(), key=lambda item: item[1][2:]):
+        if entry.begin != end:
+            raise ValueError(f"{where}: tensor {printable(name)} begins at byte {entry.begin}, expected {end}")
+        end = entry.end
+    if end != size:
+        raise ValueError(f"{where}: its tensors end at byte {end}, expected {size}")
+    return metadata, entries
 
 
 def _entry(where: object, name: str, entry: Any, start: int, size: int) -> TensorEntry:
@@ -92,8 +109,10 @@ def _entry(where: object, name: str, entry: Any, start: int, size: int) -> Tenso
     if not isinstance(code, str) or code not in DTYPES:
         shown = printable(str(code))
         raise ValueError(f"{where}: tensor {printable(name)} is of type {shown}, expected one of {', '.join(DTYPES)}")
-    if not start <= begin <= end <= size or min(shape, default=0) < 0:
-        raise ValueError(f"{where}: tensor {printable(name)} would lie beyond its end")
+    if not start <= begin <= end <= size or min(shape, default=0) < 0 or len(shape) > MAX_AXES:
+        raise ValueError(
+            f"{where}: tensor {printable(name)} would lie beyond its end, or has more than {MAX_AXES} axes"
+        )
     if math.prod(shape) * DTYPES[code].itemsize != end - begin:
         raise ValueError(f"{where}: tensor {printable(name)} of shape {shape} has {end - begin} bytes")
     return TensorEntry(DTYPES[code], shape, begin, end)

@@ -14,7 +14,7 @@ from orbax.checkpoint.path import atomicity
 
 from aef_jax.run.format import BYTES, CHECKSUMS, CRC32, FILES
 from configs.serialization.printable import printable
-from configs.serialization.strict_json import loads
+from configs.serialization.strict_json import read_json
 
 _BLOCK = 1 << 22
 
@@ -74,7 +74,7 @@ def verify(checkpoint: Path, items: Collection[str] | None = None) -> None:
 
 
 def _read_checksums(path: Path) -> dict[str, Any]:
-    tree = loads(path, path.read_bytes())
+    tree = read_json(path)
     files = tree.get(FILES) if isinstance(tree, dict) else None
     if (
         not isinstance(files, dict)

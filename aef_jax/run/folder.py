@@ -10,6 +10,7 @@ from aef_jax.files.atomic import replace_file
 from configs.config import Config
 from configs.mesh import MeshConfig
 from configs.serialization.config_json import from_json, to_json
+from configs.serialization.read_file import read_text
 
 CONFIG_FILE = "config.json"
 NORMALIZATION_FILES = ("normalization.json", "normalisation.json")
@@ -127,7 +128,7 @@ class RunFolder:
         if not self.started:
             raise ValueError(f"{self.path} is not the folder of a run: it has no {CONFIG_FILE}")
         try:
-            return from_json(self.config_path.read_text())
+            return from_json(read_text(self.config_path))
         except ValueError as error:
             raise ValueError(f"{self.config_path}: {error}") from None
 

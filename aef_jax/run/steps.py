@@ -11,7 +11,7 @@ import orbax.checkpoint as ocp
 from aef_jax.run.checksums import verify
 from aef_jax.run.format import METRICS, score_of
 from configs.serialization.printable import sentence
-from configs.serialization.strict_json import loads
+from configs.serialization.strict_json import read_json
 
 Which = int | Literal["latest", "best"]
 """Which checkpoint of a run: that of a step, of the most steps, or of the lowest validation loss."""
@@ -131,7 +131,7 @@ def read_json_item(checkpoint: Path, item: str) -> dict[str, Any] | None:
     file = checkpoint / item / (METRICS if item == METRICS else "metadata")
     if not file.is_file():
         return None
-    tree = loads(file, file.read_bytes())
+    tree = read_json(file)
     if not isinstance(tree, dict):
         raise ValueError(f"{file} is not the JSON of an object")
     return tree

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 
 from aef_jax.files.atomic import replace_file
+from aef_jax.run.metrics_record import parse_record
+from configs.serialization.read_file import require_regular
 
 
 class MetricsWriter:
@@ -69,14 +71,14 @@ def _open_tensorboard(folder: Path, purge_step: int) -> Any:
 def _drop_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = [line for line in path.read_text().splitlines() if _step(line) <= step]
-    with replace_file(path) as temporary:
-        temporary.write_text("".join(line + "\n" for line in lines))
+    require_regular(path)
+    with path.open(errors="replace") as lines, replace_file(path) as temporary, temporary.open("w") as file:
+        file.writelines(line.rstrip("\n") + "\n" for line in lines if _step(line) <= step)
 
 
 def _step(line: str) -> float:
     """Return the step of a record, or infinity for a line that a crash cut short, so that it is dropped."""
     try:
-        return json.loads(line)["step"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        return parse_record(line)["step"]
+    except ValueError:
         return float("inf")

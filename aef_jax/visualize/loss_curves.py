@@ -1,6 +1,5 @@
 """Draw the metrics of a run over its steps as PNG."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,9 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from aef_jax.run.format import upgrade_kind
+from aef_jax.run.metrics_record import parse_record
 from aef_jax.visualize.pictures import save_png
 from configs.serialization.printable import picture_text
+from configs.serialization.read_file import read_text
+
+MAX_METRICS_BYTES = 2**30
+"""Most bytes of `metrics.jsonl` whose curves are drawn: those of two million steps."""
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -25,20 +28,16 @@ def read_metrics(path: Path) -> list[dict]:
         The records.
 
     Raises:
-        ValueError: if another line is not JSON. The message names the file and the line.
+        ValueError: if another line is no record. The message names the file and the line.
     """
-    lines = path.read_text().splitlines()
+    lines = read_text(path, MAX_METRICS_BYTES).splitlines()
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            record = json.loads(line)
+            records.append(parse_record(line))
         except ValueError as error:
             if number < len(lines):
-                raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
-            continue
-        if "kind" in record:
-            record["kind"] = upgrade_kind(record["kind"])
-        records.append(record)
+                raise ValueError(f"{path}, line {number}: not a record of metrics ({error})") from None
     return records
 
 

@@ -1,6 +1,5 @@
 """Converted weights as an embedder of the user's own frames."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from configs.fields.embedder import Embedder
 from configs.fields.statistics import BandStatistics
 from configs.serialization.config_json import from_json
 from configs.serialization.printable import printable_value, sentence
+from configs.serialization.strict_json import loads, read_json
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, find_normalization
 
 INDEX = "model.safetensors.index.json"
@@ -50,7 +50,7 @@ def load_weights(path: str | Path, device: str = "cpu") -> Embedder:
             raise ValueError(f"{files[0]} carries no {meaning} under {key!r} in its metadata")
     try:
         config = from_json(metadata[CONFIG])
-        statistics = BandStatistics.from_table(json.loads(normalization or ""))
+        statistics = BandStatistics.from_table(loads(NORMALIZATION, normalization or ""))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{files[0]}: {error}") from None
     return Embedder(config, statistics, _embed_fn(_model(config, tensors, files[0]), device))
@@ -63,7 +63,7 @@ def _files(path: Path) -> list[Path]:
     if not (path / INDEX).exists():
         return [path / "model.safetensors"]
     try:
-        shards = sorted(set(json.loads((path / INDEX).read_text())["weight_map"].values()))
+        shards = sorted(set(read_json(path / INDEX)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path / INDEX} is no index of safetensors, expected a weight_map") from None
     outside = [shard for shard in shards if not isinstance(shard, str) or Path(shard).name != shard]

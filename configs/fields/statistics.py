@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Num
 
+from configs.serialization.printable import require_printable
 from configs.source import Band, Source
 
 CLIP_SIGMA = 6.0
@@ -155,14 +156,21 @@ class BandStatistics:
             ValueError: a mean and its deviation differ in shape, are infinite, or a deviation is not above 0.
             TypeError, KeyError, AttributeError: the table has another form.
         """
-        mean = {name: np.asarray(row["mean"], np.float64) for name, row in table.items()}
-        deviation = {name: np.asarray(row["deviation"], np.float64) for name, row in table.items()}
+        mean = {require_printable("source", name): _numbers(row["mean"]) for name, row in table.items()}
+        deviation = {name: _numbers(row["deviation"]) for name, row in table.items()}
         for name in mean:
             if mean[name].shape != deviation[name].shape or np.isinf([mean[name], deviation[name]]).any():
                 raise ValueError(f"source {name}: means and deviations are not numbers of the same bands")
             if (deviation[name] <= 0).any():
                 raise ValueError(f"source {name}: deviations are {deviation[name].tolist()}, expected all above 0")
         return cls(mean, deviation)
+
+
+def _numbers(values: Any) -> Float64[np.ndarray, "C"]:
+    """Convert a list of JSON. Raises TypeError if it holds other than numbers and None: NumPy takes "1" and True."""
+    if not isinstance(values, list) or not all(value is None or type(value) in (int, float) for value in values):
+        raise TypeError("means and deviations are not lists of numbers")
+    return np.array(values, np.float64)
 
 
 def _listed(numbers: Float64[np.ndarray, "C"]) -> list[float | None]:

@@ -9,11 +9,14 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.config import Config
 from configs.serialization.printable import LONGEST_NAME, printable, printable_value
+from configs.serialization.strict_json import INT64, loads
 from configs.serialization.versions import VERSION, upgrade
 from configs.source import Source
 
 _MAX_NAMES = 20
 """Names that a hint lists at most."""
+_MAX_ITEMS = 10_000
+"""Items of a list at most."""
 _MAX_CHARACTERS = 80
 """Characters of a wrong value that a message repeats at most."""
 
@@ -58,13 +61,7 @@ def from_json(text: str) -> Config:
         ValueError: the text is not JSON, a field is unknown, missing or of another type, a value is out of range, or
             the version is newer than this program's.
     """
-    try:
-        tree = json.loads(text)
-    except RecursionError:
-        raise ValueError("not a config: the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
-    return typed(upgrade(tree), Config, "config")
+    return typed(upgrade(loads("config", text, finite=False)), Config, "config")
 
 
 def typed(value: Any, kind: Any, where: str) -> Any:
@@ -90,11 +87,14 @@ def typed(value: Any, kind: Any, where: str) -> Any:
         return _expect(value in arguments, value, where, f"one of {', '.join(map(str, arguments))}")
     if origin is tuple:
         _expect(isinstance(value, list | tuple), value, where, "a list")
+        _expect(len(value) <= _MAX_ITEMS, value, where, f"at most {_MAX_ITEMS} items")
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         _expect(len(value) == len(kinds), value, where, f"a list of {len(kinds)}")
         return tuple(typed(item, k, f"{where}[{i}]") for i, (item, k) in enumerate(zip(value, kinds, strict=True)))
     if kind is float:
         return _finite(value, where)
+    if kind is int:
+        return _expect(type(value) is int and value in INT64, value, where, "a value of type int, of 64 bits")
     return _expect(type(value) is kind, value, where, f"a value of type {kind.__name__}")
 
 

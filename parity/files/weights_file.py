@@ -1,6 +1,5 @@
 """Read safetensors files of weights tensor by tensor. Nothing in a file is executed."""
 
-import json
 import mmap
 import os
 import re
@@ -12,6 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from jaxtyping import Shaped
 
+from configs.serialization.strict_json import loads
 from parity.files.digest import Digests, verify
 from parity.files.safetensors_header import SHA256, SHORTER, Header
 from parity.mapping.spec import Spec
@@ -84,8 +84,8 @@ def _mapped(path: Path, offset: int, spec: Spec) -> Shaped[np.ndarray, "..."]:
 
 def _read_digests(path: Path, text: str, header: Header) -> Digests:
     try:
-        digests = json.loads(text)
-    except (ValueError, RecursionError):
+        digests = loads(path, text)
+    except ValueError:
         digests = None
     if not are_digests(digests, header.specs):
         raise ValueError(f"{path}: {SHA256} in its metadata is not the JSON of a checksum for each of its tensors")

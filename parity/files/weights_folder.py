@@ -14,14 +14,13 @@ import numpy as np
 from jaxtyping import Shaped
 
 from configs.serialization.printable import LONGEST_NAME, printable
-from configs.serialization.strict_json import loads
+from configs.serialization.read_file import require_inside
+from configs.serialization.strict_json import read_json
 from parity.files.weights_file import SUFFIX, WeightsFile
 from parity.files.weights_writer import WeightsWriter
 from parity.mapping.spec import Spec
 
 INDEX = ".index.json"
-LARGEST_INDEX = 100_000_000
-"""Bytes; safetensors allows no larger header."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class Weights:
             return cls._of(path, [WeightsFile.open(path)])
         single, index = path / f"{name}{SUFFIX}", path / f"{name}{SUFFIX}{INDEX}"
         if not index.exists():
-            _check_inside(path, single)
+            require_inside(path, single)
             return cls._of(single, [WeightsFile.open(single)])
         if single.exists():
             raise ValueError(f"{path} holds both {single.name} and {index.name}: remove one of them")
-        _check_inside(path, index)
+        require_inside(path, index)
         where = _read_index(index)
         shards = {shard: _open_shard(index, shard) for shard in sorted(set(where.values()))}
         for tensor, shard in where.items():
@@ -184,9 +183,7 @@ def _shards(specs: Mapping[str, Spec], shard_size: int) -> list[dict[str, Spec]]
 
 def _read_index(index: Path) -> dict[str, str]:
     """Return the shard of each tensor."""
-    if index.stat().st_size > LARGEST_INDEX:
-        raise ValueError(f"{index} has {index.stat().st_size} bytes, expected at most {LARGEST_INDEX}")
-    tree = loads(index, index.read_bytes())
+    tree = read_json(index)
     where = tree.get("weight_map") if isinstance(tree, dict) else None
     if not isinstance(where, dict) or not where or not all(isinstance(shard, str) for shard in where.values()):
         raise ValueError(f"{index}: its weight_map does not say for each tensor in which file it is")
@@ -198,13 +195,7 @@ def _open_shard(index: Path, shard: str) -> WeightsFile:
         name = shard[:LONGEST_NAME]
         raise ValueError(f"{index}: a shard is called {name!r}, expected the name of a {SUFFIX} file beside it")
     path = index.parent / shard
-    _check_inside(index.parent, path)
+    require_inside(index.parent, path)
     if not path.is_file():
         raise ValueError(f"{index}: its shard {shard} is missing")
     return WeightsFile.open(path)
-
-
-def _check_inside(folder: Path, path: Path) -> None:
-    """Raise ValueError if a file of a folder is a link to somewhere else."""
-    if path.resolve().parent != folder.resolve():
-        raise ValueError(f"{path} is a link to {path.resolve()}, outside of the folder")

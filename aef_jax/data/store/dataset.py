@@ -1,6 +1,5 @@
 """A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,15 @@ from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
 from configs.serialization.config_json import typed
 from configs.serialization.printable import printable_value, require_printable, sentence
+from configs.serialization.read_file import require_inside
+from configs.serialization.strict_json import read_json
 from configs.source import Source
 
 FORMAT = "aef-dataset"
 
 Split = Literal["training", "validation"]
+COUNTED_LATER = {"values": [], "out_of_range": []}
+"""Fields of a source that older data sets lack."""
 SPLITS: tuple[Split, ...] = ("training", "validation")
 
 
@@ -67,10 +70,10 @@ class Dataset:
         if not file.is_file():
             raise ValueError(f"{path} is not a data set: it has no dataset.json")
         try:
-            table = json.loads(file.read_text())
+            table = read_json(file)
             if table["format"] != FORMAT:
                 raise ValueError(f"its format is {printable_value(table['format'])}, expected {FORMAT!r}")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file}: not the description of a data set ({sentence(error)})") from None
         if table.get("version") not in READABLE_VERSIONS:
             version = printable_value(table.get("version"))
@@ -136,9 +139,7 @@ class Dataset:
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
         sources = {
-            require_printable("source", name): SourceSummary(
-                **{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-            )
+            require_printable("source", name): typed(COUNTED_LATER | row, SourceSummary, f"source {name}")
             for name, row in table["sources"].items()
         }
         definitions = typed(table["definitions"], tuple[Source, ...], "definitions")
@@ -157,7 +158,7 @@ class Dataset:
             path,
             sources,
             normalization,
-            {split: tuple(Shard(**row) for row in table["splits"][split]) for split in SPLITS},
+            {split: typed(table["splits"][split], tuple[Shard, ...], split) for split in SPLITS},
             text_points=text["points"],
             text_width=text["width"],
             text_model=text["model"] and require_printable("text: its model", text["model"]),
@@ -217,6 +218,7 @@ def _check_shard(path: Path, shard: Shard) -> None:
     file = path / shard.file
     if not file.is_file():
         raise ValueError(f"{file}: a shard of the data set is missing")
+    require_inside(path, file)
     if file.stat().st_size != shard.bytes:
         raise ValueError(
             f"{file}: {file.stat().st_size} bytes, expected {shard.bytes}: it was cut short or overwritten"

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float32
 from aef_jax.data.store.site import Series, Site
 from aef_jax.files.atomic import replace_file
 from configs.fields.statistics import BandStatistics, scale_pixels
+from configs.serialization.printable import sentence
+from configs.serialization.strict_json import read_json
 from configs.source import Source
 
 
@@ -74,9 +76,9 @@ class Normalization(BandStatistics):
             ValueError: the file is no such file; the message has its path.
         """
         try:
-            return cls.from_table(json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise ValueError(f"{path}: not the normalization of a run ({error})") from None
+            return cls.from_table(read_json(path))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"{path}: not the normalization of a run ({sentence(error)})") from None
 
 
 def scale_series(series: Series, source: Source) -> tuple[Float32[np.ndarray, "N H W C"], Bool[np.ndarray, "N H W C"]]:

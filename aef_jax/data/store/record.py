@@ -16,6 +16,7 @@ from safetensors.numpy import save
 from aef_jax.data.store.site import Series, Site, TextPoints
 from aef_jax.files.safetensors_header import header_length, parse_header
 from configs.serialization.printable import require_printable, sentence
+from configs.serialization.strict_json import loads
 
 DTYPES = {
     "BOOL": np.bool_,
@@ -76,7 +77,9 @@ def encode(site: Site) -> bytes:
         "words": site.text.words,
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    return save(tensors, metadata={"site": json.dumps(attributes)})
+    text = json.dumps(attributes)
+    loads(f"site {site.name}", text, finite=False)  # what cannot be read, such as half of a character, is not written
+    return save(tensors, metadata={"site": text})
 
 
 def decode(blob: bytes, where: str) -> Site:
@@ -226,7 +229,7 @@ def _views(blob: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     length = header_length(blob, len(blob))
     metadata, entries = parse_header("its header", blob[8 : 8 + length], len(blob))
-    attributes = json.loads(metadata["site"])
+    attributes = loads("its site", metadata["site"], finite=False)  # no data may be NaN
     tensors = {}
     for name, (dtype, shape, begin, _) in entries.items():
         if dtype not in DTYPES.values():

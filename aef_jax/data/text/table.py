@@ -10,10 +10,13 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from aef_jax.data.store.site import to_ms
+from configs.serialization.read_file import read_bytes
 
 COLUMNS = ("lon", "lat", "start", "end", "text")
 BOUNDS = {"lon": 180, "lat": 90}
 """Largest absolute value, in degrees."""
+MAX_TABLE_BYTES = 2**30
+"""Most bytes of a table, which is read as a whole: some ten million texts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def read_table(path: Path) -> TextTable:
     Raises:
         ValueError: the first mistake, with file and row. Rows are counted as in a spreadsheet: the header is row 1.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, MAX_TABLE_BYTES)
     try:
         content = data.decode("utf-8-sig")  # spreadsheets write a byte order mark
     except UnicodeDecodeError as error:

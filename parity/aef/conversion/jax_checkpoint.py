@@ -16,6 +16,7 @@ from aef_jax.run.format import DATA, DATA_KEY, MANIFEST, METRICS, OPTIMIZER, PAR
 from aef_jax.run.optimizer_tree import tree_from_leaves
 from aef_jax.run.steps import checkpoint_steps, read_json_item, require_whole
 from configs.serialization.printable import printable, printable_value
+from configs.serialization.read_file import read_text
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
 from parity.aef.model import abstract_jax
@@ -105,7 +106,7 @@ class JaxCheckpoint:
     def saved(self) -> CheckpointMetadata:
         """Everything but the tensors."""
         normalization = self.folder.normalization_path
-        text = normalization.read_text() if normalization.exists() else None
+        text = read_text(normalization) if normalization.exists() else None
         training = None
         if self.moments:
             values = self._read_counters()
@@ -119,7 +120,7 @@ class JaxCheckpoint:
                     f" {printable_value(data)}, expected an object"
                 )
             training = Training(values, position, data, upgrade_scores(scores or {}))
-        return CheckpointMetadata(self.folder.config_path.read_text(), text, self.step, training)
+        return CheckpointMetadata(read_text(self.folder.config_path), text, self.step, training)
 
     @cached_property
     def optimizer(self) -> OptimizerState:

@@ -10,6 +10,7 @@ from aef_jax.run.optimizer_tree import COUNTERS_V1
 from configs.config import Config
 from configs.serialization.config_json import from_json
 from configs.serialization.printable import printable_value
+from configs.serialization.strict_json import loads
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION, STEP, TRAINING, find_normalization
 
 
@@ -85,15 +86,15 @@ class CheckpointMetadata:
         """
         try:
             return from_json(self.config)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ValueError(f"{path}: {CONFIG} in its metadata: {error}") from None
 
 
 def _training(path: Path, text: str) -> Training:
     names = [field.name for field in fields(Training)]
     try:
-        tree = json.loads(text)
-    except (ValueError, RecursionError):
+        tree = loads(path, text)
+    except ValueError:
         tree = None
     if not isinstance(tree, dict) or sorted(tree) != sorted(names):
         raise ValueError(f"{path}: {TRAINING} in its metadata is not the JSON of an object of {', '.join(names)}")

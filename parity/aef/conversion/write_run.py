@@ -81,7 +81,7 @@ def _write_texts(folder: RunFolder, saved: CheckpointMetadata) -> None:
         folder.normalization_path.write_text(saved.normalization)
         try:
             folder.read_normalization()
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ValueError("what the weights carry as their normalization is not one of a run") from error
 
 

@@ -19,6 +19,7 @@ from aef_jax.run.optimizer_tree import COUNT, LAST_FINITE, NOTFINITE_COUNT, SCHE
 from aef_torch.training.snapshot import Snapshot, Tensors, snapshot
 from configs.batch import Batch
 from configs.config import Config
+from configs.serialization.strict_json import loads
 from parity.aef.conversion.metadata import CheckpointMetadata, Training
 from parity.aef.conversion.optimizer_state import MOMENTS
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint, require_torch_target, write_torch
@@ -128,8 +129,8 @@ def _training(saved: CheckpointMetadata) -> Training:
 def _batches(config: Config, saved: CheckpointMetadata, source: Path) -> Iterator[Batch]:
     """Return the batches that the run would have seen next."""
     try:
-        normalization = Normalization.from_table(json.loads(saved.normalization or "null"))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        normalization = Normalization.from_table(loads("normalization", saved.normalization or "null"))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{source}: its metadata does not say how its data was scaled ({error})") from None
     data = open_data(config, normalization)
     if data.data_fingerprint != _training(saved).data:

@@ -165,7 +165,7 @@ def test_an_unknown_config_or_setting_is_refused(command, arguments, sentence, m
 def test_error_names_the_file_or_folder_without_a_config(tmp_path, mistake):
     (tmp_path / "broken.json").write_text('{"sources": 3')
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    assert "broken.json: not JSON" in mistake("config", str(tmp_path / "broken.json"))
+    assert "broken.json: config: its JSON cannot be read" in mistake("config", str(tmp_path / "broken.json"))
     assert "binary.json: " in mistake("config", str(tmp_path / "binary.json"))
     assert f"{tmp_path} is not the folder of a run" in mistake("train", str(tmp_path))
 

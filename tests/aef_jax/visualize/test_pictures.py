@@ -240,8 +240,8 @@ def test_a_metrics_line_that_was_cut_off_is_ignored(tmp_path):
 
 def test_metrics_that_are_broken_inside_are_refused(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 10}\noops\n{"step": 20}\n')
-    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2: not JSON"):
+    path.write_text('{"step": 10, "kind": "train"}\noops\n{"step": 20, "kind": "train"}\n')
+    with pytest.raises(ValueError, match=r"metrics\.jsonl, line 2: not a record of metrics"):
         read_metrics(path)
 
 

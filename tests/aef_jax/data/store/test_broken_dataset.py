@@ -1,5 +1,7 @@
 """The error of a broken data set is one sentence that names the file or the record."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -179,3 +181,22 @@ def test_record_of_another_format_error_has_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
     records = Dataset.open(write_small(tmp_path / "odd")).records("validation")
     assert "validation record 1: not a record of a site" in error_message(records.__getitem__, 1)
+
+
+def test_a_shard_that_leads_out_of_the_folder_is_refused(own_dataset, tmp_path):
+    """Issue 19, hostile input: a link, a pipe or a device in the place of a shard."""
+    shard = only_shard(own_dataset)
+    shard.rename(tmp_path / "elsewhere")
+    shard.symlink_to(tmp_path / "elsewhere")
+    assert f"{shard} is a link to {tmp_path / 'elsewhere'}" in error_message(Dataset.open, own_dataset)
+    shard.unlink()
+    os.mkfifo(shard)
+    assert f"{shard}: a shard of the data set is missing" in error_message(Dataset.open, own_dataset)
+
+
+@pytest.mark.parametrize("depth", [40, 5_000])
+def test_a_deep_description_is_refused(own_dataset, depth):
+    change_description(own_dataset, lambda table: table.update(deep=0))
+    text = (own_dataset / "dataset.json").read_text()
+    (own_dataset / "dataset.json").write_text(text.replace('"deep": 0', f'"deep": {"[" * depth + "]" * depth}'))
+    assert "dataset.json: not the description of a data set" in error_message(Dataset.open, own_dataset)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from aef_jax.cli import main as cli
@@ -42,7 +43,7 @@ def test_a_record_with_a_hostile_name_is_refused(what):
     for changed in (_with_site_name(blob, name), _with_source_name(blob, name)):
         message = error_message(decode, changed, "planet: training record 7")
         assert message.startswith("planet: training record 7: ")
-        assert PRINTED in message
+        assert PRINTED in message or "its JSON cannot be read" in message
         assert_harmless(message)
     for wrong in (replace(site, name=name), replace(site, series={name: site.series["landsat"]})):
         assert PRINTED in error_message(encode, wrong), "what cannot be read is not written"
@@ -85,7 +86,9 @@ def test_a_hostile_name_in_the_description_is_refused(own_dataset, place, capsys
 
 def test_words_of_a_record_are_shown_escaped(tmp_path, capsys):
     (site,) = small_sites(1)
-    words = tuple(f"forest\x1b[2J \u202e{name[:50]}" for name in HOSTILE_NAMES.values()) * len(site.text)
+    words = tuple(f"forest\x1b[2J \u202e{name[:50]}" for name in HOSTILE_NAMES.values() if name != "\ud800") * len(
+        site.text
+    )
     folder = write(tmp_path / "set", [replace(site, text=replace(site.text, words=words[: len(site.text)]))])
     settings = ("--data.tile_side", "16", "--model.text_width", "8", "--objective.text", "0.01")
     shown = ["data", "show", str(folder), "0", "--preset", "small", "-o", str(tmp_path / "a.png"), *settings]
@@ -93,3 +96,17 @@ def test_words_of_a_record_are_shown_escaped(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert r"forest\x1b[2J" in printed
     assert_harmless(printed)
+
+
+def test_half_a_letter_is_not_written():
+    (site,) = small_sites(1)
+    words = ("\ud800",) * len(site.text)
+    message = error_message(encode, replace(site, text=replace(site.text, words=words)))
+    assert "site site0: its JSON cannot be read" in message
+    assert_harmless(message)
+
+
+def test_no_data_of_nan_is_kept():
+    (site,) = small_sites(1)
+    series = {name: replace(each, no_data=float("nan")) for name, each in site.series.items()}
+    assert np.isnan(decode(encode(replace(site, series=series)), "record 1").series["landsat"].no_data)

@@ -1,5 +1,7 @@
 """A table of texts is read, and the first mistake is reported."""
 
+import os
+
 import pytest
 
 from aef_jax.data.store.site import to_ms
@@ -51,3 +53,12 @@ def test_a_table_may_be_a_spreadsheets(tmp_path):
     assert table.text == ("Hütte,\r\nam See",)
     assert (table.lon.tolist(), table.lat.tolist()) == ([3.5], [50])
     assert table.period_ms.tolist() == [[to_ms("2016-01-01"), to_ms("2016-06-01")]]
+
+
+def test_a_table_that_is_a_pipe_or_too_large_is_refused(tmp_path):
+    """Issue 19, hostile input."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "pipe.csv is a folder, a pipe or a device" in error_message(read_table, tmp_path / "pipe.csv")
+    with (tmp_path / "large.csv").open("wb") as file:
+        file.truncate(2**40)
+    assert f"large.csv has {2**40:,} bytes, expected at most" in error_message(read_table, tmp_path / "large.csv")

@@ -169,7 +169,7 @@ def named(name: str) -> str:
     ("metadata", "message"),
     [
         ({CONFIG: ""}, "carries no config under 'aef_config'"),
-        ({CONFIG: "{"}, "aef_config in its metadata: not JSON"),
+        ({CONFIG: "{"}, "aef_config in its metadata: config: its JSON cannot be read"),
         ({CONFIG: "[" * 100_000}, "aef_config in its metadata"),
         ({CONFIG: sized(d_tme=3)}, "there is no field 'd_tme'; did you mean d_time?"),
         ({CONFIG: sized(num_blocks=10**9)}, "its config has 1000000000 blocks, and it has"),
