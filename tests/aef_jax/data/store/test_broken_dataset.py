@@ -67,6 +67,8 @@ HOSTILE = {
     "frames of text": _source(frames="69"),
     "frames below 0": _source(frames=-1),
     "a time with a fraction": _source(first_ms=0.5),
+    "a time of truth": _source(first_ms=True),
+    "bands in a text": _source(bands="abcdefg"),
     "no splits": lambda table: table.pop("splits"),
     "a split too few": lambda table: table["splits"].pop("validation"),
     "a split that is a number": lambda table: table["splits"].update(training=3),
