@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+from pathlib import Path
 from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command, path_or_none
@@ -17,6 +18,7 @@ aef train tiny --sources sentinel2,landsat          use some of the sources only
 aef train tiny --data planet                        train on a data set; aef data --help makes one
 aef train my.json                                   train a config file; aef config tiny --sources prints one
 aef train runs/tiny                                 resume a run that was stopped
+aef train runs/tiny --training.steps 500            extend a run; aef_jax/README.md says what else may change
 aef train runs/tiny --checkpoint 1000               resume it from an older checkpoint
 """
 
@@ -56,7 +58,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)
     folder = RunFolder(options.run or default)
-    folder.require_same_run(config)
+    folder.require_same_run(config, schedule_may_change=folder.path == Path(options.what))
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)

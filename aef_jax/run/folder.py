@@ -1,14 +1,16 @@
 """The files of a run's folder, and how they are read back."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replace_file
 from configs.config import Config
-from configs.mesh import MeshConfig
+from configs.serialization.changeable import SCHEDULE, fixed_settings
 from configs.serialization.config_json import from_json, to_json
 from configs.serialization.read_file import read_text
 
@@ -61,6 +63,11 @@ class RunFolder:
         """Traces of profiled steps."""
         return self.path / "profile"
 
+    @property
+    def changes_path(self) -> Path:
+        """One line of JSON for each setting that changed when the run went on."""
+        return self.path / "changes.jsonl"
+
     def picture(self, name: str) -> Path:
         """Return the path of a picture.
 
@@ -77,13 +84,13 @@ class RunFolder:
         """Whether the folder holds a run. `start` writes the config last."""
         return self.config_path.exists()
 
-    def require_same_run(self, config: Config) -> None:
-        """Refuse to continue a run under a config that would compute other numbers.
-
-        Where the data lie, the mesh, `remat` and `block_loop` may differ.
+    def require_same_run(self, config: Config, schedule_may_change: bool = True) -> None:
+        """Refuse to continue a run under a config with other settings than those of `configs.serialization.changeable`.
 
         Args:
             config: the config that is asked for.
+            schedule_may_change: whether the learning rate's schedule may differ. A command that does not name the run
+                would change it by accident.
 
         Raises:
             ValueError: the folder holds a run of another config, or is a file.
@@ -92,29 +99,64 @@ class RunFolder:
             raise ValueError(f"{self.path} is a file, expected the folder of a run")
         if not self.started:
             return
-        trees = (asdict(_computed(each)) for each in (self.read_config(), config))
-        differences = list(_differences("", *trees))
+        trees = (fixed_settings(each, schedule_may_change) for each in (self.read_config(), config))
+        differences = [
+            f"{name} is {_shown(old)} in the folder and {_shown(new)} here" for name, old, new in _changes("", *trees)
+        ]
         if differences:
             number = len(differences) - _MAX_DIFFERENCES
             more = f", and {number} more differ" if number > 0 else ""
+            can_change = not schedule_may_change and any(name in text for name in SCHEDULE for text in differences)
+            hint = f"; aef train {self.path} --SETTING VALUE changes the schedule" if can_change else ""
             raise ValueError(
                 f"{self.path} holds a run with another config: {', '.join(differences[:_MAX_DIFFERENCES])}{more};"
-                " give a new folder with --run"
+                f" give a new folder with --run{hint}"
             )
 
-    def start(self, config: Config, normalization: Normalization) -> None:
+    def start(self, config: Config, normalization: Normalization, done: int = 0) -> list[str]:
         """Write the files that a run starts from, or, in a run's folder, the config under which it continues.
 
         Args:
             config: the run's config.
             normalization: the run's statistics, which are written if there is no run yet.
+            done: steps done, from which a changed config counts.
+
+        Returns:
+            A description of each changed setting, which `changes.jsonl` records.
+
+        Raises:
+            ValueError: the run has done more steps than the config asks for.
         """
+        changes = []
         if not self.started:
             normalization.save(self.normalization_path)
-        elif self.read_config() == config:
-            return
+        else:
+            if done > config.training.steps:
+                raise ValueError(f"{self.path} has done {done} steps, and training.steps is {config.training.steps}")
+            before = self.read_config()
+            if before == config:
+                return []
+            changes = list(_changes("", asdict(before), asdict(config)))
+            for name, *values in changes:
+                self.record_change(done, name, *values)
         with replace_file(self.config_path) as temporary:
             temporary.write_text(to_json(config))
+        return [
+            f"{name} is {_shown(after)} from step {done} on, was {_shown(before)}" for name, before, after in changes
+        ]
+
+    def record_change(self, done: int, name: str, before: Any, after: Any) -> None:
+        """Append a line to `changes.jsonl`.
+
+        Args:
+            done: steps done.
+            name: what changed, such as the dotted name of a setting.
+            before: its value until now, of a type that JSON knows.
+            after: its value from now on.
+        """
+        line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "step": done, "name": name}
+        with self.changes_path.open("a") as file:
+            file.write(json.dumps(line | {"before": before, "after": after}) + "\n")
 
     def read_config(self) -> Config:
         """Read the run's config.
@@ -144,28 +186,18 @@ class RunFolder:
         return Normalization.load(self.normalization_path)
 
 
-def _computed(config: Config) -> Config:
-    """Return the config without what does not change the computed numbers: where the data lie, and the devices."""
-    return replace(
-        config,
-        data=replace(config.data, path="", workers=0, threads=1),
-        mesh=MeshConfig(),
-        model=replace(config.model, remat="none", block_loop="scan"),
-    )
-
-
-def _differences(name: str, old: Any, new: Any) -> Iterator[str]:
-    """Describe each setting in which two configs, as dicts, differ."""
+def _changes(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the name of each setting in which two configs, as dicts, differ, and its two values."""
     if old == new:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old | new:
-            yield from _differences(f"{name}.{key}".lstrip("."), old.get(key), new.get(key))
+            yield from _changes(f"{name}.{key}".lstrip("."), old.get(key), new.get(key))
     elif isinstance(old, tuple | list) and isinstance(new, tuple | list) and _names(old) == _names(new) != []:
         for label, *pair in zip(_names(old), old, new, strict=True):
-            yield from _differences(f"{name}.{label}", *pair)
+            yield from _changes(f"{name}.{label}", *pair)
     else:
-        yield f"{name} is {_shown(old)} in the folder and {_shown(new)} here"
+        yield name, old, new
 
 
 def _names(items: Any) -> list[str]:

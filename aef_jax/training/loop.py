@@ -1,5 +1,6 @@
 """The training loop, from top to bottom."""
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 
@@ -10,7 +11,7 @@ from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.lock import training_lock
-from aef_jax.run.steps import go_back
+from aef_jax.run.steps import checkpoint_steps, go_back
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
@@ -19,6 +20,7 @@ from aef_jax.training.profiler import Profile
 from aef_jax.training.reporter import Reporter
 from aef_jax.training.step import TrainState, abstract_state, compile_in_thread, init_state, make_train_step
 from configs.config import Config
+from configs.serialization.printable import print_lines
 
 
 def train(
@@ -98,9 +100,14 @@ def _start(folder: RunFolder, config: Config, data: TrainingData, checkpoint: in
 
     def write() -> None:
         folder.require_same_run(config)  # another process may have begun it before this one took the lock
+        latest = max(checkpoint_steps(folder.checkpoints), default=0)
         if checkpoint is not None:
             go_back(folder.checkpoints, checkpoint, folder.set_aside)
-        folder.start(config, data.schema.normalization)
+            if checkpoint != latest:
+                folder.record_change(checkpoint, "checkpoint", latest, checkpoint)
+        done = latest if checkpoint is None else checkpoint
+        for change in folder.start(config, data.schema.normalization, done):
+            print_lines(f"aef: {change}", file=sys.stderr)
 
     on_first(write)
     check_shared(folder.path)

@@ -1,5 +1,6 @@
 """A run is continued only under a config that computes the same; a refusal names the settings that differ."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from aef_jax.run.folder import RunFolder
 from aef_jax.run.format import run_item, score_of, upgrade_kind, upgrade_scores, version_of
 from configs.config import Config
 from configs.mesh import MeshConfig
+from configs.serialization.changeable import OPERATIONAL, SCHEDULE
+from configs.serialization.overrides import field_names
 from configs.sources import SENTINEL1
 from tests.aef_jax.conftest import BRIEF
 from tests.support.refusals import error_message
@@ -29,16 +32,53 @@ def changed(**training) -> Config:
 
 
 def test_settings_that_differ_are_named_with_both_values(run):
-    refused = error_message(run.require_same_run, changed(seed=1, learning_rate=0.5))
+    refused = error_message(run.require_same_run, changed(seed=1, clip_norm=0.5))
     assert refused == (
-        f"{run.path} holds a run with another config: training.learning_rate is 0.01 in the folder and 0.5 here,"
+        f"{run.path} holds a run with another config: training.clip_norm is 1.0 in the folder and 0.5 here,"
         " training.seed is 0 in the folder and 1 here; give a new folder with --run"
     )
 
 
 def test_many_differing_settings_are_counted(run):
-    many = changed(seed=1, learning_rate=0.5, clip_norm=2.0, weight_decay=0.1, keep_last=7, validation_sites=3)
+    many = changed(seed=1, batch=4, clip_norm=2.0, weight_decay=0.1, grad_accum_steps=2, validation_sites=3)
     assert "here, and 1 more differ; give a new folder" in error_message(run.require_same_run, many)
+
+
+COURSE = {"steps": 32, "learning_rate": 0.5, "warmup_steps": 3}
+
+
+def test_a_run_may_be_extended_and_the_change_is_recorded(run):
+    """Case 7: settings of the schedule change by a command that names the run, operational ones by any."""
+    operational = {"checkpoint_every": 4, "keep_last": 1, "keep_every": 8, "evaluate_every": 4}
+    run.require_same_run(changed(**operational), schedule_may_change=False)
+    config = changed(**COURSE, **operational)
+    run.require_same_run(config)
+    changes = run.start(config, STATISTICS, done=12)
+    assert "training.steps is 32 from step 12 on, was 16" in changes
+    assert run.read_config() == config
+    records = [json.loads(line) for line in run.changes_path.read_text().splitlines()]
+    assert {record["name"].partition(".")[2]: record["after"] for record in records} == COURSE | operational
+    assert {record["step"] for record in records} == {12}
+    assert run.start(config, STATISTICS, done=12) == []
+    assert len(run.changes_path.read_text().splitlines()) == len(records)
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_a_schedule_changes_only_by_a_command_that_names_the_run(run, name):
+    refused = error_message(run.require_same_run, changed(**{name: COURSE[name]}), schedule_may_change=False)
+    assert f"training.{name} is " in refused
+    assert refused.endswith(f"with --run; aef train {run.path} --SETTING VALUE changes the schedule")
+
+
+def test_a_run_cannot_end_before_the_steps_that_are_done(run):
+    refused = error_message(run.start, changed(steps=11), STATISTICS, done=12)
+    assert refused == f"{run.path} has done 12 steps, and training.steps is 11"
+    assert run.read_config() == BRIEF
+
+
+def test_every_changeable_setting_exists():
+    for name in OPERATIONAL | SCHEDULE:
+        assert name in field_names(BRIEF)
 
 
 def test_differing_sources_are_named(run):

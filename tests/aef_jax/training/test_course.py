@@ -1,5 +1,7 @@
 """A run goes on from an older checkpoint, under other settings, or from the weights of another run."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.lock import training_lock
 from aef_jax.run.steps import checkpoint_steps
+from aef_jax.visualize.loss_curves import read_metrics
 from tests.aef_jax.conftest import BRIEF, STEPS
 from tests.support.damage import DAMAGES
 
@@ -35,6 +38,14 @@ def test_a_run_goes_on_from_the_newest_whole_checkpoint(training, tmp_path, mist
     assert cli.main(["train", str(run.path), "--checkpoint", str(MIDWAY)]) == 0
     assert checkpoint_steps(run.checkpoints) == [MIDWAY, STEPS]
     assert [path.name for path in run.set_aside.iterdir()] == [str(STEPS)]
+    (line,) = run.changes_path.read_text().splitlines()
+    assert json.loads(line) | {"time": ""} == {
+        "time": "",
+        "step": MIDWAY,
+        "name": "checkpoint",
+        "before": STEPS,
+        "after": MIDWAY,
+    }
     assert are_equal(params_of(run), params_of(training.run))
 
 
@@ -45,3 +56,19 @@ def test_a_second_training_in_a_folder_is_refused(training, tmp_path, mistake):
     with training_lock(run.path):
         assert "is being trained in by process" in mistake("train", run.path)
     assert sorted(run.path.rglob("*")) == before
+
+
+def test_a_finished_run_is_extended_with_another_schedule(training, tmp_path, mistake, capsys):
+    """Case 7."""
+    run = training.copied(tmp_path / "run")
+    longer = ["--training.steps", str(STEPS + 2), "--training.learning_rate", "0.005", "--training.keep_last", "1"]
+    refused = mistake("train", training.config_file, *longer[:2], "--run", run.path)
+    assert "training.steps is 16 in the folder and 18 here" in refused
+    assert cli.main(["train", str(run.path), *longer]) == 0
+    assert f"aef: training.steps is {STEPS + 2} from step {STEPS} on, was {STEPS}" in capsys.readouterr().err
+    rates = {r["step"]: r["learning_rate"] for r in read_metrics(run.metrics_path) if r["kind"] == "train"}
+    assert sorted(rates) == list(range(1, STEPS + 3))
+    assert rates[STEPS] == pytest.approx(0.01 / 14)
+    assert [rates[STEPS + 1], rates[STEPS + 2]] == pytest.approx([0.005 * 2 / 16, 0.005 * 1 / 16])
+    assert [json.loads(line)["step"] for line in run.changes_path.read_text().splitlines()] == [STEPS] * 3
+    assert "has done 18 steps, and training.steps is 16" in mistake("train", run.path, "--training.steps", STEPS)
