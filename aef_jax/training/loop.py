@@ -6,7 +6,7 @@ from contextlib import closing
 
 from jax.sharding import Mesh
 
-from aef_jax.data.loading.pipeline import HostExamples, training_batches
+from aef_jax.data.loading.pipeline import HostExamples, require_content, training_batches
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
@@ -44,14 +44,15 @@ def train(
 
     Raises:
         ValueError: if the folder holds another run, is trained in by another process or is not shared by all hosts,
-            the checkpoint is missing or damaged, the devices do not fit the mesh, shared memory is too small for the
-            workers' examples, or no step would be profiled.
+            the checkpoint is missing or damaged, the devices do not fit the mesh, no example has both a frame and a
+            target, shared memory is too small for the workers' examples, or no step would be profiled.
         FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
     check_joined()
     mesh = training_mesh(config)
     folder.require_same_run(config)
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
+    require_content(examples)
     with training_lock(folder.path):
         _start(folder, config, data, checkpoint)
         return _train(config, folder, data, examples, mesh, profiled)

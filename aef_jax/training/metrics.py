@@ -35,7 +35,8 @@ class MetricsWriter:
     def write(self, kind: str, step: int, values: dict[str, float]) -> None:
         """Write one record. Numbers that are not finite are written as null.
 
-        All kinds but "speed" are identical to the bit in an interrupted and in an uninterrupted run.
+        All kinds but "speed" are identical to the bit in an interrupted and in an uninterrupted run. Of several hosts,
+        the first counts only its own examples without input or target ("train").
 
         Args:
             kind: "train", "validation" (other ground), "validation_dates" (other ground and dates) or "speed".

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from aef_jax.console.dates import format_date, format_period
-from aef_jax.data.loading.pipeline import HostExamples
+from aef_jax.data.loading.pipeline import HostExamples, count_empty
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
@@ -136,7 +136,7 @@ class Reporter:
             return
         step, terms, batch = self.pending
         self.pending = None
-        values = {name: float(value) for name, value in jax.device_get(terms).items()}
+        values = {name: float(value) for name, value in jax.device_get(terms).items()} | count_empty(batch)
         now = time.perf_counter()
         # the interval contains all waiting for batches since the last report, and none of the next step's
         rates = self.throughput.rates(batch, now - self.since, self.waited)

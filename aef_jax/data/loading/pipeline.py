@@ -17,6 +17,8 @@ from configs.encodings.timecode import DAY_MS
 
 READ_AHEAD = 4
 """Batches that are kept ready for the device."""
+MAX_EMPTY = 64
+"""Examples of a run that are drawn at most to find one that a step can learn from."""
 READ_AHEAD_BYTES = 4 * 2**30
 """Most memory that these batches take. An example of `paper` has 50 MB, and a host may hold a hundred of a batch."""
 
@@ -76,6 +78,39 @@ class HostExamples:
 
     def _site_index(self, global_index: int) -> int:
         return int(cast(int, self._order[global_index]))
+
+
+def count_empty(batch: Batch) -> dict[str, int]:
+    """Count the examples from which a step learns little or nothing.
+
+    Args:
+        batch: examples with a leading axis.
+
+    Returns:
+        `examples_without_input`: no source has a frame; `examples_without_target`: no source has a valid pixel.
+    """
+    has_input = np.any([frames.present.any(axis=1) for frames in batch.frames.values()], axis=0)
+    has_target = np.any([t.valid.reshape(len(t.valid), -1).any(axis=1) for t in batch.targets.values()], axis=0)
+    counts = {"input": has_input, "target": has_target}
+    return {f"examples_without_{name}": int(np.count_nonzero(~has)) for name, has in counts.items()}
+
+
+def require_content(examples: HostExamples) -> None:
+    """Refuse a run whose examples have no frames or nothing to reconstruct. All hosts look at the same examples.
+
+    Args:
+        examples: the host's examples.
+
+    Raises:
+        ValueError: none of the run's first examples has both an input frame and a target.
+    """
+    of_all_hosts = HostExamples(examples.sites, examples.schema, examples.config)
+    number = min(len(of_all_hosts), MAX_EMPTY)
+    if not any(not any(count_empty(stack([of_all_hosts[index]])).values()) for index in range(number)):
+        raise ValueError(
+            f"{examples.config.data.path or 'the sample'}: none of the run's first {number} examples has a frame of an"
+            " input source and a valid target: are the sites' support periods those of their frames?"
+        )
 
 
 def training_batches(examples: HostExamples, steps_done: int = 0) -> grain.DatasetIterator:

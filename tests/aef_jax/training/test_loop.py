@@ -78,8 +78,9 @@ def test_each_step_is_recorded_once_and_the_last_has_scores(training):
     trained = [record for record in records if record["kind"] == "train"]
     assert [record["step"] for record in trained] == list(range(1, STEPS + 1))
     terms = {"loss", "reconstruction", "reconstruction/sentinel2", "uniformity", "consistency"}
+    counts = {"examples_without_input", "examples_without_target"}
     for record in trained:
-        assert terms | {"gradient_norm", "learning_rate", "skipped"} <= set(record)
+        assert counts | terms | {"gradient_norm", "learning_rate", "skipped"} <= set(record)
         assert np.isfinite([value for name, value in record.items() if name != "kind"]).all()
     assert trained[0]["learning_rate"] == 0
     assert trained[2]["learning_rate"] == pytest.approx(BRIEF.training.learning_rate)

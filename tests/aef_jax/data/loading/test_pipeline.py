@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from aef_jax.data.loading import pipeline
-from aef_jax.data.loading.pipeline import HostExamples, stack, training_batches
+from aef_jax.data.loading.pipeline import HostExamples, count_empty, require_content, stack, training_batches
+from aef_jax.data.loading.training_data import open_data
+from aef_jax.data.store import writer
+from aef_jax.run.folder import RunFolder
+from aef_jax.training.loop import train
 from configs.encodings.timecode import DAY_MS, timecode
-from tests.support.data.small_site import CONFIG, schema_of, small_site, small_stream
+from tests.support.data.small_dataset import small_sites, write
+from tests.support.data.small_site import CONFIG, START_MS, schema_of, small_site, small_stream
+from tests.support.refusals import error_message
 
 SITE = small_site()
 SCHEMA = schema_of()
@@ -139,3 +145,44 @@ def test_reported_sites_of_a_step_are_those_it_is_drawn_from():
             frames = examples[(step - 1) * 4 + row].frames["sentinel2"]
             known = {code.tobytes() for code in timecode(sites[record].series["sentinel2"].time_ms).astype(np.float32)}
             assert known.issuperset(code.tobytes() for code in frames.timecodes[frames.present])
+
+
+def test_examples_without_input_or_target_are_counted(batches):
+    """Row 2 of the users' cases: training succeeded on no frame at all, with a small loss."""
+    assert count_empty(batches[0]) == {"examples_without_input": 0, "examples_without_target": 0}
+    frames = {
+        name: f._replace(present=f.present & (np.arange(4) >= 3)[:, None]) for name, f in batches[0].frames.items()
+    }
+    targets = {name: t._replace(valid=(t.valid.T & (np.arange(4) >= 1)).T) for name, t in batches[0].targets.items()}
+    frames["landsat"] = batches[0].frames["landsat"]._replace(present=np.zeros_like(frames["landsat"].present))
+    counts = count_empty(batches[0]._replace(frames=frames, targets=targets))
+    assert counts == {"examples_without_input": 3, "examples_without_target": 1}
+
+
+@pytest.mark.parametrize("lacking", ["frames", "targets"])
+def test_a_run_of_empty_examples_is_refused(lacking):
+    late = START_MS + 5_000 * DAY_MS, START_MS + 5_365 * DAY_MS
+    static = {"glo30": replace(SITE.series["glo30"], valid=np.zeros_like(SITE.series["glo30"].valid))}
+    if lacking == "frames":  # the dates were taken for another unit; the elevation has no date
+        empty = replace(SITE, support=late)
+    else:
+        blind = {name: replace(s, valid=np.zeros_like(s.valid)) for name, s in SITE.series.items()}
+        empty = replace(SITE, series=blind | static)
+    said = error_message(require_content, HostExamples([empty], SCHEMA, SMALL, rows_of(0, 2, SMALL)))
+    assert said == (
+        "the sample: none of the run's first 24 examples has a frame of an input source and a valid target: are the"
+        " sites' support periods those of their frames?"
+    )
+    require_content(HostExamples([empty, empty, SITE], SCHEMA, SMALL))
+
+
+@pytest.mark.slow
+def test_empty_examples_are_refused_before_a_run_begins(tmp_path, monkeypatch):
+    """The writer refuses such sites today; data sets of older versions may hold them."""
+    monkeypatch.setattr(writer, "validate_times", lambda site, sources: None)
+    late = START_MS + 5_000 * DAY_MS, START_MS + 5_365 * DAY_MS
+    path = write(tmp_path / "late", [replace(site, support=late) for site in small_sites(3)])
+    run = RunFolder(tmp_path / "run")
+    config = replace(SMALL, data=replace(SMALL.data, path=str(path)))
+    assert "none of the run's first 24 examples has a frame" in error_message(train, config, run, open_data(config))
+    assert not run.path.exists()
