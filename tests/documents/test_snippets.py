@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aef_jax.cli.main import main as aef
 from aef_jax.data.loading.training_data import open_data, open_examples
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.statistics import normalization_of
 from aef_jax.run.folder import RunFolder
 from configs.presets import TINY
+from configs.serialization.config_json import from_json
 from parity.cli import main as parity
 from tests.support.converting import SMALLEST
 from tests.support.data.small_site import small_site
@@ -30,6 +32,23 @@ def test_written_records_are_a_training_set(tmp_path, monkeypatch):
     assert example.frames["sentinel2"].present.all()
     assert np.isfinite(example.targets["sentinel2"].pixels).all()
     assert len(open_data(config).validation["validation"]) == 1
+
+
+@pytest.mark.slow
+def test_a_sensor_of_ones_own_is_a_row(tmp_path, monkeypatch, capsys):
+    """Row 19 of the users' cases: info and check did not know the source."""
+    monkeypatch.chdir(tmp_path)
+    exec(block("own_sensor"), {})
+    config = from_json((tmp_path / "warm.json").read_text())
+    example = open_examples(config)[0]
+    assert example.frames["thermal"].pixels.shape == (8, 16, 16, 1)
+    assert example.targets["thermal"].valid.any()
+    assert len(open_data(config).validation["validation"]) == 1
+    assert aef(["data", "info", "warm"]) == aef(["data", "check", "warm"]) == 0
+    printed = capsys.readouterr().out
+    assert "thermal  temperature  float32" in printed
+    assert "warm: nothing wrong" in printed
+    assert (tmp_path / "warm" / "info.png").stat().st_size > 10_000
 
 
 @pytest.mark.slow

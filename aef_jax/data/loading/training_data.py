@@ -147,6 +147,13 @@ def _dataset_schema(config: Config, dataset: Dataset, normalization: Normalizati
                 f"data set {dataset.path}, source {source.name}: its bands are"
                 f" {list(dataset.sources[source.name].bands)}, expected {[band.name for band in source.bands]}"
             )
+    for definition in dataset.definitions:
+        row = next((source for source in sources if source.name == definition.name), definition)
+        if [band.scaling for band in row.bands] != [band.scaling for band in definition.bands]:
+            raise ValueError(
+                f"data set {dataset.path}, source {row.name}: the config scales its bands otherwise than the data set,"
+                " whose statistics are of scaled values, expected the same scaling"
+            )
     schema = DatasetSchema(
         sources, normalization, dataset.text_width if config.has_text and config.objective.text else 0
     )

@@ -153,3 +153,10 @@ def test_site_smaller_than_a_tile_is_refused_before_a_run(tmp_path, small_is, is
         f"data set {path}: site site1 has 16 x 12 pixels, expected at least one tile of 16 x 16: write the data set"
         " without it, or set --data.tile_side"
     )
+
+
+def test_another_scaling_than_the_data_set_has_is_refused(written):
+    optical = replace(CONFIG.sources[0], bands=tuple(replace(b, scaling="none") for b in CONFIG.sources[0].bands))
+    config = replace(CONFIG, sources=(optical, *CONFIG.sources[1:]))
+    said = error_message(open_data, _at(written, config))
+    assert said.startswith(f"data set {written}, source sentinel2: the config scales its bands otherwise")
