@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ aef train tiny --data planet                        train on a data set; aef dat
 aef train my.json                                   train a config file; aef config tiny --sources prints one
 aef train runs/tiny                                 resume a run that was stopped
 aef train runs/tiny --training.steps 500            extend a run; aef_jax/README.md says what else may change
+aef train tiny --init-from runs/a --run runs/b      begin with the weights of another run
 aef train runs/tiny --checkpoint 1000               resume it from an older checkpoint
 """
 
@@ -36,6 +38,9 @@ def add_train_command(commands: Any) -> None:
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="folder of a data set (default: the sample)")
     parser.add_argument(
         "--checkpoint", type=int, metavar="STEP", help="resume from this checkpoint; later ones go to RUN/set_aside"
+    )
+    parser.add_argument(
+        "--init-from", type=path_or_none, metavar="RUN", help="begin a new run with the weights of RUN, where they fit"
     )
     parser.add_argument("--profile-steps", metavar="A:B", help="write a trace of steps A to B - 1 for xprof")
     parser.add_argument("--distributed", action="store_true", help="one of several processes: TPU pod, SLURM, MPI, GKE")
@@ -58,7 +63,14 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     config, default = resolve(options.what, settings)
     config = with_data(config, options.data)
     folder = RunFolder(options.run or default)
-    folder.require_same_run(config, schedule_may_change=folder.path == Path(options.what))
+    what = Path(options.what)
+    if what.is_dir() and folder.path != what and not (folder.started or options.init_from):
+        print_lines(
+            f"aef: {folder.path} begins with fresh weights, and with the settings of {what};"
+            f" --init-from {what} takes its weights",
+            file=sys.stderr,
+        )
+    folder.require_same_run(config, schedule_may_change=folder.path == what)
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
         join(*explicit)
@@ -67,7 +79,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
         check_alone()
         keep_memory()
     data = open_data(config, folder.read_normalization() if folder.started else None)
-    steps = train(config, folder, data, profiled, options.checkpoint)
+    steps = train(config, folder, data, profiled, options.checkpoint, options.init_from)
     if steps < config.training.steps:
         of_steps = f"{steps} of {config.training.steps} steps"
         print_lines(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")

@@ -68,6 +68,11 @@ class RunFolder:
         """One line of JSON for each setting that changed when the run went on."""
         return self.path / "changes.jsonl"
 
+    @property
+    def init_path(self) -> Path:
+        """Which weights of another run this one began with, see `aef_jax.run.warm_start`."""
+        return self.path / "init.json"
+
     def picture(self, name: str) -> Path:
         """Return the path of a picture.
 

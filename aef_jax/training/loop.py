@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
+import jax
 from jax.sharding import Mesh
 
 from aef_jax.data.loading.pipeline import HostExamples, require_content, training_batches
@@ -12,6 +14,7 @@ from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.lock import training_lock
 from aef_jax.run.steps import checkpoint_steps, go_back
+from aef_jax.run.warm_start import plan_warm_start, read_warm_start, save_warm_start, warm_state
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
@@ -29,6 +32,7 @@ def train(
     data: TrainingData,
     profiled: range | None = None,
     checkpoint: int | None = None,
+    init_from: Path | None = None,
 ) -> int:
     """Train to `training.steps`, from a checkpoint of the folder if it has one.
 
@@ -38,6 +42,7 @@ def train(
         data: the examples to train on and to evaluate with.
         profiled: steps, counted from 1, whose trace is written for xprof.
         checkpoint: the step of the checkpoint to go back to. Later ones are moved to `set_aside`. None: the latest.
+        init_from: the folder of a run whose weights a new run begins with, as far as they fit. None: fresh weights.
 
     Returns:
         The steps done. After SIGINT or SIGTERM they may be fewer; the state is saved and the same call resumes.
@@ -54,7 +59,7 @@ def train(
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     require_content(examples)
     with training_lock(folder.path):
-        _start(folder, config, data, checkpoint)
+        _start(folder, config, data, checkpoint, init_from)
         return _train(config, folder, data, examples, mesh, profiled)
 
 
@@ -69,7 +74,7 @@ def _train(
     # State
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
     step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
-    state = _begin(checkpointer, config, mesh)
+    state = _begin(folder, checkpointer, config, mesh)
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
@@ -96,11 +101,14 @@ def _train(
     return done
 
 
-def _start(folder: RunFolder, config: Config, data: TrainingData, checkpoint: int | None) -> None:
+def _start(
+    folder: RunFolder, config: Config, data: TrainingData, checkpoint: int | None, init_from: Path | None
+) -> None:
     """Write the run's folder on the first host and check that all hosts see it."""
 
     def write() -> None:
         folder.require_same_run(config)  # another process may have begun it before this one took the lock
+        save_warm_start(folder, config, init_from)
         latest = max(checkpoint_steps(folder.checkpoints), default=0)
         if checkpoint is not None:
             go_back(folder.checkpoints, checkpoint, folder.set_aside)
@@ -124,8 +132,15 @@ def _compile(checkpointer: Checkpointer, examples: HostExamples, config: Config,
     )
 
 
-def _begin(checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:
-    """Return the state of the latest checkpoint, or else a new state."""
-    if checkpointer.latest_step is None:
-        return init_state(config, mesh)
-    return checkpointer.restore(abstract_state(config, mesh))
+def _begin(folder: RunFolder, checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:
+    """Return the state of the latest checkpoint, or else a new one, with the weights that the run is to begin with."""
+    if checkpointer.latest_step is not None:
+        return checkpointer.restore(abstract_state(config, mesh))
+    state, origin = init_state(config, mesh), read_warm_start(folder)
+    if origin is None:
+        return state
+    plan = plan_warm_start(config, Path(origin[0]), origin[1])
+    if jax.process_index() == 0:
+        for line in plan.lines():
+            print_lines(f"aef: {line}", file=sys.stderr)
+    return warm_state(state, plan, mesh)

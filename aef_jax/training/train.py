@@ -8,13 +8,19 @@ from aef_jax.training import loop
 from configs.config import Config
 
 
-def train(config: Config, run: str | Path = "runs/python", checkpoint: int | None = None) -> Path:
+def train(
+    config: Config,
+    run: str | Path = "runs/python",
+    checkpoint: int | None = None,
+    init_from: str | Path | None = None,
+) -> Path:
     """Train a model, or go on with a run that was stopped.
 
     Args:
         config: what to train; a preset of `configs.presets`, or a copy with other settings by `dataclasses.replace`.
         run: the folder of the run. If it holds a run of this config, training goes on from its latest checkpoint.
         checkpoint: the step of an older checkpoint to go on from; later ones are moved to `set_aside` in the folder.
+        init_from: the folder of a run whose weights a new run begins with, as far as they fit.
 
     Returns:
         The folder of the run, for `load_run`. Ctrl-C ends training early, with the state saved.
@@ -26,5 +32,5 @@ def train(config: Config, run: str | Path = "runs/python", checkpoint: int | Non
     """
     folder = RunFolder(Path(run))
     data = open_data(config, folder.read_normalization() if folder.started else None)
-    loop.train(config, folder, data, checkpoint=checkpoint)
+    loop.train(config, folder, data, checkpoint=checkpoint, init_from=Path(init_from) if init_from else None)
     return folder.path

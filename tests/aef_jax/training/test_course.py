@@ -1,6 +1,7 @@
 """A run goes on from an older checkpoint, under other settings, or from the weights of another run."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -72,3 +73,23 @@ def test_a_finished_run_is_extended_with_another_schedule(training, tmp_path, mi
     assert [rates[STEPS + 1], rates[STEPS + 2]] == pytest.approx([0.005 * 2 / 16, 0.005 * 1 / 16])
     assert [json.loads(line)["step"] for line in run.changes_path.read_text().splitlines()] == [STEPS] * 3
     assert "has done 18 steps, and training.steps is 16" in mistake("train", run.path, "--training.steps", STEPS)
+
+
+def test_a_run_begins_with_the_weights_of_another(training, tmp_path, capsys):
+    """Case 1: where the weights come from is printed, and kept for a run that is killed before its first checkpoint."""
+    short = ["--training.steps", "3"]
+    warm, fresh = RunFolder(tmp_path / "warm"), RunFolder(tmp_path / "fresh")
+    origin = str(training.run.path)
+    assert cli.main(["train", str(training.config_file), "--init-from", origin, "--run", str(warm.path), *short]) == 0
+    line = f"aef: the weights are those of {origin}, checkpoint {STEPS}\n"
+    assert line in capsys.readouterr().err
+    trained = params_of(warm)
+    shutil.rmtree(warm.checkpoints)
+    assert cli.main(["train", str(warm.path)]) == 0
+    assert line in capsys.readouterr().err
+    assert are_equal(params_of(warm), trained)
+
+    assert cli.main(["train", origin, "--run", str(fresh.path), *short]) == 0
+    expected = f"aef: {fresh.path} begins with fresh weights, and with the settings of {origin};"
+    assert expected in capsys.readouterr().err
+    assert not are_equal(params_of(fresh), trained)
