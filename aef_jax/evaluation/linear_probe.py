@@ -3,23 +3,24 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Integer
 
 RIDGE = 1e-3
 """Weight of the penalty: just enough for least squares to have a solution if features are linearly dependent."""
 
 
 def probe_score(
-    features: Sequence[Float32[np.ndarray, "H W D"]], labels: Sequence[UInt8[np.ndarray, "H W"]], seed: int
+    features: Sequence[Float32[np.ndarray, "H W D"]], labels: Sequence[Integer[np.ndarray, "H W"]], seed: int
 ) -> float:
     """Fit a one-vs-rest least-squares classifier on {-1, 1} to half of the sites and score it on the other half.
 
-    Pixels whose features are not all finite are left out. Pixels of one site are never in both halves. All classes have
-    the same weight in the fit (our choice). Classes that the training half lacks are not scored.
+    Pixels without a label, or whose features are not all finite, are left out. Pixels of one site are never in both
+    halves. All classes have the same weight in the fit (our choice). Classes that the training half lacks are not
+    scored.
 
     Args:
         features: of each site.
-        labels: the class of each pixel of each site.
+        labels: the class of each pixel of each site; below 0 is no label.
         seed: of the division into halves.
 
     Returns:
@@ -31,7 +32,9 @@ def probe_score(
 
     order = np.random.default_rng(seed).permutation(len(features))
     train, test = order[: (len(order) + 1) // 2], order[(len(order) + 1) // 2 :]
-    is_usable = [np.isfinite(field).all(axis=-1) for field in features]
+    is_usable = [
+        np.isfinite(field).all(axis=-1) & (classes >= 0) for field, classes in zip(features, labels, strict=True)
+    ]
     x = [field[mask].astype(np.float64) for field, mask in zip(features, is_usable, strict=True)]
     y = [classes[mask] for classes, mask in zip(labels, is_usable, strict=True)]
     x_train, x_test, y_train, y_test = (

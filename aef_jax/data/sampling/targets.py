@@ -153,10 +153,10 @@ def metadata_code(source: Source, metadata: Float[np.ndarray, "F"]) -> Float32[n
 
     Args:
         source: names the fields.
-        metadata: value of each field.
+        metadata: value of each field; NaN if it is unknown.
 
     Returns:
-        Sine and cosine of an angle in degrees; -1 or +1 for a binary field.
+        Sine and cosine of an angle in degrees; -1 or +1 for a binary field; 0 for what is unknown.
 
     Raises:
         ValueError: the number of fields is not the source's.
@@ -172,7 +172,7 @@ def metadata_code(source: Source, metadata: Float[np.ndarray, "F"]) -> Float32[n
             code += [np.sin(np.deg2rad(value)), np.cos(np.deg2rad(value))]
         else:
             code.append(2 * value - 1)
-    return np.array(code, np.float32)
+    return np.nan_to_num(np.array(code, np.float32))
 
 
 def _draw_grid_offset(source: Source, rng: np.random.Generator):

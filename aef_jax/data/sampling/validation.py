@@ -6,7 +6,7 @@ from typing import NamedTuple, SupportsIndex
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, Integer
 
 from aef_jax.data.sampling.examples import DatasetSchema, TileLocation, draw_example, draw_location
 from aef_jax.data.sampling.targets import encode_period, summary_codes
@@ -30,7 +30,7 @@ class ValidationExample(NamedTuple):
     persistence: Float32[np.ndarray, "H W C"]
     time_ms: int
     """Acquisition of the target, in epoch milliseconds."""
-    labels: UInt8[np.ndarray, "H W"] | None = None
+    labels: Integer[np.ndarray, "H W"] | None = None
     """Map of classes for a linear probe. The model never sees it."""
 
     def without_frames(self) -> "ValidationExample":

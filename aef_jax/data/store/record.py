@@ -33,6 +33,7 @@ DTYPES = {
 }
 """Number types of imagery, by their names in safetensors."""
 
+LABEL_DTYPES = [np.dtype(dtype) for dtype in DTYPES.values() if np.issubdtype(dtype, np.integer)]
 METADATA_DTYPES = (np.float32, np.float64)
 MAX_SIDE = 2**15
 """Most pixels of a site's side. A blob that stores one pixel for all could state any size."""
@@ -127,9 +128,9 @@ def validate_site(site: Site) -> None:
         require_printable(f"{where}, source", name)
         _check_arrays(f"{where}, source {name}", series, site.shape)
         _check_frames(f"{where}, source {name}", series)
-    if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype != np.uint8):
+    if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype not in LABEL_DTYPES):
         raise ValueError(
-            f"{where}: its labels are {site.labels.dtype} {site.labels.shape}, expected uint8 of {site.shape}"
+            f"{where}: its labels are {site.labels.dtype} {site.labels.shape}, expected integers of {site.shape}"
         )
     _check_text(f"{where}, source {TEXT}", site.text, site.shape)
 
@@ -158,8 +159,8 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
 def _check_frames(where: str, series: Series) -> None:
     if len(series.time_ms) and not -LATEST_MS < series.time_ms[0] <= series.time_ms[-1] < LATEST_MS:
         raise ValueError(f"{where}: frames have times outside of +-{LATEST_MS}, expected epoch milliseconds")
-    if series.metadata.dtype not in METADATA_DTYPES or not np.isfinite(series.metadata).all():
-        raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers")
+    if series.metadata.dtype not in METADATA_DTYPES or np.isinf(series.metadata).any():
+        raise ValueError(f"{where}: metadata are {series.metadata.dtype}, expected finite numbers, or NaN if unknown")
     if series.no_data is not None and (isinstance(series.no_data, bool) or not isinstance(series.no_data, int | float)):
         raise ValueError(f"{where}: no data is {series.no_data!r}, expected a number")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int64, Num, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, Integer, Num
 
 from aef_jax.data.store.conversion import plain_transform, series_arrays
 from aef_jax.data.store.georeference import validate_transform
@@ -44,7 +44,8 @@ class Series:
     time_ms: Int64[np.ndarray, "N"]
     """Acquisition time, in epoch milliseconds."""
     metadata: Float[np.ndarray, "N F"]
-    """One column per field of the source's metadata: an angle in degrees, or 0 or 1 for a binary field."""
+    """One column per field of the source's metadata: an angle in degrees, or 0 or 1 for a binary field. NaN is an
+    unknown value."""
     no_data: float | None = None
     """Pixel value that means no data."""
 
@@ -188,8 +189,8 @@ class Site:
     """Period of the frames, which examples take as their support period: epoch milliseconds, or dates as in `to_ms`.
     None: examples draw one from the years of the inputs."""
     text: TextPoints = field(default_factory=TextPoints.none)
-    labels: UInt8[np.ndarray, "H W"] | None = None
-    """Map of classes to evaluate embeddings with. Training does not read it."""
+    labels: Integer[np.ndarray, "H W"] | None = None
+    """Map of classes to evaluate embeddings with; below 0 is no label. Training does not read it."""
 
     def __post_init__(self):
         object.__setattr__(self, "transform", plain_transform(self.transform))

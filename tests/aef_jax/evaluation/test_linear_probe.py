@@ -41,6 +41,13 @@ def test_pixels_without_an_embedding_are_left_out():
     assert probe_score(features, labels, seed=0) == 1
 
 
+def test_pixels_without_a_label_are_left_out():
+    directions = np.random.default_rng(1).standard_normal((3, 6)).astype(np.float32) * 5
+    features = [directions[classes] for classes in _maps()]
+    labels = [np.where(np.arange(8) < 2, -1, classes.astype(int) + 500) for classes in _maps()]
+    assert probe_score(features, labels, seed=0) == 1
+
+
 def test_uninformative_features_score_at_chance():
     assert np.mean([probe_score(_noise(3), _maps(), seed) for seed in range(5)]) == pytest.approx(1 / 3, abs=0.05)
 

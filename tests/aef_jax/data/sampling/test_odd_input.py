@@ -9,13 +9,16 @@ from flax import nnx
 
 from aef_jax.data.loading.pipeline import stack
 from aef_jax.data.sampling.examples import TileLocation, draw_example, draw_location
+from aef_jax.data.sampling.targets import metadata_code
 from aef_jax.data.sampling.validation import validation_example_of_each, validation_examples
+from aef_jax.data.store.record import decode, encode
 from aef_jax.data.store.site import Series, Site, TextPoints, to_ms
 from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
 from aef_jax.training.objective import objective
 from configs.batch import Batch
 from configs.encodings.timecode import DAY_MS, timecode
+from configs.sources import PALSAR2
 from tests.aef_jax.conftest import BRIEF
 from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, schema_of, small_site, small_stream
 from tests.support.refusals import error_message
@@ -130,6 +133,19 @@ def test_support_period_must_hold_two_valid_periods(days, is_enough):
             assert _is_finite(draw_example(short, SCHEMA, CONFIG, location, rng))
     else:
         assert "its support period has 9 days, expected at least 10" in error_message(draw_location, short, CONFIG, rng)
+
+
+def test_unknown_metadata_have_the_code_zero():
+    """Sentinel-1 without its heading could not be stored."""
+    radar = SITE.series["sentinel1"]
+    unknown = np.column_stack([np.full(len(radar.time_ms), np.nan), radar.metadata[:, 1]])
+    site = decode(encode(_with(SITE, sentinel1=replace(radar, metadata=unknown))), "blob")
+    rng = np.random.default_rng
+    code = draw_example(site, SCHEMA, CONFIG, PLACE, rng(0)).targets["sentinel1"].metadata
+    known = draw_example(SITE, SCHEMA, CONFIG, PLACE, rng(0)).targets["sentinel1"].metadata
+    assert code.tolist() == [0, 0, *known[2:].tolist()]
+    assert known[2:].any()
+    assert metadata_code(PALSAR2, np.array([np.nan, 1.0])).tolist() == [0, 1]
 
 
 def test_metadata_and_texts_of_wrong_length_are_refused():

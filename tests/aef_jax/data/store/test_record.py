@@ -130,6 +130,17 @@ def test_arrays_are_views_of_the_blob():
     assert np.shares_memory(site.labels, whole)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
+def test_labels_of_any_integers_round_trip(dtype):
+    labels = np.arange(48, dtype=dtype).reshape(6, 8) * 5
+    if dtype != np.uint8:
+        labels[0] = -1  # no label
+        labels[1] = 300
+    read = decode(encode(replace(SITE, labels=labels)), "blob").labels
+    assert read is not None
+    np.testing.assert_array_equal(read, labels, strict=True)
+
+
 def test_safetensors_reads_the_blob():
     from safetensors.numpy import load
 
@@ -145,7 +156,7 @@ def _broken(**changes: Any) -> Site:
 
 
 LANDSAT = SITE.series["landsat"]
-NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
+INFINITE = np.full_like(SITE.series["sentinel1"].metadata, np.inf)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +178,12 @@ NAN_FACTS = np.full_like(SITE.series["sentinel1"].metadata, np.nan)
         (_broken(metadata=LANDSAT.metadata[1:]), "source landsat: metadata have shape (68, 0)"),
         (_broken(no_data="0"), "source landsat: no data is '0', expected a number"),
         (
-            replace(SITE, series={"sentinel1": replace(SITE.series["sentinel1"], metadata=NAN_FACTS)}),
+            replace(SITE, series={"sentinel1": replace(SITE.series["sentinel1"], metadata=INFINITE)}),
             "source sentinel1: metadata are float64, expected finite numbers",
         ),
-        (replace(SITE, labels=np.zeros((6, 7), np.uint8)), "its labels are uint8 (6, 7), expected uint8 of (6, 8)"),
+        (replace(SITE, labels=np.zeros((6, 7), np.uint8)), "its labels are uint8 (6, 7), expected integers of (6, 8)"),
         (replace(SITE, labels=np.zeros((6, 8))), "its labels are float64"),
+        (replace(SITE, labels=np.zeros((6, 8), np.uint64)), "its labels are uint64"),
         (replace(SITE, text=replace(SITE.text, row=SITE.text.row + 6)), "source text: a point is outside of the"),
         (replace(SITE, text=replace(SITE.text, row=SITE.text.row * 1.0)), "source text: row is float64"),
         (replace(SITE, text=replace(SITE.text, column=SITE.text.column[1:])), "source text: column is int64"),
