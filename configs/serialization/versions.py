@@ -73,7 +73,7 @@ def _convert_valid_ranges(sources: list[Any]) -> None:
         for band in bands if isinstance(bands, list) else []:
             inverse = _AS_STORED.get(str(band.get("scaling"))) if isinstance(band, dict) else None
             valid_range = band.get("valid_range") if inverse else None
-            if isinstance(valid_range, list) and all(type(end) in (int, float) for end in valid_range):
+            if inverse and isinstance(valid_range, list) and all(type(end) in (int, float) for end in valid_range):
                 with np.errstate(over="ignore"):
                     band["valid_range"] = [float(inverse(np.float64(end))) for end in valid_range]
 

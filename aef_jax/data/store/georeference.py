@@ -65,6 +65,7 @@ def _crs_problem(crs: str) -> str:
         return "not a crs"
     try:
         import rasterio
+        import rasterio.errors
     except ModuleNotFoundError:
         is_geographic_code = named is not None and named[2].isdecimal() and int(named[2]) in _EPSG_GEOGRAPHIC
         return "in degrees" if is_geographic_code or crs.startswith(("GEOG", "+proj=longlat")) else ""

@@ -50,9 +50,8 @@ class Series:
     """Pixel value that means no data."""
 
     def __post_init__(self):
-        names = ("pixels", "valid", "time_ms", "metadata")
-        arrays = series_arrays(*(getattr(self, name) for name in names), self.no_data)
-        for name, array in zip(names, arrays, strict=True):
+        arrays = series_arrays(self.pixels, self.valid, self.time_ms, self.metadata, self.no_data)
+        for name, array in zip(("pixels", "valid", "time_ms", "metadata"), arrays, strict=True):
             object.__setattr__(self, name, array)
 
     @property
