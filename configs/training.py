@@ -30,6 +30,9 @@ class TrainingConfig:
     """Parts into which each batch is divided, to save memory. The parts are computed one after the other. Batch
     uniformity and CLIP are computed within each part, and a source's error is the mean over the parts. Each part
     reduces its gradients over the devices."""
+    freeze: str = ""
+    """Parameters that keep the values they begin with: patterns of their names with * and ?, separated by commas, such
+    as `encoder.*,summary.*` (ours)."""
     max_consecutive_skips: int = 10
     """Consecutive steps with a loss or gradient that is not finite, after which the run stops. Such a step does not
     change the parameters."""

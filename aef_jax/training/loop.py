@@ -18,10 +18,18 @@ from aef_jax.run.warm_start import plan_warm_start, read_warm_start, save_warm_s
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
+from aef_jax.training.freeze import require_freezable
 from aef_jax.training.preemption import PreemptionGuard
 from aef_jax.training.profiler import Profile
 from aef_jax.training.reporter import Reporter
-from aef_jax.training.step import TrainState, abstract_state, compile_in_thread, init_state, make_train_step
+from aef_jax.training.step import (
+    TrainState,
+    abstract_model,
+    abstract_state,
+    compile_in_thread,
+    init_state,
+    make_train_step,
+)
 from configs.config import Config
 from configs.serialization.printable import print_lines
 
@@ -56,6 +64,7 @@ def train(
     check_joined()
     mesh = training_mesh(config)
     folder.require_same_run(config)
+    require_freezable(config, abstract_model(config)[1])
     examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
     require_content(examples)
     with training_lock(folder.path):

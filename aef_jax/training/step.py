@@ -19,6 +19,7 @@ from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.model.bottleneck import sample_noise
 from aef_jax.sharding.compiler_options import compiler_options, one_off_options
 from aef_jax.sharding.mesh import constrain, replicated, state_shardings, with_mesh
+from aef_jax.training.freeze import freezer
 from aef_jax.training.objective import objective
 from aef_jax.training.optimizer import learning_rate, make_optimizer
 from configs.batch import Batch, BottleneckNoise
@@ -139,9 +140,11 @@ def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, N
     """
     graph, _ = abstract_model(config)
     optimizer, schedule = make_optimizer(config.training), learning_rate(config.training)
+    without_frozen = freezer(config.training.freeze)
 
     def update(state: TrainState, batch: Batch, draw: NoiseFn) -> tuple[TrainState, Terms]:
         gradients, terms = _gradients(graph, config, state.params, batch, draw)
+        gradients = without_frozen(gradients)
         norm = optax.tree.norm(gradients)
         # a non-finite loss may have finite gradients, and finite gradients a norm that overflows
         finite = jnp.isfinite(terms["loss"]) & jnp.isfinite(norm)
@@ -150,7 +153,7 @@ def make_update_fn(config: Config, mesh: Mesh) -> Callable[[TrainState, Batch, N
         terms["learning_rate"] = jnp.asarray(schedule(state.step - before.total_notfinite))
         with jax.named_scope("optimizer"):
             updates, after = optimizer.update(gradients, state.optimizer, state.params, finite=finite)
-            params = cast(nnx.State, optax.apply_updates(state.params, updates))
+            params = cast(nnx.State, optax.apply_updates(state.params, without_frozen(updates)))
         skipped = cast(optax.ApplyIfFiniteState, after)
         terms["skipped"] = jnp.asarray(skipped.total_notfinite)
         terms["consecutive_skips"] = jnp.asarray(skipped.notfinite_count)

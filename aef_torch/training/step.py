@@ -42,7 +42,12 @@ def init_state(model: AlphaEarth, config: Config) -> TrainState:
 
     Returns:
         The state.
+
+    Raises:
+        ValueError: the config freezes parameters, which only JAX's step does.
     """
+    if config.training.freeze:
+        raise ValueError(f"training.freeze is {config.training.freeze!r}, expected '': PyTorch's step freezes nothing")
     return TrainState(model, make_optimizer(model, config.training), step=0, skipped=0, consecutive_skips=0)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from configs.config import Config
 from configs.serialization.printable import printable_value
 
-VERSION = 3
+VERSION = 4
 """Version that `to_json` writes."""
 RENAMED = {
     "model.blocks": "model.num_blocks",
@@ -26,7 +26,7 @@ RENAMED = {
     "data.least_target_fraction": "data.min_target_fraction",
 }
 """New name by old name, both dotted. Files and command lines may still use the old names."""
-ADDED = {"data.workers": 2}
+ADDED = {"data.workers": 2, "training.freeze": 4}
 """First version in which every file has the setting; older files may lack it and get its default."""
 
 _AS_STORED = {"log1p": np.expm1, "radians": np.rad2deg, "palsar_decibel": lambda decibel: 10 ** ((decibel + 83) / 20)}
