@@ -5,6 +5,7 @@ import math
 import types
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.config import Config
@@ -125,8 +126,8 @@ def _summary(source: Source) -> str:
 
 def _dataclass(value: Any, kind: Any, where: str) -> Any:
     _expect(isinstance(value, dict), value, where, "a JSON object")
-    hints = get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
+    hints = _hints(kind)
+    names = list(hints)
     for name in value:
         if name not in names:
             raise ValueError(f"{where}: there is no field {printable_value(name)}; {nearest(name, names)}")
@@ -134,6 +135,13 @@ def _dataclass(value: Any, kind: Any, where: str) -> Any:
     if missing:
         raise ValueError(f"{where}: the field {missing[0]!r} is missing")
     return kind(**{name: typed(value[name], hints[name], f"{where}.{name}") for name in names})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the declared type of each field of a dataclass."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _finite(value: Any, where: str) -> float:

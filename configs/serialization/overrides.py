@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 from configs.config import Config
 from configs.serialization.config_json import nearest, typed
+from configs.serialization.printable import printable, printable_value
 from configs.serialization.versions import new_names
 from configs.source import Source
 
@@ -49,7 +50,7 @@ def _with_sources(config: Config, text: str) -> Config:
     names, rows = [name.strip() for name in text.split(",")], {source.name: source for source in config.sources}
     for name in names:
         if name not in rows:
-            raise ValueError(f"--sources: there is no source {name!r}; {nearest(name, list(rows))}")
+            raise ValueError(f"--sources: there is no source {printable_value(name)}; {nearest(name, list(rows))}")
     return replace(config, sources=tuple(row for name, row in rows.items() if name in names))
 
 
@@ -75,11 +76,11 @@ def _pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise ValueError(f"{word!r} is no option, expected a dotted name as in --training.steps 200")
+            raise ValueError(f"{printable_value(word)} is no option, expected a dotted name as in --training.steps 200")
         name, equals, text = word.removeprefix("--").partition("=")
         if not equals:
             if not rest:
-                raise ValueError(f"--{name} has no value, expected one after it")
+                raise ValueError(f"--{printable(name)} has no value, expected one after it")
             text = rest.pop(0)
         pairs.append((name.replace("-", "_"), text))
     return pairs
@@ -102,7 +103,7 @@ def _field_type(config: Config, name: str) -> Any:
 def _unknown(config: Config, name: str) -> ValueError:
     # the many settings of the sources are listed last
     names = sorted(field_names(config), key=lambda known: known.startswith("sources."))
-    return ValueError(f"there is no setting {name!r}; {nearest(name, names)}")
+    return ValueError(f"there is no setting {printable_value(name)}; {nearest(name, names)}")
 
 
 def _parsed(text: str, kind: Any) -> Any:

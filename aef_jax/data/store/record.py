@@ -136,6 +136,8 @@ def validate_site(site: Site) -> None:
 
 
 def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
+    if series.time_ms.ndim != 1 or series.time_ms.dtype != np.int64:
+        raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected a list of int64 epoch milliseconds")
     frames = len(series.time_ms)
     if series.pixels.dtype.newbyteorder("=") not in DTYPES.values():
         raise ValueError(
@@ -152,8 +154,6 @@ def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
         )
     if series.metadata.ndim != 2 or len(series.metadata) != frames:
         raise ValueError(f"{where}: metadata have shape {series.metadata.shape}, expected {(frames, 'fields')}")
-    if series.time_ms.shape != (frames,) or series.time_ms.dtype != np.int64:
-        raise ValueError(f"{where}: times are {series.time_ms.dtype}, expected int64 epoch milliseconds")
 
 
 def _check_frames(where: str, series: Series) -> None:
@@ -166,6 +166,8 @@ def _check_frames(where: str, series: Series) -> None:
 
 
 def _check_text(where: str, text: TextPoints, grid: tuple[int, int]) -> None:
+    if text.row.ndim != 1:
+        raise ValueError(f"{where}: row has {text.row.ndim} axes, expected one")
     expected = {"row": (len(text),), "column": (len(text),), "period_ms": (len(text), 2)}
     for field, shape in expected.items():
         numbers: np.ndarray = getattr(text, field)
