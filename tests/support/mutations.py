@@ -6,7 +6,9 @@ The mutations are the same in every run, and nothing is stored between runs.
 import copy
 import json
 import re
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -40,6 +42,8 @@ ODD_VALUES = (
     *("../x", "/etc/passwd", "..", ".", "con\\x", "__class__", "uint16", "sentinel2", MARKUP),
     "[" * 10_000,
 )
+MAX_BYTES = 2**28
+"""More than any of these files needs beside the process itself."""
 DEEP = "@deep@"
 """Stands for lists that are too deep for Python's own writer."""
 SNIPPETS = (b"", b"\x00", b"\xff" * 8, b"{", b"}", b"[" * 10_000, b'"', b",", b":", b"NaN", b"1e999", b"\xed\xa0\x80")
@@ -120,6 +124,18 @@ def _containers(node: Any) -> Any:
             yield from _containers(child)
 
 
+@contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Raise MemoryError if more than `MAX_BYTES` are taken within the context."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MAX_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def assert_reads_or_refuses(read: Callable[[], Any]) -> bool:
     """Assert that a file is read or refused in one harmless sentence, and return which.
 
@@ -127,7 +143,8 @@ def assert_reads_or_refuses(read: Callable[[], Any]) -> bool:
     """
     refusal = None
     try:
-        read()
+        with bounded_memory():
+            read()
     except ValueError as error:
         refusal = error
     if refusal is not None:
