@@ -92,7 +92,7 @@ def draw_location(site: Site, config: Config, rng: np.random.Generator) -> TileL
 
     Args:
         site: its own support period is taken, if it has one; otherwise one is drawn from the years that its inputs
-            cover.
+            cover (or its targets, if it has no input).
         config: gives the tile's side and the periods' lengths.
         rng: draws the location.
 
@@ -100,7 +100,7 @@ def draw_location(site: Site, config: Config, rng: np.random.Generator) -> TileL
         The location.
 
     Raises:
-        ValueError: the site is too small, its support period too short, or it has no input.
+        ValueError: the site is too small, its support period too short, or it has neither that nor a frame with a date.
     """
     side, (height, width) = config.data.tile_side, site.shape
     if min(height, width) < side:
@@ -229,10 +229,12 @@ def _draw_inputs(
 
 
 def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Period:
-    times = [site.series[source.name].time_ms for source in config.input_sources if source.name in site.series]
-    times = [time_ms for time_ms in times if len(time_ms)]
-    if not times:
-        raise ValueError(f"site {site.name}: it has no frame of an input source, expected at least one")
+    shown = [source for source in config.decoded_sources if source.timed and source.name in site.series]
+    shown = [source for source in shown if len(site.series[source.name].time_ms)]
+    if not shown:
+        raise ValueError(f"site {site.name}: it has no support period and no frame of a source, expected one of both")
+    inputs = [source for source in shown if source.is_input]
+    times = [site.series[source.name].time_ms for source in inputs or shown]
     first, last = int(min(time_ms[0] for time_ms in times)), int(max(time_ms[-1] for time_ms in times))
     length = config.data.support_days * DAY_MS
     start = int(rng.integers(first, max(first, last + 1 - length) + 1))  # a period does not contain its end

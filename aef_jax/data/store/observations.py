@@ -18,6 +18,8 @@ MAX_WRONG = 0.5
 """Share above which the values are taken to be of another unit, and a site is refused (ours)."""
 FIRST_YEAR_MS = 366 * DAY_MS
 """Instants in seconds, minutes or days since 1970 are within a year of it when read as milliseconds."""
+MIN_SUPPORT_DAYS = 10
+"""Days of two shortest valid periods: `data.min_period_days` is at least 5, and each half must hold one."""
 
 
 class ValueCounts(NamedTuple):
@@ -30,7 +32,7 @@ class ValueCounts(NamedTuple):
 
 
 def validate_times(site: Site, sources: dict[str, Source]) -> None:
-    """Check that the times of frames and texts are milliseconds, and that frames lie in the support period.
+    """Check that times are milliseconds, and that frames lie in the support period, which examples fit in.
 
     Args:
         site: the site. Static maps may have any time.
@@ -53,6 +55,12 @@ def validate_times(site: Site, sources: dict[str, Source]) -> None:
                 f"site {site.name}, source {name}: {problem}, expected none: cut the site with Site.between, or give"
                 " the period that the frames are of"
             )
+    if site.support and site.support[1] - site.support[0] < MIN_SUPPORT_DAYS * DAY_MS:
+        days = (site.support[1] - site.support[0]) / DAY_MS
+        raise ValueError(
+            f"site {site.name}: its support period has {days:g} days, expected at least {MIN_SUPPORT_DAYS}, in epoch"
+            " milliseconds"
+        )
 
 
 def outside_support(times_ms: Int64[np.ndarray, "N"], support: Period | None) -> str:

@@ -73,12 +73,20 @@ def test_location_lies_within_the_site_and_the_input_years():
     assert {location.support[1] - location.support[0] for location in places} == {365 * DAY_MS}
 
 
-def test_small_site_or_site_without_input_is_refused():
+def test_small_site_or_site_without_dates_is_refused():
     rng = np.random.default_rng(0)
     too_large = replace(CONFIG, data=replace(CONFIG.data, tile_side=32))
     assert "24 x 24 pixels, expected at least one tile of 32 x 32" in error_message(draw_location, SITE, too_large, rng)
+    only_relief = replace(SITE, series={"glo30": SITE.series["glo30"]})
+    said = error_message(draw_location, only_relief, CONFIG, rng)
+    assert said == "site small: it has no support period and no frame of a source, expected one of both"
+
+
+def test_site_without_input_has_the_year_of_its_targets():
+    """It is counted among the examples without input; it does not end the run at the step that draws it."""
     only_map = replace(SITE, series={"nlcd": SITE.series["nlcd"]})
-    assert "no frame of an input source" in error_message(draw_location, only_map, CONFIG, rng)
+    start, end = draw_location(only_map, CONFIG, np.random.default_rng(0)).support
+    assert start <= only_map.series["nlcd"].time_ms[0] < end
 
 
 def test_example_is_a_deterministic_function_of_the_generator():

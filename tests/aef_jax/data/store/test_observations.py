@@ -8,7 +8,7 @@ import pytest
 
 from aef_jax.cli import main as cli
 from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.site import Site, to_ms
+from aef_jax.data.store.site import Site, TextPoints, to_ms
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import small_sites, write
 from tests.support.data.small_site import START_MS
@@ -57,6 +57,17 @@ def test_frames_outside_of_the_support_period_are_refused(tmp_path):
     assert f"..{last}, are outside of the support period 2016-01-01..2017-01-01, expected none: cut the site" in said
     in_seconds = replace(SITE, support=(year[0] // 1000, year[1] // 1000))
     assert "are outside of the support period 1970-01-17..1970-01-18" in refusal(tmp_path, in_seconds)
+
+
+def test_too_short_a_support_period_is_refused(tmp_path):
+    for days, is_enough in ((9, False), (10, True)):
+        week = START_MS, START_MS + days * DAY_MS
+        site = replace(SITE.between(*week), support=week, text=TextPoints.none())
+        site = replace(site, series={name: site.series[name] for name in ("sentinel2", "landsat")})
+        if is_enough:
+            assert write(tmp_path / "enough", [site])
+        else:
+            assert refusal(tmp_path, site).endswith("has 9 days, expected at least 10, in epoch milliseconds")
 
 
 def test_static_maps_may_have_any_time(tmp_path):
