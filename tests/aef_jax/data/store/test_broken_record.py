@@ -150,3 +150,17 @@ def test_changed_header_gives_a_record_or_a_plain_error():
             for series in site.series.values():
                 corner = series.pixels[:, -1:, -1:]
                 assert len(corner.tobytes()) == corner.nbytes
+
+
+@pytest.mark.parametrize("name", ["text/row", "glo30/time_ms"])
+def test_a_number_in_the_place_of_a_list_is_refused(name):
+    """Issue 19, hostile input: found by fuzzing."""
+    text = SITE.text.select_points(np.arange(len(SITE.text)) == 0)
+    blob = encode(replace(SITE, text=text))
+    end = 8 + int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8:end])
+    assert header[name]["shape"] == [1]
+    header[name]["shape"] = []
+    changed = json.dumps(header).encode()
+    message = error_message(decode, len(changed).to_bytes(8, "little") + changed + blob[end:], "record 3")
+    assert message.startswith("record 3: site small, source ")
