@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, Num
 
 from configs.fields.tiling import Period
-from configs.source import Source
+from configs.source import PIXEL_M, Source
 
 Time = str | date | datetime | np.datetime64
 TIME_DIMS, Y_DIMS, X_DIMS, BAND_DIMS = (
@@ -17,6 +17,8 @@ TIME_DIMS, Y_DIMS, X_DIMS, BAND_DIMS = (
     ("x", "lon"),
     ("band", "bands", "channel"),
 )
+MAX_STEP_ERROR = 0.01
+"""Accepted relative difference of a step between pixels from 10 m (ours)."""
 
 
 class RawFrames(NamedTuple):
@@ -42,7 +44,7 @@ def read_frames(source: Source, frames: Any) -> RawFrames:
         The frames in the order of their times; floating point with NaN if a pixel is masked.
 
     Raises:
-        ValueError: shapes do not fit, bands are missing, or a time is none.
+        ValueError: shapes do not fit, bands are missing, a time is none, or pixels are not 10 m apart.
     """
     where = f"source {source.name}"
     if hasattr(frames, "data_vars"):
@@ -145,12 +147,24 @@ def _of_data_array(where: str, source: Source, array: Any) -> tuple[np.ndarray, 
     if len(array.dims) != 4 or dims[0] not in array.coords:
         raise ValueError(f"{where}: dimensions are {list(array.dims)}, expected {dims} and a coordinate of times")
     array = array.transpose(*dims)
+    for dim in dims[1:3]:
+        _require_pixels(where, dim, array)
     band = dims[3]
     if band in array.coords and array[band].dtype.kind in "UO":
         names = [str(name) for name in array[band].values]
         order = [names.index(name) for name in _by_band(where, source, names)]
         array = array.isel({band: order})
     return array.values, array[dims[0]].values
+
+
+def _require_pixels(where: str, dim: str, array: Any) -> None:
+    """Raise ValueError if the array has coordinates along a dimension, and they are not those of pixels of 10 m."""
+    if dim in array.coords and array.sizes[dim] > 1:
+        steps = np.abs(np.diff(array[dim].values))
+        if not np.allclose(steps, PIXEL_M, rtol=MAX_STEP_ERROR):
+            raise ValueError(
+                f"{where}: its coordinates {dim} are {np.median(steps):g} apart, expected {PIXEL_M}, in meters"
+            )
 
 
 def _by_band(where: str, source: Source, names: list[str]) -> list[str]:

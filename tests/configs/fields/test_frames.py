@@ -97,3 +97,15 @@ def test_periods_are_years_or_two_ends():
     assert read_period(2018) == read_period(("2018-01-01", "2019-01-01")) == year
     assert read_period((np.datetime64("2018"), datetime(2019, 1, 1))) == year
     assert "period: times are" in error_message(read_period, ("2018", "never"))
+
+
+def test_coordinates_of_another_grid_are_refused():
+    """Row 12 of the users' cases, in xarray: degrees, or pixels of 30 m."""
+    array = labeled(["B2", "B3", "B4", "B8", "B11"])
+    y, x = 5_600_000 - 10 * np.arange(4, dtype=np.float32), 500_000 + 10.05 * np.arange(6)
+    assert read_frames(SENTINEL2, array.assign_coords(y=y, x=x)).pixels.shape == SORTED.shape
+    for step in (30, 9e-5):
+        said = error_message(read_frames, SENTINEL2, array.assign_coords(y=y, x=x[0] + step * np.arange(6)))
+        assert said == f"source sentinel2: its coordinates x are {step:g} apart, expected 10, in meters"
+    said = error_message(read_frames, SENTINEL2, array.rename(y="lat").assign_coords(lat=46 - 9e-5 * np.arange(4)))
+    assert said.startswith("source sentinel2: its coordinates lat are 9e-05 apart")
