@@ -25,7 +25,7 @@ from aef_jax.run.format import (
     version_of,
 )
 from aef_jax.run.optimizer_tree import fill_optimizer, optimizer_tree, tree_from_leaves
-from aef_jax.run.steps import Which, checkpoint_steps, find_step, read_json_item, read_score, reading, require_whole
+from aef_jax.run.steps import Which, find_step, read_json_item, reading, require_scores, require_whole
 from aef_jax.sharding.distributed import agreed_checkpoint, on_first
 from aef_jax.training.step import TrainState, abstract_model
 from configs.config import Config
@@ -65,8 +65,7 @@ class Checkpointer:
             enable_async_checkpointing=True,
             temporary_path_class=ChecksummedPath,
         )
-        for step in checkpoint_steps(run.checkpoints):
-            read_score(run.checkpoints, step)  # the manager reads them all
+        require_scores(run.checkpoints)  # the manager reads them all
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)
         # the manager knows what this host has listed, which may not be what the others have
         self.latest_step = agreed_checkpoint(run.checkpoints, self.manager.latest_step())

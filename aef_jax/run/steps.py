@@ -155,6 +155,27 @@ def read_score(folder: Path, step: int) -> float | None:
         return None if scores is None else float(score_of(scores))
 
 
+def require_scores(folder: Path) -> None:
+    """Require that the validation losses of all checkpoints can be read: training keeps the best.
+
+    Args:
+        folder: the run's folder of checkpoints.
+
+    Raises:
+        ValueError: one is damaged; the message says how to go on.
+    """
+    steps = checkpoint_steps(folder)
+    for step in steps:
+        try:
+            read_score(folder, step)
+        except ValueError as error:
+            if step == steps[-1]:
+                raise
+            raise ValueError(
+                f"{str(error).partition(';')[0]}; to go on without it, move {folder / str(step)} away"
+            ) from error
+
+
 def _best(folder: Path, steps: list[int]) -> int:
     scores = {step: score for step in steps if (score := read_score(folder, step)) is not None}
     if not scores:

@@ -86,3 +86,15 @@ def test_going_back_keeps_later_checkpoints_aside(run, tmp_path):
     DAMAGES["flip"](copied.checkpoints / str(OLDER) / "data/metadata")
     assert "data/metadata is damaged" in error_message(go_back, copied.checkpoints, OLDER, copied.set_aside)
     assert checkpoint_steps(copied.checkpoints) == [OLDER, STEP]
+
+
+@pytest.mark.slow
+def test_a_damaged_score_of_an_older_checkpoint_is_told(run, tmp_path):
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    older = copied / "checkpoints" / str(OLDER)
+    DAMAGES["flip"](older / "metrics/metrics")
+    message = error_message(restore, copied)
+    assert message.startswith(f"{older}/metrics/metrics is damaged: ")
+    assert message.endswith(f"; to go on without it, move {older} away")
+    shutil.rmtree(older)
+    assert equal(restore(copied), restore(run))
