@@ -7,7 +7,7 @@ import jax
 
 from aef_jax.aot.compile import compile_step
 from aef_jax.aot.report import format_report, report_json
-from aef_jax.files.atomic import replace_file
+from aef_jax.files.atomic import replace_file, require_writable
 from configs.config import Config
 from configs.serialization.printable import print_lines
 
@@ -25,6 +25,8 @@ def compile_command(config: Config, topology: str, output: Path | None = None, f
         The exit status.
     """
     jax.config.update("jax_platforms", "cpu")  # leave the chips of this machine to others
+    if output is not None:
+        require_writable(output)
     compiled = compile_step(config, topology, full)
     print_lines(format_report(compiled))
     if output is not None:

@@ -94,9 +94,11 @@ def _add_text(options: argparse.Namespace, _: list[str]) -> int:
 
 def _info(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.inspect.info import describe, write_histograms_png
+    from aef_jax.files.atomic import require_writable
 
     print_lines(describe(options.folder))
     output = options.output or options.folder / "info.png"
+    require_writable(output)
     write_histograms_png(options.folder, output)
     print_lines(f"wrote {output}")
     return 0
@@ -115,7 +117,9 @@ def _check_dataset(options: argparse.Namespace, _: list[str]) -> int:
 
 def _show(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.inspect.show import write_example_png
+    from aef_jax.files.atomic import require_writable
 
+    require_writable(options.output)
     config = with_data(resolve(options.preset, settings)[0], options.folder)
     print_lines(write_example_png(config, options.index, options.output))
     print_lines(f"wrote {options.output}")

@@ -7,8 +7,10 @@ after a kill it stays, as `.NAME.TOKEN.tmp`, and what was there before is untouc
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from aef_jax.files.machine_limits import describe_limit
 
 
 @contextmanager
@@ -91,6 +93,7 @@ def require_file_target(target: Path, overwrite: bool) -> None:
         ValueError: something is there and is not to be overwritten, or is a folder.
     """
     _require_absent(target, overwrite)
+    require_writable(target)
     if target.is_dir():
         raise ValueError(f"{target} is a folder, expected the name of a file")
 
@@ -107,12 +110,37 @@ def require_folder_target(target: Path, overwrite: bool, may_replace: Callable[[
         ValueError: something is there and is not to be overwritten, is a file, or holds other files too.
     """
     _require_absent(target, overwrite)
+    require_writable(target)
     if not _exists(target):
         return
     names = sorted(path.name for path in target.iterdir()) if target.is_dir() else [target.name]
     others = [name for name in names if not (target.is_dir() and may_replace(name))]
     if others:
         raise ValueError(f"{target} holds more than converted weights ({others[0]}): it is not overwritten")
+
+
+def require_writable(target: Path) -> None:
+    """Refuse what cannot be written before the work, which may take hours, and not after it.
+
+    Args:
+        target: the file or folder to write. Folders above it need not exist.
+
+    Raises:
+        ValueError: the nearest folder that exists takes no file of this name, or is none.
+    """
+    folder = target.absolute().parent
+    while not _exists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise ValueError(f"{target} cannot be written: {folder} is no folder")
+    trial = folder / _beside(target, "tmp").name
+    try:
+        trial.write_bytes(bytes(4096))
+    except OSError as error:
+        raise ValueError(f"{target} cannot be written: {describe_limit(error) or error}") from error
+    finally:
+        with suppress(OSError):
+            trial.unlink()
 
 
 def _beside(path: Path, ending: str) -> Path:

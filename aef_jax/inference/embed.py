@@ -12,10 +12,10 @@ from jaxtyping import Array, Float32
 from aef_jax.data.loading.training_data import find_site
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import choose_support, embed_site
-from aef_jax.inference.writers.geotiff import StoredAs, import_rasterio, write_field
+from aef_jax.inference.writers.geotiff import StoredAs, model_tag, require_field_target, write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
-from aef_jax.run.steps import Which
+from aef_jax.run.steps import Which, find_step
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.step import abstract_model
@@ -98,12 +98,11 @@ def embed_run(
     Raises:
         ValueError, ModuleNotFoundError: if an argument does not fit, or the run, the site or rasterio is missing.
     """
-    import_rasterio()  # fail before the work if it is missing
-    if output.suffix not in (".tif", ".tiff") or output.is_dir():
-        raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
+    require_field_target(output)
     require_period("valid", period)
     config, site, normalized = open_site(run, data, site_name)
-    params = restore_params(run.checkpoints, config, which=which)
+    step = find_step(run.checkpoints, which)
+    params = restore_params(run.checkpoints, config, which=step)
     support = support or choose_support(site, config, period)
     field = embed_with(make_embedder(config), params, normalized, config, period, support)
     write_field(
@@ -113,7 +112,7 @@ def embed_run(
         transform=site.transform,
         period=period,
         support=support,
-        model=run.path.name,
+        model=model_tag(run.path.absolute().name, step, site.name),
         dtype=dtype,
     )
     write_field_png(picture := output.with_suffix(".png"), field)

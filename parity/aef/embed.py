@@ -10,7 +10,7 @@ import aef_torch.model.alphaearth
 from aef_jax.data.sampling.examples import Period
 from aef_jax.inference.embed import embed_with, make_embedder, open_site
 from aef_jax.inference.site import choose_support, embed_site
-from aef_jax.inference.writers.geotiff import write_field
+from aef_jax.inference.writers.geotiff import model_tag, require_field_target, write_field
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
@@ -45,6 +45,7 @@ def embed_both(
         ValueError: something is missing or does not fit; nothing is written.
         ModuleNotFoundError: rasterio is not installed.
     """
+    require_field_target(output)
     config, site, normalized = open_site(run, data, site_name)
     carried, model = read_model(weights)
     if (carried.model, carried.sources) != (config.model, config.sources):
@@ -61,7 +62,7 @@ def embed_both(
         transform=site.transform,
         period=period,
         support=support,
-        model=weights.name,
+        model=model_tag(weights.name, TorchCheckpoint(weights).saved.step, site.name),
     )
     return float(np.nanmax(np.abs(field - reference)))
 

@@ -1,8 +1,8 @@
 """The command `aef-parity`, also run as `python -m parity.cli`."""
 
-import logging
 import sys
 
+from aef_jax.files.machine_limits import describe_limit, hush_libraries
 from configs.serialization.printable import print_lines
 
 
@@ -18,9 +18,12 @@ def main(arguments: list[str] | None = None) -> int:
     from parity.cli.parser import build_parser
 
     options = build_parser().parse_args(arguments)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns about choices that are intended here
+    hush_libraries()
     try:
         return options.function(options)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print_lines(f"aef-parity: {error}", file=sys.stderr)
+    except Exception as error:
+        limit = describe_limit(error)
+        if limit is None and not isinstance(error, (ValueError, ModuleNotFoundError, OSError)):
+            raise  # a fault of this program
+        print_lines(f"aef-parity: {limit or error}", file=sys.stderr)
         return 2

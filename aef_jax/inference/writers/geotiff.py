@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
-from aef_jax.files.atomic import replace_file
+from aef_jax.files.atomic import replace_file, require_writable
 from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
 from configs.serialization.printable import printable
 
@@ -66,6 +66,36 @@ def write_field(
             # one
             layout = {"blocksize": 256, "overview_resampling": "nearest", "bigtiff": "if_safer"}
             rasterio.shutil.copy(dataset, temporary, driver="COG", compress="deflate", predictor="yes", **layout)
+
+
+def require_field_target(output: Path) -> None:
+    """Refuse before the work what no field can be written to.
+
+    Args:
+        output: the GeoTIFF to write.
+
+    Raises:
+        ModuleNotFoundError: rasterio is not installed.
+        ValueError: the name does not end in .tif, or the file cannot be written.
+    """
+    import_rasterio()
+    if output.suffix not in (".tif", ".tiff") or output.is_dir():
+        raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
+    require_writable(output)
+
+
+def model_tag(name: str, step: int, site: str) -> str:
+    """Describe what a field was computed with, for `write_field`.
+
+    Args:
+        name: of the run, or of the file of weights.
+        step: the training steps done.
+        site: name of the site.
+
+    Returns:
+        A line of text.
+    """
+    return f"{name}, step {step}, site {site}"
 
 
 def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:

@@ -1,0 +1,94 @@
+"""What the machine has run out of is one sentence, and what cannot be written is refused before the work (issue 19)."""
+
+import errno
+import os
+import resource
+
+import pytest
+
+from aef_jax.cli import main as cli
+from aef_jax.files.atomic import require_writable
+from aef_jax.files.machine_limits import describe_limit
+from parity import cli as parity_cli
+from tests.support.hostile_names import assert_harmless
+from tests.support.refusals import error_message
+
+LIMITS = {
+    "disk": (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a"), "the disk is full: runs/a"),
+    "quota": (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "runs/a"), "the disk quota is used up: runs/a"),
+    "size": (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), "the file would be larger than this process may write"),
+    "read-only": (OSError(errno.EROFS, os.strerror(errno.EROFS), "a"), "the file system is read-only: a"),
+    "files": (OSError(errno.EMFILE, os.strerror(errno.EMFILE), "a"), "may open no more files (ulimit -n): a"),
+    "memory": (MemoryError("Unable to allocate 3 GiB"), "there is no memory left: Unable to allocate 3 GiB"),
+    "threads": (RuntimeError("can't start new thread"), "there is no memory left: can't start new thread"),
+    "storage": (ValueError("RESOURCE_EXHAUSTED: x [OS error 28: No space left on device]"), "the disk is full: "),
+    "device memory": (
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory: 9 bytes"),
+        "there is no memory left: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_a_limit_is_found_behind_other_errors(what):
+    error, sentence = LIMITS[what]
+    wrapped = RuntimeError("the checkpoint\nfailed")
+    wrapped.__cause__ = error
+    during = KeyError("x")
+    during.__context__ = wrapped
+    wrapped.__context__ = during  # a circle
+    for each in (error, wrapped, during, ExceptionGroup("several", [KeyError("y"), wrapped])):
+        message = describe_limit(each)
+        assert message is not None
+        assert sentence in message
+        assert_harmless(message)
+        assert "\n" not in message
+
+
+def test_other_errors_are_faults():
+    for error in (KeyError("x"), AssertionError(), OSError(errno.ENOENT, "No such file"), ValueError("a disk")):
+        assert describe_limit(error) is None
+
+
+@pytest.mark.parametrize("name", ["aef", "aef-parity"])
+def test_commands_end_in_one_sentence(name, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise RuntimeError("in a thread") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a\x1b[2J")
+
+    if name == "aef":
+        monkeypatch.setattr("aef_jax.inference.embed.embed_run", fail)
+        code = cli.main(["embed", "r", "--start", "2018-01-01", "--end", "2019-01-01", "-o", "f.tif"])
+    else:
+        monkeypatch.setattr("parity.aef.conversion.convert.convert", fail)
+        code = parity_cli.main(["convert", "a", "b"])
+    assert code == 2
+    assert capsys.readouterr().err == f"{name}: the disk is full: runs/a\\x1b[2J\n"
+
+
+@pytest.mark.parametrize("name", ["aef", "aef-parity"])
+def test_a_fault_keeps_its_traceback(name, monkeypatch):
+    def fail(*arguments, **options):
+        raise KeyError("x")
+
+    monkeypatch.setattr("aef_jax.inference.embed.embed_run", fail)
+    monkeypatch.setattr("parity.aef.conversion.convert.convert", fail)
+    run = {"aef": cli.main, "aef-parity": parity_cli.main}[name]
+    arguments = ["embed", "r", "--start", "2018-01-01", "--end", "2019-01-01", "-o", "f.tif"]
+    with pytest.raises(KeyError):
+        run(arguments if name == "aef" else ["convert", "a", "b"])
+
+
+def test_what_cannot_be_written_is_told_before(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert f"{tmp_path / 'file'} is no folder" in error_message(require_writable, tmp_path / "file" / "a" / "f.tif")
+    assert "f.tif cannot be written: " in error_message(require_writable, tmp_path / ("x" * 250 + "f.tif"))
+    assert "cannot be written" in error_message(require_writable, type(tmp_path)("/proc/f.tif"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        message = error_message(require_writable, tmp_path / "f.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "f.tif cannot be written: the file would be larger than this process may write" in message
+    require_writable(tmp_path / "new" / "deep" / "f.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
