@@ -3,7 +3,9 @@
 import errno
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from typing import Any
 
 from configs.serialization.printable import printable, sentence
 
@@ -29,6 +31,8 @@ def hush_libraries() -> None:
     """
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _print_unraisable
 
 
 def describe_limit(error: BaseException) -> str | None:
@@ -56,6 +60,13 @@ def describe_limit(error: BaseException) -> str | None:
             asked = f"JAX_PLATFORMS is {platforms!r}" if platforms else "JAX_PLATFORMS is not set"
             return f"JAX finds no device that it can use ({asked}): {sentence(each, 200)}"
     return None
+
+
+def _print_unraisable(unraisable: Any) -> None:
+    """Print what Python cannot raise, but nothing for a write that TensorStore ends after another one has failed."""
+    error = unraisable.exc_value
+    if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+        sys.__unraisablehook__(unraisable)
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
