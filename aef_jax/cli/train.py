@@ -48,13 +48,17 @@ def add_train_command(commands: Any) -> None:
     group.add_argument("--coordinator", metavar="HOST:PORT", help="address of process 0")
     group.add_argument("--processes", type=int, metavar="N", help="number of processes")
     group.add_argument("--process", type=int, metavar="I", help="index of this process, from 0")
+    parser.add_argument(
+        "--join-timeout", type=int, default=300, metavar="S", help="seconds to wait for the other processes (300)"
+    )
 
 
 def _train(options: argparse.Namespace, settings: list[str]) -> int:
     from aef_jax.data.loading.training_data import open_data
     from aef_jax.run.folder import RunFolder
-    from aef_jax.sharding.distributed import check_alone, join, print_topology
+    from aef_jax.sharding.distributed import check_alone, join, leaving_if_it_fails, print_topology
     from aef_jax.sharding.host_memory import keep_memory
+    from aef_jax.sharding.lost_process import watch_stderr
     from aef_jax.training.loop import train
     from aef_jax.training.profiler import parse_steps
 
@@ -70,19 +74,31 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
             f" --init-from {what} takes its weights",
             file=sys.stderr,
         )
-    folder.require_same_run(config, schedule_may_change=folder.path == what)
     explicit = options.coordinator, options.processes, options.process
     if options.distributed or any(value is not None for value in explicit):
-        join(*explicit)
+        watch_stderr(folder.path, _looked_for(options))
+        join(*explicit, timeout_s=options.join_timeout)
         print_topology()
     else:
         check_alone()
         keep_memory()
-    data = open_data(config, folder.read_normalization() if folder.started else None)
-    steps = train(config, folder, data, profiled, options.checkpoint, options.init_from)
+    with leaving_if_it_fails():
+        folder.require_same_run(config, schedule_may_change=folder.path == what)
+        data = open_data(config, folder.read_normalization() if folder.started else None)
+        steps = train(config, folder, data, profiled, options.checkpoint, options.init_from)
     if steps < config.training.steps:
         of_steps = f"{steps} of {config.training.steps} steps"
         print_lines(f"stopped after {of_steps}, all saved; resume with: aef train {folder.path}")
     else:
         print_lines(f"trained {steps} steps; pictures, metrics and the checkpoint are in {folder.path}")
     return 0
+
+
+def _looked_for(options: argparse.Namespace) -> str:
+    """Describe how this process looks for the others."""
+    if options.coordinator is None:
+        return f"by the cluster's environment, within {options.join_timeout} s"
+    return (
+        f"this one is process {options.process} of {options.processes} and looked for {options.coordinator}"
+        f" for {options.join_timeout} s"
+    )

@@ -1,24 +1,38 @@
 """How the processes of one run find each other, their devices and the folder that they share."""
 
+import atexit
 import os
 import secrets
+import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
 import numpy as np
 from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
+from aef_jax.sharding.lost_process import HEARTBEAT_S
 from configs.serialization.printable import print_lines
 
 VISIBILITY_TIMEOUT_S = 60
 """How long a host waits to see another's file; NFS caches the absence of a file for up to a minute."""
+JOIN_TIMEOUT_S = 300
+"""How long a process waits for the others to start."""
+LEAVE_S = 10
+"""How long a process that failed waits for the others to fail as well, each with a sentence of its own."""
 SHUTDOWN_S = 60
 """How long an ending process waits for the others. JAX's default of five minutes is too long after a failure."""
 
 
-def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
+def join(
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process: int | None = None,
+    timeout_s: int = JOIN_TIMEOUT_S,
+) -> None:
     """Make this process one of several of a run. Call it before anything else asks JAX for devices.
 
     Without arguments JAX finds the others from the environment: a TPU pod, SLURM, Open MPI, Kubernetes or GKE. A
@@ -28,6 +42,7 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         coordinator: address of process 0, host:port.
         processes: number of processes.
         process: number of this process.
+        timeout_s: seconds to wait for the others.
 
     Raises:
         ValueError: only some arguments are given, or the other processes are not found.
@@ -40,7 +55,13 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
         raise ValueError(f"--process is {process}, expected 0 to {processes - 1}: there are {processes} processes")
     try:
         jax.distributed.initialize(
-            coordinator, processes, process, local_devices(os.environ), shutdown_timeout_seconds=SHUTDOWN_S
+            coordinator,
+            processes,
+            process,
+            local_devices(os.environ),
+            initialization_timeout=timeout_s,
+            heartbeat_timeout_seconds=HEARTBEAT_S,
+            shutdown_timeout_seconds=SHUTDOWN_S,
         )
     except ValueError as error:
         raise ValueError(
@@ -102,6 +123,33 @@ def check_joined() -> None:
     """
     if jax.process_count() > 1 and not jax.distributed.is_initialized():
         raise ValueError(f"this is one of {jax.process_count()} processes of one run: pass --distributed")
+
+
+@contextmanager
+def leaving_if_it_fails() -> Iterator[None]:
+    """End this process soon after an error, so that the others need not wait for it.
+
+    An error of a collective operation is the first sign of a lost process. The context then waits until the service
+    knows which one, and ends this process.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if jax.process_count() > 1:
+            if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+                time.sleep(2 * HEARTBEAT_S)
+            atexit.register(_leave)
+        raise
+
+
+def _leave() -> None:
+    """Exit without the minute that JAX gives the other processes to come to the same end."""
+    shutdown = threading.Thread(target=jax.distributed.shutdown, daemon=True)
+    shutdown.start()
+    shutdown.join(LEAVE_S)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def on_first(work: Callable[[], None]) -> None:

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -15,6 +17,7 @@ from aef_jax.run.folder import RunFolder
 from aef_jax.run.lock import training_lock
 from aef_jax.run.steps import checkpoint_steps, go_back
 from aef_jax.run.warm_start import plan_warm_start, read_warm_start, save_warm_start, warm_state
+from aef_jax.sharding.agreement import check_agreement
 from aef_jax.sharding.distributed import check_joined, check_shared, on_first
 from aef_jax.sharding.mesh import training_mesh
 from aef_jax.sharding.placement import abstract_batch, host_rows, to_devices
@@ -58,10 +61,12 @@ def train(
     Raises:
         ValueError: if the folder holds another run, is trained in by another process or is not shared by all hosts,
             the checkpoint is missing or damaged, the devices do not fit the mesh, no example has both a frame and a
-            target, shared memory is too small for the workers' examples, or no step would be profiled.
+            target, shared memory is too small for the workers' examples, no step would be profiled, or the processes
+            were started with different settings or data.
         FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
     check_joined()
+    check_agreement(_described(config, data))
     mesh = training_mesh(config)
     folder.require_same_run(config)
     require_freezable(config, abstract_model(config)[1])
@@ -70,6 +75,12 @@ def train(
     with training_lock(folder.path):
         _start(folder, config, data, checkpoint, init_from)
         return _train(config, folder, data, examples, mesh, profiled)
+
+
+def _described(config: Config, data: TrainingData) -> dict[str, Any]:
+    """Return what all processes must share; each may have the data in another folder."""
+    settings = asdict(replace(config, data=replace(config.data, path="")))
+    return settings | {"data set": data.data_fingerprint | {"normalization": data.schema.normalization.as_table()}}
 
 
 def _train(

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from aef_jax.training.step import abstract_model
 from configs.mesh import MeshConfig
 from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
+from tests.support.data.small_dataset import write_small
 from tests.support.refusals import error_message
 
 STEPS, DEVICES = 24, 4
@@ -37,6 +38,8 @@ CONFIG = replace(
 )
 """Two sequences, each on two devices. Of four processes, two share a sequence, and each holds half of the kernels that
 are large enough to be split."""
+PROMISED_S = 60
+"""How soon processes end that have lost one of them."""
 TOLERANCE = 1e-5
 """Another library sums over devices between processes than within one, in another order. The difference is a few ULP,
 which Adam's first steps amplify."""
@@ -64,7 +67,8 @@ def test_run_over_four_two_and_one_process_equals_one_process(training, alone, c
     run = RunFolder(tmp_path / "run")
     with started(4, run, training, config_file) as processes:
         wait_for_steps(run, 6, processes)
-        processes[2].kill()
+        processes.pop(2).kill()
+        assert_told(processes, r"process 2 ended or stopped answering; the last checkpoint is that of step \d+: start")
     killed = max(saved_steps(run))
     assert 4 <= killed < STEPS
     with started(2, run, training, config_file) as processes:
@@ -76,6 +80,34 @@ def test_run_over_four_two_and_one_process_equals_one_process(training, alone, c
     with started(1, run, training, config_file) as processes:
         ended_well(processes)
     assert_same(run, alone)
+
+
+@pytest.mark.slow
+def test_a_first_process_that_stops_answering_is_told(training, config_file, tmp_path):
+    run = RunFolder(tmp_path / "run")
+    with started(2, run, training, config_file) as processes:
+        wait_for_steps(run, 2, processes)
+        processes[0].send_signal(signal.SIGSTOP)
+        assert_told(processes[1:], rf"process 0 ended or stopped answering; {run.path} holds no checkpoint yet")
+
+
+@pytest.mark.slow
+def test_processes_that_were_started_differently_all_say_so(training, config_file, tmp_path):
+    small = write_small(tmp_path / "small")
+    for other, expected in (
+        (["--training.learning_rate", "0.5"], "training.learning_rate 0.5 and process 0 with 0.01: start all"),
+        (["--data", small], r"data set.normalization.sentinel2.deviation \[.*\] and process 0 with \[.*\]: start all"),
+    ):
+        with started(2, RunFolder(tmp_path / "run"), training, config_file, of_last=other) as processes:
+            assert_told(processes, f"aef: process 1 was started with {expected} processes with the same settings")
+
+
+@pytest.mark.slow
+def test_a_first_process_that_never_comes_is_told(training, config_file, tmp_path):
+    of_last = ["--join-timeout", "5"]
+    with started(2, RunFolder(tmp_path / "run"), training, config_file, of_last=of_last) as processes:
+        processes[0].kill()
+        assert_told(processes[1:], r"process 1 of 2 and looked for 127.0.0.1:\d+ for 5 s; .* holds no checkpoint yet")
 
 
 @pytest.mark.slow
@@ -91,8 +123,10 @@ def test_incomplete_coordinator_options_are_refused():
 
 
 @contextmanager
-def started(number: int, run: RunFolder, training, config_file: Path) -> Iterator[list[subprocess.Popen]]:
-    """Start `number` processes of a run, which share its devices, and end them all."""
+def started(
+    number: int, run: RunFolder, training, config_file: Path, of_last: Sequence[str | Path] = ()
+) -> Iterator[list[subprocess.Popen]]:
+    """Start `number` processes of a run, which share its devices, and end them all. `of_last`: more words for one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -100,7 +134,7 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
     joined = ["--distributed", "--coordinator", address, "--processes", str(number), "--process"]
     processes = [
         subprocess.Popen(
-            [*command, *joined, str(process)] if number > 1 else command,
+            [*command, *joined, str(process), *(of_last if process == number - 1 else ())] if number > 1 else command,
             env={**training.environment, "JAX_NUM_CPU_DEVICES": str(DEVICES // number)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -108,11 +142,12 @@ def started(number: int, run: RunFolder, training, config_file: Path) -> Iterato
         )
         for process in range(number)
     ]
+    every = tuple(processes)
     try:
         yield processes
     finally:
-        for process in processes:
-            process.kill()  # a process that lost another one would wait for it
+        for process in every:
+            process.kill()
             process.communicate()  # closes its pipes
 
 
@@ -124,6 +159,16 @@ def ended_well(processes: list[subprocess.Popen]) -> list[int]:
         assert process.returncode == 0, err
         steps.append(int(re.findall(r"^(?:trained|stopped after) (\d+)", out, re.MULTILINE)[-1]))
     return steps
+
+
+def assert_told(processes: list[subprocess.Popen], expected: str) -> None:
+    """Assert that all end within the promised time, by themselves, and each with this sentence as its last."""
+    deadline = time.monotonic() + PROMISED_S
+    for process in processes:
+        _, err = process.communicate(timeout=deadline - time.monotonic())
+        assert process.returncode != 0
+        assert re.search(expected, err.strip().splitlines()[-1]), err
+        assert "stack trace" not in err
 
 
 def wait_for_steps(run: RunFolder, steps: int, processes: list[subprocess.Popen]) -> None:

@@ -1,0 +1,44 @@
+"""Check that all processes of a run were started with the same settings and data."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import traverse_util
+from jax.experimental.multihost_utils import process_allgather
+
+from configs.serialization.printable import printable_value
+
+
+def check_agreement(described: Mapping[str, Any]) -> None:
+    """Check that every process describes the run in the same words. Nothing is compared if there is one process.
+
+    Args:
+        described: what must be the same, such as a config, as nested values of JSON.
+
+    Raises:
+        ValueError: a process describes something else than the first; raised in every process alike.
+    """
+    if jax.process_count() == 1:
+        return
+    flat = traverse_util.flatten_dict(json.loads(json.dumps(described)), sep=".")
+    first, *others = [json.loads(text) for text in _gathered(json.dumps(flat))]
+    for process, other in enumerate(others, start=1):
+        for name in sorted(first.keys() | other.keys()):
+            if first.get(name) != other.get(name):
+                raise ValueError(
+                    f"process {process} was started with {name} {printable_value(other.get(name))} and process 0 with"
+                    f" {printable_value(first.get(name))}: start all processes with the same settings and data"
+                )
+
+
+def _gathered(text: str) -> list[str]:
+    """Return the texts of all processes."""
+    own = np.frombuffer(text.encode(), np.uint8)
+    sizes = np.ravel(process_allgather(np.int32(own.size)))
+    padded = np.zeros(sizes.max(), np.uint8)
+    padded[: own.size] = own
+    rows = process_allgather(padded)
+    return [bytes(row[:size]).decode() for row, size in zip(rows, sizes, strict=True)]
