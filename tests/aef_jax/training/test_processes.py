@@ -25,7 +25,7 @@ from aef_jax.training.step import abstract_model
 from configs.mesh import MeshConfig
 from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
-from tests.support.data.small_dataset import write_small
+from tests.support.data.small_dataset import small_sites, write
 from tests.support.refusals import error_message
 
 STEPS, DEVICES = 24, 4
@@ -93,19 +93,21 @@ def test_a_first_process_that_stops_answering_is_told(training, config_file, tmp
 
 @pytest.mark.slow
 def test_processes_that_were_started_differently_all_say_so(training, config_file, tmp_path):
-    small = write_small(tmp_path / "small")
+    sets = [write(tmp_path / f"of_{number}", small_sites(number)) for number in (3, 4)]
+    of_all = ["--data.tile_side", "16", "--data", sets[0]]
     for other, expected in (
-        (["--training.learning_rate", "0.5"], "training.learning_rate 0.5 and process 0 with 0.01: start all"),
-        (["--data", small], r"data set.normalization.sentinel2.deviation \[.*\] and process 0 with \[.*\]: start all"),
+        (["--training.learning_rate", "0.5"], "training.learning_rate 0.5 and process 0 with 0.01"),
+        (["--data", sets[1]], r"data set.normalization.glo30.deviation \[.*\] and process 0 with \[.*\]"),
     ):
-        with started(2, RunFolder(tmp_path / "run"), training, config_file, of_last=other) as processes:
-            assert_told(processes, f"aef: process 1 was started with {expected} processes with the same settings")
+        with started(2, RunFolder(tmp_path / "run"), training, config_file, of_all, other) as processes:
+            sentence = f"aef: process 1 was started with {expected}: start all processes with the same settings"
+            assert_told(processes, sentence)
 
 
 @pytest.mark.slow
 def test_a_first_process_that_never_comes_is_told(training, config_file, tmp_path):
     of_last = ["--join-timeout", "5"]
-    with started(2, RunFolder(tmp_path / "run"), training, config_file, of_last=of_last) as processes:
+    with started(2, RunFolder(tmp_path / "run"), training, config_file, (), of_last) as processes:
         processes[0].kill()
         assert_told(processes[1:], r"process 1 of 2 and looked for 127.0.0.1:\d+ for 5 s; .* holds no checkpoint yet")
 
@@ -124,13 +126,21 @@ def test_incomplete_coordinator_options_are_refused():
 
 @contextmanager
 def started(
-    number: int, run: RunFolder, training, config_file: Path, of_last: Sequence[str | Path] = ()
+    number: int,
+    run: RunFolder,
+    training,
+    config_file: Path,
+    of_all: Sequence[str | Path] = (),
+    of_last: Sequence[str | Path] = (),
 ) -> Iterator[list[subprocess.Popen]]:
-    """Start `number` processes of a run, which share its devices, and end them all. `of_last`: more words for one."""
+    """Start `number` processes of a run, which share its devices, and end them all.
+
+    `of_all` are further words of all commands, and `of_last` of the last one.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    command = [sys.executable, "-m", "aef_jax.cli.main", "train", config_file, "--run", run.path]
+    command = [sys.executable, "-m", "aef_jax.cli.main", "train", config_file, "--run", run.path, *of_all]
     joined = ["--distributed", "--coordinator", address, "--processes", str(number), "--process"]
     processes = [
         subprocess.Popen(
