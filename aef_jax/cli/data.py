@@ -96,9 +96,9 @@ def _info(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.inspect.info import describe, write_histograms_png
     from aef_jax.files.atomic import require_writable
 
-    print_lines(describe(options.folder))
     output = options.output or options.folder / "info.png"
     require_writable(output)
+    print_lines(describe(options.folder))
     write_histograms_png(options.folder, output)
     print_lines(f"wrote {output}")
     return 0

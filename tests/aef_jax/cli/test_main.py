@@ -262,6 +262,7 @@ def test_embed_writes_64_georeferenced_bands_and_a_picture(training, tmp_path, c
         assert field.res == (10, 10)
         assert field.descriptions[0] == "A00"
         assert field.tags()["AEF_VALID_START"] == "2020-09-03T00:00:00.000Z"
+        assert field.tags()["AEF_MODEL"].startswith(f"run, step {STEPS}, site ")
         stored = field.read().astype(np.float64)
     vectors = np.sign(stored) * (np.abs(stored) / 127.5) ** 2
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1, atol=0.02)
