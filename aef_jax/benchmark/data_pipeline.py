@@ -27,6 +27,7 @@ from configs.serialization.printable import print_lines
 
 NUM_TIMED = 96
 """Number of examples that are timed together."""
+SPEED = "sequences_per_second"
 REPEATS = 3
 """Number of timings of each measurement; the result is their median."""
 
@@ -88,7 +89,7 @@ def _seconds(work: Iterator[object], number: int) -> float:
 def _consumed(run: RunFolder) -> float:
     """Return the median rate of a run's steps in sequences per second."""
     records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
-    return statistics.median(r["sequences_per_second"] for r in records if r["kind"] == "speed")
+    return statistics.median(record[SPEED] for record in records if SPEED in record)
 
 
 if __name__ == "__main__":

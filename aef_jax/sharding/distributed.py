@@ -131,6 +131,9 @@ def leaving_if_it_fails() -> Iterator[None]:
 
     An error of a collective operation is the first sign of a lost process. The context then waits until the service
     knows which one, and ends this process.
+
+    Yields:
+        Nothing.
     """
     try:
         yield

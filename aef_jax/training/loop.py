@@ -113,7 +113,8 @@ def _train(
             score = reporter.evaluate(done, state.params) if due else None
             if due or done % config.training.checkpoint_every == 0:
                 reporter.flush()  # write the metrics of a step before its checkpoint
-                checkpointer.save(state, score)
+                with reporter.goodput.lost_to("saving"):
+                    checkpointer.save(state, score)
             if due:
                 reporter.draw(done, state.params)
         reporter.flush()

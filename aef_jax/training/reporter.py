@@ -2,7 +2,6 @@
 
 import math
 import sys
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from aef_jax.sharding.distributed import on_first
 from aef_jax.sharding.mesh import replicated
 from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
-from aef_jax.training.throughput import Throughput, unknown_peak_note
+from aef_jax.training.throughput import Goodput, Throughput, unknown_peak_note
 from aef_jax.visualize.loss_curves import read_metrics, write_loss_curves_png
 from aef_jax.visualize.pictures import Reconstruction, has_true_color, write_field_png, write_reconstructions_png
 from configs.batch import Batch
@@ -83,12 +82,14 @@ class Reporter:
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh), compiler_options=options)
         self.pending: Pending | None = None
         self.progress, self.score = "", ""  # the bar shows the last step, and the last evaluation
-        self.since, self.waited = time.perf_counter(), 0.0
+        self.goodput = Goodput()
 
     def __enter__(self) -> "Reporter":
         return self
 
     def __exit__(self, *_) -> None:
+        if jax.process_index() == 0:
+            self.bar.write(f"aef: {self.goodput}", file=sys.stderr)
         self.bar.close()
         self.writer.close()
 
@@ -101,10 +102,8 @@ class Reporter:
         Returns:
             The next batch.
         """
-        asked = time.perf_counter()
-        batch = next(batches)
-        self.waited += time.perf_counter() - asked
-        return batch
+        with self.goodput.waiting():
+            return next(batches)
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:
         """Report the previous step and remember this one.
@@ -137,14 +136,14 @@ class Reporter:
         step, terms, batch = self.pending
         self.pending = None
         values = {name: float(value) for name, value in jax.device_get(terms).items()} | count_empty(batch)
-        now = time.perf_counter()
-        # the interval contains all waiting for batches since the last report, and none of the next step's
-        rates = self.throughput.rates(batch, now - self.since, self.waited)
-        self.since, self.waited = now, 0.0
+        # the lap contains all waiting for batches since the last report, and none of the next step's
+        self.goodput.step_done(self.throughput.frames(batch))
+        rates = self.throughput.rates(self.goodput.window)
         self.writer.write("train", step, values)
-        self.writer.write("speed", step, rates)
+        self.writer.write("speed", step, rates | self.goodput.shares())
+        speed = f", {rates['frames_per_second']:.0f} frames/s" if rates else ""
         skipped = f", {values['skipped']:.0f} skipped" if values["skipped"] else ""
-        self.progress = f"loss {values['loss']:.3f}, {rates['frames_per_second']:.0f} frames/s{skipped}"
+        self.progress = f"loss {values['loss']:.3f}{speed}{skipped}"
         self.bar.set_postfix_str(self.progress + self.score)
         self.bar.update(step - self.bar.n)
         self._check_skipped(step, values)
@@ -160,7 +159,8 @@ class Reporter:
             The validation loss, or None without validation examples.
         """
         self.flush()
-        evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.validation.items()}
+        with self.goodput.lost_to("evaluation"):
+            evaluations = {kind: self.evaluator(params, examples) for kind, examples in self.validation.items()}
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
         for kind, values in scores.items():
             self.writer.write(kind, step, values)
@@ -181,11 +181,11 @@ class Reporter:
             step: number of steps done.
             params: of the model.
         """
-        # one device of one host computes the field, so it needs all parameters
-        whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
-        on_first(lambda: self._try_to_draw(step, whole))
+        with self.goodput.lost_to("evaluation"):
+            # one device of one host computes the field, so it needs all parameters
+            whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
+            on_first(lambda: self._try_to_draw(step, whole))
         self.reconstructions = []  # free hundreds of megabytes until the next evaluation
-        self.since = time.perf_counter()
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
         skipped = int(values["consecutive_skips"])

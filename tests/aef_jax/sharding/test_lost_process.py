@@ -33,7 +33,7 @@ def said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("of_service", "told"),
+    ("of_service", "clause"),
     [
         (SILENT + ABORTED, "processes 1, 3 ended or stopped answering"),
         (SILENT.replace("3\n", "") + ABORTED, "process 1 ended or stopped answering"),
@@ -41,8 +41,8 @@ def said(tmp_path):
         (ABORTED + "RPC: /xla.coordination.CoordinationService/RegisterTask\n", "looked for a:1 for 5 s"),
     ],
 )
-def test_a_lost_process_is_told_in_a_sentence(said, of_service, told):
-    last = f"{told}; the last checkpoint is that of step 12: start all processes again to go on from it\n"
+def test_a_lost_process_is_told_in_a_sentence(said, of_service, clause):
+    last = f"{clause}; the last checkpoint is that of step 12: start all processes again to go on from it\n"
     assert said(BEFORE + of_service).startswith(f"{BEFORE}\naef: ")
     assert said(BEFORE + of_service).endswith(last)
     assert "\n" not in said(BEFORE + of_service).removeprefix(f"{BEFORE}\n").strip()

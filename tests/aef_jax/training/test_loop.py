@@ -86,7 +86,10 @@ def test_each_step_is_recorded_once_and_the_last_has_scores(training):
     assert trained[2]["learning_rate"] == pytest.approx(BRIEF.training.learning_rate)
     speed = [record for record in records if record["kind"] == "speed"]
     assert [record["step"] for record in speed] == list(range(1, STEPS + 1))
-    for record in speed:
+    assert {"goodput", "seconds/compile", "seconds/evaluation", "seconds/saving"} <= speed[0].keys()
+    assert "frames_per_second" not in speed[0], "the first step compiles"
+    for record in speed[1:]:
+        assert 0 < record["goodput"] < 1
         assert record["frames_per_second"] > 0
         assert record["sequences_per_second"] > 0
         assert record["flops_per_second"] > 0
