@@ -15,7 +15,7 @@ from aef_jax.cli.arguments import split_settings
 from configs.presets import PRESETS, TINY
 from configs.serialization.config_json import from_json, to_json
 from configs.serialization.settings_help import settings_help
-from tests.aef_jax.conftest import BRIEF
+from tests.aef_jax.conftest import BRIEF, STEPS
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
