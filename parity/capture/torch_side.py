@@ -205,8 +205,8 @@ def _state_restored(module: nn.Module | None) -> Iterator[dict[str, Tensor]]:
 
     They are restored at the end: the backward pass may still read them.
     """
-    training = module is not None and module.training
-    state = {name: x for name, x in module.named_buffers() if is_real(x)} if training else {}
+    buffers = module.named_buffers() if module is not None and module.training else ()
+    state = {name: x for name, x in buffers if is_real(x)}
     before = {name: x.clone() for name, x in state.items()}
     yield state
     for name, x in state.items():

@@ -280,7 +280,7 @@ def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, cap
     monkeypatch.setattr("aef_jax.training.reporter.write_field_png", without_memory)
     run = training.copied(tmp_path / "run", MIDWAY)
     assert train(BRIEF, run, open_data(BRIEF)) == STEPS
-    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory\n" in capsys.readouterr().err
+    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory and what was allocated\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])
