@@ -1,6 +1,7 @@
 """Report a run while it trains: progress bar, metrics, validation scores and pictures."""
 
 import math
+import re
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.steps import checkpoint_steps
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.distributed import on_first
 from aef_jax.sharding.mesh import replicated
@@ -101,9 +103,23 @@ class Reporter:
 
         Returns:
             The next batch.
+
+        Raises:
+            ChildProcessError: a process that reads examples was killed; the message names the last checkpoint.
         """
         with self.goodput.waiting():
-            return next(batches)
+            try:
+                return next(batches)
+            except RuntimeError as error:
+                if "Worker process was terminated" not in str(error):  # Grain's words
+                    raise
+                steps = checkpoint_steps(self.folder.checkpoints)
+                saved = f"the last checkpoint is that of step {steps[-1]}" if steps else "there is no checkpoint yet"
+                code = "".join(re.findall(r"exit code -?\d+", str(error)))
+                raise ChildProcessError(
+                    f"a process that reads examples was killed ({code}), maybe for its memory: use fewer data.workers;"
+                    f" {saved}"
+                ) from error
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:
         """Report the previous step and remember this one.

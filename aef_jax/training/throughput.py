@@ -55,7 +55,7 @@ class Goodput:
     """Where the time goes from the start of a process on. The first step is counted as `compile`."""
 
     def __init__(self):
-        self.seconds = dict.fromkeys(("compile", "steps", "data", "evaluation", "saving"), 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(("compile", "steps", "data", "evaluation", "saving"), 0.0)
         self.window: deque[Lap] = deque(maxlen=WINDOW)
         self._since, self._waited = time.perf_counter(), 0.0
 

@@ -1,13 +1,16 @@
 """Tests that the reporter attributes times to the right step and does not delay the run."""
 
 import json
+import multiprocessing
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from aef_jax.data.loading.pipeline import HostExamples, stack
+from aef_jax.data.loading.pipeline import HostExamples, stack, training_batches
 from aef_jax.data.loading.training_data import TrainingData, open_data
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.folder import RunFolder
@@ -62,6 +65,27 @@ def test_data_wait_is_reported_with_the_step_it_delays(term, slow, tmp_path):
     assert all(0 <= share < 1 for share in waited.values())
     assert max(waited, key=lambda step: waited[step]) == slow
     assert waited[slow] > 0.8
+
+
+@pytest.mark.slow
+def test_a_killed_reader_is_told_at_once(tmp_path):
+    site, schema = small_site(), schema_of()
+    config = replace(CONFIG, data=replace(CONFIG.data, workers=2), training=replace(CONFIG.training, steps=200))
+    examples = HostExamples([site], schema, config)
+    data = TrainingData([site], {}, schema, site)
+    (tmp_path / "checkpoints" / "3").mkdir(parents=True)
+    reporter = Reporter(config, RunFolder(tmp_path), data, examples, single_device_mesh(), resumed_at=0)
+    batches = training_batches(examples)
+    with reporter, closing(batches):
+        reporter.wait_for(batches)
+        multiprocessing.active_children()[0].kill()
+        begun = time.monotonic()
+        with pytest.raises(
+            ChildProcessError, match=r"was killed \(exit code -9\), .*; the last checkpoint is that of step 3"
+        ):
+            for _ in range(199):
+                reporter.wait_for(batches)
+        assert time.monotonic() - begun < 30
 
 
 @pytest.mark.slow
