@@ -11,6 +11,7 @@ import orbax.checkpoint as ocp
 from aef_jax.run.checksums import verify
 from aef_jax.run.format import METRICS, score_of
 from configs.serialization.printable import sentence
+from configs.serialization.read_file import require_inside
 from configs.serialization.strict_json import read_json
 
 Which = int | Literal["latest", "best"]
@@ -71,6 +72,7 @@ def reading(folder: Path, step: int, items: Collection[str] | None = None) -> It
     """
     checkpoint = folder.absolute() / str(step)
     try:
+        require_inside(folder, checkpoint)
         verify(checkpoint, items)
         try:
             yield checkpoint

@@ -8,6 +8,7 @@ import pytest
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.metrics_record import parse_record
+from aef_jax.run.steps import require_whole
 from aef_jax.training.metrics import MetricsWriter
 from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
 from tests.support.refusals import error_message
@@ -74,3 +75,13 @@ def test_a_line_that_is_no_record_is_dropped(line, tmp_path):
     MetricsWriter(path, tmp_path / "tensorboard", 2).close()
     assert path.read_text() == 2 * good
     assert_harmless(error_message(parse_record, line))
+
+
+def test_a_checkpoint_that_leads_out_of_the_run_is_refused(tmp_path):
+    checkpoints, elsewhere = tmp_path / "run" / "checkpoints", tmp_path / "elsewhere"
+    for folder in (checkpoints / "3", elsewhere):
+        folder.mkdir(parents=True)
+    (checkpoints / "5").symlink_to(elsewhere)
+    message = error_message(require_whole, checkpoints, 5)
+    assert f"5 is a link to {elsewhere}, outside of the folder; the newest whole checkpoint is 3" in message
+    require_whole(checkpoints, 3)
