@@ -26,5 +26,13 @@ def test_links_lead_to_files():
             assert (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_promises_name_their_tests():
+    page = (REPOSITORY / "aef_jax" / "README.md").read_text()
+    promised = set(re.findall(r"`(test_\w+)`", page.partition("## What is promised")[2].partition("\n## ")[0]))
+    written = "".join(file.read_text() for file in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert len(promised) > 20
+    assert {name for name in promised if f"def {name}(" not in written} == set()
+
+
 def test_the_front_page_is_short():
     assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 150
