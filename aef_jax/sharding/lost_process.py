@@ -81,5 +81,5 @@ def _last_checkpoint(folder: Path) -> str:
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the training, whose end is the end of this
         signal.signal(number, signal.SIG_IGN)
-    sys.stdin.reconfigure(errors="replace")
-    sys.stderr.write(_pass_on(sys.stdin, Path(sys.argv[1]), sys.argv[2]))
+    with open(0, errors="replace") as of_training:
+        sys.stderr.write(_pass_on(of_training, Path(sys.argv[1]), sys.argv[2]))

@@ -102,6 +102,7 @@ def test_a_config_has_numbers_of_64_bits(text):
     assert_harmless(error_message(from_json, changed))
 
 
+@pytest.mark.slow
 def test_a_list_of_a_config_is_bounded():
     tree = json.loads(to_json(TINY))
     tree["sources"] = [tree["sources"][0]] * 10_001

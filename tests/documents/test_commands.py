@@ -13,7 +13,7 @@ from aef_jax.benchmark import changes
 from aef_jax.benchmark.size import sized_parser
 from aef_jax.cli.main import main
 from aef_jax.data.loading import training_data
-from aef_jax.sharding import distributed
+from aef_jax.sharding import distributed, lost_process
 from aef_jax.training import loop
 from configs.config import Config
 from configs.presets import DEBUG
@@ -51,7 +51,8 @@ def test_pod_commands_reach_compile_and_shardings(monkeypatch, capsys):
 @pytest.mark.parametrize("mark", ["gpu", "gpu_data", "tpu", "slurm"])
 def test_accelerator_commands_train_in_bfloat16(mark, trained, monkeypatch):
     joined = []
-    monkeypatch.setattr(distributed, "join", lambda *explicit: joined.append(explicit))
+    monkeypatch.setattr(distributed, "join", lambda *explicit, timeout_s: joined.append(explicit))
+    monkeypatch.setattr(lost_process, "watch_stderr", lambda *_: None)
     monkeypatch.setattr(distributed, "print_topology", lambda: None)
     (line,) = (line for line in block(mark).splitlines() if not line.startswith("pip install"))
     assert main(shlex.split(line.removeprefix("srun "))[1:]) == 0

@@ -48,6 +48,7 @@ def test_frozen_parameters_stay_and_the_others_train(training, tmp_path):
     assert f"training.freeze is '{PATTERNS}' in the folder and '' here" in error_message(run.require_same_run, other)
 
 
+@pytest.mark.slow
 def test_frozen_gradients_have_no_part_in_the_norm():
     ones = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), abstract_model(BRIEF)[1])
     sizes = {name: array.size for name, array in flat(ones).items() if not name.startswith("encoder.")}
@@ -66,6 +67,7 @@ def test_patterns_that_freeze_nothing_or_everything_are_refused():
     assert "nothing is left to train" in error_message(require_freezable, freezing("*"), params)
 
 
+@pytest.mark.slow
 def test_pytorch_refuses_to_train_what_is_frozen():
     config = freezing("encoder.*", SMALLEST)
     message = error_message(aef_torch.training.step.init_state, abstract_torch(config), config)

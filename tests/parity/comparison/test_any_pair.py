@@ -489,6 +489,7 @@ class OuterInFlax(nnx.Module):
         return self.inner(x)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch.compile itself
 @pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel])
 def test_wrapped_modules_compare_by_their_own_names(wrap):

@@ -234,6 +234,7 @@ def _saw(example) -> set[str]:
     return saw
 
 
+@pytest.mark.slow
 def test_halves_split_at_mid_period_and_each_kind_is_a_third():
     """A forecast's student sees the former half, which the shared period does not overlap; a backcast's the latter."""
     examples = _examples(400, WHOLE)

@@ -84,6 +84,7 @@ def test_a_hostile_name_in_the_description_is_refused(own_dataset, place, capsys
         (own_dataset / "dataset.json").write_text(whole)
 
 
+@pytest.mark.slow
 def test_words_of_a_record_are_shown_escaped(tmp_path, capsys):
     (site,) = small_sites(1)
     words = tuple(f"forest\x1b[2J \u202e{name[:50]}" for name in HOSTILE_NAMES.values() if name != "\ud800") * len(
