@@ -1,16 +1,28 @@
 """Files and folders that appear whole or not at all.
 
-Each is written to a temporary name beside its place and then renamed. After an exception the temporary one is removed;
-after a kill it stays, as `.NAME.TOKEN.tmp`, and what was there before is untouched.
+Each is written to a temporary name beside its place and then renamed. After an exception the temporary one is removed.
+After a kill it stays, as `.NAME.HOST-PROCESS-TOKEN-NUMBER.tmp`, and what was there before is untouched; whoever writes
+the same file or folder next on that host removes it.
 """
 
+import itertools
+import os
+import re
 import secrets
 import shutil
+import socket
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aef_jax.files.machine_limits import describe_limit
+from aef_jax.files.processes import is_alive
+
+_HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
+_TOKEN = secrets.token_hex(4)
+"""Tells this process from a dead one with its number: in a restarted container, the numbers are the same."""
+_NUMBERS = itertools.count()
 
 
 @contextmanager
@@ -72,7 +84,7 @@ def temporary_folder(path: Path) -> Iterator[Path]:
         path: what the folder will be, or belongs to. Parent folders are created.
 
     Yields:
-        The folder, `.NAME.TOKEN.tmp`.
+        The folder, `.NAME.HOST-PROCESS-TOKEN-NUMBER.tmp`.
     """
     temporary = _beside(path, "tmp")
     temporary.mkdir(parents=True)
@@ -109,6 +121,7 @@ def require_folder_target(target: Path, overwrite: bool, may_replace: Callable[[
     Raises:
         ValueError: something is there and is not to be overwritten, is a file, or holds other files too.
     """
+    remove_leftovers(target)
     _require_absent(target, overwrite)
     require_writable(target)
     if not _exists(target):
@@ -133,7 +146,7 @@ def require_writable(target: Path) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise ValueError(f"{target} cannot be written: {folder} is no folder")
-    trial = folder / _beside(target, "tmp").name
+    trial = _beside(folder / target.name, "tmp")
     try:
         trial.write_bytes(bytes(4096))
     except OSError as error:
@@ -143,8 +156,36 @@ def require_writable(target: Path) -> None:
             trial.unlink()
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes of this host left beside a path, and put back what one had moved away.
+
+    What belongs to a living process or to another host stays.
+
+    Args:
+        path: the file or folder that they were writing.
+    """
+    pattern = re.compile(re.escape(f".{path.name}.{_HOST}-") + r"(\d+)-([0-9a-f]{8})-\d+\.(tmp|old)")
+    with suppress(OSError):  # no such folder, or another process removes them too
+        for left in path.parent.iterdir():
+            match = pattern.fullmatch(left.name)
+            if match is None or _lives(int(match[1]), match[2]):
+                continue
+            if match[3] == "old" and not _exists(path):
+                left.rename(path)
+            elif left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _lives(pid: int, token: str) -> bool:
+    return token == _TOKEN if pid == os.getpid() else is_alive(pid)
+
+
 def _beside(path: Path, ending: str) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.{ending}")
+    """Name a temporary file or folder, and remove those that killed processes left for the same path."""
+    remove_leftovers(path)
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}.{ending}")
 
 
 def _require_absent(target: Path, overwrite: bool) -> None:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from aef_jax.files.processes import is_alive
 from aef_jax.sharding.distributed import on_first
 from configs.serialization.printable import printable_value
 from configs.serialization.strict_json import loads
@@ -77,7 +78,7 @@ def _lock(path: Path, file: int) -> None:
         raise ValueError(_refusal(path)) from None
     except OSError:  # a file system without locks: a process of this host is known by its number
         holder = _holder(path)
-        if holder.get(HOST) == socket.gethostname() and _is_alive(holder.get(PID)):
+        if holder.get(HOST) == socket.gethostname() and is_alive(holder.get(PID)):
             raise ValueError(_refusal(path)) from None
 
 
@@ -92,13 +93,3 @@ def _holder(path: Path) -> dict:
         tree = loads(path, path.read_bytes())
         return tree if isinstance(tree, dict) else {}
     return {}
-
-
-def _is_alive(pid: object) -> bool:
-    try:
-        os.kill(pid if isinstance(pid, int) and pid > 0 else 2**30, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of another user
-        return True
-    return True

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -57,13 +56,11 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
 
 
 def _remove_strays(dataset: Dataset) -> None:
-    """Remove what a killed rewrite left: shards that `dataset.json` does not name, and temporary folders."""
+    """Remove what a killed rewrite left: shards that `dataset.json` does not name."""
     named = {shard.file for split in SPLITS for shard in dataset.shards[split]}
     for path in dataset.path.glob("*.array_record"):
         if path.name not in named:
             path.unlink()
-    for path in dataset.path.glob(".rewritten.*.tmp"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:

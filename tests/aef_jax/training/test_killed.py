@@ -2,11 +2,8 @@
 
 import json
 import random
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -21,67 +18,55 @@ from aef_jax.sharding.mesh import make_mesh
 from aef_jax.training.step import abstract_state
 from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
+from tests.support.killing import Kill, kill_command, run_command, until, wait
 
 STEPS = 36
 LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=18, checkpoint_every=3, keep_last=2))
-VISIBILITY_TIMEOUT_S = 300
-
-Kill = Callable[[subprocess.Popen], None]
-"""Waits for the moment to kill the process."""
 
 
 @pytest.fixture(scope="module")
 def whole(training, tmp_path_factory) -> RunFolder:
     """Return a run that was not interrupted."""
     run = RunFolder(tmp_path_factory.mktemp("whole") / "run")
-    with _started(run, training) as process:
-        assert process.wait(VISIBILITY_TIMEOUT_S) == 0
+    run_command(_train(run), training.environment)
     return run
 
 
 @pytest.mark.slow
-def test_run_killed_ten_times_ends_bit_identical(training, whole, tmp_path):
-    """Kill three times during startup, three times while a checkpoint is written, and four times at a random step."""
+def test_run_killed_six_times_ends_bit_identical(training, whole, tmp_path):
+    """Kill twice during startup, twice while a checkpoint is written, and twice at a random step (issue 19)."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")
     kills: list[Kill] = [
-        *(partial(_wait, moments.uniform(0.1, 6)) for _ in range(3)),
-        *([partial(_wait_for_a_save, run)] * 3),
-        *(partial(_wait_for_steps, run, moments.randrange(1, 8)) for _ in range(4)),
+        *(partial(wait, moments.uniform(0.1, 6)) for _ in range(2)),
+        *([partial(_wait_for_a_save, run)] * 2),
+        *(partial(_wait_for_steps, run, moments.randrange(1, 8)) for _ in range(2)),
     ]
     moments.shuffle(kills)
     reached = []
     for kill in kills:
-        with _started(run, training) as process:
-            kill(process)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed: give it more steps"
+        kill_command(_train(run), training.environment, kill)
         reached.append(_steps_recorded(run))
     assert max(reached) > 0
-    with _started(run, training) as process:
-        assert process.wait(VISIBILITY_TIMEOUT_S) == 0
+    run_command(_train(run), training.environment)
 
+    assert not [path.name for path in run.path.rglob("*") if "tmp" in path.name]
+    assert {path.name for path in run.path.iterdir()} == {path.name for path in whole.path.iterdir()}
     assert _metrics(run) == _metrics(whole)
     state, expected = (_state(each) for each in (run, whole))
     assert int(state.step) == STEPS
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, state, expected))), "parameters, moments or step differ"
 
 
-def _started(run: RunFolder, training) -> subprocess.Popen:
+def _train(run: RunFolder) -> tuple:
     config = run.path.parent / "long.json"
     config.write_text(to_json(LONG))
-    command = [sys.executable, "-m", "aef_jax.cli.main", "train", str(config), "--run", str(run.path)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=training.environment, **quiet)
-
-
-def _wait(seconds: float, _: subprocess.Popen) -> None:
-    time.sleep(seconds)
+    return ("aef_jax.cli.main", "train", config, "--run", run.path)
 
 
 def _wait_for_a_save(run: RunFolder, process: subprocess.Popen) -> None:
     """Wait until a checkpoint exists under its temporary name."""
-    _until(process, lambda: any("tmp" in path.name for path in run.checkpoints.glob("*")))
+    until(process, lambda: any("tmp" in path.name for path in run.checkpoints.glob("*")))
 
 
 def _wait_for_steps(run: RunFolder, number: int, process: subprocess.Popen) -> None:
@@ -89,14 +74,7 @@ def _wait_for_steps(run: RunFolder, number: int, process: subprocess.Popen) -> N
     saved = max([0, *(int(path.name) for path in run.checkpoints.glob("*") if path.name.isdecimal())])
     now, target = time.time(), min(saved + number, STEPS - 1)
     file = run.metrics_path
-    _until(process, lambda: file.exists() and file.stat().st_mtime > now and _steps_recorded(run) >= target)
-
-
-def _until(process: subprocess.Popen, happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + VISIBILITY_TIMEOUT_S
-    while not happened() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    until(process, lambda: file.exists() and file.stat().st_mtime > now and _steps_recorded(run) >= target)
 
 
 def _steps_recorded(run: RunFolder) -> int:

@@ -128,7 +128,7 @@ def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     assert "is not a data set: it has no dataset.json" in error_message(Dataset.open, left)
     write_small(path)
     assert len(Dataset.open(path).records("training")) == TRAINING
-    assert left.exists()
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_existing_folder_is_never_written_into(own_dataset, tmp_path):

@@ -1,0 +1,21 @@
+"""Whether a process of this host lives."""
+
+import os
+
+
+def is_alive(pid: object) -> bool:
+    """Look a process of this host up.
+
+    Args:
+        pid: its number, perhaps read from a file.
+
+    Returns:
+        Whether a process has this number. False if it is no positive integer.
+    """
+    try:
+        os.kill(pid if isinstance(pid, int) and 0 < pid < 2**31 else 2**30, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
