@@ -130,6 +130,7 @@ def drawn(monkeypatch):
     return figures
 
 
+@pytest.mark.slow
 def test_reconstructions_are_drawn(tmp_path):
     rows = []
     for seed in range(3):

@@ -214,6 +214,7 @@ def misfit():
     return arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", ["jax", "torch"])
 def test_all_misfits_are_listed_and_nothing_changes(framework):
     jax_module, torch_module = Stacked(nnx.Rngs(0)), TorchTower()

@@ -103,6 +103,7 @@ def _drawn_from(sites, steps: int, batch: int) -> list[list[int]]:
     return [examples.records(step) for step in range(1, steps + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bytes_ahead", "expected"), [(1, range(4, 8)), (2**30, range(20, 25))])
 def test_read_ahead_is_bounded_in_bytes_too(bytes_ahead, expected, monkeypatch):
     read = []

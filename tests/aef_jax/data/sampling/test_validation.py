@@ -127,6 +127,7 @@ def test_examples_of_many_sites_are_not_in_memory_all_at_once():
     assert not any(reference() is not None for reference in pixels[:-1])
 
 
+@pytest.mark.slow
 def test_host_keeps_only_frames_of_its_own_sequences(monkeypatch):
     """The host computes the second of each two rows. Of the other examples it keeps what scores and pictures need."""
     monkeypatch.setattr("aef_jax.evaluation.validation.host_rows", lambda *_: [1])

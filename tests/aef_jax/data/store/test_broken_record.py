@@ -136,6 +136,7 @@ def test_one_pixel_claimed_for_the_whole_earth_is_refused():
     assert "its grid is (9999999, 9999999)" in sentence
 
 
+@pytest.mark.slow
 def test_changed_header_gives_a_record_or_a_plain_error():
     """With random bytes in the header, whatever still decodes is a site whose arrays can be read."""
     rng = np.random.default_rng(0)

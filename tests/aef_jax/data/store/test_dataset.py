@@ -90,6 +90,7 @@ def test_records_are_read_by_many_threads_at_once(small_dataset):
 # --- Writing ---
 
 
+@pytest.mark.slow
 def test_the_writer_holds_one_record_at_a_time(tmp_path):
     def peak(number: int) -> int:
         tracemalloc.start()

@@ -125,6 +125,7 @@ def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, c
     assert "(file)" in mistake(capsys, weights, tmp_path / "file", "--overwrite")
 
 
+@pytest.mark.slow
 def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     misfit = dict(tensors)
     del misfit["summary.key.weight"], misfit["encoder.blocks.1.time.condition.bias"]

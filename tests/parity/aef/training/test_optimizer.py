@@ -58,6 +58,7 @@ def test_float64_adam_with_decay_equals_pytorchs(decay):
     assert _far(_by_torch(aef_torch.training.optimizer.AdamW, decay, "float64"), expected) < 1e-14
 
 
+@pytest.mark.slow
 def test_float32_100_steps_of_adam_equal_pytorchs():
     assert _far(_by_optax(scale_by_adam(), 0, "float32"), _by_torch(torch.optim.AdamW, 0, "float32")) < 1e-7
 
