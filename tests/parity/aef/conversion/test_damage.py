@@ -1,4 +1,4 @@
-"""Damage of any file of a checkpoint is told in one sentence by `convert` and `diff` (case 6 and attack.md)."""
+"""Damage of any file of a checkpoint is told in one sentence by `convert` and `diff` (row 6)."""
 
 import shutil
 from pathlib import Path
