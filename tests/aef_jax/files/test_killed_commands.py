@@ -1,4 +1,4 @@
-"""Commands that are killed repeatedly end as undisturbed ones do, and no temporary file stays (issue 19)."""
+"""Commands that are killed repeatedly end as undisturbed ones do, and no temporary file stays."""
 
 import os
 import random

@@ -35,7 +35,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
 
 @pytest.mark.slow
 def test_run_killed_six_times_ends_bit_identical(training, whole, tmp_path):
-    """Kill twice during startup, twice while a checkpoint is written, and twice at a random step (issue 19)."""
+    """Kill twice during startup, twice while a checkpoint is written, and twice at a random step."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")
     kills: list[Kill] = [
@@ -61,7 +61,7 @@ def test_run_killed_six_times_ends_bit_identical(training, whole, tmp_path):
 
 @pytest.mark.slow
 def test_a_checkpoint_that_a_killed_save_left_is_removed(tmp_path):
-    """A save after SIGTERM, at any step, that is killed: no later one has the same temporary name (issue 19)."""
+    """A save after SIGTERM, at any step, that is killed: no later one has the same temporary name."""
     run = RunFolder(write_training_run(tmp_path / "run"))
     left = run.checkpoints / "7.orbax-checkpoint-tmp"
     left.mkdir()
