@@ -1,4 +1,4 @@
-"""A header of safetensors is bounded, and says of every byte which tensor's it is."""
+"""A header of safetensors is bounded, and says of every byte which tensor's it is (issue 19)."""
 
 import json
 import tracemalloc

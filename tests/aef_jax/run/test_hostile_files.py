@@ -1,4 +1,4 @@
-"""Files of a run's folder that somebody else wrote: pipes, deep JSON, wrong types."""
+"""Files of a run's folder that somebody else wrote: pipes, deep JSON, wrong types (issue 19)."""
 
 import os
 
