@@ -74,6 +74,17 @@ def quick_compiles(compiler_settings) -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run slow tests first, so that no worker begins one when the others have finished. Keep the order otherwise."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each worker of pytest-xdist begin with slow tests, so that all end with fast ones, at about the same time.
+
+    `--dist worksteal` gives each worker one part of the list, and moves tests from its end to workers without any.
+    """
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    fast = [item for item in items if not item.get_closest_marker("slow")]
+    items[:] = [
+        item
+        for worker in range(workers)
+        for kind in (slow, fast)
+        for item in kind[worker * len(kind) // workers : (worker + 1) * len(kind) // workers]
+    ]

@@ -32,8 +32,8 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.evaluation.probe_report import probe_run, table
     from aef_jax.run.folder import RunFolder
 
-    if options.sites < 2 or options.seeds < 1:
-        raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 2 and at least 1")
+    if options.sites < 1 or options.seeds < 1:
+        raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 1 of both")
     print_lines(
         table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data))
     )

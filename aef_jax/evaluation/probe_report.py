@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 from tqdm import tqdm
 
 from aef_jax.console.tables import format_table
@@ -38,6 +38,8 @@ def probe_run(
 ) -> list[ProbeResult]:
     """Embed validation sites that have labels, and probe embeddings and composites at the same pixels.
 
+    If there is one such site, its quarters take the place of sites; the pixels along their borders are neighbors.
+
     Args:
         run: the run whose model is probed.
         sites: the largest number of sites to embed, spread evenly over the validation split.
@@ -49,7 +51,7 @@ def probe_run(
         The results of embeddings and of composites.
 
     Raises:
-        ValueError: if the run was not trained on a data set, or fewer than two of the sites have labels.
+        ValueError: if the run was not trained on a data set, or none of the sites has labels.
     """
     config = run.read_config()
     folder = data or (Path(config.data.path) if config.data.path else None)
@@ -71,13 +73,27 @@ def probe_run(
         # both are scored on the pixels that have an embedding
         composites.append(np.where(np.isfinite(field[..., :1]), composite(site, normalization, config), np.nan))
         labels.append(site.labels)
-    if len(labels) < 2:
-        raise ValueError(f"{folder}: {len(labels)} of its validation sites have labels, expected at least two")
+    if not labels:
+        raise ValueError(f"{folder}: none of its validation sites has labels, expected at least one")
+    if len(labels) == 1:
+        embeddings, composites, labels = (quarters(of[0]) for of in (embeddings, composites, labels))
     kinds = {"embedding": embeddings, "composite": composites}
     return [
         ProbeResult(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
         for name, features in kinds.items()
     ]
+
+
+def quarters(field: Shaped[np.ndarray, "H W ..."]) -> list[Shaped[np.ndarray, "h w ..."]]:
+    """Cut a map into its four quarters.
+
+    Args:
+        field: the map.
+
+    Returns:
+        Its quarters, as views.
+    """
+    return [part for half in np.array_split(field, 2) for part in np.array_split(half, 2, axis=1)]
 
 
 def composite(site: Site, normalization: Normalization, config: Config) -> Float32[np.ndarray, "H W F"]:

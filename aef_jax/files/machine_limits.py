@@ -24,11 +24,12 @@ _DEVICES = os.path.join("jax", "_src", "xla_bridge.py")
 
 
 def hush_libraries() -> None:
-    """Stop the log of Orbax, and that of the threads it writes in.
+    """Stop the log of Orbax, and that of the threads it writes in; print other warnings as `aef: ...`.
 
     They warn about choices that are intended here. Each error is raised, too, when the checkpoint is waited for: a full
     disk would be told in one sentence, and logged in two thousand lines.
     """
+    logging.basicConfig(format="aef: %(message)s")
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if sys.unraisablehook is sys.__unraisablehook__:

@@ -64,6 +64,7 @@ class Checkpointer:
             best_mode="min",
             enable_async_checkpointing=True,
             temporary_path_class=ChecksummedPath,
+            cleanup_tmp_directories=True,  # a folder is trained in by one command at a time
         )
         require_scores(run.checkpoints)  # the manager reads them all
         self.manager = ocp.CheckpointManager(run.checkpoints.absolute(), options=options)

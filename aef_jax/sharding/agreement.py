@@ -1,7 +1,7 @@
 """Check that all processes of a run were started with the same settings and data."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -23,15 +23,29 @@ def check_agreement(described: Mapping[str, Any]) -> None:
     """
     if jax.process_count() == 1:
         return
-    flat = traverse_util.flatten_dict(json.loads(json.dumps(described)), sep=".")
-    first, *others = [json.loads(text) for text in _gathered(json.dumps(flat))]
+    described_by = [json.loads(text) for text in _gathered(json.dumps(described))]
+    if difference := first_difference(described_by):
+        raise ValueError(f"{difference}: start all processes with the same settings and data")
+
+
+def first_difference(described_by: Sequence[Mapping[str, Any]]) -> str:
+    """Say which process describes the run in other words than the first.
+
+    Args:
+        described_by: by process, what must be the same.
+
+    Returns:
+        A clause on the first difference; empty if there is none.
+    """
+    first, *others = [traverse_util.flatten_dict(dict(described), sep=".") for described in described_by]
     for process, other in enumerate(others, start=1):
         for name in sorted(first.keys() | other.keys()):
             if first.get(name) != other.get(name):
-                raise ValueError(
+                return (
                     f"process {process} was started with {name} {printable_value(other.get(name))} and process 0 with"
-                    f" {printable_value(first.get(name))}: start all processes with the same settings and data"
+                    f" {printable_value(first.get(name))}"
                 )
+    return ""
 
 
 def _gathered(text: str) -> list[str]:

@@ -11,6 +11,8 @@ from jax.experimental.multihost_utils import reached_preemption_sync_point
 class PreemptionGuard:
     """Handles signals while it is entered: the first one requests a stop, a second Ctrl-C interrupts at once as usual.
 
+    A second SIGTERM changes nothing, since launchers repeat it while the state is being saved.
+
     With several hosts, SIGTERM goes to JAX's own service, which notifies all hosts and names the step after which they
     stop together. A host that stopped alone would leave the others waiting.
     """
@@ -41,6 +43,7 @@ class PreemptionGuard:
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         self.requested = True
-        signal.signal(number, self._before[signal.Signals(number)])
+        if number == signal.SIGINT:
+            signal.signal(number, self._before[signal.SIGINT])
         if not self.is_single_process:
             os.kill(os.getpid(), signal.SIGTERM)

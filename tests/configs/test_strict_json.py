@@ -1,4 +1,4 @@
-"""Files from anywhere are read with bounds, and JSON without what readers understand differently (issue 19)."""
+"""Files from anywhere are read with bounds, and JSON without what readers understand differently."""
 
 import json
 import os

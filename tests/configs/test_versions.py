@@ -1,4 +1,4 @@
-"""Configs and command lines of older versions are read, with a warning that names the new settings."""
+"""Configs and command lines of older versions are read, with a warning that names the new settings (row 21)."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Fuzz `dataset.json`, `config.json`, statistics and dotted overrides (issue 19): read, or refused in one sentence."""
+"""Fuzz `dataset.json`, `config.json`, statistics and dotted overrides: read, or refused in one sentence."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Fuzz the decoder of records, and the header of safetensors (issue 19): each is read or refused in one sentence."""
+"""Fuzz the decoder of records, and the header of safetensors: each is read or refused in one sentence."""
 
 import json
 from dataclasses import replace

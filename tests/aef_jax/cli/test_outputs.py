@@ -1,4 +1,4 @@
-"""An output that cannot be written is told before the work, of whatever kind it is (issue 19, users' cases: "Also")."""
+"""An output that cannot be written is told before the work, of whatever kind it is."""
 
 import pytest
 

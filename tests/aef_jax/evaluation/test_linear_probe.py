@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from aef_jax.cli import main as cli
 from aef_jax.data.sampling.validation import ValidationExample
 from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.evaluation.probe_report import ProbeResult, composite, probe_run, table
+from aef_jax.evaluation.probe_report import ProbeResult, composite, probe_run, quarters, table
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
 from configs.fields.statistics import CLIP_SIGMA
 from tests.support.data.small_site import CONFIG, schema_of, small_site
@@ -84,6 +85,22 @@ def test_composite_is_clear_optical_median_and_radar_mean():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_quarters_of_one_labeled_site_are_probed(training, tmp_path, capsys):
+    planet = tmp_path / "planet"
+    assert cli.main(["data", "make-planet", str(planet), "--sites", "2", "--side", "32", "--validation", "0.5"]) == 0
+    assert cli.main(["probe", str(training.run.path), "--data", str(planet), "--sites", "1", "--seeds", "2"]) == 0
+    scores = [float(line.split()[2]) for line in capsys.readouterr().out.splitlines() if "+-" in line]
+    assert len(scores) == 2
+    assert all(0 < score <= 1 for score in scores)
+
+
+def test_quarters_are_disjoint_and_whole():
+    field = np.arange(5 * 7).reshape(5, 7)
+    assert sorted(value for part in quarters(field) for value in part.ravel()) == list(range(35))
+    assert [part.shape for part in quarters(field)] == [(3, 4), (3, 3), (2, 4), (2, 3)]
+
+
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
     assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
 

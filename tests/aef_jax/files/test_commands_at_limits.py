@@ -1,4 +1,4 @@
-"""Commands in processes of their own that may write, open or use little: one line, and no litter (issue 19)."""
+"""Commands in processes of their own that may write, open or use little: one line, and no litter."""
 
 import os
 import subprocess

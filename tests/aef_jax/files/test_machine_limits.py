@@ -1,4 +1,4 @@
-"""What the machine has run out of is one sentence, and what cannot be written is refused before the work (issue 19)."""
+"""What the machine has run out of is one sentence, and what cannot be written is refused before the work."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A header of safetensors is bounded, and says of every byte which tensor's it is (issue 19)."""
+"""A header of safetensors is bounded, and says of every byte which tensor's it is."""
 
 import json
 import tracemalloc

@@ -1,6 +1,6 @@
 """Damage of any file of a checkpoint is told in one sentence, or changes nothing, when a run is continued or embedded.
 
-Cases 6 and attack.md of the findings.
+Row 6 of the users' cases.
 """
 
 import shutil
@@ -40,7 +40,7 @@ def test_training_tells_a_damaged_file(damage, run):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", ["delete", "flip"])
 def test_embedding_tells_a_damaged_file_that_it_reads(damage, run):
     folder = RunFolder(run).checkpoints
     whole = restore_params(folder, SMALLEST)

@@ -1,4 +1,4 @@
-"""A run is continued only under a config that computes the same; a refusal names the settings that differ."""
+"""A run is continued only under a config that computes the same; a refusal names the settings that differ (row 7)."""
 
 import json
 from dataclasses import replace

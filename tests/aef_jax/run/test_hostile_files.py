@@ -1,4 +1,4 @@
-"""Files of a run's folder that somebody else wrote: pipes, deep JSON, wrong types (issue 19)."""
+"""Files of a run's folder that somebody else wrote: pipes, deep JSON, wrong types."""
 
 import os
 

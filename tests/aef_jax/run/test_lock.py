@@ -1,4 +1,4 @@
-"""A second training in a folder ends in one sentence; a lock ends with its process (case 16 of the findings)."""
+"""A second training in a folder ends in one sentence; a lock ends with its process (row 16 of the users' cases)."""
 
 import errno
 import json

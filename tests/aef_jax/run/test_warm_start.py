@@ -1,4 +1,4 @@
-"""A new run copies the arrays of another that fit, and lists the others (case 1 of the findings)."""
+"""A new run copies the arrays of another that fit, and lists the others (row 1 of the users' cases)."""
 
 import json
 from dataclasses import replace

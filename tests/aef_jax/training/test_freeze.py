@@ -1,4 +1,4 @@
-"""Frozen parameters keep the values they begin with, and the others train (case 1 of the findings)."""
+"""Frozen parameters keep the values they begin with, and the others train (row 1)."""
 
 from dataclasses import replace
 

@@ -19,6 +19,7 @@ from aef_jax.training.step import abstract_state
 from configs.serialization.config_json import to_json
 from tests.aef_jax.conftest import BRIEF
 from tests.support.killing import Kill, kill_command, run_command, until, wait
+from tests.support.training_run import restore, write_training_run
 
 STEPS = 36
 LONG = replace(BRIEF, training=replace(BRIEF.training, steps=STEPS, evaluate_every=18, checkpoint_every=3, keep_last=2))
@@ -34,7 +35,7 @@ def whole(training, tmp_path_factory) -> RunFolder:
 
 @pytest.mark.slow
 def test_run_killed_six_times_ends_bit_identical(training, whole, tmp_path):
-    """Kill twice during startup, twice while a checkpoint is written, and twice at a random step (issue 19)."""
+    """Kill twice during startup, twice while a checkpoint is written, and twice at a random step."""
     moments = random.Random(0)
     run = RunFolder(tmp_path / "run")
     kills: list[Kill] = [
@@ -56,6 +57,16 @@ def test_run_killed_six_times_ends_bit_identical(training, whole, tmp_path):
     state, expected = (_state(each) for each in (run, whole))
     assert int(state.step) == STEPS
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, state, expected))), "parameters, moments or step differ"
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_a_killed_save_left_is_removed(tmp_path):
+    """A save after SIGTERM, at any step, that is killed: no later one has the same temporary name."""
+    run = RunFolder(write_training_run(tmp_path / "run"))
+    left = run.checkpoints / "7.orbax-checkpoint-tmp"
+    left.mkdir()
+    restore(run.path)
+    assert not left.exists()
 
 
 def _train(run: RunFolder) -> tuple:

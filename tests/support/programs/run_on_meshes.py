@@ -13,8 +13,8 @@ from parity.aef.training.sharded import OneDevice
 from tests.support.training_start import ALONE, batches, initial_snapshot
 
 STEPS = 20
-MESHES = [(8, 1, 1), (4, 1, 2), (2, 2, 2), (1, 8, 1)]
-OF_ALL = 2
+MESHES = [(8, 1, 1), (2, 2, 2), (1, 8, 1)]
+OF_ALL = 1
 """The one that splits along all axes: compared in float32 too."""
 
 jax.config.update("jax_disable_most_optimizations", True)

@@ -1,4 +1,4 @@
-"""Names in records and in `dataset.json` that cannot be printed are refused, in a message that can be (issue 19)."""
+"""Names in records and in `dataset.json` that cannot be printed are refused, in a message that can be."""
 
 import json
 from dataclasses import replace
