@@ -13,6 +13,8 @@ Scaling = Literal["none", "log1p", "radians", "palsar_decibel"]
 
 PIXEL_M = 10
 """Side of a pixel, in meters."""
+PIXEL_TOLERANCE = 0.01
+"""Accepted relative difference of a grid's pixels from that (ours)."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from aef_jax.files.machine_limits import describe_limit
 from aef_jax.files.processes import is_alive
 
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
@@ -150,7 +149,7 @@ def require_writable(target: Path) -> None:
     try:
         trial.write_bytes(bytes(4096))
     except OSError as error:
-        raise ValueError(f"{target} cannot be written: {describe_limit(error) or error}") from error
+        raise ValueError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         with suppress(OSError):
             trial.unlink()

@@ -12,8 +12,10 @@ def is_alive(pid: object) -> bool:
     Returns:
         Whether a process has this number. False if it is no positive integer.
     """
+    if type(pid) is not int or not 0 < pid < 2**31:
+        return False
     try:
-        os.kill(pid if isinstance(pid, int) and 0 < pid < 2**31 else 2**30, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # of another user

@@ -1,6 +1,7 @@
 """Save and restore checkpoints with Orbax: parameters, optimizer state, step, position in the data, and scores."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class Checkpointer:
                     RUN: ocp.args.JsonSave(self.run),
                 }
             ),
-            metrics=None if score is None else {SCORE: score},
+            metrics={SCORE: score} if score is not None and math.isfinite(score) else None,  # JSON has no NaN
         )
         self.latest_step = step
 
@@ -199,11 +200,21 @@ def _specs(folder: Path) -> dict[str, Any]:
         return _named_specs(checkpointer.metadata(folder).item_metadata.tree)
 
 
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """List the leaves of a tree by their dotted names.
+
+    Args:
+        tree: nested dictionaries.
+
+    Returns:
+        The leaves by name.
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
 def _named_specs(tree: Any) -> dict[str, Any]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): (tuple(leaf.shape), str(leaf.dtype))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
+    return {name: (tuple(leaf.shape), str(leaf.dtype)) for name, leaf in named_leaves(tree).items()}
 
 
 def _check_specs(folder: Path, actual: dict[str, Any], target: dict[str, Any]) -> None:

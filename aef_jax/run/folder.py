@@ -105,13 +105,12 @@ class RunFolder:
         if not self.started:
             return
         trees = (fixed_settings(each, schedule_may_change) for each in (self.read_config(), config))
-        differences = [
-            f"{name} is {_shown(old)} in the folder and {_shown(new)} here" for name, old, new in _changes("", *trees)
-        ]
+        changes = list(_changes("", *trees))
+        differences = [f"{name} is {_shown(old)} in the folder and {_shown(new)} here" for name, old, new in changes]
         if differences:
             number = len(differences) - _MAX_DIFFERENCES
             more = f", and {number} more differ" if number > 0 else ""
-            can_change = not schedule_may_change and any(name in text for name in SCHEDULE for text in differences)
+            can_change = any(name in SCHEDULE for name, *_ in changes)
             hint = f"; aef train {self.path} --SETTING VALUE changes the schedule" if can_change else ""
             raise ValueError(
                 f"{self.path} holds a run with another config: {', '.join(differences[:_MAX_DIFFERENCES])}{more};"

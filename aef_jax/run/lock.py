@@ -16,7 +16,7 @@ from pathlib import Path
 from aef_jax.files.processes import is_alive
 from aef_jax.sharding.distributed import on_first
 from configs.serialization.printable import printable_value
-from configs.serialization.strict_json import loads
+from configs.serialization.strict_json import read_json
 
 LOCK_FILE = "training.lock"
 """Name of the file. It is removed when training ends, and stays after a kill."""
@@ -90,6 +90,6 @@ def _refusal(path: Path) -> str:
 
 def _holder(path: Path) -> dict:
     with suppress(ValueError, OSError):  # it is being written or removed
-        tree = loads(path, path.read_bytes())
+        tree = read_json(path)
         return tree if isinstance(tree, dict) else {}
     return {}

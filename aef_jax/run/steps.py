@@ -1,5 +1,6 @@
 """Choose a checkpoint of a run by its step, and read it only if it is whole."""
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, count
@@ -8,11 +9,12 @@ from typing import Any, Literal
 
 import orbax.checkpoint as ocp
 
+from aef_jax.files.machine_limits import describe_limit
 from aef_jax.run.checksums import verify
 from aef_jax.run.format import METRICS, score_of
 from configs.serialization.printable import sentence
-from configs.serialization.read_file import require_inside
-from configs.serialization.strict_json import read_json
+from configs.serialization.read_file import read_text, require_inside
+from configs.serialization.strict_json import loads
 
 Which = int | Literal["latest", "best"]
 """Which checkpoint of a run: that of a step, of the most steps, or of the lowest validation loss."""
@@ -77,6 +79,8 @@ def reading(folder: Path, step: int, items: Collection[str] | None = None) -> It
         try:
             yield checkpoint
         except Exception as error:
+            if describe_limit(error):  # the machine's, and no damage
+                raise
             raise ValueError(f"{checkpoint} cannot be read: {sentence(error)}") from error
     except ValueError as error:
         newest = _newest_whole(folder, step, items or None)
@@ -133,7 +137,7 @@ def read_json_item(checkpoint: Path, item: str) -> dict[str, Any] | None:
     file = checkpoint / item / (METRICS if item == METRICS else "metadata")
     if not file.is_file():
         return None
-    tree = read_json(file)
+    tree = loads(file, read_text(file), finite=item != METRICS)  # Orbax wrote losses that are not finite
     if not isinstance(tree, dict):
         raise ValueError(f"{file} is not the JSON of an object")
     return tree
@@ -147,14 +151,15 @@ def read_score(folder: Path, step: int) -> float | None:
         step: of the checkpoint.
 
     Returns:
-        The loss, or None if the model was not evaluated at this step.
+        The loss, or None if the model was not evaluated at this step, or its loss was not finite.
 
     Raises:
         ValueError: the item is damaged.
     """
     with reading(folder, step, {METRICS}) as checkpoint:
         scores = read_json_item(checkpoint, METRICS)
-        return None if scores is None else float(score_of(scores))
+        score = None if scores is None else float(score_of(scores))
+    return score if score is not None and math.isfinite(score) else None
 
 
 def require_scores(folder: Path) -> None:
@@ -166,16 +171,15 @@ def require_scores(folder: Path) -> None:
     Raises:
         ValueError: one is damaged; the message says how to go on.
     """
-    steps = checkpoint_steps(folder)
-    for step in steps:
+    *older, latest = checkpoint_steps(folder) or [None]
+    for step in older:
         try:
-            read_score(folder, step)
+            verify(folder / str(step), {METRICS})
+            read_json_item(folder / str(step), METRICS)
         except ValueError as error:
-            if step == steps[-1]:
-                raise
-            raise ValueError(
-                f"{str(error).partition(';')[0]}; to go on without it, move {folder / str(step)} away"
-            ) from error
+            raise ValueError(f"{error}; to go on without it, move {folder / str(step)} away") from error
+    if latest is not None:
+        read_score(folder, latest)
 
 
 def _best(folder: Path, steps: list[int]) -> int:

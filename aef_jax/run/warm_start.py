@@ -8,17 +8,17 @@ from typing import Any
 
 import jax
 from flax import nnx
-from flax.traverse_util import flatten_dict, unflatten_dict
+from flax.traverse_util import unflatten_dict
 from jax.sharding import Mesh
 
 from aef_jax.files.atomic import replace_file
-from aef_jax.run.checkpoint import restore_params
+from aef_jax.run.checkpoint import named_leaves, restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.steps import Which, find_step
 from aef_jax.sharding.mesh import replicated
 from aef_jax.training.step import TrainState, abstract_model
 from configs.config import Config
-from configs.serialization.strict_json import loads
+from configs.serialization.strict_json import read_json
 from configs.source import Source
 
 
@@ -128,7 +128,7 @@ def read_warm_start(folder: RunFolder) -> tuple[str, int] | None:
     """
     if not folder.init_path.exists():
         return None
-    tree = loads(folder.init_path, folder.init_path.read_bytes())
+    tree = read_json(folder.init_path)
     run, step = (tree.get("run"), tree.get("step")) if isinstance(tree, dict) else (None, None)
     if not isinstance(run, str) or type(step) is not int:
         raise ValueError(f"{folder.init_path} names no checkpoint of another run, expected run and step")
@@ -164,7 +164,7 @@ def _shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 def _flat(params: nnx.State) -> dict[str, Any]:
-    return {".".join(path): leaf for path, leaf in flatten_dict(nnx.to_pure_dict(params)).items()}
+    return named_leaves(nnx.to_pure_dict(params))
 
 
 def _changed_sources(new: Iterable[Source], old: Iterable[Source]) -> set[str]:

@@ -18,6 +18,7 @@ from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
+from aef_jax.inference.site import choose_support
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.steps import checkpoint_steps
 from aef_jax.sharding.compiler_options import compiler_options
@@ -31,7 +32,6 @@ from aef_jax.visualize.pictures import Reconstruction, has_true_color, write_fie
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
-from configs.fields.tiling import default_support
 from configs.serialization.printable import picture_text, sentence
 
 NUM_PICTURED = 4
@@ -236,7 +236,7 @@ class Reporter:
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
         period = site.support or _last_year(site, self.config)
         normalized = self.data.schema.normalization.apply(site, self.data.schema.input_sources)
-        support = site.support or default_support(period, self.config)
+        support = choose_support(site, self.config, period)
         field = embed_with(self.embedder, params, normalized, self.config, period, support)
         title = f"Embedding field of {picture_text(site.name)}, {format_period(period)}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)

@@ -9,14 +9,8 @@ import numpy as np
 
 from configs.config import Config
 from configs.fields.frames import Time, grid_coordinates, read_frames, read_period
-from configs.fields.statistics import CLIP_SIGMA, BandStatistics, has_data
+from configs.fields.statistics import CLIP_SIGMA, MAX_OUT_OF_RANGE, MAX_WRONG, BandStatistics, has_data
 from configs.fields.tiling import Embed, FrameStack, default_support, embed_area
-
-MAX_CLIPPED = 0.5
-"""Share of a source's values beyond 6 sigma of the training data, or out of their valid range, above which its unit is
-taken to be wrong (ours)."""
-MAX_UNTOLD = 0.01
-"""Share above which a log message tells it (ours)."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,9 @@ class Embedder:
             f"source {name}: {share:.0%} of its values lie beyond {CLIP_SIGMA:.0f} standard deviations of the training"
             f" data or out of their valid range; expected the unit {' or '.join(units)}"
         )
-        if share > MAX_CLIPPED:
+        if share > MAX_WRONG:
             raise ValueError(problem)
-        if share > MAX_UNTOLD:
+        if share > MAX_OUT_OF_RANGE:
             logging.getLogger(__name__).warning(problem)
         return FrameStack(z, raw.time_ms)
 

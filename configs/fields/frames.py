@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64, Num
 
 from configs.fields.tiling import Period
-from configs.source import PIXEL_M, Source
+from configs.source import PIXEL_M, PIXEL_TOLERANCE, Source
 
 Time = str | date | datetime | np.datetime64
 TIME_DIMS, Y_DIMS, X_DIMS, BAND_DIMS = (
@@ -17,8 +17,6 @@ TIME_DIMS, Y_DIMS, X_DIMS, BAND_DIMS = (
     ("x", "lon"),
     ("band", "bands", "channel"),
 )
-MAX_STEP_ERROR = 0.01
-"""Accepted relative difference of a step between pixels from 10 m (ours)."""
 
 
 class RawFrames(NamedTuple):
@@ -161,7 +159,7 @@ def _require_pixels(where: str, dim: str, array: Any) -> None:
     """Raise ValueError if the array has coordinates along a dimension, and they are not those of pixels of 10 m."""
     if dim in array.coords and array.sizes[dim] > 1:
         steps = np.abs(np.diff(array[dim].values))
-        if not np.allclose(steps, PIXEL_M, rtol=MAX_STEP_ERROR):
+        if not np.allclose(steps, PIXEL_M, rtol=PIXEL_TOLERANCE):
             raise ValueError(
                 f"{where}: its coordinates {dim} are {np.median(steps):g} apart, expected {PIXEL_M}, in meters"
             )

@@ -11,6 +11,10 @@ from configs.serialization.printable import require_printable
 from configs.source import Band, Source
 
 CLIP_SIGMA = 6.0
+MAX_OUT_OF_RANGE = 0.01
+"""Share of values out of their valid range, or beyond 6 sigma, above which it is told (ours). Radar has some."""
+MAX_WRONG = 0.5
+"""Share above which the values are taken to be of another unit, and are refused (ours)."""
 
 
 def scale(band: Band, values: Float[np.ndarray, "*N"]) -> Float[np.ndarray, "*N"]:

@@ -29,14 +29,14 @@ def random_state(config: Config, scale: float = 1) -> TrainState:
     return state._replace(step=state.step + 1)
 
 
-def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1) -> Path:
+def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1, score: float = 0.5) -> Path:
     """Write a run's folder with one checkpoint and its validation loss."""
     run = RunFolder(folder)
     bands = {source.name: np.ones(source.channels) for source in config.input_sources}
     normalization = Normalization(bands, bands)
     run.start(config, normalization)
     checkpointer = Checkpointer(run, config, normalization, DATA)
-    checkpointer.save(random_state(config, scale), score=0.5)
+    checkpointer.save(random_state(config, scale), score=score)
     checkpointer.close()
     return folder
 

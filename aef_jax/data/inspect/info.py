@@ -82,7 +82,7 @@ def write_histograms_png(folder: Path, output: Path) -> None:
     indices = np.unique(np.linspace(0, max(0, len(records) - 1), min(len(records), SAMPLED_RECORDS)).astype(int))
     drawn = [source for source in dataset.definitions if _has_numbers(source, dataset.normalization)]
     bar = tqdm(indices.tolist(), "reading records", unit="record")
-    counts = count_values((records[index] for index in bar), drawn, dataset.normalization)
+    counts = count_histograms((records[index] for index in bar), drawn, dataset.normalization)
     drawn = [source for source in drawn if counts[source.name].any()]
     if not drawn:
         raise ValueError(
@@ -100,7 +100,7 @@ def write_histograms_png(folder: Path, output: Path) -> None:
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def count_values(
+def count_histograms(
     sites: Iterable[Site], sources: list[Source], normalization: Normalization
 ) -> dict[str, Int64[np.ndarray, "C bins"]]:
     """Count the values of each band.

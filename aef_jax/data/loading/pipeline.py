@@ -106,7 +106,7 @@ def require_content(examples: HostExamples) -> None:
     """
     of_all_hosts = HostExamples(examples.sites, examples.schema, examples.config)
     number = min(len(of_all_hosts), MAX_EMPTY)
-    if not any(not any(count_empty(stack([of_all_hosts[index]])).values()) for index in range(number)):
+    if all(any(count_empty(stack([of_all_hosts[index]])).values()) for index in range(number)):
         raise ValueError(
             f"{examples.config.data.path or 'the sample'}: none of the run's first {number} examples has a frame of an"
             " input source and a valid target: are the sites' support periods those of their frames?"

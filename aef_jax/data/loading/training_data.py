@@ -141,18 +141,18 @@ def _dataset_schema(config: Config, dataset: Dataset, normalization: Normalizati
     classes = {source.name for source in config.sources if source.kind == "classes"}
     shown = {name for name, summary in dataset.sources.items() if summary.valid_pixels}
     sources = _used_sources(config, shown & (classes | normalization.mean.keys()), f"data set {dataset.path}")
+    definitions = {definition.name: definition for definition in dataset.definitions}
     for source in sources:
         if dataset.sources[source.name].bands != tuple(band.name for band in source.bands):
             raise ValueError(
                 f"data set {dataset.path}, source {source.name}: its bands are"
                 f" {list(dataset.sources[source.name].bands)}, expected {[band.name for band in source.bands]}"
             )
-    for definition in dataset.definitions:
-        row = next((source for source in sources if source.name == definition.name), definition)
-        if [band.scaling for band in row.bands] != [band.scaling for band in definition.bands]:
+        definition = definitions.get(source.name, source)
+        if [band.scaling for band in source.bands] != [band.scaling for band in definition.bands]:
             raise ValueError(
-                f"data set {dataset.path}, source {row.name}: the config scales its bands otherwise than the data set,"
-                " whose statistics are of scaled values, expected the same scaling"
+                f"data set {dataset.path}, source {source.name}: the config scales its bands otherwise than the data"
+                " set, whose statistics are of scaled values, expected the same scaling"
             )
     schema = DatasetSchema(
         sources, normalization, dataset.text_width if config.has_text and config.objective.text else 0

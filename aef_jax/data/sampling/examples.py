@@ -229,8 +229,11 @@ def _draw_inputs(
 
 
 def _draw_support(site: Site, config: Config, rng: np.random.Generator) -> Period:
-    shown = [source for source in config.decoded_sources if source.timed and source.name in site.series]
-    shown = [source for source in shown if len(site.series[source.name].time_ms)]
+    shown = [
+        source
+        for source in config.decoded_sources
+        if source.timed and source.name in site.series and len(site.series[source.name].time_ms)
+    ]
     if not shown:
         raise ValueError(f"site {site.name}: it has no support period and no frame of a source, expected one of both")
     inputs = [source for source in shown if source.is_input]

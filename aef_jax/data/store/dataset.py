@@ -22,8 +22,6 @@ from configs.source import Source
 FORMAT = "aef-dataset"
 
 Split = Literal["training", "validation"]
-COUNTED_LATER = {"values": [], "out_of_range": []}
-"""Fields of a source that older data sets lack."""
 SPLITS: tuple[Split, ...] = ("training", "validation")
 
 
@@ -139,7 +137,7 @@ class Dataset:
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
         sources = {
-            require_printable("source", name): typed(COUNTED_LATER | row, SourceSummary, f"source {name}")
+            require_printable("source", name): typed(row, SourceSummary, f"source {name}")
             for name, row in table["sources"].items()
         }
         definitions = typed(table["definitions"], tuple[Source, ...], "definitions")
@@ -161,7 +159,7 @@ class Dataset:
             {split: typed(table["splits"][split], tuple[Shard, ...], split) for split in SPLITS},
             text_points=text["points"],
             text_width=text["width"],
-            text_model=text["model"] and require_printable("text: its model", text["model"]),
+            text_model="" if text["model"] == "" else require_printable("text: its model", text["model"]),
             definitions=definitions,
             smallest=typed(table["smallest"], SmallestSite | None, "smallest"),
         )

@@ -5,14 +5,11 @@ from functools import cache
 
 import numpy as np
 
-from configs.source import PIXEL_M
-
-MAX_PIXEL_ERROR = 0.01
-"""Accepted relative difference of a pixel's sides and area from those of 10 m (ours)."""
+from configs.source import PIXEL_M, PIXEL_TOLERANCE
 
 _AUTHORITY_CODE = re.compile(r"([A-Za-z]+):(\w+)")
-_EPSG_GEOGRAPHIC = range(4001, 5000)
-"""Codes that EPSG gave to systems in degrees, and to none in meters."""
+_GEOGRAPHIC = frozenset(["EPSG:4326", "EPSG:4258", "EPSG:4267", "EPSG:4269", "EPSG:4490"])
+"""The systems in degrees that people use most; other codes say nothing without PROJ's table."""
 
 
 def validate_transform(where: str, transform: tuple[float, ...]) -> None:
@@ -30,9 +27,9 @@ def validate_transform(where: str, transform: tuple[float, ...]) -> None:
         raise ValueError(f"{where}: its transform is {tuple(transform)}, {expected}")
     a, b, _, d, e, _ = transform
     sides = np.hypot(a, d), np.hypot(b, e)
-    if np.allclose([*sides, abs(a * e - b * d) / PIXEL_M], PIXEL_M, rtol=MAX_PIXEL_ERROR):
+    if np.allclose([*sides, abs(a * e - b * d) / PIXEL_M], PIXEL_M, rtol=PIXEL_TOLERANCE):
         return
-    in_gdal_order = np.allclose(np.abs([b, transform[5]]), PIXEL_M, rtol=MAX_PIXEL_ERROR)
+    in_gdal_order = np.allclose(np.abs([b, transform[5]]), PIXEL_M, rtol=PIXEL_TOLERANCE)
     reason = (
         "is in GDAL's order, expected affine.Affine's"
         if in_gdal_order
@@ -67,8 +64,7 @@ def _crs_problem(crs: str) -> str:
         import rasterio
         import rasterio.errors
     except ModuleNotFoundError:
-        is_geographic_code = named is not None and named[2].isdecimal() and int(named[2]) in _EPSG_GEOGRAPHIC
-        return "in degrees" if is_geographic_code or crs.startswith(("GEOG", "+proj=longlat")) else ""
+        return "in degrees" if crs.upper() in _GEOGRAPHIC or crs.startswith(("GEOG", "+proj=longlat")) else ""
     with rasterio.Env():  # GDAL's own messages go to the logging
         try:
             known = rasterio.CRS.from_user_input(crs)

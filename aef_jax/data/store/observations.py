@@ -9,13 +9,9 @@ from aef_jax.console.dates import format_period
 from aef_jax.data.store.normalization import scale_series
 from aef_jax.data.store.site import Period, Series, Site
 from configs.encodings.timecode import DAY_MS
+from configs.fields.statistics import MAX_OUT_OF_RANGE
 from configs.source import Band, Source
 
-MAX_OUT_OF_RANGE = 0.01
-"""Share of a band's valid values out of its range above which it is told. They are not valid when they are read; any
-radar scene has some."""
-MAX_WRONG = 0.5
-"""Share above which the values are taken to be of another unit, and a site is refused (ours)."""
 FIRST_YEAR_MS = 366 * DAY_MS
 """Instants in seconds, minutes or days since 1970 are within a year of it when read as milliseconds."""
 MIN_SUPPORT_DAYS = 10

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Site
+from aef_jax.data.store.summary import smaller
 from aef_jax.data.store.writer import OpenShards
 from aef_jax.files.atomic import replace_file, temporary_folder
 
@@ -35,13 +36,14 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
     """
     _remove_strays(dataset)
     with temporary_folder(dataset.path / "rewritten") as temporary, closing(OpenShards(temporary)) as shards:
-        points = 0
+        points, smallest = 0, dataset.smallest
         with tqdm(total=sum(len(dataset.records(split)) for split in SPLITS), desc="records", unit="record") as bar:
             for split in SPLITS:
                 records = dataset.records(split)
                 for index in range(len(records)):
                     site = change(split, index, records[index])
                     points += len(site.text)
+                    smallest = smaller(smallest, site)
                     shards.write(split, encode(site))
                     bar.update()
         shards.close()
@@ -51,6 +53,7 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
             text_points=points,
             text_width=text_width if points else 0,
             text_model=text_model,
+            smallest=smallest,
         )
         return _take_place(dataset, written, temporary)
 

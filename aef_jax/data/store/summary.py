@@ -7,7 +7,7 @@ import numpy as np
 
 from aef_jax.data.store.observations import ValueCounts
 from aef_jax.data.store.record import DTYPES
-from aef_jax.data.store.site import Series
+from aef_jax.data.store.site import Series, Site
 from configs.serialization.printable import printable_value, require_printable
 
 
@@ -22,7 +22,7 @@ class Shard:
     """Size of the file."""
 
     def __post_init__(self):
-        if not isinstance(self.file, str) or not self.file or Path(self.file).name != self.file:
+        if not self.file or Path(self.file).name != self.file:
             raise ValueError(f"shard {printable_value(self.file)} is not the name of a file in the folder")
         require_printable("shard", self.file)
         check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
@@ -62,9 +62,6 @@ class SourceSummary:
             if len(counts) not in (0, len(self.bands)) or len(counts) != len(self.values):
                 raise ValueError(f"there are counts of {len(counts)} bands, expected {len(self.bands)}")
             check_counts("source", **dict(zip(self.bands, counts, strict=False)))
-        if not isinstance(self.first_ms, int) or not isinstance(self.last_ms, int):
-            times = printable_value((self.first_ms, self.last_ms))
-            raise ValueError(f"times are {times}, expected epoch milliseconds")
 
     @classmethod
     def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
@@ -117,6 +114,21 @@ class SmallestSite:
     name: str
     shape: tuple[int, int]
     """Rows and columns."""
+
+
+def smaller(smallest: SmallestSite | None, site: Site) -> SmallestSite:
+    """Return the one of two sites with the shorter side.
+
+    Args:
+        smallest: of the sites before; None if there was none.
+        site: another site.
+
+    Returns:
+        The smaller one, the former if they are as small.
+    """
+    if smallest is not None and min(smallest.shape) <= min(site.shape):
+        return smallest
+    return SmallestSite(site.name, site.shape)
 
 
 def check_counts(where: str, **counts: int) -> None:

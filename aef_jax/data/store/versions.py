@@ -34,4 +34,7 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
     table = {_TABLES.get(name, name): value for name, value in table.items()}
     bands = {name: row["bands"] for name, row in table["sources"].items()}
     definitions = [asdict(s) for s in SOURCES if bands.get(s.name) == [band.name for band in s.bands]]
-    return table | {"splits": splits, "version": VERSION, "definitions": definitions, "smallest": None}
+    uncounted = {"values": [], "out_of_range": []}
+    sources = {name: uncounted | row for name, row in table["sources"].items()}
+    changed = {"splits": splits, "sources": sources, "definitions": definitions, "smallest": None}
+    return table | changed | {"version": VERSION}

@@ -10,12 +10,13 @@ from array_record.python.array_record_module import ArrayRecordWriter
 
 from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.georeference import validate_crs
-from aef_jax.data.store.observations import MAX_WRONG, count_values, out_of_range, validate_times
+from aef_jax.data.store.observations import count_values, out_of_range, validate_times
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
-from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary
+from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, smaller
 from aef_jax.files.atomic import replace_folder
+from configs.fields.statistics import MAX_WRONG
 from configs.source import Source
 
 SHARD_BYTES = 2**29
@@ -87,8 +88,7 @@ class DatasetWriter:
         if split == "training":
             self.statistics.add(site)
         self.summaries |= summaries
-        if self.smallest is None or min(site.shape) < min(self.smallest.shape):
-            self.smallest = SmallestSite(site.name, site.shape)
+        self.smallest = smaller(self.smallest, site)
         self.text_points, self.text_width = self.text_points + len(site.text), width
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

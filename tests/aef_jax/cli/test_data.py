@@ -7,7 +7,7 @@ import pytest
 from matplotlib import image
 
 from aef_jax.cli import main as cli
-from aef_jax.data.inspect.info import BIN_EDGES, count_values
+from aef_jax.data.inspect.info import BIN_EDGES, count_histograms
 from aef_jax.data.store.dataset import Dataset
 from configs.sources import ERA5_LAND, NLCD, SENTINEL2, SOURCES
 from tests.support.data.small_dataset import (
@@ -77,7 +77,7 @@ def test_many_bands_empty_bands_and_empty_sources_are_drawn(tmp_path, capsys):
 def test_the_picture_is_of_valid_scores(small_dataset):
     dataset = Dataset.open(small_dataset)
     sites = small_sites(TRAINING)
-    counts = count_values(sites, [SENTINEL2, NLCD], dataset.normalization)
+    counts = count_histograms(sites, [SENTINEL2, NLCD], dataset.normalization)
     for band in range(5):
         values = np.concatenate(
             [

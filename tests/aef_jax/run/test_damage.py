@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from aef_jax.run.checkpoint import restore_params
+from aef_jax.run.checksums import write_checksums
 from aef_jax.run.folder import RunFolder
-from aef_jax.run.steps import checkpoint_steps, go_back
+from aef_jax.run.steps import checkpoint_steps, find_step, go_back, reading
 from tests.support.converting import SMALLEST
 from tests.support.damage import DAMAGES, assert_told
 from tests.support.refusals import error_message
@@ -98,3 +99,24 @@ def test_a_damaged_score_of_an_older_checkpoint_is_told(run, tmp_path):
     assert message.endswith(f"; to go on without it, move {older} away")
     shutil.rmtree(older)
     assert equal(restore(copied), restore(run))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_is_no_damage(run, tmp_path):
+    """Of an older version too, which wrote it: such a checkpoint is never the best."""
+    copied = Path(shutil.copytree(run, tmp_path / "run"))
+    checkpoints = copied / "checkpoints"
+    (checkpoints / str(OLDER) / "metrics/metrics").write_text('{"validation": NaN}')
+    write_checksums(checkpoints / str(OLDER))
+    assert equal(restore(copied), restore(run))
+    assert find_step(checkpoints, "best") == STEP
+
+    written = write_training_run(tmp_path / "written", score=float("nan"))
+    assert equal(restore(written), restore(run))
+    assert "no checkpoint has a validation loss" in error_message(find_step, written / "checkpoints", "best")
+
+
+@pytest.mark.slow
+def test_what_the_machine_has_run_out_of_is_no_damage(run):
+    with pytest.raises(MemoryError), reading(RunFolder(run).checkpoints, STEP):
+        raise MemoryError

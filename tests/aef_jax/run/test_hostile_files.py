@@ -9,6 +9,7 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.metrics_record import parse_record
 from aef_jax.run.steps import require_whole
+from aef_jax.run.warm_start import read_warm_start
 from aef_jax.training.metrics import MetricsWriter
 from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
 from tests.support.refusals import error_message
@@ -19,6 +20,8 @@ def test_a_pipe_in_a_run_is_refused(tmp_path, mistake):
     for path, read in ((run.config_path, run.read_config), (run.normalization_path, run.read_normalization)):
         os.mkfifo(path)
         assert f"{path} is a folder, a pipe or a device, expected a file" in error_message(read)
+    os.mkfifo(run.init_path)
+    assert "init.json is a folder, a pipe" in error_message(read_warm_start, run)
     os.mkfifo(run.metrics_path)
     assert "metrics.jsonl is a folder, a pipe" in error_message(MetricsWriter, run.metrics_path, run.tensorboard, 0)
     assert "a pipe or a device" in mistake("config", tmp_path)

@@ -64,5 +64,6 @@ def test_degrees_are_refused_without_rasterio(monkeypatch):
     georeference._crs_problem.cache_clear()
     for crs in ("EPSG:4326", "+proj=longlat", 'GEOGCRS["WGS 84"]'):
         assert "is in degrees" in error_message(validate_crs, "site a", crs)
-    validate_crs("site a", "EPSG:32631")
+    for crs in ("EPSG:32631", "EPSG:4491", "EPSG:4484"):  # of China and Mexico, in meters
+        validate_crs("site a", crs)
     georeference._crs_problem.cache_clear()

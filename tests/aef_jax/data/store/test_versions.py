@@ -45,6 +45,11 @@ def test_version_1_is_opened_as_the_current_version(old_dataset, small_dataset):
             assert_same(old_site, new_site)
 
 
+def test_version_1_names_its_smallest_site_once_it_is_rewritten(old_dataset, small_dataset):
+    written = rewrite(Dataset.open(old_dataset), lambda split, index, site: site, 0, "")
+    assert Dataset.open(old_dataset).smallest == written.smallest == Dataset.open(small_dataset).smallest
+
+
 def test_version_1_with_the_new_name_of_a_table_is_opened(old_dataset):
     change_description(old_dataset, lambda table: table.update(normalization=table.pop("normalisation")))
     assert len(Dataset.open(old_dataset).records("validation")) == 2

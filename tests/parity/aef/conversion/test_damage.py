@@ -7,7 +7,7 @@ import pytest
 
 from parity.aef.conversion.convert import convert
 from parity.aef.conversion.diff import diff
-from tests.support.damage import assert_told
+from tests.support.damage import DAMAGES, assert_told
 from tests.support.refusals import error_message
 from tests.support.training_run import STEP, write_training_run
 
