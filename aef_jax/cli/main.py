@@ -12,7 +12,7 @@ from aef_jax.cli.probe import add_probe_command
 from aef_jax.cli.resolve_config import validate_local
 from aef_jax.cli.shardings import add_shardings_command
 from aef_jax.cli.train import add_train_command
-from aef_jax.files.machine_limits import describe_limit, hush_libraries
+from aef_jax.files.machine_limits import describe_limit, exit_code, hush_libraries
 from configs.serialization.printable import LONGEST_SENTENCE, print_lines, sentence
 
 CLI_EXAMPLES = """
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     words, settings = split_settings(arguments)
-    hush_libraries()
+    hush_libraries("aef")
     options, rest = _parser().parse_known_args(words)
     settings += rest
     try:
@@ -45,15 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
         if settings and not options.takes_settings:
             raise ValueError(f"there is no option {settings[0]!r}; aef {options.command} --help lists them")
         return options.function(options, settings)
-    except Exception as error:
-        limit = describe_limit(error)
-        if limit is None and not isinstance(error, (ValueError, FloatingPointError, ModuleNotFoundError, OSError)):
-            raise  # a fault of this program
-        print_lines(f"aef: {limit or sentence(error, LONGEST_SENTENCE)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print_lines("aef: interrupted", file=sys.stderr)
-        return 130
+    except (Exception, KeyboardInterrupt) as error:
+        code = exit_code(error)
+        if code == 1:
+            raise
+        message = "interrupted" if code == 130 else describe_limit(error) or sentence(error, LONGEST_SENTENCE)
+        print_lines(f"aef: {message}", file=sys.stderr)
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:

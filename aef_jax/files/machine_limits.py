@@ -23,13 +23,36 @@ _NO_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "can't start new thread", "
 _DEVICES = os.path.join("jax", "_src", "xla_bridge.py")
 
 
-def hush_libraries() -> None:
-    """Stop the log of Orbax, and that of the threads it writes in; print other warnings as `aef: ...`.
+def exit_code(error: BaseException) -> int:
+    """Choose the exit code of a command that ends with an error.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        2 for a mistake of the user, damage or a limit of the machine, which one sentence tells; 130 for Ctrl-C; 1 for a
+        fault of this program, whose traceback is printed.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    is_told = isinstance(error, (ValueError, FloatingPointError, ModuleNotFoundError, OSError))
+    return 2 if is_told or describe_limit(error) else 1
+
+
+def hush_libraries(program: str) -> None:
+    """Stop the log of Orbax, and that of the threads it writes in; print other warnings as the program's errors.
 
     They warn about choices that are intended here. Each error is raised, too, when the checkpoint is waited for: a full
     disk would be told in one sentence, and logged in two thousand lines.
+
+    Args:
+        program: the program's name.
     """
-    logging.basicConfig(format="aef: %(message)s")
+    root, to_stderr = logging.getLogger(), logging.lastResort
+    if not root.handlers and to_stderr is not None:
+        # a handler of the root keeps other libraries from adding one with a format of its own
+        to_stderr.setFormatter(logging.Formatter(f"{program}: %(message)s"))
+        root.addHandler(to_stderr)
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if sys.unraisablehook is sys.__unraisablehook__:

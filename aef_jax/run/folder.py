@@ -1,7 +1,6 @@
 """The files of a run's folder, and how they are read back."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,13 +11,14 @@ from aef_jax.files.atomic import replace_file
 from configs.config import Config
 from configs.serialization.changeable import SCHEDULE, fixed_settings
 from configs.serialization.config_json import from_json, to_json
+from configs.serialization.differences import changes_between, shown
 from configs.serialization.read_file import read_text
 
 CONFIG_FILE = "config.json"
 NORMALIZATION_FILES = ("normalization.json", "normalisation.json")
 """Names of the file with the statistics: of today, and in version 1 of the format."""
-_MAX_DIFFERENCES, _MAX_CHARACTERS = 5, 40
-"""Settings that a message lists, and characters of a value in it."""
+_MAX_DIFFERENCES = 5
+"""Settings that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class RunFolder:
         if not self.started:
             return
         trees = (fixed_settings(each, schedule_may_change) for each in (self.read_config(), config))
-        changes = list(_changes("", *trees))
-        differences = [f"{name} is {_shown(old)} in the folder and {_shown(new)} here" for name, old, new in changes]
+        changes = list(changes_between("", *trees))
+        differences = [f"{name} is {shown(old)} in the folder and {shown(new)} here" for name, old, new in changes]
         if differences:
             number = len(differences) - _MAX_DIFFERENCES
             more = f", and {number} more differ" if number > 0 else ""
@@ -140,14 +140,12 @@ class RunFolder:
             before = self.read_config()
             if before == config:
                 return []
-            changes = list(_changes("", asdict(before), asdict(config)))
+            changes = list(changes_between("", asdict(before), asdict(config)))
             for name, *values in changes:
                 self.record_change(done, name, *values)
         with replace_file(self.config_path) as temporary:
             temporary.write_text(to_json(config))
-        return [
-            f"{name} is {_shown(after)} from step {done} on, was {_shown(before)}" for name, before, after in changes
-        ]
+        return [f"{name} is {shown(after)} from step {done} on, was {shown(before)}" for name, before, after in changes]
 
     def record_change(self, done: int, name: str, before: Any, after: Any) -> None:
         """Append a line to `changes.jsonl`.
@@ -188,26 +186,3 @@ class RunFolder:
             ValueError: the file is missing or invalid; the message names it.
         """
         return Normalization.load(self.normalization_path)
-
-
-def _changes(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the name of each setting in which two configs, as dicts, differ, and its two values."""
-    if old == new:
-        return
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in old | new:
-            yield from _changes(f"{name}.{key}".lstrip("."), old.get(key), new.get(key))
-    elif isinstance(old, tuple | list) and isinstance(new, tuple | list) and _names(old) == _names(new) != []:
-        for label, *pair in zip(_names(old), old, new, strict=True):
-            yield from _changes(f"{name}.{label}", *pair)
-    else:
-        yield name, old, new
-
-
-def _names(items: Any) -> list[str]:
-    return [item["name"] for item in items if isinstance(item, dict) and "name" in item]
-
-
-def _shown(value: Any) -> str:
-    text = repr(_names(value) or value) if isinstance(value, tuple | list) else repr(value)
-    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import traverse_util
 from jax.experimental.multihost_utils import process_allgather
 
-from configs.serialization.printable import printable_value
+from configs.serialization.differences import changes_between, shown
 
 
 def check_agreement(described: Mapping[str, Any]) -> None:
@@ -37,14 +36,10 @@ def first_difference(described_by: Sequence[Mapping[str, Any]]) -> str:
     Returns:
         A clause on the first difference; empty if there is none.
     """
-    first, *others = [traverse_util.flatten_dict(dict(described), sep=".") for described in described_by]
+    first, *others = described_by
     for process, other in enumerate(others, start=1):
-        for name in sorted(first.keys() | other.keys()):
-            if first.get(name) != other.get(name):
-                return (
-                    f"process {process} was started with {name} {printable_value(other.get(name))} and process 0 with"
-                    f" {printable_value(first.get(name))}"
-                )
+        for name, of_first, of_other in changes_between("", first, other):
+            return f"process {process} was started with {name} {shown(of_other)} and process 0 with {shown(of_first)}"
     return ""
 
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
+from aef_jax.files.machine_limits import exit_code
 from aef_jax.sharding.lost_process import HEARTBEAT_S
 from configs.serialization.printable import print_lines
 
@@ -138,21 +139,21 @@ def leaving_if_it_fails() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if jax.process_count() > 1:
+        if jax.distributed.is_initialized():  # asking JAX for processes would look for devices
             if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
                 time.sleep(2 * HEARTBEAT_S)
-            atexit.register(_leave)
+            atexit.register(_leave, exit_code(error))
         raise
 
 
-def _leave() -> None:
+def _leave(code: int) -> None:
     """Exit without the minute that JAX gives the other processes to come to the same end."""
     shutdown = threading.Thread(target=jax.distributed.shutdown, daemon=True)
     shutdown.start()
     shutdown.join(LEAVE_S)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(2)
+    os._exit(code)
 
 
 def on_first(work: Callable[[], None]) -> None:

@@ -47,7 +47,7 @@ def _pass_on(lines: Iterable[str], folder: Path, processes: str) -> str:
             sys.stderr.flush()
     if not any(map(_FATAL.match, of_service.splitlines())):
         return of_service
-    return f"\naef: {lost(of_service, processes)}; {_last_checkpoint(folder)}\n"
+    return f"\naef: {lost(of_service, processes)}; {last_checkpoint(folder)}: start all processes again\n"
 
 
 def lost(of_service: str, processes: str) -> str:
@@ -71,11 +71,19 @@ def lost(of_service: str, processes: str) -> str:
     return "process 0 ended or stopped answering"
 
 
-def _last_checkpoint(folder: Path) -> str:
+def last_checkpoint(folder: Path) -> str:
+    """Say which checkpoint of a run is the last. Orbax, which takes seconds to import, is not asked.
+
+    Args:
+        folder: the run's folder.
+
+    Returns:
+        A clause.
+    """
     steps = [int(path.name) for path in (folder / "checkpoints").glob("*") if path.name.isdecimal()]
     if not steps:
         return f"{folder} holds no checkpoint yet"
-    return f"the last checkpoint is that of step {max(steps)}: start all processes again to go on from it"
+    return f"the last checkpoint is that of step {max(steps)}"
 
 
 if __name__ == "__main__":

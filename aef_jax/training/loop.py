@@ -118,7 +118,8 @@ def _train(
             if due:
                 reporter.draw(done, state.params)
         reporter.flush()
-        checkpointer.save(state)
+        with reporter.goodput.lost_to("saving"):
+            checkpointer.save(state)
     return done
 
 

@@ -20,9 +20,9 @@ from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.inference.site import choose_support
 from aef_jax.run.folder import RunFolder
-from aef_jax.run.steps import checkpoint_steps
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.distributed import on_first
+from aef_jax.sharding.lost_process import last_checkpoint
 from aef_jax.sharding.mesh import replicated
 from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
@@ -90,7 +90,7 @@ class Reporter:
         return self
 
     def __exit__(self, *_) -> None:
-        if jax.process_index() == 0:
+        if jax.process_index() == 0 and self.goodput.seconds["compile"]:  # a run that had ended did no step
             self.bar.write(f"aef: {self.goodput}", file=sys.stderr)
         self.bar.close()
         self.writer.close()
@@ -113,12 +113,10 @@ class Reporter:
             except RuntimeError as error:
                 if "Worker process was terminated" not in str(error):  # Grain's words
                     raise
-                steps = checkpoint_steps(self.folder.checkpoints)
-                saved = f"the last checkpoint is that of step {steps[-1]}" if steps else "there is no checkpoint yet"
                 code = "".join(re.findall(r"exit code -?\d+", str(error)))
                 raise ChildProcessError(
                     f"a process that reads examples was killed ({code}), maybe for its memory: use fewer data.workers;"
-                    f" {saved}"
+                    f" {last_checkpoint(self.folder.path)}"
                 ) from error
 
     def step(self, step: int, terms: Terms, batch: Batch) -> None:

@@ -52,7 +52,7 @@ class Lap(NamedTuple):
 
 
 class Goodput:
-    """Where the time goes from the start of a process on. The first step is counted as `compile`."""
+    """Where the time goes since the state was restored. The first step is counted as `compile`."""
 
     def __init__(self):
         self.seconds: dict[str, float] = dict.fromkeys(("compile", "steps", "data", "evaluation", "saving"), 0.0)

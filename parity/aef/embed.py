@@ -14,7 +14,6 @@ from aef_jax.inference.writers.geotiff import model_tag, require_field_target, w
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
-from configs.config import Config
 from configs.fields.tiling import Embed
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
@@ -47,7 +46,8 @@ def embed_both(
     """
     require_field_target(output)
     config, site, normalized = open_site(run, data, site_name)
-    carried, model = read_model(weights)
+    checkpoint, model = read_model(weights)
+    carried = checkpoint.config
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
     params = restore_params(run.checkpoints, config)
@@ -62,19 +62,20 @@ def embed_both(
         transform=site.transform,
         period=period,
         support=support,
-        model=model_tag(weights.name, TorchCheckpoint(weights).saved.step, site.name),
+        model=model_tag(weights.name, checkpoint.saved.step, site.name),
     )
+    # NaN is where no frame shows a pixel, in both alike: an embedding without numbers has been refused
     return float(np.nanmax(np.abs(field - reference)))
 
 
-def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaEarth]:
+def read_model(weights: Path) -> tuple[TorchCheckpoint, aef_torch.model.alphaearth.AlphaEarth]:
     """Load weights into a PyTorch model on the CPU.
 
     Args:
         weights: a file or folder of weights.
 
     Returns:
-        The config that they carry, and the model.
+        The checkpoint, and its model.
 
     Raises:
         ValueError: the files are damaged, or carry no config.
@@ -85,7 +86,7 @@ def read_model(weights: Path) -> tuple[Config, aef_torch.model.alphaearth.AlphaE
     check_specs(checkpoint.params, torch_specs(model))
     model = model.to_empty(device="cpu").eval()
     load_torch(model, {name: checkpoint.tensor(name) for name in checkpoint.params})
-    return checkpoint.config, model
+    return checkpoint, model
 
 
 def torch_embedder(model: aef_torch.model.alphaearth.AlphaEarth) -> Embed:

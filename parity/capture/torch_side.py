@@ -205,12 +205,13 @@ def _state_restored(module: nn.Module | None) -> Iterator[dict[str, Tensor]]:
 
     They are restored at the end: the backward pass may still read them.
     """
-    buffers = module.named_buffers() if module is not None and module.training else ()
-    state = {name: x for name, x in buffers if is_real(x)}
-    before = {name: x.clone() for name, x in state.items()}
-    yield state
-    for name, x in state.items():
-        x.copy_(before[name])
+    buffers = dict(module.named_buffers()) if module is not None and module.training else {}
+    before = {name: x.clone() for name, x in buffers.items()}
+    try:
+        yield {name: x for name, x in buffers.items() if is_real(x)}
+    finally:
+        for name, x in buffers.items():
+            x.copy_(before[name])
 
 
 def _call(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
@@ -255,10 +256,9 @@ def _unwrapped(module: nn.Module) -> nn.Module:
     compiled = module._modules.get("_orig_mod")  # of torch.compile, whose own type is slow to import
     if compiled is not None:
         return _unwrapped(compiled)
-    unwrapped = {name: _unwrapped(child) for name, child in module.named_children()}
-    changed = {name: child for name, child in unwrapped.items() if child is not module.get_submodule(name)}
-    if not changed:
+    unwrapped = {name: child if child is None else _unwrapped(child) for name, child in module._modules.items()}
+    if all(child is module._modules[name] for name, child in unwrapped.items()):
         return module
     result = copy.copy(module)
-    result._modules = {**module._modules, **changed}
+    result._modules = unwrapped
     return result

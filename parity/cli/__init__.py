@@ -2,7 +2,7 @@
 
 import sys
 
-from aef_jax.files.machine_limits import describe_limit, hush_libraries
+from aef_jax.files.machine_limits import describe_limit, exit_code, hush_libraries
 from configs.serialization.printable import print_lines
 
 
@@ -18,12 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     from parity.cli.parser import build_parser
 
     options = build_parser().parse_args(arguments)
-    hush_libraries()
+    hush_libraries("aef-parity")
     try:
         return options.function(options)
-    except Exception as error:
-        limit = describe_limit(error)
-        if limit is None and not isinstance(error, (ValueError, ModuleNotFoundError, OSError)):
-            raise  # a fault of this program
-        print_lines(f"aef-parity: {limit or error}", file=sys.stderr)
-        return 2
+    except (Exception, KeyboardInterrupt) as error:
+        code = exit_code(error)
+        if code == 1:
+            raise
+        message = "interrupted" if code == 130 else describe_limit(error) or error  # of some, with a list below it
+        print_lines(f"aef-parity: {message}", file=sys.stderr)
+        return code

@@ -5,7 +5,7 @@ moments of the parameter NAME are `exp_avg.NAME` and `exp_avg_sq.NAME`, as torch
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from jaxtyping import Shaped
 
 from aef_jax.files.atomic import replace_file, replace_folder, require_file_target, require_folder_target
-from aef_jax.run.folder import RunFolder
+from aef_jax.run.folder import CONFIG_FILE, RunFolder
 from configs.config import Config
 from configs.serialization.config_json import to_json
 from configs.serialization.printable import printable
+from configs.serialization.read_file import read_text, require_inside
 from configs.serialization.weights_metadata import CONFIG, NORMALIZATION
 from parity.aef.conversion.metadata import CheckpointMetadata
 from parity.aef.conversion.optimizer_state import MOMENTS, OptimizerState
@@ -111,10 +112,14 @@ class TorchCheckpoint:
         texts = {}
         if self.path.is_dir():
             beside = RunFolder(self.path)
-            if self._given is None and beside.started:
+            if beside.started:
+                if self._given is not None:
+                    raise ValueError(f"{self.path} has a config of its own, {CONFIG_FILE}: leave --config out")
+                require_inside(self.path, beside.config_path)
                 texts[CONFIG] = to_json(beside.read_config())
             if beside.normalization_path.exists():
-                texts[NORMALIZATION] = beside.normalization_path.read_text()
+                require_inside(self.path, beside.normalization_path)
+                texts[NORMALIZATION] = read_text(beside.normalization_path)
         return texts if self._given is None else texts | {CONFIG: to_json(self._given)}
 
     @cached_property
@@ -169,10 +174,10 @@ class TorchCheckpoint:
             optimizer.counter(name, value)
 
 
-def _wrapper(names: Iterable[str]) -> str:
+def _wrapper(names: Collection[str]) -> str:
     """Return the prefix of a wrapper if all names have it, or several of them around each other."""
     prefix = ""
-    while wrappers := [w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)]:
+    while names and (wrappers := [w for w in WRAPPERS if all(name.startswith(prefix + w) for name in names)]):
         prefix += wrappers[0]
     return prefix
 

@@ -85,7 +85,6 @@ def test_composite_is_clear_optical_median_and_radar_mean():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_the_quarters_of_one_labeled_site_are_probed(training, tmp_path, capsys):
     planet = tmp_path / "planet"
     assert cli.main(["data", "make-planet", str(planet), "--sites", "2", "--side", "32", "--validation", "0.5"]) == 0
@@ -101,6 +100,7 @@ def test_quarters_are_disjoint_and_whole():
     assert [part.shape for part in quarters(field)] == [(3, 4), (3, 3), (2, 4), (2, 3)]
 
 
+@pytest.mark.slow
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
     assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
 

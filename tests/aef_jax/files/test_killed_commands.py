@@ -62,7 +62,7 @@ def test_planet_killed_eight_times_is_the_same(environment, tmp_path, folder, mo
     assert aef(["data", "make-planet", str(tmp_path / "whole"), *words]) == 0
     kills = [
         *(_starting(moments) for _ in range(4)),
-        *(partial(wait_for_temporary, folder, moments.uniform(0, 0.1)) for _ in range(4)),
+        *(partial(wait_for_temporary, folder, moments.uniform(0, 0.05)) for _ in range(4)),
     ]
     command = ("aef_jax.cli.main", "data", "make-planet", folder / "planet", *words)
     assert _kill_repeatedly(command, environment, folder, kills) >= 4

@@ -3,12 +3,14 @@
 import errno
 import os
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from aef_jax.cli import main as cli
 from aef_jax.files.atomic import require_writable
-from aef_jax.files.machine_limits import describe_limit
+from aef_jax.files.machine_limits import describe_limit, exit_code
 from parity import cli as parity_cli
 from tests.support.hostile_names import assert_harmless
 from tests.support.refusals import error_message
@@ -48,6 +50,34 @@ def test_a_limit_is_found_behind_other_errors(what):
 def test_other_errors_are_faults():
     for error in (KeyError("x"), AssertionError(), OSError(errno.ENOENT, "No such file"), ValueError("a disk")):
         assert describe_limit(error) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("x"), 2),
+        (RuntimeError("RESOURCE_EXHAUSTED: x"), 2),
+        (KeyError("x"), 1),
+        (RuntimeError("x"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_exit_codes_tell_mistakes_from_faults(error, code):
+    assert exit_code(error) == code
+
+
+def test_warnings_begin_as_errors_do():
+    """Also those of a library that logs before it has a handler, and would add one with another format."""
+    command = [sys.executable, "-m", "aef_jax.cli.main", "config", "tiny", "--training.accumulate", "2"]
+    warned = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+    assert warned[0].startswith("aef: ")
+    assert "accumulate" in warned[0]
+    code = (
+        "import logging; from aef_jax.files.machine_limits import hush_libraries; hush_libraries('aef-parity');"
+        "logging.warning('one'); other = logging.getLogger('other'); other.setLevel('INFO'); other.info('two')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "aef-parity: one\n"
 
 
 @pytest.mark.parametrize("name", ["aef", "aef-parity"])

@@ -23,7 +23,11 @@ def _with(section: str, **changes) -> Config:
     [
         (_with("training", learning_rate=0.5), "training.learning_rate 0.5 and process 0 with 0.01"),
         (_with("mesh", fsdp=2), "mesh.fsdp 2 and process 0 with 1"),
-        (replace(DEBUG, sources=DEBUG.sources[:1]), "sources "),
+        (replace(DEBUG, sources=DEBUG.sources[:1]), "sources ['sentinel2'] and process 0 with ['sentinel2', 'landsat'"),
+        (
+            replace(DEBUG, sources=(DEBUG.sources[0], replace(DEBUG.sources[1], frame_budget=7), *DEBUG.sources[2:])),
+            "sources.landsat.frame_budget 7 and process 0 with 3",
+        ),
     ],
 )
 def test_the_process_with_another_setting_is_named(other, expected):

@@ -42,7 +42,7 @@ def said(tmp_path):
     ],
 )
 def test_a_lost_process_is_told_in_a_sentence(said, of_service, clause):
-    last = f"{clause}; the last checkpoint is that of step 12: start all processes again to go on from it\n"
+    last = f"{clause}; the last checkpoint is that of step 12: start all processes again\n"
     assert said(BEFORE + of_service).startswith(f"{BEFORE}\naef: ")
     assert said(BEFORE + of_service).endswith(last)
     assert "\n" not in said(BEFORE + of_service).removeprefix(f"{BEFORE}\n").strip()

@@ -96,7 +96,7 @@ def test_processes_with_other_data_or_settings_all_say_so(training, config_file,
     sets = [write(tmp_path / f"of_{number}", small_sites(number)) for number in (3, 4)]
     of_all = ["--data.tile_side", "16", "--data", sets[0]]
     with started(2, RunFolder(tmp_path / "run"), training, config_file, of_all, ["--data", sets[1]]) as processes:
-        other = r"data set.normalization.glo30.deviation \[.*\] and process 0 with \[.*\]"
+        other = r"data set.records 4 and process 0 with 3"
         assert_told(processes, f"aef: process 1 was started with {other}: start all processes with the same settings")
 
 

@@ -16,6 +16,7 @@ from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.sources import SENTINEL2
 from parity.aef.conversion.metadata import CONFIG
+from parity.aef.embed import torch_embedder
 from parity.aef.model import abstract_jax, abstract_torch
 from parity.capture.tensors import torch_specs
 from parity.cli import main
@@ -104,6 +105,29 @@ def test_different_weights_fail(run, capsys):
     save_file(tensors, run.with_name("other.safetensors"), metadata={CONFIG: to_json(SMALLEST)})
     assert embed(run, run.with_name("other.safetensors")) == 1
     assert "more than 1e-05" in capsys.readouterr().out
+
+
+def test_embeddings_without_numbers_are_refused(run, monkeypatch, capsys):
+    def lossy(model):
+        def embed(*arguments):
+            field = np.array(torch_embedder(model)(*arguments))
+            field[..., : field.shape[-2] // 2, :] = np.nan
+            return field
+
+        return embed
+
+    monkeypatch.setattr("parity.aef.embed.torch_embedder", lossy)
+    assert embed(run, run.with_name("same.safetensors")) == 2
+    assert "pixels have no finite embedding" in capsys.readouterr().err
+
+
+def test_ctrl_c_prints_no_traceback(run, monkeypatch, capsys):
+    def interrupted(model):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parity.aef.embed.torch_embedder", interrupted)
+    assert embed(run, run.with_name("same.safetensors")) == 130
+    assert capsys.readouterr().err == "aef-parity: interrupted\n"
 
 
 def test_weights_of_another_model_are_refused(run, capsys):

@@ -11,6 +11,8 @@ from flax import linen, nnx
 from torch import nn
 
 from parity import ModelMap, assert_parity, compare
+from parity.capture.calls import WHOLE, Call
+from parity.capture.torch_side import TorchSide, cast_copies
 from parity.mapping.rules import RULES, same
 
 X = np.random.default_rng(0).standard_normal((3, 4), np.float32)
@@ -104,6 +106,18 @@ def test_other_running_statistics_fail(norm, momentum, named):
     assert f"updated state {named}" in comparison.failed[0].failure
     assert [(culprit.call.label, culprit.forward) for culprit in comparison.culprits] == [("norm", True)]
     assert compare(torch_module, jax_module, (X,), **ONCE).passed
+
+
+def test_a_call_that_fails_leaves_the_state_as_it_was():
+    """Of every kind: the number of batches decides by how much `momentum=None` changes the statistics."""
+    module = nn.Sequential(nn.BatchNorm1d(4, momentum=None), nn.Linear(3, 3))
+    side = TorchSide(cast_copies(module, training=True), ModelMap())
+    call = Call(WHOLE, 0, (), -1, (X,), {}, {}, {})
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        side.compute(call, "float64")
+    norm = side.at("float64")[0]
+    assert norm.num_batches_tracked == 0
+    assert norm.running_mean.abs().max() == 0
 
 
 @pytest.mark.slow
@@ -453,40 +467,25 @@ def test_an_explicit_rename_precedes_that_of_a_sequential():
     assert compare(TorchNet(), Net(nnx.Rngs(0)), (X,), mapping, **ONCE).passed
 
 
-def test_modules_named_blocks_that_are_not_stacked():
-    class TorchBlocks(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.blocks = nn.Linear(4, 4)
-
-        def forward(self, x):
-            return self.blocks(x)
-
-    class Blocks(nnx.Module):
-        def __init__(self):
-            self.blocks = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
-
-        def __call__(self, x):
-            return self.blocks(x)
-
-    assert compare(TorchBlocks(), Blocks(), (X,), **ONCE).passed
-
-
-class Outer(nn.Module):
-    def __init__(self, wrap):
+class TorchBlocks(nn.Module):
+    def __init__(self, wrap=lambda module: module):
         super().__init__()
-        self.inner = wrap(nn.Linear(4, 4))
+        self.blocks = wrap(nn.Linear(4, 4))
 
     def forward(self, x):
-        return self.inner(x)
+        return self.blocks(x)
 
 
-class OuterInFlax(nnx.Module):
+class Blocks(nnx.Module):
     def __init__(self):
-        self.inner = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
+        self.blocks = nnx.Linear(4, 4, rngs=nnx.Rngs(0))
 
     def __call__(self, x):
-        return self.inner(x)
+        return self.blocks(x)
+
+
+def test_modules_named_blocks_that_are_not_stacked():
+    assert compare(TorchBlocks(), Blocks(), (X,), **ONCE).passed
 
 
 @pytest.mark.slow
@@ -494,11 +493,11 @@ class OuterInFlax(nnx.Module):
 @pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel])
 def test_wrapped_modules_compare_by_their_own_names(wrap):
     """Users' cases, row 22."""
-    torch_module = wrap(Outer(wrap))
+    torch_module = wrap(TorchBlocks(wrap))
     before = set(torch_module.state_dict())
-    comparison = compare(torch_module, OuterInFlax(), (X,), **ONCE)
+    comparison = compare(torch_module, Blocks(), (X,), **ONCE)
     assert comparison.passed
-    assert {group.label for group in comparison.groups} == {"", "inner"}
+    assert {group.label for group in comparison.groups} == {"", "blocks"}
     assert set(torch_module.state_dict()) == before
 
 
@@ -507,7 +506,7 @@ def test_wrapped_modules_compare_by_their_own_names(wrap):
     [
         ((nn.Linear(4, 4), linen.Dense(4)), "the Flax model is the Linen module Dense, expected an NNX module"),
         ((nn.Linear(4, 4), len), "the Flax model is of builtin_function_or_method, expected a flax.nnx.Module"),
-        ((len, OuterInFlax()), "the PyTorch model is of builtin_function_or_method, expected a torch.nn.Module"),
+        ((len, Blocks()), "the PyTorch model is of builtin_function_or_method, expected a torch.nn.Module"),
     ],
 )
 def test_what_is_no_module_is_refused(models, message):

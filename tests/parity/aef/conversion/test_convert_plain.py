@@ -81,3 +81,19 @@ def test_the_config_of_another_model_is_refused(tensors, tmp_path, capsys):
     save_file(tensors, tmp_path / "in.safetensors")
     message = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run", "--config", "debug")
     assert "not fit the model:" in message
+
+
+def test_a_file_without_tensors_is_refused(config, tmp_path, capsys):
+    """All of no names have any prefix."""
+    save_file({}, tmp_path / "in.safetensors")
+    message = mistake(capsys, tmp_path / "in.safetensors", tmp_path / "run", "--config", config)
+    assert "0 tensors" in message
+
+
+def test_a_config_beside_the_weights_is_no_second_one(tensors, config, tmp_path, capsys):
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors")
+    (folder / "config.json").write_text(to_json(SMALLEST))
+    message = mistake(capsys, folder, tmp_path / "run", "--config", config)
+    assert message == f"{folder} has a config of its own, config.json: leave --config out"
