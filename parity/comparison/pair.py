@@ -186,13 +186,17 @@ def _require_modules(torch_module: Any, nnx_module: Any) -> None:
 
 
 def _cast_copy(module: nnx.Module, dtype: str, training: bool) -> nnx.Module:
-    """Copy a module in evaluation or training mode. Layers that store a dtype compute in this one."""
+    """Copy a module in evaluation or training mode. Layers that store a dtype compute in this one.
+
+    The first state of a recurrent cell has the dtype of its parameters.
+    """
     copy = nnx.clone(module)
     (copy.train if training else copy.eval)()
     nnx.update(copy, cast(nnx.state(copy), dtype))
     for _, layer in modules(copy):
-        if getattr(layer, "dtype", None) is not None:
-            vars(layer)["dtype"] = jnp.dtype(dtype)
+        for name in ("dtype", "param_dtype"):
+            if getattr(layer, name, None) is not None:
+                vars(layer)[name] = jnp.dtype(dtype)
     return copy
 
 

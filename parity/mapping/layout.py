@@ -49,7 +49,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """The PyTorch name of a JAX array and the order of its axes there. Numbers are moved, never changed."""
+    """The PyTorch name of a JAX array and the order of its axes there. Numbers are moved; only summands change them."""
 
     name: str
     """The name in PyTorch, relative to the module that the rule is for."""
@@ -62,6 +62,8 @@ class Layout:
     """Which part of the PyTorch tensor this is, if that tensor is fused."""
     jax_part: Part | None = None
     """Which part of the JAX array this is, if that array is fused."""
+    summand: int | None = None
+    """The PyTorch tensor's place among those whose sum the JAX array is. The first gets all of it, the others zeros."""
 
     @property
     def rank(self) -> int:

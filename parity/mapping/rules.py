@@ -12,12 +12,13 @@ from types import MappingProxyType
 
 from flax import nnx
 
+from parity.mapping import recurrent
 from parity.mapping.layout import Layout, Part
 
 LayerLayouts = Mapping[str, Layout]
 """The layout of each array of a module, by its dotted name in JAX."""
 SplitLayouts = Mapping[str, tuple[Layout, ...]]
-"""The same for arrays that JAX fuses and PyTorch splits."""
+"""The same for arrays that JAX fuses and PyTorch splits, or sums up."""
 Rules = Mapping[type[nnx.Module], Callable[..., LayerLayouts | SplitLayouts]]
 """By type of module, a function that returns its layouts. It is called with the module, which may be abstract."""
 
@@ -180,6 +181,9 @@ RULES: Rules = MappingProxyType(
         nnx.InstanceNorm: lambda layer: norm(),
         nnx.Embed: lambda layer: embedding(),
         nnx.MultiHeadAttention: attention,
+        **recurrent.CELLS,
+        nnx.RNN: recurrent.sequence,
+        nnx.Bidirectional: recurrent.bidirectional,
     }
 )
 """The layers of Flax that PyTorch also has."""

@@ -100,6 +100,8 @@ def to_torch(
     tensors: dict[str, np.ndarray] = {}
     for link in param_links(structure, mapping, of):
         array = link.layout.to_torch(link.select(host[link.path]))
+        if link.layout.summand:
+            array = np.zeros_like(array)
         if link.layout.torch_part:
             whole = tensors.setdefault(link.name, np.empty(link.spec.shape, link.spec.dtype))
             link.layout.torch_part.select(whole)[...] = array
@@ -129,9 +131,10 @@ def to_jax(
     check_specs(given, {link.name: link.spec for link in links})
     state = nnx.state(structure, WEIGHTS)
     filled = {path: np.empty(leaf.shape, leaf.dtype) for path, leaf in _flat(state).items()}
-    for link in links:
+    for link in links:  # the summands of an array in their order
         array, part = link.select(filled[link.path]), link.layout.jax_part
-        (part.select(array) if part else array)[...] = link.layout.to_jax(tensors[link.name])
+        target, values = part.select(array) if part else array, link.layout.to_jax(tensors[link.name])
+        target[...] = target + values if link.layout.summand else values
     nnx.replace_by_pure_dict(state, traverse_util.unflatten_dict(filled))
     return state
 
