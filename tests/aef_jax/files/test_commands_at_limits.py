@@ -55,6 +55,22 @@ def test_a_planet_that_cannot_be_written_is_told_in_a_line(tmp_path):
     assert _names(tmp_path) == set()
 
 
+def test_memory_that_runs_out_is_told_in_a_line(tmp_path):
+    words = ("data", "make-planet", "planet", "--sites", "2", "--side", "4096")
+    # with RUST_BACKTRACE, Rust's standard library waits for itself where a library of Rust gets no memory
+    (*_, line) = _last_lines(tmp_path, "aef_jax.cli.main", *words, limits="ulimit -v 2000000;", RUST_BACKTRACE="0")
+    assert line.startswith("aef: there is no memory left: Unable to allocate")
+    assert _names(tmp_path) == set()
+
+
+def test_files_that_may_not_be_opened_are_told_in_a_line(tmp_path):
+    """Ten are enough to embed."""
+    write_training_run(tmp_path / "run")
+    (line,) = _last_lines(tmp_path, "aef_jax.cli.main", "embed", "run", *FIELD, limits="ulimit -n 6;")
+    assert line.startswith("aef: this process may open no more files (ulimit -n): ")
+    assert _names(tmp_path) == {"run"}
+
+
 def test_a_missing_device_is_told_in_a_line(tmp_path):
     """`JAX_PLATFORMS=cuda` without a GPU ended in a bare AssertionError."""
     write_training_run(tmp_path / "run")
