@@ -1,5 +1,6 @@
 """A run of the smallest model with all files that training writes, made without training."""
 
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -41,11 +42,16 @@ def write_training_run(folder: Path, config: Config = SMALLEST, scale: float = 1
     return folder
 
 
+@cache
+def _target(config: Config) -> TrainState:
+    return abstract_state(config, make_mesh(config.mesh))
+
+
 def restore(folder: Path, config: Config = SMALLEST) -> TrainState:
     """Restore the state as `aef train` does."""
     run = RunFolder(folder)
     checkpointer = Checkpointer(run, config, run.read_normalization(), DATA)
     try:
-        return checkpointer.restore(abstract_state(config, make_mesh(config.mesh)))
+        return checkpointer.restore(_target(config))
     finally:
         checkpointer.close()

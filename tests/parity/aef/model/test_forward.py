@@ -39,6 +39,8 @@ FLOAT32_SEEDS = range(3)
 B, T, P = 2, 4, 2
 HEIGHT, WIDTH = 16, 24  # of the L/2 grid; unequal, so that swapped axes are noticed
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 class RandomArrays:
     """Draws random inputs that are exact in float32, so that both precisions get the same numbers."""
@@ -272,15 +274,6 @@ def _distance(actual: np.ndarray, truth: np.ndarray) -> float:
     """Relative L2; if the truth is zero, any other value is infinitely far."""
     size, error = np.linalg.norm(truth), np.linalg.norm(actual.astype(truth.dtype) - truth)
     return error / size if size else np.inf * error if error else 0.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    torch.erf(torch.ones(64, dtype=torch.float64))  # a process's first one has been seen to be off by 3e-11
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in CASES])
