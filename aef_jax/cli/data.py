@@ -1,14 +1,17 @@
 """`aef data`: make data sets, and look at them."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command, documented
 from aef_jax.cli.resolve_config import resolve, with_data
 from configs.serialization.printable import print_lines
+from configs.validate import require_at_least
 
 CLI_EXAMPLES = """
+aef data build build.toml mine                      build a data set from GeoTIFF, NetCDF and Zarr files
 aef data make-planet planet --sites 200 --seed 0    write a procedural planet, for tests of the method
 aef data add-text planet --table planet/points.csv  embed texts about places, and store them in the records
 aef data info planet                                print what a data set contains, and draw its values
@@ -26,12 +29,21 @@ def add_data_commands(commands: Any) -> None:
     summary = "make data sets, and look at them"
     parser = commands.add_parser("data", help=summary, **documented(CLI_EXAMPLES))
     inner = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
-    for add in (_add_make_planet, _add_add_text, _add_info, _add_check, _add_show):
+    for add in (_add_build, _add_make_planet, _add_add_text, _add_info, _add_check, _add_show):
         add(inner)
 
 
 def _example(name: str) -> str:
     return "\n".join(line for line in CLI_EXAMPLES.splitlines() if line.startswith(f"aef data {name} "))
+
+
+def _add_build(commands: Any) -> None:
+    summary = "build a data set from GeoTIFF, NetCDF and Zarr files"
+    parser = add_command(commands, "build", summary, _example("build"), _build)
+    parser.add_argument("config", type=Path, nargs="?", metavar="CONFIG", help="TOML file; its paths begin beside it")
+    parser.add_argument("output", type=Path, nargs="?", metavar="OUT", help="a new folder for the data set")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    parser.add_argument("--example", action="store_true", help="print a config with comments, and end")
 
 
 def _add_make_planet(commands: Any) -> None:
@@ -74,6 +86,25 @@ def _add_show(commands: Any) -> None:
     parser.add_argument("index", type=int, metavar="INDEX", help="position among the run's examples, from 0")
     parser.add_argument("--preset", default="tiny", metavar=WHAT, help="config that cuts the example (default: tiny)")
     parser.add_argument("-o", "--output", type=Path, default=Path("example.png"), help="(default: example.png)")
+
+
+def _build(options: argparse.Namespace, _: list[str]) -> int:
+    from aef_jax.data.build.config import EXAMPLE
+
+    if options.example:
+        print_lines(EXAMPLE.read_text(), end="")
+        return 0
+    if options.output is None:
+        raise ValueError("give a config and a new folder, as in aef data build build.toml mine")
+    require_at_least("aef data build", "--workers", options.workers, 1)
+    try:
+        from aef_jax.data.build.build import build_dataset, describe
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"reading files needs the package {error.name}: install aef[build]") from None
+
+    summary = build_dataset(options.config, options.output, options.workers)
+    print_lines(describe(summary, options.output))
+    return 0
 
 
 def _make_planet(options: argparse.Namespace, _: list[str]) -> int:

@@ -3,13 +3,14 @@
 import json
 import math
 import types
+from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from configs.config import Config
-from configs.serialization.printable import LONGEST_NAME, printable, printable_value
+from configs.serialization.printable import LONGEST_NAME, printable, printable_value, require_printable
 from configs.serialization.strict_json import INT64, loads
 from configs.serialization.versions import VERSION, upgrade
 from configs.source import Source
@@ -66,11 +67,11 @@ def from_json(text: str) -> Config:
 
 
 def typed(value: Any, kind: Any, where: str) -> Any:
-    """Convert a value parsed from JSON to the type that a config's field declares.
+    """Convert a value parsed from JSON or TOML to the type that a config's field declares.
 
     Args:
-        value: parsed JSON.
-        kind: declared type: a dataclass, Literal, tuple, optional or plain type.
+        value: what was parsed.
+        kind: declared type: a dataclass, Literal, tuple, Mapping with names, optional or plain type.
         where: dotted name of the field, for messages.
 
     Returns:
@@ -92,6 +93,13 @@ def typed(value: Any, kind: Any, where: str) -> Any:
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
         _expect(len(value) == len(kinds), value, where, f"a list of {len(kinds)}")
         return tuple(typed(item, k, f"{where}[{i}]") for i, (item, k) in enumerate(zip(value, kinds, strict=True)))
+    if origin is Mapping:
+        _expect(isinstance(value, dict), value, where, "a table")
+        _expect(len(value) <= _MAX_ITEMS, value, where, f"at most {_MAX_ITEMS} items")
+        return {
+            require_printable(f"an entry of {where}", name): typed(item, arguments[1], f"{where}.{printable(name)}")
+            for name, item in value.items()
+        }
     if kind is float:
         return _finite(value, where)
     if kind is int:

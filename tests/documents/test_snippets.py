@@ -1,5 +1,6 @@
 """The Python of the pages does what the pages say."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from configs.presets import TINY
 from configs.serialization.config_json import from_json
 from parity.cli import main as parity
 from tests.support.converting import SMALLEST
+from tests.support.data.scenes import write_tiffs
 from tests.support.data.small_site import small_site
 from tests.support.documents import block
 from tests.support.training_run import write_training_run
@@ -32,6 +34,19 @@ def test_written_records_are_a_training_set(tmp_path, monkeypatch):
     assert example.frames["sentinel2"].present.all()
     assert np.isfinite(example.targets["sentinel2"].pixels).all()
     assert len(open_data(config).validation["validation"]) == 1
+
+
+@pytest.mark.slow
+def test_files_become_a_training_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_tiffs(tmp_path / "s2")
+    (tmp_path / "build.toml").write_text(block("build_config"))
+    commands = [shlex.split(line)[1:] for line in block("build").splitlines()]
+    assert [aef(words) for words in commands[:3]] == [0, 0, 0]
+    assert "mine: nothing wrong" in capsys.readouterr().out
+    assert commands[3] == ["train", "tiny", "--data", "mine"]
+    example = open_examples(replace(TINY, data=replace(TINY.data, path="mine")))[0]
+    assert np.isfinite(example.targets["sentinel2"].pixels).all()
 
 
 @pytest.mark.slow

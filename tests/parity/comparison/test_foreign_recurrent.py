@@ -94,6 +94,7 @@ def test_another_activation_is_named():
     assert [culprit.call.label for culprit in bisect(faulty, faulty.call(INPUTS))] == ["layer"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 def test_weights_there_and_back_compute_the_same(kind):
     of_torch, of_jax = pair(kind)

@@ -1,0 +1,186 @@
+"""The config of `aef data build`: which ground, which files, and what their numbers mean."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from aef_jax.data.store.site import Period, to_ms
+from configs.serialization.config_json import nearest, typed
+from configs.serialization.printable import require_printable, sentence
+from configs.serialization.read_file import read_text
+from configs.source import Source
+from configs.sources import SOURCES
+from configs.validate import require, require_at_least, require_multiple
+
+EXAMPLE = Path(__file__).parent / "example.toml"
+"""A config with comments, which `aef data build --example` prints."""
+BY_NAME: Mapping[str, Source] = {source.name: source for source in SOURCES if source.kind != "text"}
+"""The sources that files can be of."""
+
+
+@dataclass(frozen=True)
+class SitesConfig:
+    """Which ground becomes records. One of `points`, `polygons` and `extent_of` is given."""
+
+    side: int = 128
+    """Pixels of 10 m along each side of a site."""
+    points: str = ""
+    """CSV or GeoJSON of the sites' centers: lon, lat, and if wanted name, split, start, end."""
+    polygons: str = ""
+    """GeoJSON of polygons to cover with sites."""
+    extent_of: str = ""
+    """Name of a source: the extent of its first file is covered."""
+    validation: float = 0.1
+    """Share of the sites for validation; sites whose table has a split keep it."""
+    min_distance_m: float = 1280.0
+    """Training sites nearer than this to a validation site are left out (paper, S1: 1.28 km)."""
+    seed: int = 0
+    """Another seed draws other validation sites."""
+
+    def __post_init__(self):
+        require_multiple("sites", "side", self.side, of=16)
+        require(0 <= self.validation < 1, f"sites: validation is {self.validation}, expected at least 0, below 1")
+        require_at_least("sites", "min_distance_m", self.min_distance_m, 0)
+        given = [name for name in ("points", "polygons", "extent_of") if getattr(self, name)]
+        require(len(given) == 1, f"sites: {given or 'nothing'} is given, expected one of points, polygons, extent_of")
+
+
+@dataclass(frozen=True)
+class FilesConfig:
+    """Files of one source. A source may have several entries, and a frame may be spread over files."""
+
+    name: str
+    """Name of a source in configs/sources.py."""
+    files: tuple[str, ...]
+    """Paths from the config's folder, with `*`, `?` and `**`: GeoTIFF, COG or JPEG 2000; NetCDF; folders *.zarr."""
+    unit: str
+    """Unit of the files' values, after the files' own scale and offset."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Unit by band of the source, where it is another one."""
+    bands: Mapping[str, str] = field(default_factory=dict)
+    """Name in the files by band of the source, where it is no known alias."""
+    no_data: tuple[float, ...] = ()
+    """Values that mean no data, beside NaN and the files' own."""
+    time: str = ""
+    """Regular expression whose group 1 is the time in a file's path; empty for SAFE, Landsat and plain date stamps."""
+    time_unit: str = ""
+    """Unit of times that are numbers without one: s, ms or days since 1970."""
+    mask: str = ""
+    """Name in the files of what masks clouds, such as SCL; empty for none."""
+    mask_kind: str = ""
+    """How to read it, if its name does not say so."""
+    dilation: int = 0
+    """Pixels of 10 m by which clouds and shadows grow."""
+    crs: str = ""
+    """Coordinate reference system of files that name none."""
+    metadata: Mapping[str, float] = field(default_factory=dict)
+    """Metadata of every frame, such as platform_heading in degrees; what is not given is unknown."""
+
+    def __post_init__(self):
+        require_printable("source", self.name)
+        require(self.name in BY_NAME, f"source: there is no {self.name!r}; {nearest(self.name, list(BY_NAME))}")
+        require(bool(self.files), f"source {self.name}: files is empty, expected at least one path")
+        bands, fields = ([each.name for each in rows] for rows in (self.source.bands, self.source.metadata))
+        for what, names, valid in (
+            ("units", self.units, bands),
+            ("bands", self.bands, bands),
+            ("metadata", self.metadata, fields),
+        ):
+            for name in names:
+                require(
+                    name in valid, f"source {self.name}: {what} names {name!r}, no part of it; {nearest(name, valid)}"
+                )
+        require_at_least(f"source {self.name}", "dilation", self.dilation, 0)
+
+    @property
+    def source(self) -> Source:
+        """The row of the table."""
+        return BY_NAME[self.name]
+
+
+@dataclass(frozen=True)
+class LabelsConfig:
+    """A map of classes to evaluate embeddings with."""
+
+    files: tuple[str, ...]
+    """Paths as those of a source."""
+    band: str = ""
+    """Name of the map in the files; empty if they hold one."""
+    ignore: tuple[int, ...] = ()
+    """Classes that mean no label."""
+    crs: str = ""
+    """As that of a source."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """A data set to build from files."""
+
+    support: tuple[str, str]
+    """Start and end of the period of the frames, in ISO 8601; the end is not included."""
+    sites: SitesConfig
+    source: tuple[FilesConfig, ...]
+    labels: LabelsConfig | None = None
+
+    def __post_init__(self):
+        require(bool(self.source), "source: there is none, expected at least one [[source]]")
+        start, end = self.period
+        require(start < end, f"support: it ends at {self.support[1]}, before it starts at {self.support[0]}")
+        names = [files.name for files in self.source]
+        if self.sites.extent_of and self.sites.extent_of not in names:
+            hint = nearest(self.sites.extent_of, names)
+            raise ValueError(f"sites: extent_of is {self.sites.extent_of!r}, no source of this config; {hint}")
+
+    @property
+    def period(self) -> Period:
+        """The support period, in epoch milliseconds."""
+        return to_ms(self.support[0]), to_ms(self.support[1])
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The rows of the sources, each once, in the table's order."""
+        named = {files.name for files in self.source}
+        return tuple(source for name, source in BY_NAME.items() if name in named)
+
+
+def read_build_config(path: Path) -> BuildConfig:
+    """Read a config.
+
+    Args:
+        path: a TOML file.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        ValueError: the file cannot be read, is no TOML, or a field is unknown, missing or out of range; the message
+            names the file and the field.
+    """
+    try:
+        tree = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is no TOML: {sentence(error)}") from error
+    try:
+        return typed(_with_defaults(tree, BuildConfig), BuildConfig, "the config")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _with_defaults(tree: Any, kind: Any) -> Any:
+    """Fill in the fields that a table leaves out and that have a default."""
+    if isinstance(tree, list):
+        return [_with_defaults(item, kind) for item in tree]
+    if not isinstance(tree, dict) or not is_dataclass(kind):
+        return tree
+    hints, filled = get_type_hints(kind), dict(tree)
+    for each in fields(kind):
+        inner = next((a for a in (hints[each.name], *get_args(hints[each.name])) if is_dataclass(a)), None)
+        if each.name in filled and inner is not None:
+            filled[each.name] = _with_defaults(filled[each.name], inner)
+        elif each.name not in filled and each.default is not MISSING:
+            filled[each.name] = each.default
+        elif each.name not in filled and each.default_factory is not MISSING:
+            filled[each.name] = each.default_factory()
+    return filled

@@ -1,0 +1,263 @@
+"""Read the frames of one source on a site's grid, in the units that records store."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from aef_jax.data.build.config import FilesConfig
+from aef_jax.data.build.masks import MASK_KINDS, clear_sky, kind_of_mask
+from aef_jax.data.build.readers.acquisition import Acquisition
+from aef_jax.data.build.readers.bands import match_bands
+from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
+from aef_jax.data.build.readers.times import sentinel2_baseline
+from aef_jax.data.build.units import contradiction, convert, keeps_offset
+from aef_jax.data.store.site import Period, Series
+from configs.source import Band, Source
+from configs.sources import SENTINEL2
+
+SAFE_UNIT = "sentinel2 dn"
+"""Digital numbers of Sentinel-2, of which baseline 04.00 and later have an offset of 1000."""
+FIRST_OFFSET_BASELINE = 4.0
+MAX_VANISHED = 0.5
+"""Share of the values that may have no number in the band's unit (a logarithm of what is below 0)."""
+INTEGERS: Mapping[str, tuple[type[np.integer], int]] = {
+    "reflectance * 10000": (np.uint16, 0),
+    "digital number": (np.uint16, 0),
+    "class": (np.int16, -1),
+}
+"""Number type and no data of the units that records store as integers; the others are float32 and NaN."""
+
+
+class Reject(NamedTuple):
+    """A file, or a part of one, that is not used."""
+
+    where: str
+    reason: str
+
+
+@dataclass
+class BuildReport:
+    """What was not used for a site."""
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Frames by source and reason."""
+    rejects: list[Reject] = field(default_factory=list)
+    """Files that cannot be read, or whose values contradict their unit."""
+    warnings: list[Reject] = field(default_factory=list)
+    """Sources whose values are used and may be wrong."""
+
+
+class FileSet:
+    """The acquisitions in the files of one entry of the config.
+
+    Args:
+        files: the entry.
+        acquisitions: in its files.
+
+    Raises:
+        ValueError: no band of the source is in the files, or the mask is in none or of no known kind.
+    """
+
+    def __init__(self, files: FilesConfig, acquisitions: Sequence[Acquisition]):
+        self.files, self.acquisitions = files, acquisitions
+        names = sorted({name for each in acquisitions for name in each.rasters})
+        where = f"source {files.name}"
+        self.names = match_bands(files.source, names, files.bands, where)
+        self.mask_kind = files.mask_kind or kind_of_mask(files.mask) or ""
+        for band in files.source.bands:
+            if band.name in self.names and self._unit(band) != SAFE_UNIT:
+                convert(np.zeros(0, np.float32), self._unit(band), band, where)  # refuses an unknown unit at once
+        if files.mask and files.mask not in names:
+            raise ValueError(f"{where}: no file holds its mask {files.mask!r}, only {names[:20]}")
+        if files.mask and self.mask_kind not in MASK_KINDS:
+            raise ValueError(
+                f"{where}: mask_kind of {files.mask!r} is {files.mask_kind!r}, expected one of {', '.join(MASK_KINDS)}"
+            )
+
+    def unit(self, band: Band, where: str) -> str:
+        """Look up the unit of a band in a file.
+
+        Args:
+            band: of the source.
+            where: the file's path, of which a SAFE name gives the processing baseline.
+
+        Returns:
+            The unit.
+
+        Raises:
+            ValueError: the baseline is needed, and the path does not say it.
+        """
+        unit = self._unit(band)
+        if unit != SAFE_UNIT:
+            return unit
+        baseline = sentinel2_baseline(where)
+        if baseline is None:
+            raise ValueError(f"{where}: its path is no SAFE name with a baseline such as N0400, which {unit!r} needs")
+        return "sentinel2 dn, baseline 04.00" if baseline >= FIRST_OFFSET_BASELINE else "reflectance * 10000"
+
+    def _unit(self, band: Band) -> str:
+        return self.files.units.get(band.name, self.files.unit)
+
+
+class _Product(NamedTuple):
+    """An acquisition, and the entry that names its file."""
+
+    file_set: FileSet
+    acquisition: Acquisition
+
+
+class _Frame(NamedTuple):
+    pixels: Float32[np.ndarray, "H W C"]
+    clear: Bool[np.ndarray, "H W"]
+
+
+def read_series(
+    source: Source, file_sets: Sequence[FileSet], grid: Grid, period: Period, report: BuildReport
+) -> Series | None:
+    """Read all frames of a source in a period.
+
+    Files of one time are one frame: what the product that was processed last lacks, the others fill in.
+
+    Args:
+        source: the source.
+        file_sets: its files.
+        grid: the site's grid.
+        period: start and end, in epoch milliseconds. A map without a time gets the start.
+        report: takes what is not used.
+
+    Returns:
+        The series; None if no file shows the ground in the period.
+
+    Raises:
+        ValueError: more acquisitions contradict their unit than not; the message is the first reject.
+    """
+    frames: list[_Frame] = []
+    times, before = [], len(report.rejects)
+    for time_ms, products in _by_time(file_sets):
+        if source.timed and not period[0] <= time_ms < period[1]:
+            report.dropped[f"{source.name}: outside of the support period"] += 1
+        elif frame := _read_frame(source, products, grid, report):
+            frames.append(_Frame(_stored(source, frame.pixels), frame.clear))
+            times.append(time_ms if source.timed else period[0])
+        else:
+            report.dropped[f"{source.name}: does not show the site"] += 1
+    rejects = report.rejects[before:]
+    if len(rejects) > len(frames):
+        raise ValueError(f"{rejects[0].where}: {rejects[0].reason}")
+    if not frames:
+        return None
+    if source.name == SENTINEL2.name and keeps_offset(_darkest(source, frames)):
+        report.warnings.append(Reject(source.name, "no value is below 1000: is baseline 04.00's offset taken off?"))
+    metadata = [file_sets[0].files.metadata.get(each.name, np.nan) for each in source.metadata]
+    no_data = INTEGERS.get(source.bands[0].unit)
+    return Series(
+        np.stack([frame.pixels for frame in frames]),
+        np.stack([frame.clear for frame in frames])[..., None],
+        np.array(times, np.int64),
+        np.tile(np.array(metadata, np.float32), (len(frames), 1)),
+        no_data[1] if no_data else None,
+    )
+
+
+def _darkest(source: Source, frames: Sequence[_Frame]) -> dict[str, float]:
+    """Return the 0.1-percentile of each band's stored values."""
+    darkest = {}
+    for channel, band in enumerate(source.bands):
+        values = np.concatenate([frame.pixels[..., channel][frame.clear] for frame in frames])
+        if (values > 0).any():
+            darkest[band.name] = float(np.percentile(values[values > 0], 0.1))
+    return darkest
+
+
+def _by_time(file_sets: Sequence[FileSet]) -> Iterator[tuple[int, list[_Product]]]:
+    """Yield the products of each time: those processed last first, then those with finer pixels."""
+    products = [_Product(each, acquisition) for each in file_sets for acquisition in each.acquisitions]
+    products.sort(key=lambda product: _finest(product.acquisition.rasters.values()))
+    products.sort(key=lambda product: product.acquisition.product, reverse=True)
+    products.sort(key=lambda product: product.acquisition.time_ms)
+    for time_ms, of_time in groupby(products, lambda product: product.acquisition.time_ms):
+        yield time_ms, list(of_time)
+
+
+def _finest(rasters: Iterable[Raster]) -> tuple[float, str]:
+    return min((raster.transform.a, raster.where) for raster in rasters)
+
+
+def _read_frame(source: Source, products: Sequence[_Product], grid: Grid, report: BuildReport) -> _Frame | None:
+    """Read one frame; None if nothing of it is on the grid."""
+    shape = grid.side, grid.side
+    pixels = np.full((*shape, source.channels), np.nan, np.float32)
+    clear, has_mask = np.zeros(shape, bool), False
+    for file_set, acquisition in products:
+        try:
+            mask = _read_mask(file_set, acquisition, grid)
+            bands = _read_bands(source, file_set, acquisition, grid, mask)
+        except ValueError as error:
+            report.rejects.append(Reject(*str(error).split(": ", 1)))
+            continue
+        for channel, values in bands.items():
+            lacks = np.isnan(pixels[..., channel])
+            pixels[lacks, channel] = values[lacks]
+        has_mask |= bool(file_set.files.mask)
+        if mask is not None:
+            clear |= mask
+    has_data = np.any(np.isfinite(pixels), axis=-1)
+    if not has_data.any():
+        return None
+    return _Frame(pixels, np.asarray(clear & has_data if has_mask else has_data))
+
+
+def _read_mask(file_set: FileSet, acquisition: Acquisition, grid: Grid) -> Bool[np.ndarray, "H W"] | None:
+    raster = acquisition.rasters.get(file_set.files.mask)
+    values = None if raster is None else read_on_grid(raster, grid, is_category=True)
+    if raster is None or values is None:
+        return None
+    try:
+        return clear_sky(file_set.mask_kind, values, file_set.files.dilation)
+    except ValueError as error:
+        raise ValueError(f"{raster.where}: {error}") from error
+
+
+def _read_bands(
+    source: Source, file_set: FileSet, acquisition: Acquisition, grid: Grid, clear: Bool[np.ndarray, "H W"] | None
+) -> dict[int, Float32[np.ndarray, "H W"]]:
+    """Read the bands of an acquisition that are on the grid, by channel."""
+    bands = {}
+    for channel, band in enumerate(source.bands):
+        raster = acquisition.rasters.get(file_set.names.get(band.name, ""))
+        values = None if raster is None else read_on_grid(raster, grid, source.kind == "classes")
+        if raster is None or values is None:
+            continue
+        values[np.isin(values, file_set.files.no_data)] = np.nan
+        bands[channel] = _converted(values, file_set.unit(band, raster.where), band, raster.where, clear)
+    return bands
+
+
+def _converted(
+    values: Float32[np.ndarray, "H W"], unit: str, band: Band, where: str, clear: Bool[np.ndarray, "H W"] | None
+) -> Float32[np.ndarray, "H W"]:
+    """Convert values to the unit of records, and refuse those that cannot be in the unit that the config says."""
+    converted = convert(values, unit, band, where)
+    had, has = np.isfinite(values), np.isfinite(converted)
+    if np.count_nonzero(had & ~has) > MAX_VANISHED * np.count_nonzero(had):
+        raise ValueError(f"{where}: as {unit}, most values are no {band.unit}; they go up to {values[had].max():.5g}")
+    seen = converted[has if clear is None else has & clear]
+    if problem := contradiction(seen, band):
+        raise ValueError(f"{where}: as {unit}, {problem}")
+    return converted
+
+
+def _stored(source: Source, pixels: Float32[np.ndarray, "H W C"]) -> np.ndarray:
+    """Convert to the number type of records."""
+    stored = INTEGERS.get(source.bands[0].unit)
+    if stored is None:
+        return pixels
+    dtype, no_data = stored
+    lowest = max(no_data + 1, np.iinfo(dtype).min)
+    rounded = np.clip(np.rint(pixels), lowest, np.iinfo(dtype).max)
+    return np.where(np.isnan(pixels), no_data, rounded).astype(dtype)

@@ -1,0 +1,154 @@
+"""Read NetCDF files and Zarr stores: variables along time, y and x, in any order, y up or down."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.errors
+from jaxtyping import Float32
+from rasterio.transform import Affine
+
+from aef_jax.data.build.config import FilesConfig, LabelsConfig
+from aef_jax.data.build.readers.acquisition import Acquisition
+from aef_jax.data.build.readers.times import epoch_ms
+from configs.serialization.printable import printable, sentence
+
+TIME = ("time", "t", "timestamp", "date", "datetime")
+X = ("x", "lon", "longitude", "easting")
+Y = ("y", "lat", "latitude", "northing")
+SPACING = 1e-3
+"""Accepted relative difference of the spacing of coordinates."""
+
+
+@dataclass(frozen=True)
+class CubeLayer:
+    """A variable of a cube at one time, its rows from north to south."""
+
+    variable: Any
+    """An xarray.DataArray with the dimensions y and x, not yet read."""
+    where: str
+    crs: rasterio.CRS
+    transform: Affine
+    shape: tuple[int, int]
+    is_south_up: bool
+    is_east_first: bool
+
+    def read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
+        """Read a window; CF scale, offset and fill value are applied.
+
+        Args:
+            rows: rows from north to south.
+            columns: columns from west to east.
+
+        Returns:
+            The values; NaN is no data.
+
+        Raises:
+            ValueError: the file is damaged; the message has its name.
+        """
+        height, width = self.shape
+        y_index = slice(height - rows.stop, height - rows.start) if self.is_south_up else rows
+        x_index = slice(width - columns.stop, width - columns.start) if self.is_east_first else columns
+        try:
+            values = self.variable[y_index, x_index].values
+        except Exception as error:  # of whichever library stores it: netCDF4, zarr and their codecs
+            raise ValueError(f"{self.where} cannot be read: {sentence(error)}") from error
+        values = values[:: -1 if self.is_south_up else 1, :: -1 if self.is_east_first else 1]
+        return np.ascontiguousarray(values, np.float32)
+
+
+def list_acquisitions(path: Path, files: FilesConfig | LabelsConfig) -> list[Acquisition]:
+    """List the times of a cube.
+
+    Args:
+        path: a NetCDF file, or the folder of a Zarr store.
+        files: the entry of the config that names it.
+
+    Returns:
+        An acquisition for each time; one at time 0 for variables without a time.
+
+    Raises:
+        ValueError: the cube cannot be read, has no grid or no crs, or its times have no unit; the message has the path.
+    """
+    cube = _open(path)
+    x, y, time = (_dimension(cube, names, axis) for names, axis in ((X, "X"), (Y, "Y"), (TIME, "T")))
+    if x is None or y is None:
+        raise ValueError(f"{path} has the dimensions {[str(name) for name in cube.sizes]}, expected x and y among them")
+    crs = _crs(cube, files.crs, path)
+    transform, flipped = _transform(cube[x].values, cube[y].values, path)
+    shape = cube.sizes[y], cube.sizes[x]
+    times = [0] if time is None else epoch_ms(cube[time].values, str(path), getattr(files, "time_unit", "")).tolist()
+
+    def layer(name: Hashable, index: int | None) -> CubeLayer:
+        at_time = cube[name] if index is None else cube[name].isel({time: index})
+        return CubeLayer(at_time.transpose(y, x), f"{path}, {printable(str(name))}", crs, transform, shape, *flipped)
+
+    timed = [name for name in cube.data_vars if {x, y} < set(cube[name].dims) == {x, y, time}]
+    static = [name for name in cube.data_vars if set(cube[name].dims) == {x, y}]
+    is_timed = isinstance(files, FilesConfig) and files.source.timed
+    if not is_timed:
+        return [Acquisition(0, str(path), {str(name): layer(name, None) for name in static})]
+    return [
+        Acquisition(time_ms, str(path), {str(name): layer(name, index) for name in timed})
+        for index, time_ms in enumerate(times)
+    ]
+
+
+def _open(path: Path) -> Any:
+    """Open a cube without reading it, as an xarray.Dataset."""
+    import xarray
+
+    # consolidated metadata save requests over a network, and not every store has them
+    zarr = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {}
+    try:
+        cube = xarray.open_dataset(path, decode_cf=False, **zarr)
+        for variable in cube.variables.values():
+            for name in {"scale_factor", "add_offset"} & variable.attrs.keys():
+                variable.attrs[name] = float(variable.attrs[name])  # xarray cannot mask integers with integer scales
+        return xarray.decode_cf(cube)
+    except Exception as error:  # of whichever library stores it
+        raise ValueError(f"{path} cannot be read: {sentence(error)}") from error
+
+
+def _dimension(cube: Any, names: Sequence[str], axis: str) -> Hashable | None:
+    """Find a dimension by CF's `axis` attribute, or by its name."""
+    for name in cube.sizes:
+        if name in cube.variables and cube[name].attrs.get("axis") == axis:
+            return name
+    return next((name for name in cube.sizes if str(name).lower() in names), None)
+
+
+def _crs(cube: Any, given: str, path: Path) -> rasterio.CRS:
+    """Read the coordinate reference system: CF's grid mapping, or an attribute `crs`."""
+    texts = [
+        text
+        for variable in cube.variables.values()
+        for text in (variable.attrs.get("crs_wkt"), variable.attrs.get("spatial_ref"))
+        if text
+    ]
+    text = given or next(iter([*texts, cube.attrs.get("crs", "")]))
+    if not text:
+        raise ValueError(f"{path} names no coordinate reference system: give crs in the config")
+    try:
+        with rasterio.Env():
+            return rasterio.CRS.from_user_input(text)
+    except rasterio.errors.CRSError as error:
+        raise ValueError(f"{path}: its crs {printable(text)} is not known to PROJ") from error
+
+
+def _transform(x: np.ndarray, y: np.ndarray, path: Path) -> tuple[Affine, tuple[bool, bool]]:
+    """Make the transform of a north-up grid from the centers of its pixels; and tell which axes run the other way."""
+    steps = []
+    for name, centers in (("x", x), ("y", y)):
+        if len(centers) < 2:
+            raise ValueError(f"{path}: its {name} has {len(centers)} coordinates, expected at least 2")
+        spacing = np.diff(centers.astype(np.float64))
+        step = spacing.mean()
+        if not step or not np.allclose(spacing, step, rtol=SPACING):
+            raise ValueError(f"{path}: its {name} coordinates are not evenly spaced")
+        steps.append(step)
+    (dx, dy), west, north = np.abs(steps), x.min() - abs(steps[0]) / 2, y.max() + abs(steps[1]) / 2
+    return Affine(dx, 0, west, 0, -dy, north), (bool(steps[1] > 0), bool(steps[0] < 0))

@@ -1,0 +1,117 @@
+"""Bring rasters onto a site's grid of 10 m."""
+
+from math import ceil, floor
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import rasterio.warp
+from jaxtyping import Float32
+from rasterio.enums import Resampling
+from rasterio.transform import Affine
+from rasterio.windows import from_bounds
+
+from configs.source import PIXEL_M
+
+MARGIN = 3
+"""Pixels read around the ground of a site, for the resampling at its edges."""
+FINER = 0.75
+"""Rasters with pixels of less than this share of a site's are averaged, so that no pixel of theirs is left out."""
+
+
+class Grid(NamedTuple):
+    """The grid of a site: north-up, pixels of 10 m."""
+
+    crs: str
+    transform: tuple[float, ...]
+    side: int
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east and north, in its crs."""
+        _, _, west, _, _, north = self.transform
+        return west, north - self.side * PIXEL_M, west + self.side * PIXEL_M, north
+
+
+class Raster(Protocol):
+    """One band of one acquisition, in a file."""
+
+    @property
+    def where(self) -> str:
+        """File and band, for messages."""
+        ...
+
+    @property
+    def crs(self) -> rasterio.CRS:
+        """Coordinate reference system."""
+        ...
+
+    @property
+    def transform(self) -> Affine:
+        """Of the rows and columns that `read` takes: north-up."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    def read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
+        """Read a window.
+
+        Args:
+            rows: rows of the raster.
+            columns: columns of the raster.
+
+        Returns:
+            The values; NaN is no data.
+        """
+        ...
+
+
+def read_on_grid(raster: Raster, grid: Grid, is_category: bool) -> Float32[np.ndarray, "H W"] | None:
+    """Read a raster onto a grid: bilinear, averaged if its pixels are finer, nearest for categories.
+
+    Args:
+        raster: the raster, in any coordinate reference system.
+        grid: the site's grid.
+        is_category: whether the values are classes or bits.
+
+    Returns:
+        The values, NaN for no data; None if the raster does not reach the grid.
+
+    Raises:
+        OSError: the file is damaged; the message has its name.
+    """
+    bounds = rasterio.warp.transform_bounds(rasterio.CRS.from_user_input(grid.crs), raster.crs, *grid.bounds)
+    ground = from_bounds(*bounds, transform=raster.transform)
+    rows, columns = (
+        slice(max(0, floor(start) - MARGIN), min(length, ceil(start + extent) + MARGIN))
+        for start, extent, length in (
+            (ground.row_off, ground.height, raster.shape[0]),
+            (ground.col_off, ground.width, raster.shape[1]),
+        )
+    )
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    a, _, west, _, e, north, *_ = raster.transform
+    corner = Affine(a, 0, west + a * columns.start, 0, e, north + e * rows.start)
+    is_finer = max(ground.width, ground.height) * FINER > grid.side
+    result = np.full((grid.side, grid.side), np.nan, np.float32)
+    rasterio.warp.reproject(
+        raster.read(rows, columns),
+        result,
+        src_transform=corner,
+        src_crs=raster.crs,
+        dst_transform=Affine(*grid.transform),
+        dst_crs=rasterio.CRS.from_user_input(grid.crs),
+        src_nodata=np.nan,
+        dst_nodata=np.nan,
+        resampling=_resampling(is_category, is_finer),
+    )
+    return None if np.isnan(result).all() else result
+
+
+def _resampling(is_category: bool, is_finer: bool) -> Resampling:
+    if is_category:
+        return Resampling.nearest
+    return Resampling.average if is_finer else Resampling.bilinear

@@ -1,0 +1,197 @@
+"""The grids in meters that sites are on, UTM and polar stereographic (UPS), and their tiles inside polygons."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from pyproj import Transformer
+from rasterio.features import rasterize
+from rasterio.transform import Affine
+
+from configs.serialization.printable import printable_value
+from configs.validate import require
+
+WGS84 = "EPSG:4326"
+Tile = tuple[int, int, int]
+"""EPSG code, west and north, in meters."""
+_MAX_DEGREES = {"lon": 180, "lat": 90}
+_POLAR_ZONE = 61
+"""32600 and 32700 plus this are the codes of the polar grids, as plus 1 to 60 those of UTM's zones."""
+_EDGE_DEG = 1 / 64
+"""Longest edge of a polygon that is taken for straight in meters: 1.7 km, off by 0.1 m at 60 degrees north."""
+_MAX_VERTICES = 10_000_000
+"""Most vertices of a ring whose long edges are divided."""
+MAX_TILES = 1_000_000
+"""Most tiles of one build."""
+_MAX_CELLS = 20_000_000
+"""Most tiles in the rectangle around a polygon, which memory holds: some 50 bytes each."""
+
+
+def utm_crs(lon: float, lat: float) -> str:
+    """Return the grid in meters of a place: UTM, or polar stereographic above 84 N and below 80 S.
+
+    Args:
+        lon: degrees east, WGS 84.
+        lat: degrees north, WGS 84.
+
+    Returns:
+        Its code, such as EPSG:32631. A border belongs to the zone east of it, and the equator to the north.
+
+    Raises:
+        ValueError: there is no such place.
+    """
+    lon, lat = parse_degrees("lon", lon), parse_degrees("lat", lat)
+    return f"EPSG:{utm_codes(np.array([lon]), np.array([lat]))[0]}"
+
+
+def utm_codes(lon: Float64[np.ndarray, "N"], lat: Float64[np.ndarray, "N"]) -> Int64[np.ndarray, "N"]:
+    """Return the grid of each place, as `utm_crs` does.
+
+    PROJ's table of zones lacks the wider ones of Norway (32V) and Svalbard (31X to 37X), which satellite products use.
+
+    Args:
+        lon: degrees east, -180 to 180.
+        lat: degrees north, -90 to 90.
+
+    Returns:
+        EPSG codes.
+    """
+    zone = np.floor((lon + 180) / 6).astype(np.int64) % 60 + 1
+    zone[(lat >= 56) & (lat < 64) & (lon >= 3) & (lon < 12)] = 32
+    is_svalbard = (lat >= 72) & (lon >= 0) & (lon < 42)
+    zone[is_svalbard] = 31 + 2 * np.digitize(lon[is_svalbard], [9, 21, 33])
+    zone[(lat > 84) | (lat < -80)] = _POLAR_ZONE
+    return np.where(lat >= 0, 32600, 32700) + zone
+
+
+def parse_degrees(name: str, value: Any) -> float:
+    """Convert a coordinate to float.
+
+    Args:
+        name: lon or lat.
+        value: a number, or its text.
+
+    Returns:
+        Degrees.
+
+    Raises:
+        ValueError: it is no number, or out of range.
+    """
+    bound = _MAX_DEGREES[name]
+    try:
+        degrees = float(value)
+    except (TypeError, ValueError):
+        degrees = np.nan
+    require(abs(degrees) <= bound, f"{name} is {printable_value(value)}, expected degrees from -{bound} to {bound}")
+    return degrees
+
+
+def require_few(count: int) -> None:
+    """Require at most `MAX_TILES` tiles.
+
+    Args:
+        count: the tiles.
+
+    Raises:
+        ValueError: there are more.
+    """
+    require(count <= MAX_TILES, f"the ground has {count:,} tiles, expected at most {MAX_TILES:,}: choose larger ones")
+
+
+@cache
+def transformer(source: str, target: str) -> Transformer:
+    """Return the map between two coordinate reference systems, made once.
+
+    Args:
+        source: such as EPSG:4326.
+        target: such as EPSG:32631.
+
+    Returns:
+        A map of x and y, or of longitude and latitude in this order.
+    """
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def tiles_in_polygon(polygon: Any, extent: int) -> set[Tile]:
+    """List the tiles whose center is inside a polygon and in the tile's own zone.
+
+    Args:
+        polygon: rings of [longitude, latitude], as in GeoJSON (RFC 7946): the outer one, then holes.
+        extent: meters along each side of a tile. Corners are at multiples of it.
+
+    Returns:
+        The tiles.
+
+    Raises:
+        ValueError: it is no such polygon, crosses 180 degrees, or is too large for such tiles.
+    """
+    require(isinstance(polygon, list) and polygon != [], "a polygon has no rings, expected a list of them")
+    rings = [_divide_edges(_parse_ring(ring)) for ring in polygon]
+    (west, south), (east, north) = rings[0].min(axis=0), rings[0].max(axis=0)
+    # zones are at least 3 degrees wide, so that points at most a degree apart miss none
+    lon, lat = np.meshgrid(
+        np.linspace(west, east, int(east - west) + 2), np.linspace(south, north, int(north - south) + 2)
+    )
+    codes = np.unique(utm_codes(lon.ravel(), lat.ravel())).tolist()
+    return {tile for code in codes for tile in _tiles_in_zone(rings, code, extent)}
+
+
+def _tiles_in_zone(rings: list[Float64[np.ndarray, "_ 2"]], code: int, extent: int) -> list[Tile]:
+    crs = f"EPSG:{code}"
+    # coordinates are finite near the zone only; a vertex that is moved to the frame around it stays outside of the zone
+    clipped = np.concatenate(rings).clip(*_frame(code))
+    vertices = np.stack(transformer(WGS84, crs).transform(*clipped.T), axis=-1) / extent
+    west, south = np.floor(vertices.min(axis=0))
+    columns, rows = np.ceil(vertices.max(axis=0) - [west, south]).clip(1).astype(int).tolist()
+    require(
+        rows * columns <= _MAX_CELLS,
+        f"{rows} x {columns} tiles are around a polygon, expected at most {_MAX_CELLS:,}: choose larger tiles",
+    )
+    projected = np.split(vertices, np.cumsum([len(ring) for ring in rings])[:-1])
+    geometry = {"type": "Polygon", "coordinates": [ring.tolist() for ring in projected]}
+    grid = Affine(1, 0, west, 0, -1, south + rows)  # a pixel is a tile
+    row, column = np.nonzero(rasterize([geometry], (rows, columns), transform=grid, dtype="uint8"))
+    x, y = (west + column) * extent, (south + rows - row) * extent
+    lon, lat = transformer(crs, WGS84).transform(x + extent / 2, y - extent / 2)
+    # to 0.1 mm: a center on the equator must not be south of it by rounding
+    is_own = utm_codes(np.round(lon, 9), np.round(lat, 9)) == code
+    require_few(int(is_own.sum()))
+    return [(code, int(x), int(y)) for x, y in zip(x[is_own], y[is_own], strict=True)]
+
+
+def _frame(code: int) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the south-west and the north-east corner, in degrees, of a frame a degree or more around a zone."""
+    zone, is_north = code % 100, code < 32700
+    if zone == _POLAR_ZONE:
+        return ((-180, 83), (180, 90)) if is_north else ((-180, -90), (180, -79))
+    middle = 6 * zone - 183
+    return ((middle - 7, -1), (middle + 7, 85)) if is_north else ((middle - 7, -81), (middle + 7, 1))
+
+
+def _parse_ring(ring: Any) -> Float64[np.ndarray, "N 2"]:
+    try:
+        corners = np.array([position[:2] for position in ring])
+    except (TypeError, KeyError, ValueError):
+        corners = np.zeros(0)
+    is_ring = corners.shape[1:] == (2,) and len(corners) >= 4 and corners.dtype.kind in "if"
+    require(
+        is_ring and bool((np.abs(corners) <= [180, 90]).all()),
+        "a ring is wrong, expected at least 4 positions [lon, lat], in degrees",
+    )
+    steps = np.abs(np.diff(corners[:, 0]))
+    require(
+        not ((steps > 180) & (steps < 360)).any(),
+        "an edge is longer than 180 degrees, expected a polygon that is cut where it crosses 180 degrees east",
+    )
+    return corners.astype(np.float64)
+
+
+def _divide_edges(corners: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "M 2"]:
+    """Put vertices into long edges of a ring, which are straight in degrees, not in meters."""
+    counts = np.ceil(np.abs(np.diff(corners, axis=0)).max(axis=1) / _EDGE_DEG).astype(np.int64).clip(1)
+    require(counts.sum() <= _MAX_VERTICES, f"a ring has {len(counts):,} long edges, expected a simpler polygon")
+    edge = np.repeat(np.arange(len(counts)), counts)
+    position = edge + (np.arange(len(edge)) - (np.cumsum(counts) - counts)[edge]) / counts[edge]
+    position = np.append(position, len(counts))
+    return np.stack([np.interp(position, np.arange(len(corners)), column) for column in corners.T], axis=-1)

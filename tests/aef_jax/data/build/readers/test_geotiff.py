@@ -1,0 +1,84 @@
+"""GeoTIFF files name their bands, or are named for them."""
+
+import numpy as np
+import pytest
+import rasterio
+
+from aef_jax.data.build.config import FilesConfig
+from aef_jax.data.build.readers.geotiff import list_acquisitions
+from tests.support.refusals import error_message
+
+ROWS = slice(0, 3)
+FILES = FilesConfig("sentinel2", ("*.tif",), "reflectance")
+GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)}
+
+
+def write(path, names=("B02", "B03"), scale=1.0, **profile):
+    values = np.arange(len(names) * 12, dtype=np.uint16).reshape(len(names), 3, 4)
+    options = {"driver": "GTiff", "height": 3, "width": 4, "count": len(names), "dtype": "uint16", "nodata": 0}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", **options | GRID | profile) as file:
+        file.write(values)
+        file.descriptions = names
+        file.scales = [scale] * len(names)
+    return path
+
+
+def test_a_window_has_the_files_scale_and_no_data(tmp_path):
+    (acquisition,) = list_acquisitions(write(tmp_path / "s2_20230501T103000.tif", scale=0.5), FILES)
+    raster = acquisition.rasters["B02"]
+    np.testing.assert_array_equal(raster.read(slice(0, 2), slice(0, 3)), [[np.nan, 0.5, 1], [2, 2.5, 3]])
+
+
+@pytest.mark.parametrize(
+    ("name", "band"),
+    [
+        ("LC08_L1TP_013032_20180131_20180207_01_T1/LC08_L1TP_013032_20180131_B10.TIF", "B10"),
+        ("LC08_L2SP_013032_20180131_20200902_02_T1_SR_B2.TIF", "SR_B2"),
+        ("LC08_L2SP_013032_20180131_20200902_02_T1_QA_PIXEL.TIF", "QA_PIXEL"),
+        ("S2A_MSIL1C_20180131T105301_N0206_R051_T31UDS_20180131T125601.SAFE/T31UDS_20180131T105301_B02.tif", "B02"),
+        ("T31UDS_20180131T105301_B8A_20m.tif", "B8A"),
+        ("20180131-vv.tif", "vv"),
+    ],
+)
+def test_one_band_has_the_name_at_the_files_end(tmp_path, name, band):
+    (acquisition,) = list_acquisitions(write(tmp_path / name, names=("",)), FILES)
+    assert list(acquisition.rasters) == [band]
+    assert np.array(acquisition.time_ms, "datetime64[ms]").astype("datetime64[D]") == np.datetime64("2018-01-31")
+
+
+def test_a_product_is_ordered_by_when_it_was_processed(tmp_path):
+    names = (
+        "S2A_MSIL2A_20220620T102041_N9999_R065_T32TMT_20221231T122258.SAFE",
+        "S2A_MSIL2A_20220620T102041_N0400_R065_T32TMT_20220620T162319.SAFE",
+    )
+    later, earlier = (list_acquisitions(write(tmp_path / name / "S2.tif"), FILES)[0] for name in names)
+    assert later.product > earlier.product
+    assert later.time_ms == earlier.time_ms
+
+
+@pytest.mark.parametrize(
+    ("profile", "names", "message"),
+    [
+        ({"crs": None}, ("B02",), "names no coordinate reference system: give crs in the config"),
+        ({"transform": rasterio.Affine(10, 0, 0, 0, 10, 0)}, ("B02",), "not north-up"),
+        ({"transform": rasterio.Affine(10, 3, 0, 3, -10, 0)}, ("B02",), "is rotated"),
+        ({}, ("B02", ""), "bands [2] have no name (description): bands match by name, never by position"),
+    ],
+    ids=["crs", "south-up", "rotated", "unnamed"],
+)
+def test_a_file_that_cannot_be_placed_is_refused(tmp_path, profile, names, message):
+    path = write(tmp_path / "s2_20230501.tif", names, **profile)
+    refused = error_message(list_acquisitions, path, FILES)
+    assert refused.startswith(str(path))
+    assert message in refused
+
+
+def test_a_truncated_file_is_told_when_it_is_read(tmp_path):
+    path = write(tmp_path / "s2_20230501.tif")
+    (acquisition,) = list_acquisitions(path, FILES)
+    path.write_bytes(path.read_bytes()[:200])
+    for read in (lambda: list_acquisitions(path, FILES), lambda: acquisition.rasters["B02"].read(ROWS, ROWS)):
+        message = error_message(read)
+        assert message.startswith(str(path))
+        assert "cannot be read: " in message

@@ -1,0 +1,164 @@
+"""Files of any format become the same records; what is wrong in them is told, and the rest is built."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aef_jax.cli import main as cli
+from aef_jax.data.build.build import REJECTS_NAME, build_dataset
+from aef_jax.data.store.dataset import SPLITS, Dataset
+from aef_jax.data.store.site import Site
+from tests.support.data.scenes import CLOUD, CONFIG, cube, scenes, write_tiffs
+from tests.support.refusals import error_message
+
+pytestmark = pytest.mark.slow
+UNIT = "reflectance * 10000"
+
+
+def write_config(folder: Path, files: str, unit: str = UNIT, name: str = "build.toml") -> Path:
+    path = folder / name
+    path.write_text(CONFIG.format(files=files, unit=unit))
+    return path
+
+
+def sites(folder: Path) -> list[Site]:
+    dataset = Dataset.open(folder)
+    return [site for split in SPLITS for site in dataset.records(split)]
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".csv"}
+
+
+def test_every_format_gives_the_same_bytes(tmp_path):
+    cube().to_netcdf(tmp_path / "cube.nc")
+    cube().to_zarr(tmp_path / "cube2.zarr", zarr_format=2)
+    cube().to_zarr(tmp_path / "cube3.zarr", zarr_format=3, consolidated=False)
+    built = []
+    for files in (write_tiffs(tmp_path / "tiffs"), '"cube.nc"', '"cube2.zarr"', '"cube3.zarr"'):
+        output = tmp_path / f"out{len(built)}"
+        summary = build_dataset(write_config(tmp_path, files), output, workers=1)
+        assert (summary.sites, summary.frames["sentinel2"], summary.rejects) == (4, 16, [])
+        built.append(shards(output))
+    assert built[0] == built[1] == built[2] == built[3]
+    assert {path.name for path in tmp_path.glob("*building*")} == set()
+
+
+def test_records_have_the_pixels_and_masks_of_the_files(tmp_path):
+    build_dataset(write_config(tmp_path, write_tiffs(tmp_path / "tiffs")), tmp_path / "out", workers=1)
+    north_west = next(site for site in sites(tmp_path / "out") if site.transform[2:6:3] == (500_000, 5_600_000))
+    series = north_west.series["sentinel2"]
+    np.testing.assert_array_equal(series.pixels, scenes()[:, :, :32, :32].transpose(0, 2, 3, 1))
+    assert not series.valid[1][CLOUD].any()
+    assert series.valid[1, 10:, :, 0].all()
+    assert series.valid[0].all()
+
+
+def reasons(output: Path) -> list[tuple[str, str]]:
+    with (output / REJECTS_NAME).open() as file:
+        return [(row["where"], row["reason"]) for row in csv.DictReader(file)]
+
+
+def test_one_wrong_file_is_rejected_and_named(tmp_path):
+    """In reflectance from 0 to 1, beside files in reflectance * 10000; and one is truncated."""
+    values = scenes().astype(np.float32)
+    values[2] /= 10_000
+    files = write_tiffs(tmp_path / "tiffs", values, "float32")
+    (tmp_path / "tiffs" / "s2_20230901T103000.tif").write_bytes(b"II*\0")
+    summary = build_dataset(write_config(tmp_path, files), tmp_path / "out", workers=1)
+    assert summary.sites == 4
+    assert summary.frames["sentinel2"] == 8
+    rejected = reasons(tmp_path / "out")
+    assert rejected[0][0].endswith("s2_20230901T103000.tif")
+    assert "cannot be read" in rejected[0][1]
+    assert all("s2_20230701T103000.tif, band B02" in where for where, _ in rejected[1:])
+    assert all("looks like reflectance from 0 to 1" in reason for _, reason in rejected[1:])
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit", "message"),
+    [
+        (1e-4, UNIT, "looks like reflectance from 0 to 1"),
+        (1.0, "reflectance", "scaled by 10000"),
+        (1.0, "kelvin", "does not convert to the 'reflectance * 10000' of band B2"),
+    ],
+)
+def test_values_of_another_unit_end_the_build(tmp_path, factor, unit, message):
+    files = write_tiffs(tmp_path / "tiffs", scenes() * factor, "float32")
+    refused = error_message(build_dataset, write_config(tmp_path, files, unit), tmp_path / "out", 1)
+    assert message in refused
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reprocessed_scene_replaces_the_first(tmp_path):
+    values = scenes()
+    write_tiffs(tmp_path / "s2" / "processed-20231001T120000", values)
+    write_tiffs(tmp_path / "s2" / "processed-20231101T120000", np.where(values > 0, values + 7, 0))
+    build_dataset(write_config(tmp_path, '"s2/*/*.tif"'), tmp_path / "out", workers=1)
+    for site in sites(tmp_path / "out"):
+        pixels = site.series["sentinel2"].pixels
+        assert len(pixels) == 4
+        assert pixels[pixels > 0].min() >= 107
+
+
+def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path):
+    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
+    build_dataset(config, tmp_path / "whole", workers=1)
+    words = [
+        sys.executable,
+        "-m",
+        "aef_jax.cli.main",
+        "data",
+        "build",
+        str(config),
+        str(tmp_path / "out"),
+        "--workers",
+        "1",
+    ]
+    finished = tmp_path / "out.building"
+    process = subprocess.Popen(words, env={**os.environ, "JAX_PLATFORMS": "cpu"}, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(finished.glob("*.json"))[1:] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    first, *_ = sorted(finished.glob("0*.json"))
+    first.write_text('[{"by the first process": 1}, [], []]')
+    summary = build_dataset(config, tmp_path / "out", workers=1)
+    assert summary.dropped["by the first process"] == 1, "a finished site is not built again"
+    assert shards(tmp_path / "out") == shards(tmp_path / "whole")
+    assert not list(tmp_path.glob("out.building*"))
+
+
+def test_another_config_does_not_go_on_in_the_same_folder(tmp_path):
+    files = write_tiffs(tmp_path / "tiffs")
+    (tmp_path / "out.building").mkdir()
+    (tmp_path / "out.building" / "plan.json").write_text(json.dumps("another"))
+    refused = error_message(build_dataset, write_config(tmp_path, files), tmp_path / "out", 1)
+    assert "is of a build with another config or other sites" in refused
+
+
+def test_a_split_without_training_sites_is_refused(tmp_path):
+    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
+    config.write_text(config.read_text().replace("min_distance_m = 0", "min_distance_m = 1280"))
+    refused = error_message(build_dataset, config, tmp_path / "out", 1)
+    assert "no site is left for training: 3 are within 1280 m of the 1 for validation" in refused
+
+
+def test_the_command_prints_what_it_wrote(tmp_path, capsys):
+    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
+    assert cli.main(["data", "build", str(config), str(tmp_path / "out"), "--workers", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["sentinel2: 16 frames", f"wrote 4 sites to {tmp_path / 'out'}"]
+    assert cli.main(["data", "build", "--example"]) == 0
+    assert "[[source]]" in capsys.readouterr().out
+    assert cli.main(["data", "build", str(config)]) == 2
+    assert "give a config and a new folder" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""A config of `aef data build` is checked whole before a file is opened."""
+
+import pytest
+
+from aef_jax.data.build.config import EXAMPLE, read_build_config
+from tests.support.refusals import error_message
+
+SMALL = """
+support = ["2023-01-01", "2024-01-01"]
+[sites]
+points = "points.csv"
+[[source]]
+name = "sentinel2"
+files = ["*.tif"]
+unit = "reflectance"
+"""
+
+
+def read(folder, text):
+    path = folder / "build.toml"
+    path.write_text(text)
+    return read_build_config(path)
+
+
+def test_the_example_is_a_config():
+    config = read_build_config(EXAMPLE)
+    assert [source.name for source in config.sources] == ["sentinel2", "sentinel1"]
+    assert config.source[1].units == {"angle": "degrees"}
+    assert config.labels.ignore == (0,)
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    config = read(tmp_path, SMALL)
+    assert (config.sites.side, config.sites.min_distance_m, config.labels) == (128, 1280.0, None)
+    assert config.source[0].bands == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("unit =", "units = 3\nunit =", "the config.source[0].units is 3, expected a table"),
+        ("unit =", "unti =", "did you mean unit?"),
+        ('"sentinel2"', '"sentinel3"', "there is no 'sentinel3'; did you mean sentinel2?"),
+        ("[sites]", "[sites]\nside = 100", "side"),
+        ('points = "points.csv"', "", "sites: nothing is given, expected one of points, polygons, extent_of"),
+        ('points = "points.csv"', 'extent_of = "landsat"', "no source of this config"),
+        ('"2024-01-01"', '"2022-01-01"', "support: it ends at 2022-01-01, before it starts at 2023-01-01"),
+        ('"2024-01-01"', '"banana"', "date 'banana' is not a date"),
+        ("files =", "bands = { B99 = 'x' }\nfiles =", "bands names 'B99', no part of it"),
+        ("[sites]", "[sites", "is no TOML"),
+        ('["*.tif"]', "[]", "files is empty"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_its_place(tmp_path, old, new, message):
+    refused = error_message(read, tmp_path, SMALL.replace(old, new))
+    assert refused.startswith(f"{tmp_path / 'build.toml'}")
+    assert message in refused

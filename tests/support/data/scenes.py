@@ -1,0 +1,69 @@
+"""The same Sentinel-2 scenes as GeoTIFF, NetCDF and Zarr: four dates of 64 x 64 pixels of 10 m."""
+
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import xarray
+
+CRS = "EPSG:32631"
+WEST, NORTH, SIDE = 500_000, 5_600_000, 64
+DATES = np.array(["2023-03-01T10:30", "2023-05-01T10:30", "2023-07-01T10:30", "2023-09-01T10:30"], "datetime64[ms]")
+BANDS = ("B02", "B03", "B04", "B08", "B11")
+CLOUD = np.s_[:10, :20]
+"""What SCL marks as cloud in the second scene."""
+CONFIG = """
+support = ["2023-01-01", "2024-01-01"]
+[sites]
+side = 32
+extent_of = "sentinel2"
+validation = 0.25
+min_distance_m = 0
+[[source]]
+name = "sentinel2"
+files = [{files}]
+unit = "{unit}"
+mask = "SCL"
+"""
+
+
+def scenes() -> np.ndarray:
+    """Return reflectance * 10000, of dates, bands, rows and columns; 0 is no data."""
+    values = np.random.default_rng(0).integers(100, 6000, (len(DATES), len(BANDS), SIDE, SIDE)).astype(np.uint16)
+    values[0, :, -5:] = 0
+    return values
+
+
+def classes() -> np.ndarray:
+    """Return the scene classification: vegetation, and clouds in the second scene."""
+    scl = np.full((len(DATES), SIDE, SIDE), 4, np.uint8)
+    scl[1][CLOUD] = 9
+    return scl
+
+
+def write_tiffs(folder: Path, values: np.ndarray | None = None, dtype: str = "uint16") -> str:
+    """Write a file per date and one per date for SCL; return the pattern."""
+    folder.mkdir(parents=True)
+    profile = {"driver": "GTiff", "height": SIDE, "width": SIDE, "crs": CRS}
+    profile |= {"transform": rasterio.Affine(10, 0, WEST, 0, -10, NORTH)}
+    for date, bands, scl in zip(DATES, scenes() if values is None else values, classes(), strict=True):
+        stamp = str(date)[:16].replace("-", "").replace(":", "") + "00"
+        with rasterio.open(folder / f"s2_{stamp}.tif", "w", **profile, count=len(BANDS), dtype=dtype, nodata=0) as file:
+            file.write(bands.astype(dtype))
+            file.descriptions = BANDS
+        with rasterio.open(folder / f"s2_{stamp}_SCL.tif", "w", **profile, count=1, dtype="uint8") as file:
+            file.write(scl[None])
+    return f'"{folder.name}/*.tif"'
+
+
+def cube() -> xarray.Dataset:
+    """Return the scenes as a cube, y up and with dimensions in another order than usual."""
+    centers = np.arange(SIDE) * 10 + 5
+    coordinates = {"time": DATES.astype("datetime64[ns]"), "y": (NORTH - centers)[::-1], "x": WEST + centers}
+    dims = ("y", "time", "x")
+    data = {name: (dims, scenes()[:, i, ::-1].swapaxes(0, 1)) for i, name in enumerate(BANDS)}
+    dataset = xarray.Dataset({**data, "SCL": (dims, classes()[:, ::-1].swapaxes(0, 1))}, coordinates)
+    for name in BANDS:
+        dataset[name].encoding["_FillValue"] = 0
+    dataset["spatial_ref"] = ((), 0, {"crs_wkt": rasterio.CRS.from_user_input(CRS).to_wkt()})
+    return dataset
