@@ -1,9 +1,8 @@
 """Read the frames of one source on a site's grid, in the units that records store."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +16,16 @@ from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
 from aef_jax.data.build.readers.times import sentinel2_baseline
 from aef_jax.data.build.units import contradiction, convert, keeps_offset
 from aef_jax.data.store.site import Period, Series
+from aef_jax.data.terrain import slope_and_aspect
 from configs.source import Band, Source
-from configs.sources import SENTINEL2
+from configs.sources import GLO30, SENTINEL2
 
 SAFE_UNIT = "sentinel2 dn"
 """Digital numbers of Sentinel-2, of which baseline 04.00 and later have an offset of 1000."""
 FIRST_OFFSET_BASELINE = 4.0
+PASS_MS = 5 * 60_000
+"""Acquisitions within five minutes are of one pass: neighboring scenes of Landsat are 24 s apart, a satellite's next
+orbit 90 minutes."""
 MAX_VANISHED = 0.5
 """Share of the values that may have no number in the band's unit (a logarithm of what is below 0)."""
 INTEGERS: Mapping[str, tuple[type[np.integer], int]] = {
@@ -104,11 +107,43 @@ class FileSet:
         return self.files.units.get(band.name, self.files.unit)
 
 
-class _Product(NamedTuple):
+class Product(NamedTuple):
     """An acquisition, and the entry that names its file."""
 
     file_set: FileSet
     acquisition: Acquisition
+
+
+class Pass(NamedTuple):
+    """What one pass of a satellite left: it becomes one frame."""
+
+    time_ms: int
+    """Of the first acquisition, in epoch milliseconds."""
+    products: list[Product]
+    """Those processed last first, then those with finer pixels."""
+
+
+def group_passes(file_sets: Sequence[FileSet]) -> list[Pass]:
+    """Group the acquisitions of a source by pass.
+
+    Args:
+        file_sets: the source's files.
+
+    Returns:
+        The passes, in the order of time.
+    """
+    products = [Product(each, acquisition) for each in file_sets for acquisition in each.acquisitions]
+    products.sort(key=lambda product: product.acquisition.time_ms)
+    passes: list[Pass] = []
+    for product in products:
+        time_ms = product.acquisition.time_ms
+        if not passes or time_ms >= passes[-1].time_ms + PASS_MS:
+            passes.append(Pass(time_ms, []))
+        passes[-1].products.append(product)
+    for each in passes:
+        each.products.sort(key=lambda product: _finest(product.acquisition.rasters.values()))
+        each.products.sort(key=lambda product: product.acquisition.product, reverse=True)
+    return passes
 
 
 class _Frame(NamedTuple):
@@ -117,15 +152,15 @@ class _Frame(NamedTuple):
 
 
 def read_series(
-    source: Source, file_sets: Sequence[FileSet], grid: Grid, period: Period, report: BuildReport
+    source: Source, passes: Sequence[Pass], grid: Grid, period: Period, report: BuildReport
 ) -> Series | None:
     """Read all frames of a source in a period.
 
-    Files of one time are one frame: what the product that was processed last lacks, the others fill in.
+    Files of one pass are one frame: what the product that was processed last lacks, the others fill in.
 
     Args:
         source: the source.
-        file_sets: its files.
+        passes: its acquisitions.
         grid: the site's grid.
         period: start and end, in epoch milliseconds. A map without a time gets the start.
         report: takes what is not used.
@@ -138,7 +173,7 @@ def read_series(
     """
     frames: list[_Frame] = []
     times, before = [], len(report.rejects)
-    for time_ms, products in _by_time(file_sets):
+    for time_ms, products in passes:
         if source.timed and not period[0] <= time_ms < period[1]:
             report.dropped[f"{source.name}: outside of the support period"] += 1
         elif frame := _read_frame(source, products, grid, report):
@@ -153,7 +188,7 @@ def read_series(
         return None
     if source.name == SENTINEL2.name and keeps_offset(_darkest(source, frames)):
         report.warnings.append(Reject(source.name, "no value is below 1000: is baseline 04.00's offset taken off?"))
-    metadata = [file_sets[0].files.metadata.get(each.name, np.nan) for each in source.metadata]
+    metadata = [passes[0].products[0].file_set.files.metadata.get(each.name, np.nan) for each in source.metadata]
     no_data = INTEGERS.get(source.bands[0].unit)
     return Series(
         np.stack([frame.pixels for frame in frames]),
@@ -174,21 +209,11 @@ def _darkest(source: Source, frames: Sequence[_Frame]) -> dict[str, float]:
     return darkest
 
 
-def _by_time(file_sets: Sequence[FileSet]) -> Iterator[tuple[int, list[_Product]]]:
-    """Yield the products of each time: those processed last first, then those with finer pixels."""
-    products = [_Product(each, acquisition) for each in file_sets for acquisition in each.acquisitions]
-    products.sort(key=lambda product: _finest(product.acquisition.rasters.values()))
-    products.sort(key=lambda product: product.acquisition.product, reverse=True)
-    products.sort(key=lambda product: product.acquisition.time_ms)
-    for time_ms, of_time in groupby(products, lambda product: product.acquisition.time_ms):
-        yield time_ms, list(of_time)
-
-
 def _finest(rasters: Iterable[Raster]) -> tuple[float, str]:
     return min((raster.transform.a, raster.where) for raster in rasters)
 
 
-def _read_frame(source: Source, products: Sequence[_Product], grid: Grid, report: BuildReport) -> _Frame | None:
+def _read_frame(source: Source, products: Sequence[Product], grid: Grid, report: BuildReport) -> _Frame | None:
     """Read one frame; None if nothing of it is on the grid."""
     shape = grid.side, grid.side
     pixels = np.full((*shape, source.channels), np.nan, np.float32)
@@ -198,7 +223,8 @@ def _read_frame(source: Source, products: Sequence[_Product], grid: Grid, report
             mask = _read_mask(file_set, acquisition, grid)
             bands = _read_bands(source, file_set, acquisition, grid, mask)
         except ValueError as error:
-            report.rejects.append(Reject(*str(error).split(": ", 1)))
+            where, _, reason = str(error).partition(": ")
+            report.rejects.append(Reject(where, reason))
             continue
         for channel, values in bands.items():
             lacks = np.isnan(pixels[..., channel])
@@ -206,6 +232,8 @@ def _read_frame(source: Source, products: Sequence[_Product], grid: Grid, report
         has_mask |= bool(file_set.files.mask)
         if mask is not None:
             clear |= mask
+    if source.name == GLO30.name and np.isnan(pixels[..., 1:]).all():
+        pixels[..., 1:] = slope_and_aspect(pixels[..., 0])
     has_data = np.any(np.isfinite(pixels), axis=-1)
     if not has_data.any():
         return None

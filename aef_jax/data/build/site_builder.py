@@ -7,7 +7,7 @@ from jaxtyping import Int16
 from tqdm import tqdm
 
 from aef_jax.data.build.config import BuildConfig, FilesConfig, LabelsConfig
-from aef_jax.data.build.frames import BuildReport, FileSet, Reject, read_series
+from aef_jax.data.build.frames import BuildReport, FileSet, Reject, group_passes, read_series
 from aef_jax.data.build.readers.acquisition import Acquisition
 from aef_jax.data.build.readers.find_files import find_files, list_acquisitions
 from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
@@ -32,6 +32,10 @@ class SiteBuilder:
         self.config, self.folder = config, folder
         self.unreadable: list[Reject] = []
         self.file_sets = [FileSet(files, self._index(files)) for files in config.source]
+        self.passes = {
+            source.name: group_passes([each for each in self.file_sets if each.files.name == source.name])
+            for source in config.sources
+        }
         self.labels = self._label_raster(config.labels) if config.labels else []
 
     def plan(self) -> tuple[list[SitePlan], int]:
@@ -73,9 +77,8 @@ class SiteBuilder:
         period = plan.support or self.config.period
         series = {}
         for source in self.config.sources:
-            file_sets = [each for each in self.file_sets if each.files.name == source.name]
             try:
-                of_source = read_series(source, file_sets, grid, period, report)
+                of_source = read_series(source, self.passes[source.name], grid, period, report)
             except ValueError as error:
                 report.rejects.append(Reject(f"site {plan.name}", sentence(error)))
                 return None, report

@@ -41,13 +41,13 @@ def classes() -> np.ndarray:
     return scl
 
 
-def write_tiffs(folder: Path, values: np.ndarray | None = None, dtype: str = "uint16") -> str:
-    """Write a file per date and one per date for SCL; return the pattern."""
+def write_tiffs(folder: Path, values: np.ndarray | None = None, dtype: str = "uint16", second: int = 0) -> str:
+    """Write a file per date and one per date for SCL, at a second of its minute; return the pattern."""
     folder.mkdir(parents=True)
     profile = {"driver": "GTiff", "height": SIDE, "width": SIDE, "crs": CRS}
     profile |= {"transform": rasterio.Affine(10, 0, WEST, 0, -10, NORTH)}
     for date, bands, scl in zip(DATES, scenes() if values is None else values, classes(), strict=True):
-        stamp = str(date)[:16].replace("-", "").replace(":", "") + "00"
+        stamp = str(date)[:16].replace("-", "").replace(":", "") + f"{second:02d}"
         with rasterio.open(folder / f"s2_{stamp}.tif", "w", **profile, count=len(BANDS), dtype=dtype, nodata=0) as file:
             file.write(bands.astype(dtype))
             file.descriptions = BANDS

@@ -10,7 +10,7 @@ from aef_jax.data.build.readers.grid import Raster
 
 @dataclass(frozen=True)
 class Acquisition:
-    """Rasters of one time in one product. Several products may show the same time: other bands, or ground beside it."""
+    """Rasters of one time in one product. Several products may be of one pass: other bands, or ground beside it."""
 
     time_ms: int
     """Epoch milliseconds; 0 if the raster is a map without a time."""

@@ -10,7 +10,7 @@ from aef_jax.data.synthetic.world.grid import inner, resample, resampling_matrix
 from aef_jax.data.synthetic.world.ground import Ground
 from aef_jax.data.synthetic.world.legend import ALFALFA, CROPS, Cover
 from aef_jax.data.synthetic.world.orbits import Calendar
-from aef_jax.data.synthetic.world.terrain import PIXEL_M
+from aef_jax.data.terrain import slope_and_aspect
 
 NLCD_CODES = (11, 12, 21, 22, 23, 24, 31, 41, 42, 43, 52, 71, 81, 82, 90, 95)
 """Codes of NLCD's 16 classes; a class index is a position in this tuple."""
@@ -55,10 +55,8 @@ def glo30(rng: np.random.Generator, ground: Ground, calendar: Calendar, side: in
     matrices = [resampling_matrix(side, 3.0, phase=phase) for phase in rng.uniform(0, 3, 2)]
     canopy = 0.5 * ground.height * ground.density  # a surface model is between the ground and the tops of the trees
     elevation = resample(ground.terrain.elevation + canopy, *matrices) + rng.normal(0, 0.3, (side, side))
-    smooth = uniform_filter(elevation, 3)
-    south, east = np.gradient(smooth, PIXEL_M)
-    slope, aspect = np.arctan(np.hypot(south, east)), np.arctan2(-east, south)
-    pixels = np.stack([elevation, slope, np.sin(aspect), np.cos(aspect)], axis=-1)[None].astype(np.float32)
+    derived = slope_and_aspect(uniform_filter(elevation, 3))
+    pixels = np.concatenate([elevation[..., None], derived], axis=-1)[None].astype(np.float32)
     return _yearly(pixels, np.ones((1, side, side, 1), bool), calendar)
 
 

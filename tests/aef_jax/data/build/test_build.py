@@ -109,6 +109,19 @@ def test_a_reprocessed_scene_replaces_the_first(tmp_path):
         assert pixels[pixels > 0].min() >= 107
 
 
+def test_scenes_of_one_pass_are_one_frame(tmp_path):
+    """The second scene, 24 s later, shows the edge that the first lacks."""
+    values = scenes()
+    write_tiffs(tmp_path / "s2" / "first", values)
+    write_tiffs(tmp_path / "s2" / "second", np.full_like(values, 77), second=24)
+    build_dataset(write_config(tmp_path, '"s2/*/*.tif"'), tmp_path / "out", workers=1)
+    south_west = next(site for site in sites(tmp_path / "out") if site.transform[2:6:3] == (500_000, 5_599_680))
+    series = south_west.series["sentinel2"]
+    expected = np.where(values == 0, 77, values)[:, :, 32:, :32].transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(series.pixels, expected)
+    assert (series.time_ms % 60_000 == 0).all(), "the time is that of the first scene"
+
+
 def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path):
     config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
     build_dataset(config, tmp_path / "whole", workers=1)

@@ -20,10 +20,16 @@ files = ["radar.nc"]
 unit = "{unit}"
 no_data = [0.5, 0.125]
 metadata = {{ platform_heading = -12.5 }}
+[[source]]
+name = "glo30"
+files = ["elevation.nc"]
+unit = "meters"
 [labels]
 files = ["labels.nc"]
 ignore = [0, 9]
 """
+ELEVATION = 10.0 * np.mgrid[:SIDE, :SIDE][0]
+"""It rises to the south by 45 degrees."""
 POWER = np.random.default_rng(0).uniform(0.01, 0.2, (4, SIDE, SIDE))
 POWER[:, 5, 7] = 0.5
 LABELS = np.random.default_rng(1).integers(0, 12, (SIDE, SIDE))
@@ -36,6 +42,8 @@ def built(folder, values=POWER, unit="power"):
     radar.assign(vv=layers, vh=layers / 4).to_netcdf(folder / "radar.nc")
     labels = xarray.DataArray(LABELS[::-1], dims=("y", "x"))
     radar.drop_vars("time").assign(landcover=labels).to_netcdf(folder / "labels.nc")
+    dem = xarray.DataArray(ELEVATION[::-1], dims=("y", "x"))
+    radar.drop_vars("time").assign(elevation=dem).to_netcdf(folder / "elevation.nc")
     (folder / "build.toml").write_text(CONFIG.format(unit=unit))
     builder = SiteBuilder(read_build_config(folder / "build.toml"), folder)
     ((plan,), too_near) = builder.plan()
@@ -57,6 +65,14 @@ def test_a_frame_has_the_units_and_facts_of_the_config(tmp_path):
     assert (series.metadata[:, 0] == -12.5).all()
     assert np.isnan(series.metadata[:, 1]).all(), "the config does not say the orbit's inclination"
     assert site.support == tuple(np.array(["2023-04-01", "2024-01-01"], "datetime64[ms]").astype(int))
+
+
+def test_a_map_has_the_slope_and_the_time_of_the_period(tmp_path):
+    site, _ = built(tmp_path)
+    series = site.series["glo30"]
+    assert series.time_ms.tolist() == [site.support[0]]
+    np.testing.assert_array_equal(series.pixels[0, ..., 0], ELEVATION)
+    np.testing.assert_allclose(series.pixels[0, ..., 1:], np.tile([np.pi / 4, 0, 1], (SIDE, SIDE, 1)), atol=1e-6)
 
 
 def test_ignored_classes_are_no_labels(tmp_path):
