@@ -23,6 +23,8 @@ from parity.cli import main
 from parity.mapping.weights import to_jax
 from tests.support.data.small_dataset import write
 
+pytestmark = pytest.mark.slow
+
 SMALLEST = replace(
     DEBUG,
     sources=(SENTINEL2,),
@@ -64,7 +66,6 @@ def embed(run: Path, weights: Path, *options: str) -> int:
     return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif")), *options])
 
 
-@pytest.mark.slow
 def test_the_same_weights_make_the_same_field(run, capsys):
     assert embed(run, run.with_name("same.safetensors")) == 0
     printed = capsys.readouterr().out
@@ -75,7 +76,6 @@ def test_the_same_weights_make_the_same_field(run, capsys):
     assert field.std(axis=(0, 1)).max() > 0.01  # the vectors differ
 
 
-@pytest.mark.slow
 def test_the_runs_own_data_are_embedded(run, tmp_path, capsys):
     """Finding 3: the sample was embedded, whatever the run was trained on."""
     west, east = (
@@ -98,7 +98,6 @@ def test_the_runs_own_data_are_embedded(run, tmp_path, capsys):
     assert "there is no site 'north'" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_different_weights_fail(run, capsys):
     tensors = load_file(run.with_name("same.safetensors"))
     tensors["summary.value.bias"][0] += 0.1

@@ -13,6 +13,8 @@ from parity.capture.tensors import torch_arrays
 from parity.mapping.spec import WeightsError
 from parity.mapping.weights import load_jax, to_torch
 
+pytestmark = pytest.mark.slow
+
 INPUTS = (np.random.default_rng(0).standard_normal((2, 5, 4), np.float32),)
 
 
@@ -76,7 +78,6 @@ def pair(kind, change=lambda layer: None):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 def test_values_and_gradients_agree(kind):
     comparison = compare(*pair(kind), INPUTS, MAP)
@@ -85,7 +86,6 @@ def test_values_and_gradients_agree(kind):
     assert {m.label for m in comparison.alone} == {"layer", "head"}
 
 
-@pytest.mark.slow
 def test_another_activation_is_named():
     def change(layer):
         layer.cell.activation_fn = jax.nn.sigmoid
@@ -94,7 +94,6 @@ def test_another_activation_is_named():
     assert [culprit.call.label for culprit in bisect(faulty, faulty.call(INPUTS))] == ["layer"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAIRS)
 def test_weights_there_and_back_compute_the_same(kind):
     of_torch, of_jax = pair(kind)

@@ -36,6 +36,8 @@ from configs.sources import NLCD, SENTINEL1, SENTINEL2
 from tests.support.data.small_site import CONFIG, TEXT_POINTS, schema_of, small_site
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 JITTER: Config = replace(CONFIG, data=replace(CONFIG.data, time_jitter_days=30))
 DROPOUT: Config = replace(JITTER, data=replace(JITTER.data, teacher_frame_dropout=True))
 NUMBER = 24
@@ -171,7 +173,6 @@ def test_bars_are_drawn_at_their_times_in_their_colors():
     np.testing.assert_allclose(bars, [(start / DAY_MS, (end - start) / DAY_MS) for start, end in expected], atol=1e-6)
 
 
-@pytest.mark.slow
 def test_picture_and_description_are_complete(tmp_path):
     config = write_dataset(tmp_path / "data")
     sites = set()
@@ -186,7 +187,6 @@ def test_picture_and_description_are_complete(tmp_path):
     assert len(list((tmp_path / "pictures").iterdir())) == 3  # no temporary file is left
 
 
-@pytest.mark.slow
 def test_description_matches_the_example(tmp_path):
     config = write_dataset(tmp_path / "data")
     with_text = 0
@@ -206,7 +206,6 @@ def test_description_matches_the_example(tmp_path):
     assert with_text
 
 
-@pytest.mark.slow
 def test_index_of_no_example_is_refused(tmp_path):
     config = write_dataset(tmp_path / "data")
     last = config.training.steps * config.training.batch - 1
@@ -217,7 +216,6 @@ def test_index_of_no_example_is_refused(tmp_path):
     write_example_png(config, last, tmp_path / "made.png")
 
 
-@pytest.mark.slow
 def test_the_sample_can_be_shown(tmp_path):
     if importlib.util.find_spec("nrt") is None or importlib.util.find_spec("xarray") is None:
         pytest.skip("the sample cube is not installed: pip install aef[sample]")

@@ -20,6 +20,8 @@ from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.paths import REPOSITORY
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def old_dataset(tmp_path) -> Path:

@@ -25,6 +25,8 @@ from parity.cli import main
 from parity.mapping.weights import state_specs, to_jax, to_torch
 from tests.support.converting import NORMALIZATION_TEXT, SMALLEST, assert_same_tensors, mistake, random_tensors, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, np.ndarray]:
@@ -53,7 +55,6 @@ def run(shared_run, tmp_path) -> Path:
     return Path(shutil.copytree(shared_run, tmp_path / "run"))
 
 
-@pytest.mark.slow
 def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys):
     target = tmp_path / "out.safetensors"
     assert main(["convert", str(run), str(target)]) == 0
@@ -72,7 +73,6 @@ def test_a_run_becomes_a_file_that_pytorch_loads(run, tensors, tmp_path, capsys)
     }
 
 
-@pytest.mark.slow
 def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path):
     run, again = tmp_path / "run", tmp_path / "again.safetensors"
     assert main(["convert", str(weights), str(run)]) == 0
@@ -84,7 +84,6 @@ def test_a_file_becomes_a_run_and_the_same_file_again(weights, tensors, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.safetensors", "in.safetensors", "run"]
 
 
-@pytest.mark.slow
 def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys):
     assert main(["convert", str(run / "checkpoints/7"), str(tmp_path / "out.safetensors")]) == 0
     converted = load_file(tmp_path / "out.safetensors")
@@ -95,7 +94,6 @@ def test_any_checkpoint_of_a_run_can_be_asked_for(run, tensors, tmp_path, capsys
     assert "expected one of the steps [7, 20]" in mistake(capsys, run / "checkpoints/extra", tmp_path / "o.safetensors")
 
 
-@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_path, capsys):
     assert mistake(capsys, run, weights).endswith("exists already: give another name, or --overwrite")
     assert mistake(capsys, weights, run).endswith("exists already: give another name, or --overwrite")
@@ -105,7 +103,6 @@ def test_what_is_there_is_not_overwritten_unasked(run, weights, tensors, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.safetensors", "run"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", ["out.safetensors", "out"])
 def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeypatch, capsys):
     def broken(self, name, array, digest):
@@ -116,7 +113,6 @@ def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeyp
     assert mistake(capsys, run, weights, "--overwrite") == "no space left"
 
 
-@pytest.mark.slow
 def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
     (run / "metrics.jsonl").write_text("")
     assert "holds more than converted weights (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
@@ -125,7 +121,6 @@ def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, c
     assert "(file)" in mistake(capsys, weights, tmp_path / "file", "--overwrite")
 
 
-@pytest.mark.slow
 def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     misfit = dict(tensors)
     del misfit["summary.key.weight"], misfit["encoder.blocks.1.time.condition.bias"]
@@ -143,7 +138,6 @@ def test_all_misfits_are_told_at_once(tensors, tmp_path, capsys):
     ]
 
 
-@pytest.mark.slow
 def test_checkpoint_of_other_model_or_dtype_is_refused_not_cast(run, tensors, tmp_path, capsys):
     halves = jax.tree.map(lambda array: array.astype(np.float16), to_jax(abstract_jax(SMALLEST), tensors))
     save_params(run / "checkpoints", halves, 30)
@@ -187,7 +181,6 @@ def test_metadata_that_cannot_be_is_told(metadata, message, tensors, tmp_path, c
     assert message in error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("blocks", [50_000, 10**9])
 def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
     (run / "config.json").write_text(sized(num_blocks=blocks))
@@ -195,14 +188,12 @@ def test_a_run_of_absurdly_many_blocks_is_told(blocks, run, tmp_path, capsys):
     assert f"expected float32 ({blocks}, 8, 32), found float32 (2, 8, 32)" in message
 
 
-@pytest.mark.slow
 def test_a_folder_is_not_overwritten_with_a_file(run, tmp_path, capsys):
     (tmp_path / "out.safetensors").mkdir()
     message = mistake(capsys, run, tmp_path / "out.safetensors", "--overwrite")
     assert message.endswith("out.safetensors is a folder, expected the name of a file")
 
 
-@pytest.mark.slow
 def test_a_damaged_checkpoint_of_an_older_version_is_told(run, tmp_path, capsys):
     (run / "checkpoints/20/checksums.json").unlink()
     for path in (run / "checkpoints/20/params").rglob("*"):
@@ -211,7 +202,6 @@ def test_a_damaged_checkpoint_of_an_older_version_is_told(run, tmp_path, capsys)
     assert "checkpoints/20 cannot be read" in mistake(capsys, run, tmp_path / "out.safetensors")
 
 
-@pytest.mark.slow
 def test_arguments_that_make_no_sense_are_told(run, weights, tmp_path, capsys):
     assert mistake(capsys, tmp_path / "none", tmp_path / "out").endswith("none does not exist")
     assert "should be the name of a folder, for a run of JAX" in mistake(capsys, weights, tmp_path / "out.safetensors")
@@ -246,7 +236,6 @@ save_params(run.checkpoints, params, step=30)
 """
 
 
-@pytest.mark.slow
 def test_a_run_of_more_devices_than_there_are_here_is_converted(run, tensors, tmp_path):
     environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "2"}
     subprocess.run([sys.executable, "-c", SAVE_AGAIN_ON_TWO_DEVICES, run], check=True, env=environment)
