@@ -70,9 +70,9 @@ def build_dataset(config_path: Path, output: Path, workers: int) -> BuildSummary
     _begin(finished, json.dumps([read_text(config_path), [plan._asdict() for plan in plans]], default=list))
     pending = [index for index in range(len(plans)) if not _report_path(finished, index).exists()]
     _build_all(builder, plans, pending, finished, workers)
-    summary = _write(builder, plans, finished, output)
+    summary = _write(builder, plans, too_near, finished, output)
     shutil.rmtree(finished)
-    return summary._replace(too_near=too_near)
+    return summary
 
 
 def describe(summary: BuildSummary, output: Path) -> str:
@@ -147,7 +147,7 @@ def _build_one(plan: SitePlan, index: int, finished: Path) -> None:
         temporary.write_text(json.dumps([report.dropped, report.rejects, report.warnings]))
 
 
-def _write(builder: SiteBuilder, plans: list[SitePlan], finished: Path, output: Path) -> BuildSummary:
+def _write(builder: SiteBuilder, plans: list[SitePlan], too_near: int, finished: Path, output: Path) -> BuildSummary:
     """Write the data set from the finished sites."""
     rejects, warnings = list(builder.unreadable), list[Reject]()
     dropped, frames, sites = Counter[str](), Counter[str](), 0
@@ -171,7 +171,7 @@ def _write(builder: SiteBuilder, plans: list[SitePlan], finished: Path, output: 
             raise ValueError(f"no site could be built: {rejects[-1].where}: {rejects[-1].reason}")
         with (writer.temporary / REJECTS_NAME).open("w", newline="") as file:
             csv.writer(file).writerows([Reject._fields, *rejects])
-    return BuildSummary(sites, frames, dropped, rejects, warnings, 0)
+    return BuildSummary(sites, frames, dropped, rejects, warnings, too_near)
 
 
 def _reports(finished: Path, number: int) -> Iterator[BuildReport]:

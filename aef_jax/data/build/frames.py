@@ -6,23 +6,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Num
 
 from aef_jax.data.build.config import FilesConfig
 from aef_jax.data.build.masks import MASK_KINDS, clear_sky, kind_of_mask
 from aef_jax.data.build.readers.acquisition import Acquisition
 from aef_jax.data.build.readers.bands import match_bands
 from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
-from aef_jax.data.build.readers.times import sentinel2_baseline
-from aef_jax.data.build.units import contradiction, convert, keeps_offset
+from aef_jax.data.build.units import contradiction, convert, keeps_offset, validate_unit
 from aef_jax.data.store.site import Period, Series
 from aef_jax.data.terrain import slope_and_aspect
 from configs.source import Band, Source
 from configs.sources import GLO30, SENTINEL2
 
-SAFE_UNIT = "sentinel2 dn"
-"""Digital numbers of Sentinel-2, of which baseline 04.00 and later have an offset of 1000."""
-FIRST_OFFSET_BASELINE = 4.0
 PASS_MS = 5 * 60_000
 """Acquisitions within five minutes are of one pass: neighboring scenes of Landsat are 24 s apart, a satellite's next
 orbit 90 minutes."""
@@ -73,8 +69,8 @@ class FileSet:
         self.names = match_bands(files.source, names, files.bands, where)
         self.mask_kind = files.mask_kind or kind_of_mask(files.mask) or ""
         for band in files.source.bands:
-            if band.name in self.names and self._unit(band) != SAFE_UNIT:
-                convert(np.zeros(0, np.float32), self._unit(band), band, where)  # refuses an unknown unit at once
+            if band.name in self.names:
+                validate_unit(self.unit(band), band, where)
         if files.mask and files.mask not in names:
             raise ValueError(f"{where}: no file holds its mask {files.mask!r}, only {names[:20]}")
         if files.mask and self.mask_kind not in MASK_KINDS:
@@ -82,28 +78,15 @@ class FileSet:
                 f"{where}: mask_kind of {files.mask!r} is {files.mask_kind!r}, expected one of {', '.join(MASK_KINDS)}"
             )
 
-    def unit(self, band: Band, where: str) -> str:
-        """Look up the unit of a band in a file.
+    def unit(self, band: Band) -> str:
+        """Look up the unit of a band in the files.
 
         Args:
             band: of the source.
-            where: the file's path, of which a SAFE name gives the processing baseline.
 
         Returns:
             The unit.
-
-        Raises:
-            ValueError: the baseline is needed, and the path does not say it.
         """
-        unit = self._unit(band)
-        if unit != SAFE_UNIT:
-            return unit
-        baseline = sentinel2_baseline(where)
-        if baseline is None:
-            raise ValueError(f"{where}: its path is no SAFE name with a baseline such as N0400, which {unit!r} needs")
-        return "sentinel2 dn, baseline 04.00" if baseline >= FIRST_OFFSET_BASELINE else "reflectance * 10000"
-
-    def _unit(self, band: Band) -> str:
         return self.files.units.get(band.name, self.files.unit)
 
 
@@ -147,8 +130,10 @@ def group_passes(file_sets: Sequence[FileSet]) -> list[Pass]:
 
 
 class _Frame(NamedTuple):
-    pixels: Float32[np.ndarray, "H W C"]
+    pixels: Num[np.ndarray, "H W C"]
     clear: Bool[np.ndarray, "H W"]
+    metadata: Mapping[str, float]
+    """Of the first product that shows the site."""
 
 
 def read_series(
@@ -177,7 +162,7 @@ def read_series(
         if source.timed and not period[0] <= time_ms < period[1]:
             report.dropped[f"{source.name}: outside of the support period"] += 1
         elif frame := _read_frame(source, products, grid, report):
-            frames.append(_Frame(_stored(source, frame.pixels), frame.clear))
+            frames.append(frame._replace(pixels=_stored(source, frame.pixels)))
             times.append(time_ms if source.timed else period[0])
         else:
             report.dropped[f"{source.name}: does not show the site"] += 1
@@ -188,14 +173,14 @@ def read_series(
         return None
     if source.name == SENTINEL2.name and keeps_offset(_darkest(source, frames)):
         report.warnings.append(Reject(source.name, "no value is below 1000: is baseline 04.00's offset taken off?"))
-    metadata = [passes[0].products[0].file_set.files.metadata.get(each.name, np.nan) for each in source.metadata]
-    no_data = INTEGERS.get(source.bands[0].unit)
+    metadata = [[frame.metadata.get(each.name, np.nan) for each in source.metadata] for frame in frames]
+    integers = _integers(source)
     return Series(
         np.stack([frame.pixels for frame in frames]),
         np.stack([frame.clear for frame in frames])[..., None],
         np.array(times, np.int64),
-        np.tile(np.array(metadata, np.float32), (len(frames), 1)),
-        no_data[1] if no_data else None,
+        np.array(metadata, np.float32),
+        integers[1] if integers else None,
     )
 
 
@@ -217,7 +202,7 @@ def _read_frame(source: Source, products: Sequence[Product], grid: Grid, report:
     """Read one frame; None if nothing of it is on the grid."""
     shape = grid.side, grid.side
     pixels = np.full((*shape, source.channels), np.nan, np.float32)
-    clear, has_mask = np.zeros(shape, bool), False
+    clear, is_masked, metadata = np.ones(shape, bool), np.zeros(shape, bool), None
     for file_set, acquisition in products:
         try:
             mask = _read_mask(file_set, acquisition, grid)
@@ -229,30 +214,38 @@ def _read_frame(source: Source, products: Sequence[Product], grid: Grid, report:
         for channel, values in bands.items():
             lacks = np.isnan(pixels[..., channel])
             pixels[lacks, channel] = values[lacks]
-        has_mask |= bool(file_set.files.mask)
-        if mask is not None:
-            clear |= mask
+        if mask is not None:  # like the pixels, it is that of the first product that has one
+            clear = np.where(is_masked, clear, mask.clear)
+            is_masked |= mask.is_known
+        if bands and metadata is None:
+            metadata = file_set.files.metadata
+    if metadata is None:
+        return None
     if source.name == GLO30.name and np.isnan(pixels[..., 1:]).all():
         pixels[..., 1:] = slope_and_aspect(pixels[..., 0])
-    has_data = np.any(np.isfinite(pixels), axis=-1)
-    if not has_data.any():
-        return None
-    return _Frame(pixels, np.asarray(clear & has_data if has_mask else has_data))
+    has_mask = any(file_set.files.mask for file_set, _ in products)
+    is_clear = clear & is_masked if has_mask else clear
+    return _Frame(pixels, np.asarray(is_clear & np.isfinite(pixels).any(axis=-1)), metadata)
 
 
-def _read_mask(file_set: FileSet, acquisition: Acquisition, grid: Grid) -> Bool[np.ndarray, "H W"] | None:
+class _Mask(NamedTuple):
+    clear: Bool[np.ndarray, "H W"]
+    is_known: Bool[np.ndarray, "H W"]
+
+
+def _read_mask(file_set: FileSet, acquisition: Acquisition, grid: Grid) -> _Mask | None:
     raster = acquisition.rasters.get(file_set.files.mask)
     values = None if raster is None else read_on_grid(raster, grid, is_category=True)
     if raster is None or values is None:
         return None
     try:
-        return clear_sky(file_set.mask_kind, values, file_set.files.dilation)
+        return _Mask(clear_sky(file_set.mask_kind, values, file_set.files.dilation), np.isfinite(values))
     except ValueError as error:
         raise ValueError(f"{raster.where}: {error}") from error
 
 
 def _read_bands(
-    source: Source, file_set: FileSet, acquisition: Acquisition, grid: Grid, clear: Bool[np.ndarray, "H W"] | None
+    source: Source, file_set: FileSet, acquisition: Acquisition, grid: Grid, mask: _Mask | None
 ) -> dict[int, Float32[np.ndarray, "H W"]]:
     """Read the bands of an acquisition that are on the grid, by channel."""
     bands = {}
@@ -262,30 +255,35 @@ def _read_bands(
         if raster is None or values is None:
             continue
         values[np.isin(values, file_set.files.no_data)] = np.nan
-        bands[channel] = _converted(values, file_set.unit(band, raster.where), band, raster.where, clear)
+        bands[channel] = _converted(values, file_set.unit(band), band, raster.where, mask)
     return bands
 
 
 def _converted(
-    values: Float32[np.ndarray, "H W"], unit: str, band: Band, where: str, clear: Bool[np.ndarray, "H W"] | None
+    values: Float32[np.ndarray, "H W"], unit: str, band: Band, where: str, mask: _Mask | None
 ) -> Float32[np.ndarray, "H W"]:
     """Convert values to the unit of records, and refuse those that cannot be in the unit that the config says."""
     converted = convert(values, unit, band, where)
     had, has = np.isfinite(values), np.isfinite(converted)
     if np.count_nonzero(had & ~has) > MAX_VANISHED * np.count_nonzero(had):
         raise ValueError(f"{where}: as {unit}, most values are no {band.unit}; they go up to {values[had].max():.5g}")
-    seen = converted[has if clear is None else has & clear]
+    seen = converted[has if mask is None else has & mask.clear]
     if problem := contradiction(seen, band):
         raise ValueError(f"{where}: as {unit}, {problem}")
     return converted
 
 
-def _stored(source: Source, pixels: Float32[np.ndarray, "H W C"]) -> np.ndarray:
+def _integers(source: Source) -> tuple[type[np.integer], int] | None:
+    """Return number type and no data of a source whose bands all have a unit of integers."""
+    units = {band.unit for band in source.bands}
+    return INTEGERS.get(units.pop()) if len(units) == 1 else None
+
+
+def _stored(source: Source, pixels: Float32[np.ndarray, "H W C"]) -> Num[np.ndarray, "H W C"]:
     """Convert to the number type of records."""
-    stored = INTEGERS.get(source.bands[0].unit)
-    if stored is None:
+    integers = _integers(source)
+    if integers is None:
         return pixels
-    dtype, no_data = stored
-    lowest = max(no_data + 1, np.iinfo(dtype).min)
-    rounded = np.clip(np.rint(pixels), lowest, np.iinfo(dtype).max)
+    dtype, no_data = integers
+    rounded = np.clip(np.rint(pixels), no_data + 1, np.iinfo(dtype).max)
     return np.where(np.isnan(pixels), no_data, rounded).astype(dtype)

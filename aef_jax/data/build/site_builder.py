@@ -73,7 +73,7 @@ class SiteBuilder:
         Returns:
             The site, or None if no input source has a frame of it; and what was not used.
         """
-        report, grid = BuildReport(), Grid(plan.crs, plan.transform, plan.side)
+        report, grid = BuildReport(), plan.grid
         period = plan.support or self.config.period
         series = {}
         for source in self.config.sources:

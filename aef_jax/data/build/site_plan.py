@@ -1,7 +1,5 @@
 """Plan the sites of a build: square grids of 10 m around points, over polygons, or over the extent of a file."""
 
-import csv
-import io
 from collections.abc import Iterator
 from math import floor
 from pathlib import Path
@@ -11,12 +9,13 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from aef_jax.data.build.utm_grid import WGS84, Tile, parse_degrees, require_few, tiles_in_polygon, transformer, utm_crs
+from aef_jax.data.build.readers.grid import Grid
+from aef_jax.data.build.utm_grid import WGS84, Tile, require_few, tiles_in_polygon, transformer, utm_crs
+from aef_jax.data.place_table import parse_degrees, read_rows
 from aef_jax.data.store.dataset import SPLITS
 from aef_jax.data.store.georeference import validate_crs
 from aef_jax.data.store.site import Affine, Period, to_ms
 from configs.serialization.printable import printable_value, require_printable
-from configs.serialization.read_file import read_text
 from configs.serialization.strict_json import read_json
 from configs.source import PIXEL_M
 from configs.validate import require
@@ -42,15 +41,14 @@ class SitePlan(NamedTuple):
     """Support period, in epoch milliseconds; None for that of the build."""
 
     @property
-    def bounds(self) -> Bounds:
-        """West, south, east and north, in meters of the crs."""
-        west, north, extent = self.transform[2], self.transform[5], self.side * PIXEL_M
-        return west, north - extent, west + extent, north
+    def grid(self) -> Grid:
+        """The site's grid."""
+        return Grid(self.crs, self.transform, self.side)
 
     @property
     def center(self) -> tuple[float, float]:
         """Longitude and latitude of the center, in degrees, WGS 84."""
-        west, south, east, north = self.bounds
+        west, south, east, north = self.grid.bounds
         return transformer(self.crs, WGS84).transform((west + east) / 2, (south + north) / 2)
 
 
@@ -71,7 +69,8 @@ def sites_of_points(path: Path, side: int) -> list[SitePlan]:
             count from 1.
     """
     plans, names = [], set()
-    for place, fields in (_json_rows if path.suffix in (".json", ".geojson") else _csv_rows)(path):
+    is_json = path.suffix in (".json", ".geojson")
+    for place, fields in _json_rows(path) if is_json else read_rows(path, ("lon", "lat")):
         try:
             plan = _plan_point(fields, f"site-{len(plans):05d}", side)
             require(plan.name not in names, f"its name {plan.name!r} is that of an earlier one, expected another")
@@ -185,21 +184,6 @@ def _plan_tile(crs: str, code: int | str, west: float, north: float, side: int) 
 
 def _transform(west: float, north: float) -> Affine:
     return float(PIXEL_M), 0.0, float(west), 0.0, -float(PIXEL_M), float(north)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = read_text(path).removeprefix("\ufeff")  # spreadsheets write a byte order mark
-    reader, number = csv.DictReader(io.StringIO(text, newline=""), strict=True), 1
-    try:
-        columns = reader.fieldnames or ()
-        for name in ("lon", "lat"):
-            require(name in columns, f"{path}, row 1: there is no column {name!r}, expected lon and lat")
-        for number, row in enumerate(reader, start=2):
-            count = sum(value is not None for key, value in row.items() if key is not None) + len(row.get(None, ()))
-            require(count == len(columns), f"{path}, row {number}: {count} values, expected {len(columns)}")
-            yield f"row {number}", {name: value.strip() for name, value in row.items()}
-    except csv.Error as error:
-        raise ValueError(f"{path}, row {number + 1}: not CSV ({error})") from None
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from aef_jax.data.build.readers.times import sentinel2_baseline
 from configs.fields.statistics import MAX_WRONG
 from configs.serialization.config_json import nearest
 from configs.serialization.printable import printable
@@ -23,6 +24,12 @@ _LINEAR = {
     "pascal": {"hectopascal": (100, 0)},
 }
 """(factor, offset) that give a band's unit from a file's unit: factor * value + offset."""
+
+SAFE_UNIT = "sentinel2 dn"
+"""Digital numbers of Sentinel-2, of which `unit_of_safe` tells the offset."""
+_FIRST_OFFSET_BASELINE = 4.0
+_ZERO_IS_NO_DATA = ("sentinel2 dn, baseline 04.00", "landsat c2 sr", "landsat c2 st")
+"""Digital numbers of which 0 means no data, whether the file says so or not."""
 
 _LOGARITHMIC = {"decibel": {"power": (10, 0), "amplitude": (20, 0), "openeo dn": (20, -83)}}
 """(factor, offset) of factor * log10(value) + offset."""
@@ -47,7 +54,49 @@ def accepted_units(band: Band) -> tuple[str, ...]:
     Returns:
         The units, first the band's own. `meters` may be written for `metres`.
     """
-    return band.unit, *_LINEAR.get(band.unit, {}), *_LOGARITHMIC.get(band.unit, {})
+    return band.unit, *_safe_units(band), *_LINEAR.get(band.unit, {}), *_LOGARITHMIC.get(band.unit, {})
+
+
+def validate_unit(unit: str, band: Band, where: str) -> str:
+    """Check that a band can be converted from a unit.
+
+    Args:
+        unit: the file's unit. Case does not count.
+        band: gives the unit to convert to.
+        where: names the file and its band, for messages.
+
+    Returns:
+        The unit as `accepted_units` spells it.
+
+    Raises:
+        ValueError: the band cannot be converted from it.
+    """
+    file_unit, units = " ".join(unit.lower().split()).replace("meters", "metres"), accepted_units(band)
+    if file_unit not in units:
+        hint = nearest(file_unit, list(units))
+        raise ValueError(
+            f"{where}: the unit {printable(repr(unit), 50)} does not convert to the {band.unit!r} of band {band.name},"
+            f" expected one of {', '.join(map(repr, units))}{f': {hint}' if hint.endswith('?') else ''}"
+        )
+    return file_unit
+
+
+def unit_of_safe(path: str) -> str:
+    """Return the unit of digital numbers in a SAFE folder, whose name has the processing baseline.
+
+    Args:
+        path: of a file in it.
+
+    Returns:
+        A unit that `convert` takes.
+
+    Raises:
+        ValueError: the path has no baseline.
+    """
+    baseline = sentinel2_baseline(path)
+    if baseline is None:
+        raise ValueError(f"{path}: no folder in its path has a baseline such as N0400, which {SAFE_UNIT!r} needs")
+    return "sentinel2 dn, baseline 04.00" if baseline >= _FIRST_OFFSET_BASELINE else "reflectance * 10000"
 
 
 def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str) -> Float32[np.ndarray, "*N"]:
@@ -55,7 +104,7 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
 
     Args:
         values: in the file's unit, NaN for no data.
-        unit: the file's unit, one of `accepted_units`. Case does not count.
+        unit: the file's unit, one of `accepted_units`. Case does not count. `SAFE_UNIT` takes `where` for the path.
         band: the unit to convert to is its own.
         where: names the file and its band, for messages.
 
@@ -66,22 +115,25 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
     Raises:
         ValueError: the band cannot be converted from the unit.
     """
-    file_unit = " ".join(unit.lower().split()).replace("meters", "metres")
+    file_unit = validate_unit(unit, band, where)
+    if file_unit == SAFE_UNIT:
+        file_unit = unit_of_safe(where)
+        values = np.where(values == 0, np.float32(np.nan), values)
     if file_unit == band.unit:
         return values
     if scale := _LINEAR.get(band.unit, {}).get(file_unit):
         numbers = values.astype(np.float64)
-    elif scale := _LOGARITHMIC.get(band.unit, {}).get(file_unit):
-        numbers = np.log10(np.where(values > 0, values, np.nan).astype(np.float64))
+        if file_unit in _ZERO_IS_NO_DATA:
+            numbers[values == 0] = np.nan
     else:
-        units = accepted_units(band)
-        hint = nearest(file_unit, list(units))
-        raise ValueError(
-            f"{where}: the unit {printable(repr(unit), 50)} does not convert to the {band.unit!r} of band {band.name},"
-            f" expected one of {', '.join(map(repr, units))}{f': {hint}' if hint.endswith('?') else ''}"
-        )
+        scale = _LOGARITHMIC[band.unit][file_unit]
+        numbers = np.log10(np.where(values > 0, values, np.nan).astype(np.float64))
     factor, offset = scale
     return (factor * numbers + offset).astype(np.float32)
+
+
+def _safe_units(band: Band) -> tuple[str, ...]:
+    return (SAFE_UNIT,) if band.unit == "reflectance * 10000" else ()
 
 
 def contradiction(values: Float32[np.ndarray, "N"], band: Band) -> str:

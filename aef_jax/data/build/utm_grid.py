@@ -9,13 +9,12 @@ from pyproj import Transformer
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from configs.serialization.printable import printable_value
+from aef_jax.data.place_table import parse_degrees
 from configs.validate import require
 
 WGS84 = "EPSG:4326"
 Tile = tuple[int, int, int]
 """EPSG code, west and north, in meters."""
-_MAX_DEGREES = {"lon": 180, "lat": 90}
 _POLAR_ZONE = 61
 """32600 and 32700 plus this are the codes of the polar grids, as plus 1 to 60 those of UTM's zones."""
 _EDGE_DEG = 1 / 64
@@ -63,28 +62,6 @@ def utm_codes(lon: Float64[np.ndarray, "N"], lat: Float64[np.ndarray, "N"]) -> I
     zone[is_svalbard] = 31 + 2 * np.digitize(lon[is_svalbard], [9, 21, 33])
     zone[(lat > 84) | (lat < -80)] = _POLAR_ZONE
     return np.where(lat >= 0, 32600, 32700) + zone
-
-
-def parse_degrees(name: str, value: Any) -> float:
-    """Convert a coordinate to float.
-
-    Args:
-        name: lon or lat.
-        value: a number, or its text.
-
-    Returns:
-        Degrees.
-
-    Raises:
-        ValueError: it is no number, or out of range.
-    """
-    bound = _MAX_DEGREES[name]
-    try:
-        degrees = float(value)
-    except (TypeError, ValueError):
-        degrees = np.nan
-    require(abs(degrees) <= bound, f"{name} is {printable_value(value)}, expected degrees from -{bound} to {bound}")
-    return degrees
 
 
 def require_few(count: int) -> None:

@@ -41,18 +41,25 @@ def classes() -> np.ndarray:
     return scl
 
 
-def write_tiffs(folder: Path, values: np.ndarray | None = None, dtype: str = "uint16", second: int = 0) -> str:
+def write_tiffs(
+    folder: Path,
+    values: np.ndarray | None = None,
+    dtype: str = "uint16",
+    second: int = 0,
+    scl: np.ndarray | None = None,
+) -> str:
     """Write a file per date and one per date for SCL, at a second of its minute; return the pattern."""
     folder.mkdir(parents=True)
     profile = {"driver": "GTiff", "height": SIDE, "width": SIDE, "crs": CRS}
     profile |= {"transform": rasterio.Affine(10, 0, WEST, 0, -10, NORTH)}
-    for date, bands, scl in zip(DATES, scenes() if values is None else values, classes(), strict=True):
+    values, scl = scenes() if values is None else values, classes() if scl is None else scl
+    for date, bands, of_date in zip(DATES, values, scl, strict=True):
         stamp = str(date)[:16].replace("-", "").replace(":", "") + f"{second:02d}"
         with rasterio.open(folder / f"s2_{stamp}.tif", "w", **profile, count=len(BANDS), dtype=dtype, nodata=0) as file:
             file.write(bands.astype(dtype))
             file.descriptions = BANDS
         with rasterio.open(folder / f"s2_{stamp}_SCL.tif", "w", **profile, count=1, dtype="uint8") as file:
-            file.write(scl[None])
+            file.write(of_date[None])
     return f'"{folder.name}/*.tif"'
 
 

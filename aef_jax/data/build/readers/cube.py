@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import rasterio
-import rasterio.errors
 from jaxtyping import Float32
 from rasterio.transform import Affine
 
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.acquisition import Acquisition
+from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.times import epoch_ms
 from configs.serialization.printable import printable, sentence
 
@@ -24,7 +24,7 @@ SPACING = 1e-3
 
 
 @dataclass(frozen=True)
-class CubeLayer:
+class _CubeLayer:
     """A variable of a cube at one time, its rows from north to south."""
 
     variable: Any
@@ -37,18 +37,7 @@ class CubeLayer:
     is_east_first: bool
 
     def read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
-        """Read a window; CF scale, offset and fill value are applied.
-
-        Args:
-            rows: rows from north to south.
-            columns: columns from west to east.
-
-        Returns:
-            The values; NaN is no data.
-
-        Raises:
-            ValueError: the file is damaged; the message has its name.
-        """
+        """Read a window; CF scale, offset and fill value are applied. See `Raster`."""
         height, width = self.shape
         y_index = slice(height - rows.stop, height - rows.start) if self.is_south_up else rows
         x_index = slice(width - columns.stop, width - columns.start) if self.is_east_first else columns
@@ -80,17 +69,18 @@ def list_acquisitions(path: Path, files: FilesConfig | LabelsConfig) -> list[Acq
     crs = _crs(cube, files.crs, path)
     transform, flipped = _transform(cube[x].values, cube[y].values, path)
     shape = cube.sizes[y], cube.sizes[x]
-    times = [0] if time is None else epoch_ms(cube[time].values, str(path), getattr(files, "time_unit", "")).tolist()
 
-    def layer(name: Hashable, index: int | None) -> CubeLayer:
+    def layer(name: Hashable, index: int | None) -> _CubeLayer:
         at_time = cube[name] if index is None else cube[name].isel({time: index})
-        return CubeLayer(at_time.transpose(y, x), f"{path}, {printable(str(name))}", crs, transform, shape, *flipped)
+        return _CubeLayer(at_time.transpose(y, x), f"{path}, {printable(str(name))}", crs, transform, shape, *flipped)
 
-    timed = [name for name in cube.data_vars if {x, y} < set(cube[name].dims) == {x, y, time}]
-    static = [name for name in cube.data_vars if set(cube[name].dims) == {x, y}]
-    is_timed = isinstance(files, FilesConfig) and files.source.timed
-    if not is_timed:
-        return [Acquisition(0, str(path), {str(name): layer(name, None) for name in static})]
+    if not isinstance(files, FilesConfig) or not files.source.timed:
+        maps = [name for name in cube.data_vars if set(cube[name].dims) == {x, y}]
+        return [Acquisition(0, str(path), {str(name): layer(name, None) for name in maps})]
+    if time is None:
+        raise ValueError(f"{path} has the dimensions {[str(name) for name in cube.sizes]}, expected time among them")
+    timed = [name for name in cube.data_vars if set(cube[name].dims) == {x, y, time}]
+    times = epoch_ms(cube[time].values, str(path), files.time_unit).tolist()
     return [
         Acquisition(time_ms, str(path), {str(name): layer(name, index) for name in timed})
         for index, time_ms in enumerate(times)
@@ -129,14 +119,7 @@ def _crs(cube: Any, given: str, path: Path) -> rasterio.CRS:
         for text in (variable.attrs.get("crs_wkt"), variable.attrs.get("spatial_ref"))
         if text
     ]
-    text = given or next(iter([*texts, cube.attrs.get("crs", "")]))
-    if not text:
-        raise ValueError(f"{path} names no coordinate reference system: give crs in the config")
-    try:
-        with rasterio.Env():
-            return rasterio.CRS.from_user_input(text)
-    except rasterio.errors.CRSError as error:
-        raise ValueError(f"{path}: its crs {printable(text)} is not known to PROJ") from error
+    return parse_crs(given or next(iter([*texts, cube.attrs.get("crs", "")])), path)
 
 
 def _transform(x: np.ndarray, y: np.ndarray, path: Path) -> tuple[Affine, tuple[bool, bool]]:

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.acquisition import Acquisition
+from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.times import time_of_name
 from configs.serialization.printable import printable, sentence
 
@@ -21,7 +22,7 @@ _BAND_OF_NAME = re.compile(r"(?:^|[_.-])((?:S[RT]_|ST-|QA_|MSK_)?[A-Za-z][A-Za-z
 
 
 @dataclass(frozen=True)
-class TiffBand:
+class _TiffBand:
     """A band of a file that GDAL reads."""
 
     path: Path
@@ -33,18 +34,7 @@ class TiffBand:
     shape: tuple[int, int]
 
     def read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
-        """Read a window, with the file's own scale, offset and no data applied.
-
-        Args:
-            rows: rows of the raster.
-            columns: columns of the raster.
-
-        Returns:
-            The values; NaN is no data.
-
-        Raises:
-            ValueError: the file is damaged; the message has its name.
-        """
+        """Read a window, with the file's own scale, offset and no data applied. See `Raster`."""
         window = Window.from_slices(rows, columns)
         try:
             with rasterio.Env(), rasterio.open(self.path) as file:
@@ -74,10 +64,8 @@ def list_acquisitions(path: Path, files: FilesConfig | LabelsConfig) -> list[Acq
             crs, names = file.crs, [name or "" for name in file.descriptions]
     except rasterio.errors.RasterioError as error:
         raise ValueError(f"{path} cannot be read: {sentence(error)}") from error
-    if files.crs:
-        crs = rasterio.CRS.from_user_input(files.crs)
-    if crs is None:
-        raise ValueError(f"{path} names no coordinate reference system: give crs in the config")
+    if files.crs or crs is None:
+        crs = parse_crs(files.crs, path)
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise ValueError(f"{path} is rotated or not north-up ({tuple(transform)[:6]}), expected a north-up grid")
     if count == 1 and not names[0]:
@@ -86,7 +74,7 @@ def list_acquisitions(path: Path, files: FilesConfig | LabelsConfig) -> list[Acq
     if unnamed:
         raise ValueError(f"{path}: bands {unnamed} have no name (description): bands match by name, never by position")
     where = {name: f"{printable(str(path))}, band {printable(name)}" for name in names}
-    rasters = {name: TiffBand(path, i, where[name], crs, transform, shape) for i, name in enumerate(names, 1)}
+    rasters = {name: _TiffBand(path, i, where[name], crs, transform, shape) for i, name in enumerate(names, 1)}
     time_ms = 0
     if isinstance(files, FilesConfig) and files.source.timed:
         time_ms = time_of_name(str(path), files.time, str(path))

@@ -1,15 +1,19 @@
 """Bring rasters onto a site's grid of 10 m."""
 
 from math import ceil, floor
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import rasterio
+import rasterio.errors
 import rasterio.warp
 from jaxtyping import Float32
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.windows import from_bounds
 
+from configs.serialization.printable import printable
 from configs.source import PIXEL_M
 
 MARGIN = 3
@@ -66,6 +70,28 @@ class Raster(Protocol):
             The values; NaN is no data.
         """
         ...
+
+
+def parse_crs(text: str, path: Path) -> rasterio.CRS:
+    """Read the coordinate reference system of a file.
+
+    Args:
+        text: what the file or the config says; empty if neither does.
+        path: of the file, for messages.
+
+    Returns:
+        The system.
+
+    Raises:
+        ValueError: there is none, or PROJ does not know it.
+    """
+    if not text:
+        raise ValueError(f"{path} names no coordinate reference system: give crs in the config")
+    try:
+        with rasterio.Env():  # GDAL's own messages go to the logging
+            return rasterio.CRS.from_user_input(text)
+    except rasterio.errors.CRSError as error:
+        raise ValueError(f"{path}: its crs {printable(text)} is not known to PROJ") from error
 
 
 def read_on_grid(raster: Raster, grid: Grid, is_category: bool) -> Float32[np.ndarray, "H W"] | None:

@@ -16,7 +16,7 @@ from aef_jax.cli import main as cli
 from aef_jax.data.build.build import REJECTS_NAME, build_dataset
 from aef_jax.data.store.dataset import SPLITS, Dataset
 from aef_jax.data.store.site import Site
-from tests.support.data.scenes import CLOUD, CONFIG, cube, scenes, write_tiffs
+from tests.support.data.scenes import CLOUD, CONFIG, classes, cube, scenes, write_tiffs
 from tests.support.refusals import error_message
 
 pytestmark = pytest.mark.slow
@@ -100,13 +100,16 @@ def test_values_of_another_unit_end_the_build(tmp_path, factor, unit, message):
 
 def test_a_reprocessed_scene_replaces_the_first(tmp_path):
     values = scenes()
-    write_tiffs(tmp_path / "s2" / "processed-20231001T120000", values)
+    clear = np.full_like(classes(), 4)  # only the second processing finds the clouds
+    write_tiffs(tmp_path / "s2" / "processed-20231001T120000", values, scl=clear)
     write_tiffs(tmp_path / "s2" / "processed-20231101T120000", np.where(values > 0, values + 7, 0))
     build_dataset(write_config(tmp_path, '"s2/*/*.tif"'), tmp_path / "out", workers=1)
     for site in sites(tmp_path / "out"):
         pixels = site.series["sentinel2"].pixels
         assert len(pixels) == 4
         assert pixels[pixels > 0].min() >= 107
+        is_north_west = site.transform[2:6:3] == (500_000, 5_600_000)
+        assert site.series["sentinel2"].valid[1][CLOUD].any() != is_north_west
 
 
 def test_scenes_of_one_pass_are_one_frame(tmp_path):
@@ -157,6 +160,14 @@ def test_another_config_does_not_go_on_in_the_same_folder(tmp_path):
     (tmp_path / "out.building" / "plan.json").write_text(json.dumps("another"))
     refused = error_message(build_dataset, write_config(tmp_path, files), tmp_path / "out", 1)
     assert "is of a build with another config or other sites" in refused
+
+
+def test_points_become_sites(tmp_path):
+    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
+    config.write_text(config.read_text().replace('extent_of = "sentinel2"', 'points = "points.csv"'))
+    (tmp_path / "points.csv").write_text("lon,lat,name,split\n3.003,50.5517,a,training\n3.006,50.5517,b,validation\n")
+    assert build_dataset(config, tmp_path / "out", 1).sites == 2
+    assert [site.name for site in sites(tmp_path / "out")] == ["a", "b"]
 
 
 def test_a_split_without_training_sites_is_refused(tmp_path):

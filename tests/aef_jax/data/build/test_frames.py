@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray
 
-from aef_jax.data.build.config import read_build_config
+from aef_jax.data.build.config import BY_NAME, read_build_config
+from aef_jax.data.build.frames import _integers
 from aef_jax.data.build.site_builder import SiteBuilder
 from tests.support.data.scenes import SIDE, cube
 
@@ -65,6 +66,28 @@ def test_a_frame_has_the_units_and_facts_of_the_config(tmp_path):
     assert (series.metadata[:, 0] == -12.5).all()
     assert np.isnan(series.metadata[:, 1]).all(), "the config does not say the orbit's inclination"
     assert site.support == tuple(np.array(["2023-04-01", "2024-01-01"], "datetime64[ms]").astype(int))
+
+
+def test_each_entry_has_its_own_metadata(tmp_path):
+    built(tmp_path)
+    radar = xarray.open_dataset(tmp_path / "radar.nc").load()
+    radar.isel(time=slice(0, 2)).to_netcdf(tmp_path / "ascending.nc")
+    radar.isel(time=slice(2, 4)).to_netcdf(tmp_path / "descending.nc")
+    text = (tmp_path / "build.toml").read_text().replace("radar.nc", "ascending.nc")
+    i, j = text.index("[[source]]"), text.index('[[source]]\nname = "glo30"')
+    (tmp_path / "build.toml").write_text(
+        text[:j] + text[i:j].replace("ascending", "descending").replace("-12.5", "192.5") + text[j:]
+    )
+    builder = SiteBuilder(read_build_config(tmp_path / "build.toml"), tmp_path)
+    site, _ = builder.build(builder.plan()[0][0])
+    assert site.series["sentinel1"].metadata[:, 0].tolist() == [-12.5, 192.5, 192.5]
+
+
+def test_only_sources_of_one_integer_unit_are_integers():
+    numbers = {source.name: _integers(source) for source in BY_NAME.values()}
+    assert numbers["sentinel2"] == (np.uint16, 0)
+    assert numbers["nlcd"] == (np.int16, -1)
+    assert numbers["palsar2"] is None, "its angle is in degrees"
 
 
 def test_a_map_has_the_slope_and_the_time_of_the_period(tmp_path):

@@ -94,11 +94,11 @@ def test_sites_are_centered_on_points(tmp_path):
     corners = [(499_360, 640), (499_360, 4_983_590), (499_360, 5_017_690), (1_999_360, 2_000_640)]
     assert [(plan.transform[2], plan.transform[5]) for plan in plans] == corners
     assert plans[0].transform == (10, 0, 499_360, 0, -10, 640)
-    assert plans[0].bounds == (499_360, -640, 500_640, 640)
+    assert plans[0].grid.bounds == (499_360, -640, 500_640, 640)
     assert plans[0].center == pytest.approx((3, 0), abs=1e-9)
     assert plans[2].center == pytest.approx((3, -45), abs=1e-4)
     assert (plans[0].side, plans[0].split, plans[0].support) == (128, "", None)
-    assert plan_points(tmp_path, "lon,lat\n3,0\n", side=3)[0].bounds == (499_990, -10, 500_020, 20)
+    assert plan_points(tmp_path, "lon,lat\n3,0\n", side=3)[0].grid.bounds == (499_990, -10, 500_020, 20)
 
 
 def test_centers_of_pixels_give_the_same_side_of_them(tmp_path):
@@ -153,10 +153,10 @@ def test_mistake_in_points_names_its_row(tmp_path, mistake):
 
 
 def test_file_without_points_is_refused(tmp_path):
-    assert "row 1: there is no column 'lat', expected lon and lat" in error_message(plan_points, tmp_path, "lon,x\n3,0")
+    assert "row 1: there is no column 'lat', expected lon, lat" in error_message(plan_points, tmp_path, "lon,x\n3,0")
     assert "it has no point, expected at least one" in error_message(plan_points, tmp_path, "lon,lat\n")
     (tmp_path / "latin.csv").write_bytes("lon,lat,name\n3,50,Hütte\n".encode("latin-1"))
-    assert "latin.csv: not text in UTF-8" in error_message(sites_of_points, tmp_path / "latin.csv", 128)
+    assert "latin.csv, line 2: not UTF-8" in error_message(sites_of_points, tmp_path / "latin.csv", 128)
     with (tmp_path / "large.csv").open("wb") as file:
         os.truncate(file.fileno(), 2**40)
     assert "large.csv has 1,099,511,627,776 bytes" in error_message(sites_of_points, tmp_path / "large.csv", 128)

@@ -13,6 +13,8 @@ VV, VH, ANGLE = SENTINEL1.bands[0], SENTINEL1.bands[1], SENTINEL1.bands[-1]
 HH, LIN = PALSAR2.bands[0], PALSAR2.bands[-1]
 ELEVATION, SLOPE = GLO30.bands[:2]
 RAIN, PRESSURE = ERA5_LAND.bands[0], ERA5_LAND.bands[-1]
+OLD_SAFE = "S2A_MSIL1C_20180131T105301_N0206_R051_T31UDS_20180131T125601.SAFE/T31UDS_20180131T105301_B02.jp2"
+NEW_SAFE = OLD_SAFE.replace("N0206", "N0500")
 RANDOM = np.random.default_rng(0)
 
 
@@ -64,7 +66,22 @@ def test_accepted_units_are_those_that_convert():
     for source in SOURCES:
         for band in source.bands[:8]:
             for unit in accepted_units(band):
-                assert convert(np.ones((2, 3), np.float32), unit.upper(), band, "file").shape == (2, 3)
+                assert convert(np.ones((2, 3), np.float32), unit.upper(), band, OLD_SAFE).shape == (2, 3)
+
+
+def test_a_safe_has_the_offset_of_its_baseline():
+    stored = np.array([0, 500, 1500], np.float32)
+    np.testing.assert_array_equal(convert(stored, "sentinel2 dn", OPTICAL, OLD_SAFE), [np.nan, 500, 1500])
+    np.testing.assert_array_equal(convert(stored, "sentinel2 dn", OPTICAL, NEW_SAFE), [np.nan, -500, 500])
+    assert "has a baseline such as N0400" in error_message(convert, stored, "sentinel2 dn", OPTICAL, "s2/B02.tif")
+
+
+@pytest.mark.parametrize(
+    ("band", "unit"),
+    [(OPTICAL, "sentinel2 dn, baseline 04.00"), (LANDSAT_B2, "landsat c2 sr"), (THERMAL, "landsat c2 st")],
+)
+def test_a_digital_number_of_0_is_no_data(band, unit):
+    assert np.isnan(convert(np.zeros(3, np.float32), unit, band, "file")).all()
 
 
 def test_integers_of_float32_stay_exact():
@@ -80,7 +97,7 @@ def test_unknown_units_are_refused_with_the_accepted():
         " 'power', 'amplitude', 'openeo dn': did you mean power?"
     )
     assert error_message(convert, values, "kelvin\x1b", OPTICAL, "a.tif").endswith(
-        "expected one of 'reflectance * 10000', 'reflectance', 'sentinel2 dn, baseline 04.00'"
+        "expected one of 'reflectance * 10000', 'sentinel2 dn', 'reflectance', 'sentinel2 dn, baseline 04.00'"
     )
     error_message(convert, values, "landsat c2 st", LANDSAT_B2, "a.tif")
 

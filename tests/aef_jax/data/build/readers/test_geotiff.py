@@ -47,6 +47,14 @@ def test_one_band_has_the_name_at_the_files_end(tmp_path, name, band):
     assert np.array(acquisition.time_ms, "datetime64[ms]").astype("datetime64[D]") == np.datetime64("2018-01-31")
 
 
+def test_jpeg_2000_is_read(tmp_path):
+    path = write(
+        tmp_path / "T31UDS_20180131T105301_B02.jp2", ("",), driver="JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES"
+    )
+    raster = list_acquisitions(path, FILES)[0].rasters["B02"]
+    np.testing.assert_array_equal(raster.read(ROWS, slice(0, 4))[1:], [[4, 5, 6, 7], [8, 9, 10, 11]])
+
+
 def test_a_product_is_ordered_by_when_it_was_processed(tmp_path):
     names = (
         "S2A_MSIL2A_20220620T102041_N9999_R065_T32TMT_20221231T122258.SAFE",
