@@ -18,6 +18,8 @@ EXAMPLE = Path(__file__).parent / "example.toml"
 """A config with comments, which `aef data build --example` prints."""
 BY_NAME: Mapping[str, Source] = {source.name: source for source in SOURCES if source.kind != "text"}
 """The sources that files can be of."""
+OPERATORS = {"lt", "lte", "gt", "gte", "eq"}
+"""Comparisons of a query, as STAC's query extension names them."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,39 @@ class FilesConfig:
 
     name: str
     """Name of a source in configs/sources.py."""
-    files: tuple[str, ...]
-    """Paths from the config's folder, with `*`, `?` and `**`: GeoTIFF, COG or JPEG 2000; NetCDF; folders *.zarr."""
     unit: str
     """Unit of the files' values, after the files' own scale and offset."""
+    files: tuple[str, ...] = ()
+    """Paths from the config's folder, or URLs, with `*`, `?` and `**`: GeoTIFF, COG or JPEG 2000; NetCDF; folders
+    *.zarr; chips as .npz or as .npy in .tar."""
+    stac: str = ""
+    """In place of files: path or URL of a STAC catalog, static or with an API."""
+    collection: str = ""
+    """Collection of the catalog; empty for all."""
+    query: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Conditions on properties of items, such as { "eo:cloud_cover" = { lt = 60 } }."""
+    sign: str = ""
+    """A function that signs items, package:function, such as planetary_computer:sign."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Unit by band of the source, where it is another one."""
+    scale: tuple[float, float] = (1.0, 0.0)
+    """Factor and offset that give `unit` from the numbers in the files, if the files do not hold them."""
     bands: Mapping[str, str] = field(default_factory=dict)
     """Name in the files by band of the source, where it is no known alias."""
+    order: tuple[str, ...] = ()
+    """Names of the files' bands by position, if the files hold none."""
+    monthly: bool = False
+    """Make a frame of each month of daily or hourly values: their sum, mean, min or max, as the band's name ends."""
     no_data: tuple[float, ...] = ()
     """Values that mean no data, beside NaN and the files' own."""
     time: str = ""
     """Regular expression whose group 1 is the time in a file's path; empty for SAFE, Landsat and plain date stamps."""
+    time_tag: str = ""
+    """Tag of a GeoTIFF that holds its time, such as TIFFTAG_DATETIME."""
     time_unit: str = ""
     """Unit of times that are numbers without one: s, ms or days since 1970."""
+    table: str = ""
+    """CSV with a row for each file: `file`, and `time`; and for chips their place."""
     mask: str = ""
     """Name in the files of what masks clouds, such as SCL; empty for none."""
     mask_kind: str = ""
@@ -75,13 +96,22 @@ class FilesConfig:
     """Pixels of 10 m by which clouds and shadows grow."""
     crs: str = ""
     """Coordinate reference system of files that name none."""
+    pixel: float = 0.0
+    """Side of the pixels of cubes with one row or one column, in the unit of their crs."""
+    cache: str = ""
+    """Folder that keeps what is read of remote files; empty for none."""
     metadata: Mapping[str, float] = field(default_factory=dict)
     """Metadata of every frame, such as platform_heading in degrees; what is not given is unknown."""
 
     def __post_init__(self):
         require_printable("source", self.name)
         require(self.name in BY_NAME, f"source: there is no {self.name!r}; {nearest(self.name, list(BY_NAME))}")
-        require(bool(self.files), f"source {self.name}: files is empty, expected at least one path")
+        where = f"source {self.name}"
+        require(bool(self.files) != bool(self.stac), f"{where}: expected files or stac, and not both")
+        unused = [name for name in ("collection", "query", "sign") if getattr(self, name) and not self.stac]
+        require(not unused, f"{where}: {unused} are given without stac")
+        operators = {operator for conditions in self.query.values() for operator in conditions}
+        require(operators <= OPERATORS, f"{where}: query has {sorted(operators)}, expected some of {sorted(OPERATORS)}")
         bands, fields = ([each.name for each in rows] for rows in (self.source.bands, self.source.metadata))
         for what, names, valid in (
             ("units", self.units, bands),
@@ -89,10 +119,12 @@ class FilesConfig:
             ("metadata", self.metadata, fields),
         ):
             for name in names:
-                require(
-                    name in valid, f"source {self.name}: {what} names {name!r}, no part of it; {nearest(name, valid)}"
-                )
-        require_at_least(f"source {self.name}", "dilation", self.dilation, 0)
+                require(name in valid, f"{where}: {what} names {name!r}, no part of it; {nearest(name, valid)}")
+        require_at_least(where, "dilation", self.dilation, 0)
+        require_at_least(where, "pixel", self.pixel, 0)
+        is_monthly = all(band.name.endswith(("_sum", "_mean", "_min", "_max")) for band in self.source.bands)
+        require(is_monthly or not self.monthly, f"{where}: monthly is given, and its bands are no sums or means")
+        require(self.scale[0] != 0, f"{where}: scale has the factor 0")
 
     @property
     def source(self) -> Source:
@@ -112,6 +144,8 @@ class LabelsConfig:
     """Classes that mean no label."""
     crs: str = ""
     """As that of a source."""
+    cache: str = ""
+    """As that of a source."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +163,9 @@ class BuildConfig:
         start, end = self.period
         require(start < end, f"support: it ends at {self.support[1]}, before it starts at {self.support[0]}")
         names = [files.name for files in self.source]
+        for name in names:
+            if len({files.monthly for files in self.source if files.name == name}) > 1:
+                raise ValueError(f"source {name}: one entry is monthly and another is not")
         if self.sites.extent_of and self.sites.extent_of not in names:
             hint = nearest(self.sites.extent_of, names)
             raise ValueError(f"sites: extent_of is {self.sites.extent_of!r}, no source of this config; {hint}")

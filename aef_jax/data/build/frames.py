@@ -1,29 +1,24 @@
-"""Read the frames of one source on a site's grid, in the units that records store."""
+"""Read the frames of one source on a site's grid, in the number types that records store."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Num
 
-from aef_jax.data.build.config import FilesConfig
-from aef_jax.data.build.masks import MASK_KINDS, clear_sky, kind_of_mask
-from aef_jax.data.build.readers.acquisition import Acquisition
-from aef_jax.data.build.readers.bands import match_bands
-from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
-from aef_jax.data.build.units import contradiction, convert, keeps_offset, validate_unit
+from aef_jax.data.build.entry import Entry
+from aef_jax.data.build.months import read_month
+from aef_jax.data.build.passes import Pass, Product, group_months, group_passes
+from aef_jax.data.build.products import read_bands, read_mask
+from aef_jax.data.build.readers.grid import Grid
+from aef_jax.data.build.units import keeps_offset
 from aef_jax.data.store.site import Period, Series
 from aef_jax.data.terrain import slope_and_aspect
-from configs.source import Band, Source
+from configs.source import Source
 from configs.sources import GLO30, SENTINEL2
 
-PASS_MS = 5 * 60_000
-"""Acquisitions within five minutes are of one pass: neighboring scenes of Landsat are 24 s apart, a satellite's next
-orbit 90 minutes."""
-MAX_VANISHED = 0.5
-"""Share of the values that may have no number in the band's unit (a logarithm of what is below 0)."""
 INTEGERS: Mapping[str, tuple[type[np.integer], int]] = {
     "reflectance * 10000": (np.uint16, 0),
     "digital number": (np.uint16, 0),
@@ -50,83 +45,14 @@ class BuildReport:
     warnings: list[Reject] = field(default_factory=list)
     """Sources whose values are used and may be wrong."""
 
-
-class FileSet:
-    """The acquisitions in the files of one entry of the config.
-
-    Args:
-        files: the entry.
-        acquisitions: in its files.
-
-    Raises:
-        ValueError: no band of the source is in the files, or the mask is in none or of no known kind.
-    """
-
-    def __init__(self, files: FilesConfig, acquisitions: Sequence[Acquisition]):
-        self.files, self.acquisitions = files, acquisitions
-        names = sorted({name for each in acquisitions for name in each.rasters})
-        where = f"source {files.name}"
-        self.names = match_bands(files.source, names, files.bands, where)
-        self.mask_kind = files.mask_kind or kind_of_mask(files.mask) or ""
-        for band in files.source.bands:
-            if band.name in self.names:
-                validate_unit(self.unit(band), band, where)
-        if files.mask and files.mask not in names:
-            raise ValueError(f"{where}: no file holds its mask {files.mask!r}, only {names[:20]}")
-        if files.mask and self.mask_kind not in MASK_KINDS:
-            raise ValueError(
-                f"{where}: mask_kind of {files.mask!r} is {files.mask_kind!r}, expected one of {', '.join(MASK_KINDS)}"
-            )
-
-    def unit(self, band: Band) -> str:
-        """Look up the unit of a band in the files.
+    def reject(self, error: ValueError) -> None:
+        """Add a file that cannot be used.
 
         Args:
-            band: of the source.
-
-        Returns:
-            The unit.
+            error: its message begins with the file.
         """
-        return self.files.units.get(band.name, self.files.unit)
-
-
-class Product(NamedTuple):
-    """An acquisition, and the entry that names its file."""
-
-    file_set: FileSet
-    acquisition: Acquisition
-
-
-class Pass(NamedTuple):
-    """What one pass of a satellite left: it becomes one frame."""
-
-    time_ms: int
-    """Of the first acquisition, in epoch milliseconds."""
-    products: list[Product]
-    """Those processed last first, then those with finer pixels."""
-
-
-def group_passes(file_sets: Sequence[FileSet]) -> list[Pass]:
-    """Group the acquisitions of a source by pass.
-
-    Args:
-        file_sets: the source's files.
-
-    Returns:
-        The passes, in the order of time.
-    """
-    products = [Product(each, acquisition) for each in file_sets for acquisition in each.acquisitions]
-    products.sort(key=lambda product: product.acquisition.time_ms)
-    passes: list[Pass] = []
-    for product in products:
-        time_ms = product.acquisition.time_ms
-        if not passes or time_ms >= passes[-1].time_ms + PASS_MS:
-            passes.append(Pass(time_ms, []))
-        passes[-1].products.append(product)
-    for each in passes:
-        each.products.sort(key=lambda product: _finest(product.acquisition.rasters.values()))
-        each.products.sort(key=lambda product: product.acquisition.product, reverse=True)
-    return passes
+        where, _, reason = str(error).partition(": ")
+        self.rejects.append(Reject(where, reason))
 
 
 class _Frame(NamedTuple):
@@ -137,7 +63,7 @@ class _Frame(NamedTuple):
 
 
 def read_series(
-    source: Source, passes: Sequence[Pass], grid: Grid, period: Period, report: BuildReport
+    source: Source, entries: Sequence[Entry], grid: Grid, period: Period, report: BuildReport
 ) -> Series | None:
     """Read all frames of a source in a period.
 
@@ -145,7 +71,7 @@ def read_series(
 
     Args:
         source: the source.
-        passes: its acquisitions.
+        entries: of the config, all of this source.
         grid: the site's grid.
         period: start and end, in epoch milliseconds. A map without a time gets the start.
         report: takes what is not used.
@@ -154,18 +80,15 @@ def read_series(
         The series; None if no file shows the ground in the period.
 
     Raises:
-        ValueError: more acquisitions contradict their unit than not; the message is the first reject.
+        ValueError: more acquisitions contradict their unit than not, and the message is the first reject; or a catalog
+            cannot be read.
     """
     frames: list[_Frame] = []
     times, before = [], len(report.rejects)
-    for time_ms, products in passes:
-        if source.timed and not period[0] <= time_ms < period[1]:
-            report.dropped[f"{source.name}: outside of the support period"] += 1
-        elif frame := _read_frame(source, products, grid, report):
+    for time_ms, products in _passes(source, entries, grid, period, report):
+        if frame := _read_frame(source, products, grid, report):
             frames.append(frame._replace(pixels=_stored(source, frame.pixels)))
             times.append(time_ms if source.timed else period[0])
-        else:
-            report.dropped[f"{source.name}: does not show the site"] += 1
     rejects = report.rejects[before:]
     if len(rejects) > len(frames):
         raise ValueError(f"{rejects[0].where}: {rejects[0].reason}")
@@ -184,6 +107,19 @@ def read_series(
     )
 
 
+def _passes(source: Source, entries: Sequence[Entry], grid: Grid, period: Period, report: BuildReport) -> list[Pass]:
+    """List what becomes frames of a period, and count what is outside of it."""
+    products = [Product(entry, each) for entry in entries for each in entry.catalog.find(grid, period)]
+    is_inside = [not source.timed or period[0] <= each.acquisition.time_ms < period[1] for each in products]
+    inside = [product for product, inside in zip(products, is_inside, strict=True) if inside]
+    if any(entry.files.monthly for entry in entries):
+        return group_months(inside)
+    outside = group_passes([product for product, inside in zip(products, is_inside, strict=True) if not inside])
+    if outside:
+        report.dropped[f"{source.name}: outside of the support period"] += len(outside)
+    return group_passes(inside)
+
+
 def _darkest(source: Source, frames: Sequence[_Frame]) -> dict[str, float]:
     """Return the 0.1-percentile of each band's stored values."""
     darkest = {}
@@ -194,22 +130,36 @@ def _darkest(source: Source, frames: Sequence[_Frame]) -> dict[str, float]:
     return darkest
 
 
-def _finest(rasters: Iterable[Raster]) -> tuple[float, str]:
-    return min((raster.transform.a, raster.where) for raster in rasters)
-
-
 def _read_frame(source: Source, products: Sequence[Product], grid: Grid, report: BuildReport) -> _Frame | None:
-    """Read one frame; None if nothing of it is on the grid."""
+    """Read one frame; None if nothing of it is on the grid, which is counted."""
+    before = len(report.rejects)
+    read = _read_month if products[0].entry.files.monthly else _read_pass
+    frame = read(source, products, grid, report)
+    if frame is None and len(report.rejects) == before:
+        report.dropped[f"{source.name}: has no data at the site"] += 1
+    return frame
+
+
+def _read_month(source: Source, products: Sequence[Product], grid: Grid, report: BuildReport) -> _Frame | None:
+    try:
+        pixels = read_month(source, products, grid)
+    except ValueError as error:
+        report.reject(error)
+        return None
+    has_data = np.isfinite(pixels).any(axis=-1)
+    return _Frame(pixels, np.asarray(has_data), products[0].entry.files.metadata) if has_data.any() else None
+
+
+def _read_pass(source: Source, products: Sequence[Product], grid: Grid, report: BuildReport) -> _Frame | None:
     shape = grid.side, grid.side
     pixels = np.full((*shape, source.channels), np.nan, np.float32)
     clear, is_masked, metadata = np.ones(shape, bool), np.zeros(shape, bool), None
-    for file_set, acquisition in products:
+    for product in products:
         try:
-            mask = _read_mask(file_set, acquisition, grid)
-            bands = _read_bands(source, file_set, acquisition, grid, mask)
+            mask = read_mask(product, grid)
+            bands = read_bands(product, grid, mask)
         except ValueError as error:
-            where, _, reason = str(error).partition(": ")
-            report.rejects.append(Reject(where, reason))
+            report.reject(error)
             continue
         for channel, values in bands.items():
             lacks = np.isnan(pixels[..., channel])
@@ -218,59 +168,14 @@ def _read_frame(source: Source, products: Sequence[Product], grid: Grid, report:
             clear = np.where(is_masked, clear, mask.clear)
             is_masked |= mask.is_known
         if bands and metadata is None:
-            metadata = file_set.files.metadata
+            metadata = {**product.acquisition.metadata, **product.entry.files.metadata}
     if metadata is None:
         return None
     if source.name == GLO30.name and np.isnan(pixels[..., 1:]).all():
         pixels[..., 1:] = slope_and_aspect(pixels[..., 0])
-    has_mask = any(file_set.files.mask for file_set, _ in products)
+    has_mask = any(product.entry.files.mask for product in products)
     is_clear = clear & is_masked if has_mask else clear
     return _Frame(pixels, np.asarray(is_clear & np.isfinite(pixels).any(axis=-1)), metadata)
-
-
-class _Mask(NamedTuple):
-    clear: Bool[np.ndarray, "H W"]
-    is_known: Bool[np.ndarray, "H W"]
-
-
-def _read_mask(file_set: FileSet, acquisition: Acquisition, grid: Grid) -> _Mask | None:
-    raster = acquisition.rasters.get(file_set.files.mask)
-    values = None if raster is None else read_on_grid(raster, grid, is_category=True)
-    if raster is None or values is None:
-        return None
-    try:
-        return _Mask(clear_sky(file_set.mask_kind, values, file_set.files.dilation), np.isfinite(values))
-    except ValueError as error:
-        raise ValueError(f"{raster.where}: {error}") from error
-
-
-def _read_bands(
-    source: Source, file_set: FileSet, acquisition: Acquisition, grid: Grid, mask: _Mask | None
-) -> dict[int, Float32[np.ndarray, "H W"]]:
-    """Read the bands of an acquisition that are on the grid, by channel."""
-    bands = {}
-    for channel, band in enumerate(source.bands):
-        raster = acquisition.rasters.get(file_set.names.get(band.name, ""))
-        values = None if raster is None else read_on_grid(raster, grid, source.kind == "classes")
-        if raster is None or values is None:
-            continue
-        values[np.isin(values, file_set.files.no_data)] = np.nan
-        bands[channel] = _converted(values, file_set.unit(band), band, raster.where, mask)
-    return bands
-
-
-def _converted(
-    values: Float32[np.ndarray, "H W"], unit: str, band: Band, where: str, mask: _Mask | None
-) -> Float32[np.ndarray, "H W"]:
-    """Convert values to the unit of records, and refuse those that cannot be in the unit that the config says."""
-    converted = convert(values, unit, band, where)
-    had, has = np.isfinite(values), np.isfinite(converted)
-    if np.count_nonzero(had & ~has) > MAX_VANISHED * np.count_nonzero(had):
-        raise ValueError(f"{where}: as {unit}, most values are no {band.unit}; they go up to {values[had].max():.5g}")
-    seen = converted[has if mask is None else has & mask.clear]
-    if problem := contradiction(seen, band):
-        raise ValueError(f"{where}: as {unit}, {problem}")
-    return converted
 
 
 def _integers(source: Source) -> tuple[type[np.integer], int] | None:

@@ -1,17 +1,23 @@
 """Build one site from the files of a config."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int16
 from tqdm import tqdm
 
+from aef_jax.data.build.catalogs.acquisition import Acquisition, Catalog
+from aef_jax.data.build.catalogs.file_catalog import FileCatalog
+from aef_jax.data.build.catalogs.find_files import find_files, list_acquisitions
+from aef_jax.data.build.catalogs.stac import StacCatalog
 from aef_jax.data.build.config import BuildConfig, FilesConfig, LabelsConfig
-from aef_jax.data.build.frames import BuildReport, FileSet, Reject, group_passes, read_series
-from aef_jax.data.build.readers.acquisition import Acquisition
-from aef_jax.data.build.readers.find_files import find_files, list_acquisitions
-from aef_jax.data.build.readers.grid import Grid, Raster, read_on_grid
-from aef_jax.data.build.site_plan import SitePlan, sites_of_extent, sites_of_points, sites_of_polygons
+from aef_jax.data.build.entry import Entry
+from aef_jax.data.build.frames import BuildReport, Reject, read_series
+from aef_jax.data.build.readers.grid import Grid, read_on_grid
+from aef_jax.data.build.readers.remote import is_remote
+from aef_jax.data.build.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
 from aef_jax.data.build.split import split_sites
 from aef_jax.data.store.site import Site
 from configs.serialization.printable import sentence
@@ -31,12 +37,8 @@ class SiteBuilder:
     def __init__(self, config: BuildConfig, folder: Path):
         self.config, self.folder = config, folder
         self.unreadable: list[Reject] = []
-        self.file_sets = [FileSet(files, self._index(files)) for files in config.source]
-        self.passes = {
-            source.name: group_passes([each for each in self.file_sets if each.files.name == source.name])
-            for source in config.sources
-        }
-        self.labels = self._label_raster(config.labels) if config.labels else []
+        self.entries = [Entry(files, self._open_catalog(files)) for files in map(self._resolved, config.source)]
+        self.labels = self._open_labels(config.labels) if config.labels else None
 
     def plan(self) -> tuple[list[SitePlan], int]:
         """Choose the sites, and split them.
@@ -53,7 +55,7 @@ class SiteBuilder:
         elif sites.polygons:
             plans = sites_of_polygons(self.folder / sites.polygons, sites.side)
         else:
-            plans = sites_of_extent(*self._extent(sites.extent_of), sites.side)
+            plans = sites_of_extents(self._extents(sites.extent_of), sites.side)
         if not plans:
             raise ValueError("the config gives no site, expected at least one")
         split, dropped = split_sites(plans, sites.validation, sites.min_distance_m, sites.seed)
@@ -78,7 +80,7 @@ class SiteBuilder:
         series = {}
         for source in self.config.sources:
             try:
-                of_source = read_series(source, self.passes[source.name], grid, period, report)
+                of_source = read_series(source, self._entries_of(source.name), grid, period, report)
             except ValueError as error:
                 report.rejects.append(Reject(f"site {plan.name}", sentence(error)))
                 return None, report
@@ -87,8 +89,21 @@ class SiteBuilder:
         if not any(source.is_input and source.name in series for source in self.config.sources):
             report.rejects.append(Reject(f"site {plan.name}", "no file of an input source shows it in the period"))
             return None, report
-        labels = self._read_labels(grid) if self.labels else None
+        labels = self._read_labels(self.labels, grid) if self.labels else None
         return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels), report
+
+    def _entries_of(self, name: str) -> list[Entry]:
+        return [entry for entry in self.entries if entry.files.name == name]
+
+    def _resolved(self, files: FilesConfig) -> FilesConfig:
+        """Make the paths of an entry begin from the config's folder."""
+        named = {name: getattr(files, name) for name in ("stac", "table", "cache")}
+        return replace(
+            files, **{n: str(self.folder / path) for n, path in named.items() if path and not is_remote(path)}
+        )
+
+    def _open_catalog(self, files: FilesConfig) -> Catalog:
+        return StacCatalog(files) if files.stac else FileCatalog(self._index(files))
 
     def _index(self, files: FilesConfig | LabelsConfig) -> list[Acquisition]:
         """List all acquisitions; a file that cannot be read is rejected, unless none can."""
@@ -99,36 +114,35 @@ class SiteBuilder:
             try:
                 acquisitions += list_acquisitions(path, files)
             except ValueError as error:
-                self.unreadable.append(Reject(str(path), sentence(error)))
+                self.unreadable.append(Reject(path, sentence(error)))
         if not any(acquisition.rasters for acquisition in acquisitions):
             reasons = self.unreadable[before:]
             raise ValueError(reasons[0].reason if reasons else f"{paths[0]} holds no variable along y and x")
         return acquisitions
 
-    def _extent(self, name: str) -> tuple[str, tuple[float, float, float, float]]:
-        """Return the extent of the first file of a source, and its crs."""
-        file_set = next(each for each in self.file_sets if each.files.name == name)
-        raster = next(iter(next(each for each in file_set.acquisitions if each.rasters).rasters.values()))
-        (height, width), transform = raster.shape, raster.transform
-        south, east = transform.f + height * transform.e, transform.c + width * transform.a
-        code = raster.crs.to_epsg(confidence_threshold=50)
-        return f"EPSG:{code}" if code else raster.crs.to_wkt(), (transform.c, south, east, transform.f)
+    def _extents(self, name: str) -> Iterator[tuple[str, Bounds]]:
+        """Yield the crs and the bounds of each grid that the files of a source have."""
+        for catalog in (entry.catalog for entry in self._entries_of(name)):
+            if not isinstance(catalog, FileCatalog):
+                raise ValueError(f"sites: extent_of is {name!r}, which is in a STAC catalog: give points or polygons")
+            yield from catalog.extents()
 
-    def _label_raster(self, labels: LabelsConfig) -> list[Raster]:
-        rasters = []
-        for acquisition in self._index(labels):
-            names = [labels.band] if labels.band else list(acquisition.rasters)
-            if len(names) != 1 or names[0] not in acquisition.rasters:
-                raise ValueError(f"labels: the files hold {list(acquisition.rasters)}: give one of them as band")
-            rasters.append(acquisition.rasters[names[0]])
-        return rasters
+    def _open_labels(self, labels: LabelsConfig) -> FileCatalog:
+        catalog = FileCatalog(self._index(labels))
+        for acquisition in catalog.acquisitions:
+            names = list(acquisition.rasters)
+            if labels.band not in names and (labels.band or len(names) != 1):
+                raise ValueError(f"labels: the files hold {names}: give one of them as band")
+        return catalog
 
-    def _read_labels(self, grid: Grid) -> Int16[np.ndarray, "H W"]:
+    def _read_labels(self, labels: FileCatalog, grid: Grid) -> Int16[np.ndarray, "H W"]:
         """Read the map of classes; -1 is no label."""
+        config = self.config.labels
         classes = np.full((grid.side, grid.side), np.nan, np.float32)
-        for raster in self.labels:
+        for acquisition in labels.find(grid, self.config.period):
+            raster = acquisition.rasters.get(config.band if config else "", next(iter(acquisition.rasters.values())))
             values = read_on_grid(raster, grid, is_category=True)
             if values is not None:
                 classes = np.where(np.isnan(classes), values, classes)
-        ignored = np.isnan(classes) | np.isin(classes, self.config.labels.ignore if self.config.labels else ())
+        ignored = np.isnan(classes) | np.isin(classes, config.ignore if config else ())
         return np.where(ignored, -1, classes).astype(np.int16)

@@ -1,7 +1,6 @@
 """Plan the sites of a build: square grids of 10 m around points, over polygons, or over the extent of a file."""
 
-from collections.abc import Iterator
-from math import floor
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -9,8 +8,9 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from aef_jax.data.build.footprint import are_near
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import WGS84, Tile, require_few, tiles_in_polygon, transformer, utm_crs
+from aef_jax.data.build.utm_grid import WGS84, Tile, require_few, square_around, tiles_in_polygon, transformer, utm_crs
 from aef_jax.data.place_table import parse_degrees, read_rows
 from aef_jax.data.store.dataset import SPLITS
 from aef_jax.data.store.georeference import validate_crs
@@ -109,6 +109,48 @@ def sites_of_polygons(path: Path, side: int) -> list[SitePlan]:
     return [_plan_tile(f"EPSG:{code}", code, west, north, side) for code, west, north in sorted(tiles)]
 
 
+def sites_of_extents(extents: Iterable[tuple[str, Bounds]], side: int) -> list[SitePlan]:
+    """Cover the extents of several files with whole tiles that share no ground.
+
+    Args:
+        extents: crs and bounds of each, as `sites_of_extent` takes them. One that is smaller than a tile is left out.
+        side: pixels along each side of a tile.
+
+    Returns:
+        The tiles of the first extent, then of each other one those that are away from all before.
+
+    Raises:
+        ValueError: as `sites_of_extent`, if no extent gives a tile.
+    """
+    plans: list[SitePlan] = []
+    caps, problem = np.zeros((0, 4)), None
+    for extent in extents:
+        try:
+            tiles = sites_of_extent(*extent, side)
+        except ValueError as error:
+            problem = problem or error
+            continue
+        before = len(plans)
+        for tile in tiles:
+            near = np.flatnonzero(are_near(caps[:before], tile.grid.cap))
+            if not any(_share_ground(tile, plans[index]) for index in near):
+                plans.append(tile)
+        caps = np.array([plan.grid.cap for plan in plans]).reshape(-1, 4)
+    if not plans and problem:
+        raise problem
+    require_few(len(plans))
+    return plans
+
+
+def _share_ground(tile: SitePlan, other: SitePlan) -> bool:
+    west, south, east, north = transformer(other.crs, tile.crs).transform_bounds(*other.grid.bounds)
+    own_west, own_south, own_east, own_north = tile.grid.bounds
+    slack = PIXEL_M / 10  # tiles side by side share an edge
+    return (
+        west < own_east - slack and own_west < east - slack and south < own_north - slack and own_south < north - slack
+    )
+
+
 def sites_of_extent(crs: str, bounds: Bounds, side: int) -> list[SitePlan]:
     """Cover the extent of a file with whole tiles.
 
@@ -169,11 +211,7 @@ def _plan_point(fields: dict[str, Any], default_name: str, side: int) -> SitePla
     require(bool(dates[0]) == bool(dates[1]), "it has one of start and end, expected both or none")
     support = (to_ms(dates[0]), to_ms(dates[1])) if dates[0] else None
     require(not support or support[0] < support[1], f"its end ({dates[1]}) is not after its start ({dates[0]})")
-    crs = utm_crs(lon, lat)
-    half, center = side * PIXEL_M / 2, transformer(WGS84, crs).transform(lon, lat)
-    # to 1 mm first: a point in the middle between two corners gives the same one everywhere
-    edges = (round(edge, 3) for edge in (center[0] - half, center[1] + half))
-    west, north = (floor(edge / PIXEL_M + 0.5) * PIXEL_M for edge in edges)
+    crs, west, north = square_around(lon, lat, (side * PIXEL_M, side * PIXEL_M))
     name = require_printable("a site", name or default_name)
     return SitePlan(name, crs, _transform(west, north), side, cast(PlannedSplit, split), support)
 

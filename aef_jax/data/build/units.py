@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from aef_jax.data.build.readers.times import sentinel2_baseline
+from aef_jax.data.build.readers.mtl import MTL_UNIT
 from configs.fields.statistics import MAX_WRONG
 from configs.serialization.config_json import nearest
 from configs.serialization.printable import printable
@@ -14,7 +14,11 @@ from configs.source import Band
 # Collection 2's scales are those of USGS, openEO's that of Sentinel Hub's 16-bit backscatter. Sentinel-2's digital
 # numbers below 1000 become negative reflectance, as measured: the noise of dark water is on both sides of 0.
 _LINEAR = {
-    "reflectance * 10000": {"reflectance": (10_000, 0), "sentinel2 dn, baseline 04.00": (1, -1000)},
+    "reflectance * 10000": {
+        "reflectance": (10_000, 0),
+        "sentinel2 dn, baseline 04.00": (1, -1000),
+        "sentinel2 dn, no offset": (1, 0),
+    },
     "reflectance": {"reflectance * 10000": (1e-4, 0), "landsat c2 sr": (0.0000275, -0.2)},
     "kelvin": {"kelvin * 10": (0.1, 0), "celsius": (1, 273.15), "landsat c2 st": (0.00341802, 149)},
     "degrees": {"radians": (180 / np.pi, 0)},
@@ -25,10 +29,10 @@ _LINEAR = {
 }
 """(factor, offset) that give a band's unit from a file's unit: factor * value + offset."""
 
-SAFE_UNIT = "sentinel2 dn"
-"""Digital numbers of Sentinel-2, of which `unit_of_safe` tells the offset."""
+BASELINE_UNIT = "sentinel2 dn"
+"""Digital numbers of Sentinel-2, of which `unit_of_baseline` tells the offset."""
 _FIRST_OFFSET_BASELINE = 4.0
-_ZERO_IS_NO_DATA = ("sentinel2 dn, baseline 04.00", "landsat c2 sr", "landsat c2 st")
+_ZERO_IS_NO_DATA = ("sentinel2 dn, baseline 04.00", "sentinel2 dn, no offset", "landsat c2 sr", "landsat c2 st")
 """Digital numbers of which 0 means no data, whether the file says so or not."""
 
 _LOGARITHMIC = {"decibel": {"power": (10, 0), "amplitude": (20, 0), "openeo dn": (20, -83)}}
@@ -54,7 +58,7 @@ def accepted_units(band: Band) -> tuple[str, ...]:
     Returns:
         The units, first the band's own. `meters` may be written for `metres`.
     """
-    return band.unit, *_safe_units(band), *_LINEAR.get(band.unit, {}), *_LOGARITHMIC.get(band.unit, {})
+    return band.unit, *_indirect_units(band), *_LINEAR.get(band.unit, {}), *_LOGARITHMIC.get(band.unit, {})
 
 
 def validate_unit(unit: str, band: Band, where: str) -> str:
@@ -81,22 +85,25 @@ def validate_unit(unit: str, band: Band, where: str) -> str:
     return file_unit
 
 
-def unit_of_safe(path: str) -> str:
-    """Return the unit of digital numbers in a SAFE folder, whose name has the processing baseline.
+def unit_of_baseline(baseline: float | None, where: str) -> str:
+    """Return the unit of digital numbers of a Sentinel-2 product.
 
     Args:
-        path: of a file in it.
+        baseline: its processing baseline; None if it is unknown.
+        where: names the file, for messages.
 
     Returns:
         A unit that `convert` takes.
 
     Raises:
-        ValueError: the path has no baseline.
+        ValueError: the baseline is unknown.
     """
-    baseline = sentinel2_baseline(path)
     if baseline is None:
-        raise ValueError(f"{path}: no folder in its path has a baseline such as N0400, which {SAFE_UNIT!r} needs")
-    return "sentinel2 dn, baseline 04.00" if baseline >= _FIRST_OFFSET_BASELINE else "reflectance * 10000"
+        raise ValueError(
+            f"{where}: neither a folder in its path, as N0400 in a SAFE's name, nor a catalog tells the baseline, which"
+            f" {BASELINE_UNIT!r} needs"
+        )
+    return "sentinel2 dn, baseline 04.00" if baseline >= _FIRST_OFFSET_BASELINE else "sentinel2 dn, no offset"
 
 
 def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str) -> Float32[np.ndarray, "*N"]:
@@ -104,7 +111,8 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
 
     Args:
         values: in the file's unit, NaN for no data.
-        unit: the file's unit, one of `accepted_units`. Case does not count. `SAFE_UNIT` takes `where` for the path.
+        unit: the file's unit, one of `accepted_units`, but for those that say by what they are converted:
+            `BASELINE_UNIT` and `MTL_UNIT`. Case does not count.
         band: the unit to convert to is its own.
         where: names the file and its band, for messages.
 
@@ -116,9 +124,6 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
         ValueError: the band cannot be converted from the unit.
     """
     file_unit = validate_unit(unit, band, where)
-    if file_unit == SAFE_UNIT:
-        file_unit = unit_of_safe(where)
-        values = np.where(values == 0, np.float32(np.nan), values)
     if file_unit == band.unit:
         return values
     if scale := _LINEAR.get(band.unit, {}).get(file_unit):
@@ -132,8 +137,11 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
     return (factor * numbers + offset).astype(np.float32)
 
 
-def _safe_units(band: Band) -> tuple[str, ...]:
-    return (SAFE_UNIT,) if band.unit == "reflectance * 10000" else ()
+def _indirect_units(band: Band) -> tuple[str, ...]:
+    """Return the units of a band that a product's own documents convert."""
+    return {"reflectance * 10000": (BASELINE_UNIT,), "reflectance": (MTL_UNIT,), "kelvin": (MTL_UNIT,)}.get(
+        band.unit, ()
+    )
 
 
 def contradiction(values: Float32[np.ndarray, "N"], band: Band) -> str:

@@ -1,6 +1,7 @@
 """The grids in meters that sites are on, UTM and polar stereographic (UPS), and their tiles inside polygons."""
 
 from functools import cache
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from aef_jax.data.place_table import parse_degrees
+from configs.source import PIXEL_M
 from configs.validate import require
 
 WGS84 = "EPSG:4326"
@@ -42,6 +44,28 @@ def utm_crs(lon: float, lat: float) -> str:
     """
     lon, lat = parse_degrees("lon", lon), parse_degrees("lat", lat)
     return f"EPSG:{utm_codes(np.array([lon]), np.array([lat]))[0]}"
+
+
+def square_around(lon: float, lat: float, size_m: tuple[float, float]) -> tuple[str, float, float]:
+    """Place a rectangle around a point, on the grid of 10 m of the point's UTM zone.
+
+    Args:
+        lon: degrees east, WGS 84.
+        lat: degrees north, WGS 84.
+        size_m: width and height, in meters.
+
+    Returns:
+        The zone, such as EPSG:32631, and west and north in it: multiples of 10 m.
+
+    Raises:
+        ValueError: there is no such place.
+    """
+    crs = utm_crs(lon, lat)
+    x, y = transformer(WGS84, crs).transform(lon, lat)
+    # to 1 mm first: a point in the middle between two corners gives the same one everywhere
+    edges = (round(edge, 3) for edge in (x - size_m[0] / 2, y + size_m[1] / 2))
+    west, north = (floor(edge / PIXEL_M + 0.5) * PIXEL_M for edge in edges)
+    return crs, float(west), float(north)
 
 
 def utm_codes(lon: Float64[np.ndarray, "N"], lat: Float64[np.ndarray, "N"]) -> Int64[np.ndarray, "N"]:

@@ -13,6 +13,7 @@ PREFIXES = {
     "sentinel1": "s1 sentinel1 grd iw rtc sigma0 gamma0",
     "palsar2": "alos alos2 palsar palsar2 gamma0",
     "glo30": "glo30 copernicus cop30",
+    "era5_land": "era5 era5_land agera5",
 }
 """Words before a band's name that say which product it is of, by source. They are of one source each, so that the
 `S2-L2A-B02` of a file with several sensors is no band of Landsat."""
@@ -35,6 +36,16 @@ ALIASES = {
     "glo30": {"elevation": "dem dsm height"},
 }
 """Other names of bands, by source: the common names of STAC's `eo` extension, and those of the products."""
+
+_DAILY = {
+    "total_precipitation": "tp precipitation precipitation_flux precip",
+    "temperature_2m": "t2m 2m_temperature temperature_mean tmean",
+    "temperature_2m_min": "temperature_min tmin mn2t",
+    "temperature_2m_max": "temperature_max tmax mx2t",
+    "dewpoint_temperature_2m": "d2m 2m_dewpoint_temperature dewpoint_temperature tdew",
+    "surface_pressure": "sp",
+}
+"""Names of daily or hourly variables of ERA5-Land and AgERA5, by what monthly bands are made of."""
 
 _MAX_NAMES = 20
 """Names of a file, or bands, that a message lists at most."""
@@ -82,6 +93,41 @@ def match_bands(source: Source, available: Sequence[str], renames: Mapping[str, 
             f" {_listed(bands)}: say what the file calls them in `bands`"
         )
     _validate_unique(matched, available, where)
+    return matched
+
+
+def match_daily_bands(
+    source: Source, available: Sequence[str], renames: Mapping[str, str], where: str
+) -> dict[str, str]:
+    """Look up the daily or hourly variables that monthly bands are made of.
+
+    Args:
+        source: its bands end with _sum, _mean, _min or _max.
+        available: names in the file.
+        renames: the file's names by the names of `source`, which the user gives.
+        where: names the file, for messages.
+
+    Returns:
+        The file's names by the names of `source`; one may be of several bands.
+
+    Raises:
+        ValueError: no band has a variable, or a rename has an unknown band or name.
+    """
+    bands = [band.name for band in source.bands]
+    _validate_renames(source, bands, available, renames, where)
+    keys = {_key(name, PREFIXES.get(source.name, "")): name for name in available}
+    matched = {}
+    for band in bands:
+        variable = band.rpartition("_")[0]
+        spellings = (name for what in (band, variable) for name in (what, *_DAILY.get(what, "").split()))
+        found = renames.get(band) or next((keys[key] for name in spellings if (key := _key(name)) in keys), None)
+        if found:
+            matched[band] = found
+    if not matched:
+        raise ValueError(
+            f"{where}: none of {_listed(available)} is a daily variable of {source.name}, expected such as"
+            f" {_listed(list(_DAILY))}: say in `bands` what the file calls them"
+        )
     return matched
 
 

@@ -1,7 +1,6 @@
 """Bring rasters onto a site's grid of 10 m."""
 
 from math import ceil, floor
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.windows import from_bounds
 
+from aef_jax.data.build.footprint import Cap, cap_of
 from configs.serialization.printable import printable
 from configs.source import PIXEL_M
 
@@ -34,6 +34,11 @@ class Grid(NamedTuple):
         """West, south, east and north, in its crs."""
         _, _, west, _, _, north = self.transform
         return west, north - self.side * PIXEL_M, west + self.side * PIXEL_M, north
+
+    @property
+    def cap(self) -> Cap:
+        """A cap of the sphere that holds it."""
+        return cap_of(self.crs, self.transform, (self.side, self.side))
 
 
 class Raster(Protocol):
@@ -72,12 +77,12 @@ class Raster(Protocol):
         ...
 
 
-def parse_crs(text: str, path: Path) -> rasterio.CRS:
+def parse_crs(text: str, where: str) -> rasterio.CRS:
     """Read the coordinate reference system of a file.
 
     Args:
         text: what the file or the config says; empty if neither does.
-        path: of the file, for messages.
+        where: names the file, for messages.
 
     Returns:
         The system.
@@ -86,12 +91,12 @@ def parse_crs(text: str, path: Path) -> rasterio.CRS:
         ValueError: there is none, or PROJ does not know it.
     """
     if not text:
-        raise ValueError(f"{path} names no coordinate reference system: give crs in the config")
+        raise ValueError(f"{where} names no coordinate reference system: give crs in the config")
     try:
         with rasterio.Env():  # GDAL's own messages go to the logging
             return rasterio.CRS.from_user_input(text)
     except rasterio.errors.CRSError as error:
-        raise ValueError(f"{path}: its crs {printable(text)} is not known to PROJ") from error
+        raise ValueError(f"{where}: its crs {printable(text)} is not known to PROJ") from error
 
 
 def read_on_grid(raster: Raster, grid: Grid, is_category: bool) -> Float32[np.ndarray, "H W"] | None:

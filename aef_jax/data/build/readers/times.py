@@ -76,6 +76,22 @@ def epoch_ms(values: Shaped[np.ndarray, "N"], where: str, unit: str = "") -> Int
     return times
 
 
+def parse_time(text: str, where: str) -> int:
+    """Convert one date to epoch milliseconds.
+
+    Args:
+        text: in ISO 8601, in UTC if it has no offset; or as in TIFF's own tag, 2018:01:31 10:29:21.
+        where: names what has it, for messages.
+
+    Returns:
+        Epoch milliseconds.
+
+    Raises:
+        ValueError: it is no date, is within a year of 1970 or out of the years 1900 to 9999.
+    """
+    return int(epoch_ms(np.array([re.sub(r"^(\d{4}):(\d\d):(\d\d)", r"\1-\2-\3", text.strip())]), where)[0])
+
+
 def time_of_name(path: str, pattern: str, where: str) -> int:
     """Read the time of a frame from its file's name, or from those of the folders that it is in.
 

@@ -48,7 +48,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
         ('"2024-01-01"', '"banana"', "date 'banana' is not a date"),
         ("files =", "bands = { B99 = 'x' }\nfiles =", "bands names 'B99', no part of it"),
         ("[sites]", "[sites", "is no TOML"),
-        ('["*.tif"]', "[]", "files is empty"),
+        ('["*.tif"]', "[]", "expected files or stac"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_place(tmp_path, old, new, message):

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from aef_jax.data.build.units import accepted_units, contradiction, convert, keeps_offset
+from aef_jax.data.build.readers.mtl import MTL_UNIT
+from aef_jax.data.build.units import (
+    BASELINE_UNIT,
+    accepted_units,
+    contradiction,
+    convert,
+    keeps_offset,
+    unit_of_baseline,
+)
 from configs.source import Band
 from configs.sources import CDL, ERA5_LAND, GEDI, GLO30, GRACE, LANDSAT, PALSAR2, SENTINEL1, SENTINEL2, SOURCES
 from tests.support.refusals import error_message
@@ -13,8 +21,6 @@ VV, VH, ANGLE = SENTINEL1.bands[0], SENTINEL1.bands[1], SENTINEL1.bands[-1]
 HH, LIN = PALSAR2.bands[0], PALSAR2.bands[-1]
 ELEVATION, SLOPE = GLO30.bands[:2]
 RAIN, PRESSURE = ERA5_LAND.bands[0], ERA5_LAND.bands[-1]
-OLD_SAFE = "S2A_MSIL1C_20180131T105301_N0206_R051_T31UDS_20180131T125601.SAFE/T31UDS_20180131T105301_B02.jp2"
-NEW_SAFE = OLD_SAFE.replace("N0206", "N0500")
 RANDOM = np.random.default_rng(0)
 
 
@@ -65,15 +71,16 @@ def test_accepted_units_are_those_that_convert():
     assert accepted_units(CDL.bands[0]) == ("class",)
     for source in SOURCES:
         for band in source.bands[:8]:
-            for unit in accepted_units(band):
-                assert convert(np.ones((2, 3), np.float32), unit.upper(), band, OLD_SAFE).shape == (2, 3)
+            for unit in set(accepted_units(band)) - {BASELINE_UNIT, MTL_UNIT}:
+                assert convert(np.ones((2, 3), np.float32), unit.upper(), band, "file").shape == (2, 3)
 
 
-def test_a_safe_has_the_offset_of_its_baseline():
+def test_a_baseline_tells_the_offset():
     stored = np.array([0, 500, 1500], np.float32)
-    np.testing.assert_array_equal(convert(stored, "sentinel2 dn", OPTICAL, OLD_SAFE), [np.nan, 500, 1500])
-    np.testing.assert_array_equal(convert(stored, "sentinel2 dn", OPTICAL, NEW_SAFE), [np.nan, -500, 500])
-    assert "has a baseline such as N0400" in error_message(convert, stored, "sentinel2 dn", OPTICAL, "s2/B02.tif")
+    for baseline, expected in ((2.14, [np.nan, 500, 1500]), (3.01, [np.nan, 500, 1500]), (4.0, [np.nan, -500, 500])):
+        unit = unit_of_baseline(baseline, "file")
+        np.testing.assert_array_equal(convert(stored, unit, OPTICAL, "file"), expected)
+    assert "tells the baseline, which 'sentinel2 dn' needs" in error_message(unit_of_baseline, None, "s2/B02.tif")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,8 @@ def test_unknown_units_are_refused_with_the_accepted():
         " 'power', 'amplitude', 'openeo dn': did you mean power?"
     )
     assert error_message(convert, values, "kelvin\x1b", OPTICAL, "a.tif").endswith(
-        "expected one of 'reflectance * 10000', 'sentinel2 dn', 'reflectance', 'sentinel2 dn, baseline 04.00'"
+        "expected one of 'reflectance * 10000', 'sentinel2 dn', 'reflectance', 'sentinel2 dn, baseline 04.00',"
+        " 'sentinel2 dn, no offset'"
     )
     error_message(convert, values, "landsat c2 st", LANDSAT_B2, "a.tif")
 

@@ -11,7 +11,7 @@ from aef_jax.data.build.readers.cube import list_acquisitions
 from tests.support.data.scenes import BANDS, DATES, cube, scenes
 from tests.support.refusals import error_message
 
-FILES = FilesConfig("sentinel2", ("*.nc",), "reflectance * 10000")
+FILES = FilesConfig("sentinel2", "reflectance * 10000", ("*.nc",))
 ALL = slice(0, 64)
 
 
@@ -24,7 +24,7 @@ def expected(index, band):
 def test_every_layer_is_north_up(tmp_path, suffix):
     path = tmp_path / f"cube{suffix}"
     cube().to_netcdf(path) if suffix == ".nc" else cube().to_zarr(path, consolidated=False)
-    acquisitions = list_acquisitions(path, FILES)
+    acquisitions = list_acquisitions(str(path), FILES)
     assert [each.time_ms for each in acquisitions] == DATES.astype(np.int64).tolist()
     for index, acquisition in enumerate(acquisitions):
         assert set(acquisition.rasters) == {*BANDS, "SCL"}
@@ -40,7 +40,7 @@ def test_integer_scales_and_east_first_columns_are_read(tmp_path):
     dataset["B02"].encoding = {}
     dataset["B02"].attrs = {"scale_factor": np.int64(2), "_FillValue": np.uint16(0)}
     dataset.to_netcdf(tmp_path / "cube.nc")
-    raster = list_acquisitions(tmp_path / "cube.nc", FILES)[1].rasters["B02"]
+    raster = list_acquisitions(str(tmp_path / "cube.nc"), FILES)[1].rasters["B02"]
     np.testing.assert_array_equal(raster.read(ALL, ALL), 2 * expected(1, 0))
 
 
@@ -62,17 +62,17 @@ def write(folder: Path, change) -> Path:
     ids=["crs", "dimensions", "times", "spacing", "one row", "banana"],
 )
 def test_a_cube_without_a_grid_or_time_is_refused(tmp_path, change, message):
-    assert message in error_message(list_acquisitions, write(tmp_path, change), FILES)
+    assert message in error_message(list_acquisitions, str(write(tmp_path, change)), FILES)
 
 
 def test_a_truncated_cube_is_refused(tmp_path):
     path = write(tmp_path, lambda c: c)
     path.write_bytes(path.read_bytes()[:3000])
-    assert error_message(list_acquisitions, path, FILES).startswith(f"{path} cannot be read: ")
+    assert error_message(list_acquisitions, str(path), FILES).startswith(f"{path} cannot be read: ")
 
 
 def test_a_cube_without_times_is_one_map(tmp_path):
     xarray.Dataset.to_netcdf(cube().isel(time=0, drop=True), tmp_path / "map.nc")
-    (acquisition,) = list_acquisitions(tmp_path / "map.nc", FilesConfig("glo30", ("*",), "metres"))
+    (acquisition,) = list_acquisitions(str(tmp_path / "map.nc"), FilesConfig("glo30", "metres", ("*",)))
     assert acquisition.time_ms == 0
     assert "B02" in acquisition.rasters

@@ -1,5 +1,7 @@
 """GeoTIFF files name their bands, or are named for them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -9,7 +11,7 @@ from aef_jax.data.build.readers.geotiff import list_acquisitions
 from tests.support.refusals import error_message
 
 ROWS = slice(0, 3)
-FILES = FilesConfig("sentinel2", ("*.tif",), "reflectance")
+FILES = FilesConfig("sentinel2", "reflectance", ("*.tif",))
 GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)}
 
 
@@ -21,7 +23,7 @@ def write(path, names=("B02", "B03"), scale=1.0, **profile):
         file.write(values)
         file.descriptions = names
         file.scales = [scale] * len(names)
-    return path
+    return str(path)
 
 
 def test_a_window_has_the_files_scale_and_no_data(tmp_path):
@@ -78,15 +80,15 @@ def test_a_product_is_ordered_by_when_it_was_processed(tmp_path):
 def test_a_file_that_cannot_be_placed_is_refused(tmp_path, profile, names, message):
     path = write(tmp_path / "s2_20230501.tif", names, **profile)
     refused = error_message(list_acquisitions, path, FILES)
-    assert refused.startswith(str(path))
+    assert refused.startswith(path)
     assert message in refused
 
 
 def test_a_truncated_file_is_told_when_it_is_read(tmp_path):
     path = write(tmp_path / "s2_20230501.tif")
     (acquisition,) = list_acquisitions(path, FILES)
-    path.write_bytes(path.read_bytes()[:200])
+    Path(path).write_bytes(Path(path).read_bytes()[:200])
     for read in (lambda: list_acquisitions(path, FILES), lambda: acquisition.rasters["B02"].read(ROWS, ROWS)):
         message = error_message(read)
-        assert message.startswith(str(path))
+        assert message.startswith(path)
         assert "cannot be read: " in message

@@ -1,0 +1,1 @@
+"""Where acquisitions come from: files that are listed, and STAC catalogs."""

@@ -1,0 +1,111 @@
+"""Read the bands and the mask of one product on a site's grid, in the units that records store."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from aef_jax.data.build.masks import clear_sky
+from aef_jax.data.build.passes import Product
+from aef_jax.data.build.readers.grid import Grid, read_on_grid
+from aef_jax.data.build.readers.mtl import MTL_UNIT, convert_by_mtl
+from aef_jax.data.build.units import BASELINE_UNIT, contradiction, convert, unit_of_baseline, validate_unit
+from configs.source import Band
+
+MAX_VANISHED = 0.5
+"""Share of the values that may have no number in the band's unit (a logarithm of what is below 0)."""
+
+
+class Mask(NamedTuple):
+    """Where the sky is clear."""
+
+    clear: Bool[np.ndarray, "H W"]
+    is_known: Bool[np.ndarray, "H W"]
+    """Where the product has a mask."""
+
+
+def read_mask(product: Product, grid: Grid) -> Mask | None:
+    """Read the mask of a product.
+
+    Args:
+        product: the product.
+        grid: of the site.
+
+    Returns:
+        The mask; None if the product has none, or none of the site.
+
+    Raises:
+        ValueError: the file is damaged, or its numbers are not those of such a mask; the message begins with the file.
+    """
+    entry, acquisition = product
+    raster = acquisition.rasters.get(entry.files.mask)
+    values = None if raster is None else read_on_grid(raster, grid, is_category=True)
+    if raster is None or values is None:
+        return None
+    try:
+        return Mask(clear_sky(entry.mask_kind, values, entry.files.dilation), np.isfinite(values))
+    except ValueError as error:
+        raise ValueError(f"{raster.where}: {error}") from error
+
+
+def read_bands(product: Product, grid: Grid, mask: Mask | None) -> dict[int, Float32[np.ndarray, "H W"]]:
+    """Read the bands of a product.
+
+    Args:
+        product: the product.
+        grid: of the site.
+        mask: of the product; values under clouds tell nothing of their unit.
+
+    Returns:
+        Values in the units of the source, NaN for no data, by channel; only of bands that the product shows there.
+
+    Raises:
+        ValueError: a file is damaged, or its values cannot be in the unit that the config says; the message begins with
+            the file.
+    """
+    entry, acquisition = product
+    source, bands = entry.files.source, dict[int, Float32[np.ndarray, "H W"]]()
+    for channel, band in enumerate(source.bands):
+        name = entry.names.get(band.name, "")
+        raster = acquisition.rasters.get(name)
+        values = None if raster is None else read_on_grid(raster, grid, source.kind == "classes")
+        if raster is None or values is None:
+            continue
+        values[np.isin(values, entry.files.no_data)] = np.nan
+        converted = _convert(product, name, values, band, raster.where)
+        bands[channel] = _plausible(values, converted, entry.unit(band), band, raster.where, mask)
+    return bands
+
+
+def _convert(
+    product: Product, name: str, values: Float32[np.ndarray, "H W"], band: Band, where: str
+) -> Float32[np.ndarray, "H W"]:
+    """Convert values to the unit of records, by the config and by what the product says of itself."""
+    entry, acquisition = product
+    unit = validate_unit(entry.unit(band), band, where)
+    if unit == MTL_UNIT:
+        return convert_by_mtl(values, name, acquisition.mtl, where)
+    if unit == BASELINE_UNIT:
+        unit = unit_of_baseline(acquisition.baseline, where)
+    factor, offset = entry.files.scale
+    if (factor, offset) != (1.0, 0.0):
+        values = (values.astype(np.float64) * factor + offset).astype(np.float32)
+    return convert(values, unit, band, where)
+
+
+def _plausible(
+    values: Float32[np.ndarray, "H W"],
+    converted: Float32[np.ndarray, "H W"],
+    unit: str,
+    band: Band,
+    where: str,
+    mask: Mask | None,
+) -> Float32[np.ndarray, "H W"]:
+    """Refuse values that cannot be in the unit that the config says."""
+    had, has = np.isfinite(values), np.isfinite(converted)
+    if np.count_nonzero(had & ~has) > MAX_VANISHED * np.count_nonzero(had):
+        raise ValueError(f"{where}: as {unit}, most values are no {band.unit}; they go up to {values[had].max():.5g}")
+    seen = converted[has if mask is None else has & mask.clear]
+    if problem := contradiction(seen, band):
+        raise ValueError(f"{where}: as {unit}, {problem}")
+    return converted
