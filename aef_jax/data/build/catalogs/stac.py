@@ -10,7 +10,7 @@ import rasterio
 import rasterio.warp
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition
-from aef_jax.data.build.catalogs.stac_items import acquisition_of_item, names_of_item
+from aef_jax.data.build.catalogs.stac_items import acquisition_of_item
 from aef_jax.data.build.config import FilesConfig
 from aef_jax.data.build.footprint import are_near, cap_of
 from aef_jax.data.build.readers.grid import Grid
@@ -45,7 +45,9 @@ class StacCatalog:
             self._items = self._read("cannot be read", self._list_items)
             self._caps = np.array([_cap_of_item(item) for item in self._items]).reshape(-1, 4)
         items = self._search(max_items=1) if self._is_api else self._items
-        self.names: Sequence[str] = sorted({name for item in items for name in names_of_item(item)})
+        self.names: Sequence[str] = sorted(
+            {name for item in items for name in acquisition_of_item(item, files).rasters}
+        )
         """Names of the assets: of all items of a static catalog, of an API's first one."""
         if not self.names:
             raise ValueError(f"{self._where} has no item of {printable(files.collection or 'any collection')}")
@@ -65,14 +67,16 @@ class StacCatalog:
     def _root(self) -> Any:
         """The catalog: a `pystac_client.Client` if it can be searched."""
         import pystac
+        from pystac.stac_io import RetryStacIO
         from pystac_client import Client
         from pystac_client.stac_api_io import StacApiIO
         from urllib3 import Retry
 
         retry = Retry(TRIES - 1, backoff_factor=1, status_forcelist=_RETRIED, allowed_methods=None)
-        stac_io = StacApiIO(max_retries=retry)
-        root = pystac.Catalog.from_file(self.files.stac, stac_io=stac_io)
-        return Client.open(self.files.stac, stac_io=stac_io) if root.extra_fields.get("conformsTo") else root
+        root = pystac.Catalog.from_file(self.files.stac, stac_io=RetryStacIO(retry=retry))
+        if not root.extra_fields.get("conformsTo"):
+            return root
+        return Client.open(self.files.stac, stac_io=StacApiIO(max_retries=retry))
 
     def _search(self, **options: Any) -> list[Any]:
         collections = [self.files.collection] if self.files.collection else None

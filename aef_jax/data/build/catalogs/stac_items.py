@@ -84,18 +84,6 @@ def _open_bands(href: str, names: tuple[str, ...], crs: str, cache: str) -> Mapp
     return name_bands(file, () if sorted(file.names) == sorted(names) else names)
 
 
-def names_of_item(item: Any) -> list[str]:
-    """List the names of an item's rasters.
-
-    Args:
-        item: a pystac.Item.
-
-    Returns:
-        Keys of assets of one band, without their resolution; names of the bands of the others.
-    """
-    return [name for _, names in _assets(item) for name in names]
-
-
 def acquisition_of_item(item: Any, files: FilesConfig) -> Acquisition:
     """Make an acquisition of an item. No file is opened yet.
 
@@ -104,7 +92,9 @@ def acquisition_of_item(item: Any, files: FilesConfig) -> Acquisition:
         files: the entry of the config.
 
     Returns:
-        The acquisition. Its product is ordered by baseline, and by when the item was processed or else changed.
+        The acquisition. Its rasters have the keys of assets of one band, without their resolution, or the names of the
+        bands of the others; and `angle` if a Sentinel-1 item tells it. Its product is ordered by baseline, and by when
+        the item was processed or else changed.
 
     Raises:
         ValueError: the item has no time, or an asset no path and no URL.

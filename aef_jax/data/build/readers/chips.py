@@ -87,7 +87,7 @@ class _ChipBand:
         try:
             pixels = _load(self.array.path, self.array.member)
         except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
-            raise ValueError(f"{self.where} cannot be read: {sentence(error)}") from error
+            raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
         frame = pixels[self.frame] if self.array.has_frames else pixels
         return frame[rows, columns, self.channel].astype(np.float32)
 

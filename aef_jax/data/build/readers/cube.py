@@ -45,7 +45,7 @@ class _CubeLayer:
         try:
             values = self.variable[y_index, x_index].values
         except Exception as error:  # of whichever library stores it: netCDF4, zarr and their codecs
-            raise ValueError(f"{self.where} cannot be read: {sentence(error)}") from error
+            raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
         values = values[:: -1 if self.is_south_up else 1, :: -1 if self.is_east_first else 1]
         return np.ascontiguousarray(values, np.float32)
 

@@ -80,7 +80,7 @@ class _TiffBand:
                 stored = file.read(self.index, window=Window.from_slices(rows, columns), masked=True)
                 scale, offset = file.scales[self.index - 1], file.offsets[self.index - 1]
         except rasterio.errors.RasterioError as error:
-            raise ValueError(f"{self.where} cannot be read: {sentence(error)}") from error
+            raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
         return (stored.astype(np.float64) * scale + offset).astype(np.float32).filled(np.nan)
 
 
