@@ -3,15 +3,21 @@
 from pathlib import Path
 
 import numpy as np
+import pystac
 import rasterio
 import xarray
 
+from tests.support.data.stac import write_item
+
 CRS = "EPSG:32631"
 WEST, NORTH, SIDE = 500_000, 5_600_000, 64
+CORNER = CRS, WEST, NORTH
 DATES = np.array(["2023-03-01T10:30", "2023-05-01T10:30", "2023-07-01T10:30", "2023-09-01T10:30"], "datetime64[ms]")
 BANDS = ("B02", "B03", "B04", "B08", "B11")
 CLOUD = np.s_[:10, :20]
 """What SCL marks as cloud in the second scene."""
+CENTERS = "lon,lat\n3.002258,50.550494\n3.006774,50.550494\n3.002258,50.547616\n3.006774,50.547616\n"
+"""Points of the centers of four sites of 32 x 32 pixels that cover the scenes."""
 CONFIG = """
 support = ["2023-01-01", "2024-01-01"]
 [sites]
@@ -74,3 +80,11 @@ def cube() -> xarray.Dataset:
         dataset[name].encoding["_FillValue"] = 0
     dataset["spatial_ref"] = ((), 0, {"crs_wkt": rasterio.CRS.from_user_input(CRS).to_wkt()})
     return dataset
+
+
+def stac_items(folder: Path) -> list[pystac.Item]:
+    """Write a COG for each band of each scene; return their STAC items."""
+    return [
+        write_item(folder, f"s2-{index}", str(date), dict(zip((*BANDS, "SCL"), (*bands, scl), strict=True)), CORNER)
+        for index, (date, bands, scl) in enumerate(zip(DATES, scenes(), classes(), strict=True))
+    ]

@@ -16,7 +16,8 @@ from aef_jax.cli import main as cli
 from aef_jax.data.build.build import REJECTS_NAME, build_dataset
 from aef_jax.data.store.dataset import SPLITS, Dataset
 from aef_jax.data.store.site import Site
-from tests.support.data.scenes import CLOUD, CONFIG, classes, cube, scenes, write_tiffs
+from tests.support.data.scenes import CENTERS, CLOUD, CONFIG, classes, cube, scenes, stac_items, write_tiffs
+from tests.support.data.stac import write_catalog
 from tests.support.refusals import error_message
 
 pytestmark = pytest.mark.slow
@@ -42,13 +43,20 @@ def test_every_format_gives_the_same_bytes(tmp_path):
     cube().to_netcdf(tmp_path / "cube.nc")
     cube().to_zarr(tmp_path / "cube2.zarr", zarr_format=2)
     cube().to_zarr(tmp_path / "cube3.zarr", zarr_format=3, consolidated=False)
+    catalog = write_catalog(tmp_path / "stac", stac_items(tmp_path / "cogs"))
+    (tmp_path / "points.csv").write_text(CENTERS)
+    sources = [
+        f"files = [{files}]" for files in (write_tiffs(tmp_path / "tiffs"), '"cube.nc"', '"cube2.zarr"', '"cube3.zarr"')
+    ]
     built = []
-    for files in (write_tiffs(tmp_path / "tiffs"), '"cube.nc"', '"cube2.zarr"', '"cube3.zarr"'):
+    for source in (*sources, f'stac = "{catalog}"'):
+        text = CONFIG.replace('extent_of = "sentinel2"', 'points = "points.csv"')
+        (tmp_path / "build.toml").write_text(text.replace("files = [{files}]", source).format(unit=UNIT))
         output = tmp_path / f"out{len(built)}"
-        summary = build_dataset(write_config(tmp_path, files), output, workers=1)
+        summary = build_dataset(tmp_path / "build.toml", output, workers=1)
         assert (summary.sites, summary.frames["sentinel2"], summary.rejects) == (4, 16, [])
         built.append(shards(output))
-    assert built[0] == built[1] == built[2] == built[3]
+    assert all(each == built[0] for each in built)
     assert {path.name for path in tmp_path.glob("*building*")} == set()
 
 
