@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import rasterio
 from jaxtyping import Int16
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ from aef_jax.data.build.config import BuildConfig, FilesConfig, LabelsConfig
 from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.frames import BuildReport, Reject, read_series
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
-from aef_jax.data.build.readers.remote import is_remote
+from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote
 from aef_jax.data.build.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
 from aef_jax.data.build.split import split_sites
 from aef_jax.data.store.site import Site
@@ -75,22 +76,25 @@ class SiteBuilder:
         Returns:
             The site, or None if no input source has a frame of it; and what was not used.
         """
-        report, grid = BuildReport(), plan.grid
-        period = plan.support or self.config.period
-        series = {}
+        report = BuildReport()
+        with rasterio.Env(**GDAL_OPTIONS):
+            return self._build(plan, report), report
+
+    def _build(self, plan: SitePlan, report: BuildReport) -> Site | None:
+        grid, period, series = plan.grid, plan.support or self.config.period, {}
         for source in self.config.sources:
             try:
                 of_source = read_series(source, self._entries_of(source.name), grid, period, report)
             except ValueError as error:
                 report.rejects.append(Reject(f"site {plan.name}", sentence(error)))
-                return None, report
+                return None
             if of_source is not None:
                 series[source.name] = of_source
         if not any(source.is_input and source.name in series for source in self.config.sources):
             report.rejects.append(Reject(f"site {plan.name}", "no file of an input source shows it in the period"))
-            return None, report
+            return None
         labels = self._read_labels(self.labels, grid) if self.labels else None
-        return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels), report
+        return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels)
 
     def _entries_of(self, name: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.files.name == name]

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
+from threading import get_ident
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -76,12 +79,20 @@ class _TiffBand:
 
     def _read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
         try:
-            with rasterio.Env(**GDAL_OPTIONS), rasterio.open(self.file.path, driver=_driver(self.file.path)) as file:
-                stored = file.read(self.index, window=Window.from_slices(rows, columns), masked=True)
-                scale, offset = file.scales[self.index - 1], file.offsets[self.index - 1]
+            file = _open(self.file.path, get_ident())
+            stored = file.read(self.index, window=Window.from_slices(rows, columns), masked=True)
+            scale, offset = file.scales[self.index - 1], file.offsets[self.index - 1]
         except rasterio.errors.RasterioError as error:
             raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
-        return (stored.astype(np.float64) * scale + offset).astype(np.float32).filled(np.nan)
+        values = np.where(np.ma.getmaskarray(stored), np.nan, stored.data)
+        return (values * scale + offset).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _open(path: str, _thread: int) -> Any:
+    """Open a file, whose bands are read one after another. Threads must not share what GDAL opened."""
+    with rasterio.Env(**GDAL_OPTIONS):
+        return rasterio.open(path, driver=_driver(path))
 
 
 def open_tiff(path: str, crs: str, cache: str) -> TiffFile:

@@ -1,5 +1,6 @@
 """Bring rasters onto a site's grid of 10 m."""
 
+from functools import cache
 from math import ceil, floor
 from typing import NamedTuple, Protocol
 
@@ -10,7 +11,7 @@ import rasterio.warp
 from jaxtyping import Float32
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
-from rasterio.windows import from_bounds
+from rasterio.windows import Window, from_bounds
 
 from aef_jax.data.build.footprint import Cap, cap_of
 from configs.serialization.printable import printable
@@ -20,6 +21,9 @@ MARGIN = 3
 """Pixels read around the ground of a site, for the resampling at its edges."""
 FINER = 0.75
 """Rasters with pixels of less than this share of a site's are averaged, so that no pixel of theirs is left out."""
+
+_SAME = 1e-6
+"""Pixels that two grids may be apart and be the same."""
 
 
 class Grid(NamedTuple):
@@ -113,8 +117,44 @@ def read_on_grid(raster: Raster, grid: Grid, is_category: bool) -> Float32[np.nd
     Raises:
         OSError: the file is damaged; the message has its name.
     """
-    bounds = rasterio.warp.transform_bounds(rasterio.CRS.from_user_input(grid.crs), raster.crs, *grid.bounds)
+    crs = _crs(grid.crs)
+    bounds = grid.bounds if crs == raster.crs else rasterio.warp.transform_bounds(crs, raster.crs, *grid.bounds)
     ground = from_bounds(*bounds, transform=raster.transform)
+    if crs == raster.crs and (offsets := _aligned(raster, ground)):
+        result = _copy(raster, *offsets, grid.side)
+    else:
+        result = _resample(raster, grid, ground, is_category)
+    return None if result is None or np.isnan(result).all() else result
+
+
+@cache
+def _crs(text: str) -> rasterio.CRS:
+    return rasterio.CRS.from_user_input(text)
+
+
+def _aligned(raster: Raster, ground: Window) -> tuple[int, int] | None:
+    """Return the grid's first row and column in the raster, if the pixels of both are the same."""
+    a, _, _, _, e, *_ = raster.transform
+    row, column = round(ground.row_off), round(ground.col_off)
+    is_aligned = max(abs(row - ground.row_off), abs(column - ground.col_off)) < _SAME
+    return (row, column) if (a, e) == (PIXEL_M, -PIXEL_M) and is_aligned else None
+
+
+def _copy(raster: Raster, row: int, column: int, side: int) -> Float32[np.ndarray, "H W"] | None:
+    """Read the pixels of the grid as they are."""
+    (top, bottom), (left, right) = (
+        (max(0, start), min(length, start + side)) for start, length in zip((row, column), raster.shape, strict=True)
+    )
+    if top >= bottom or left >= right:
+        return None
+    result = np.full((side, side), np.nan, np.float32)
+    result[top - row : bottom - row, left - column : right - column] = raster.read(
+        slice(top, bottom), slice(left, right)
+    )
+    return result
+
+
+def _resample(raster: Raster, grid: Grid, ground: Window, is_category: bool) -> Float32[np.ndarray, "H W"] | None:
     rows, columns = (
         slice(max(0, floor(start) - MARGIN), min(length, ceil(start + extent) + MARGIN))
         for start, extent, length in (
@@ -134,12 +174,12 @@ def read_on_grid(raster: Raster, grid: Grid, is_category: bool) -> Float32[np.nd
         src_transform=corner,
         src_crs=raster.crs,
         dst_transform=Affine(*grid.transform),
-        dst_crs=rasterio.CRS.from_user_input(grid.crs),
+        dst_crs=_crs(grid.crs),
         src_nodata=np.nan,
         dst_nodata=np.nan,
         resampling=_resampling(is_category, is_finer),
     )
-    return None if np.isnan(result).all() else result
+    return result
 
 
 def _resampling(is_category: bool, is_finer: bool) -> Resampling:
