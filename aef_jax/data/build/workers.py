@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from aef_jax.data.store.record import encode
 from aef_jax.files.atomic import replace_file
 from configs.serialization.printable import printable, sentence
 
+CONNECT_S = 20
+"""Seconds that a scheduler has to answer."""
 Submit = Callable[[SitePlan, int, Path], "Future[None]"]
 """Starts to build a site: its plan, its number, and the folder of finished sites."""
 
@@ -56,7 +60,7 @@ def in_processes(builder: SiteBuilder, workers: int) -> Iterator[Submit]:
         What starts a site.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share open files and locks of GDAL and NetCDF
-    with ProcessPoolExecutor(workers, context, _set_builder, (builder,)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_process, (builder,)) as pool:
         yield lambda plan, index, finished: pool.submit(_build_in_process, plan, index, finished)
 
 
@@ -80,7 +84,7 @@ def on_dask(builder: SiteBuilder, address: str) -> Iterator[Submit]:
     except ModuleNotFoundError:
         raise ModuleNotFoundError("--dask needs the package distributed: install aef[dask]") from None
     try:
-        client = Client(address, timeout="20s")
+        client = Client(address, timeout=CONNECT_S)
     except (OSError, ValueError) as error:
         raise ValueError(f"--dask: no scheduler answers at {printable(address)} ({sentence(error)})") from error
     with client, client.get_executor(pure=False) as executor:
@@ -108,9 +112,18 @@ def build_site(builder: SiteBuilder, plan: SitePlan, index: int, finished: Path)
 _builder: SiteBuilder
 
 
-def _set_builder(builder: SiteBuilder) -> None:
+def _begin_process(builder: SiteBuilder) -> None:
+    """Keep the builder; and end with the process that began this one, whose death a pool does not tell its workers."""
     global _builder
     _builder = builder
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _build_in_process(plan: SitePlan, index: int, finished: Path) -> None:

@@ -2,11 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -131,35 +126,6 @@ def test_scenes_of_one_pass_are_one_frame(tmp_path):
     expected = np.where(values == 0, 77, values)[:, :, 32:, :32].transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(series.pixels, expected)
     assert (series.time_ms % 60_000 == 0).all(), "the time is that of the first scene"
-
-
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path):
-    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
-    build_dataset(config, tmp_path / "whole", workers=1)
-    words = [
-        sys.executable,
-        "-m",
-        "aef_jax.cli.main",
-        "data",
-        "build",
-        str(config),
-        str(tmp_path / "out"),
-        "--workers",
-        "1",
-    ]
-    finished = tmp_path / "out.building"
-    process = subprocess.Popen(words, env={**os.environ, "JAX_PLATFORMS": "cpu"}, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not list(finished.glob("*.json"))[1:] and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    first, *_ = sorted(finished.glob("0*.json"))
-    first.write_text('[{"by the first process": 1}, [], []]')
-    summary = build_dataset(config, tmp_path / "out", workers=1)
-    assert summary.dropped["by the first process"] == 1, "a finished site is not built again"
-    assert shards(tmp_path / "out") == shards(tmp_path / "whole")
-    assert not list(tmp_path.glob("out.building*"))
 
 
 def test_another_config_does_not_go_on_in_the_same_folder(tmp_path):
