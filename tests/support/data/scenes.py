@@ -88,3 +88,27 @@ def stac_items(folder: Path) -> list[pystac.Item]:
         write_item(folder, f"s2-{index}", str(date), dict(zip((*BANDS, "SCL"), (*bands, scl), strict=True)), CORNER)
         for index, (date, bands, scl) in enumerate(zip(DATES, scenes(), classes(), strict=True))
     ]
+
+
+def write_band_files(folder: Path) -> None:
+    """Write a COG for each band: of the scenes into `s2`, and of backscatter on other days into `s1`."""
+    power = np.random.default_rng(1).uniform(0.01, 0.2, (len(DATES), 2, SIDE, SIDE)).astype(np.float32)
+    layers = np.concatenate([scenes(), classes()[:, None]], axis=1)
+    optical = dict(zip((*BANDS, "SCL"), layers.swapaxes(0, 1), strict=True))
+    radar = dict(zip(("vv", "vh"), power.swapaxes(0, 1), strict=True))
+    for sensor, tile, days, bands in (("s2", "T31UES_", 0, optical), ("s1", "", 2, radar)):
+        (folder / sensor).mkdir()
+        for name, series in bands.items():
+            for date, values in zip(DATES + np.timedelta64(days, "D"), series, strict=True):
+                stamp = str(date)[:19].replace("-", "").replace(":", "")
+                profile = {
+                    "driver": "COG",
+                    "height": SIDE,
+                    "width": SIDE,
+                    "count": 1,
+                    "dtype": values.dtype,
+                    "crs": CRS,
+                }
+                profile |= {"transform": rasterio.Affine(10, 0, WEST, 0, -10, NORTH), "nodata": 0}
+                with rasterio.open(folder / sensor / f"{tile}{stamp}_{name}.tif", "w", **profile) as file:
+                    file.write(values, 1)
