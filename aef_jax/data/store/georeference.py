@@ -68,7 +68,7 @@ def _crs_problem(crs: str) -> str:
     with rasterio.Env():  # GDAL's own messages go to the logging
         try:
             known = rasterio.CRS.from_user_input(crs)
-        except rasterio.errors.CRSError:
+        except (rasterio.errors.CRSError, ValueError):  # ValueError of EPSG:banana
             return "not known to PROJ"
         if not known.is_projected:
             return "not projected (its unit is degrees)"

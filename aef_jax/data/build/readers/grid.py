@@ -99,7 +99,7 @@ def parse_crs(text: str, where: str) -> rasterio.CRS:
     try:
         with rasterio.Env():  # GDAL's own messages go to the logging
             return rasterio.CRS.from_user_input(text)
-    except rasterio.errors.CRSError as error:
+    except (rasterio.errors.CRSError, ValueError) as error:  # ValueError of EPSG:banana
         raise ValueError(f"{where}: its crs {printable(text)} is not known to PROJ") from error
 
 
