@@ -1,63 +1,45 @@
 """Read chips, arrays of one place: `.npz` files, and `.npy` files in a `.tar`. A table says where they are."""
 
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import IO, NamedTuple
 
 import numpy as np
 import rasterio
-from jaxtyping import Float32, Int64, Num
+from jaxtyping import Float32, Int64
 from rasterio.transform import Affine
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
-from aef_jax.data.build.readers.file_table import rows_of_file
+from aef_jax.data.build.readers.file_table import row_of_file
 from aef_jax.data.build.readers.grid import parse_crs
-from aef_jax.data.build.readers.remote import local_copy
+from aef_jax.data.build.readers.npy_archive import Member, list_arrays, read_array, read_header
+from aef_jax.data.build.readers.remote import local_copy, without_query
 from aef_jax.data.build.readers.times import epoch_ms, parse_time
 from aef_jax.data.build.utm_grid import square_around
+from aef_jax.data.store.georeference import validate_crs
 from configs.serialization.printable import printable, sentence
 from configs.source import PIXEL_M
-
-MAX_BYTES = 2**31
-"""Most bytes of an array, which is read as a whole."""
-
-
-class _Header(NamedTuple):
-    shape: tuple[int, ...]
-    """Frames, rows, columns and bands."""
-    dtype: np.dtype
+from configs.validate import require
 
 
 @dataclass(frozen=True, slots=True)
-class _Array:
-    """An array in a file."""
+class _Chip:
+    """An array on the ground. Its rows run from north to south."""
 
-    path: str
-    member: str
-    """Its name in the zip or tar."""
-    has_frames: bool
-    """Whether its first axis is time."""
+    member: Member
+    frames: int | None
+    """Length of its first axis, which is time; None if its axes are rows, columns and bands."""
     crs: rasterio.CRS
     transform: Affine
     shape: tuple[int, int]
 
-    @property
-    def where(self) -> str:
-        """File and member, for messages."""
-        return f"{printable(self.path)}, {printable(self.member)}"
-
 
 @dataclass(frozen=True, slots=True)
 class _ChipBand:
-    """One band of one frame of an array. Its rows run from north to south."""
+    """One band of one frame of a chip."""
 
-    array: _Array
+    chip: _Chip
     frame: int
     channel: int
     name: str
@@ -65,30 +47,27 @@ class _ChipBand:
     @property
     def where(self) -> str:
         """File, member and band, for messages."""
-        return f"{self.array.where}, band {printable(self.name)}"
+        return f"{self.chip.member.where}, band {printable(self.name)}"
 
     @property
     def crs(self) -> rasterio.CRS:
         """Coordinate reference system, as the table says."""
-        return self.array.crs
+        return self.chip.crs
 
     @property
     def transform(self) -> Affine:
-        """Of the array."""
-        return self.array.transform
+        """Of the chip."""
+        return self.chip.transform
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.array.shape
+        return self.chip.shape
 
     def read(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
         """Read a window; a chip says nothing of no data. See `Raster`."""
-        try:
-            pixels = _load(self.array.path, self.array.member)
-        except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
-            raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
-        frame = pixels[self.frame] if self.array.has_frames else pixels
+        pixels = read_array(self.chip.member)
+        frame = pixels if self.chip.frames is None else pixels[self.frame]
         return frame[rows, columns, self.channel].astype(np.float32)
 
 
@@ -96,8 +75,8 @@ def list_acquisitions(path: str, files: FilesConfig | LabelsConfig) -> list[Acqu
     """List the frames of chips.
 
     An `.npz` has an array with the source's name, of shape (T, H, W, C), and one of T times called `ts_` and the name,
-    in epoch milliseconds. An `.npy` in a `.tar` has the shape (T, H, W, C) or (H, W, C); its row of the table has the
-    times.
+    in epoch milliseconds or `time_unit`; a source without time needs none. An `.npy` in a `.tar` has the shape
+    (T, H, W, C) or (H, W, C); its row of the table has the times.
 
     Args:
         path: an `.npz` or `.tar`, or its URL.
@@ -111,99 +90,67 @@ def list_acquisitions(path: str, files: FilesConfig | LabelsConfig) -> list[Acqu
     Raises:
         ValueError: the file is damaged, has other arrays, names that lead out of it, or no row of the table.
     """
-    where = printable(path)
+    where = printable(without_query(path))
     if isinstance(files, LabelsConfig) or not files.order or not files.table:
         raise ValueError(f"{where}: arrays name neither their bands nor their place: give order and table")
     local = str(local_copy(path, files.cache))
-    try:
-        list_arrays = _list_npz if PurePosixPath(local).suffix == ".npz" else _list_tar
-        return [each for array in list_arrays(local, files) for each in _acquisitions(*array, files)]
-    except (OSError, zipfile.BadZipFile, tarfile.TarError, EOFError, KeyError) as error:
-        raise ValueError(f"{where} cannot be read: {sentence(error)}") from error
+    members = list_arrays(without_query(path), local)
+    if PurePosixPath(local).suffix.lower() == ".npz":
+        return _acquisitions_of_npz(members, files, where)
+    require(bool(members), f"{where} has no .npy file")
+    return [each for member in members.values() for each in _acquisitions_of_npy(member, files)]
 
 
-def _list_npz(path: str, files: FilesConfig) -> Iterator[tuple[_Array, Int64[np.ndarray, "T"]]]:
-    member, times = f"{files.name}.npy", f"ts_{files.name}.npy"
-    with zipfile.ZipFile(path) as archive:
-        missing = {member, times} - set(archive.namelist())
-    if missing:
-        raise ValueError(f"{printable(path)} has no array {min(missing).removesuffix('.npy')!r}")
-    (row, *_) = rows_of_file(files.table, path)
-    array = _place(path, member, row, files)
-    yield array, epoch_ms(_load(path, times), f"{printable(path)}, ts_{files.name}", "ms")
+def _acquisitions_of_npz(members: Mapping[str, Member], files: FilesConfig, where: str) -> list[Acquisition]:
+    pixels, times = (members.get(f"{name}.npy") for name in (files.name, f"ts_{files.name}"))
+    if pixels is None or (times is None and files.source.timed):
+        raise ValueError(f"{where} has no array {f'ts_{files.name}' if pixels else files.name!r}")
+    chip = _place(pixels, row_of_file(files.table, pixels.archive), files)
+    if times is None:
+        return list(_acquisitions(chip, np.zeros(0, np.int64), files))
+    _require_times(chip, read_header(times).shape)
+    return list(_acquisitions(chip, epoch_ms(read_array(times), times.where, files.time_unit or "ms"), files))
 
 
-def _list_tar(path: str, files: FilesConfig) -> Iterator[tuple[_Array, Int64[np.ndarray, "T"]]]:
-    with tarfile.open(path, "r:") as archive:
-        names = [member.name for member in archive if member.name.endswith(".npy")]
-    for name in names:
-        if name.startswith("/") or ".." in PurePosixPath(name).parts:
-            raise ValueError(f"{printable(path)} has a member {printable(name)!r}, whose path leads out of it")
-        (row, *_) = rows_of_file(files.table, name)
-        array = _place(path, name, row, files)
-        times = [parse_time(text, f"{files.table}, {array.where}") for text in row.get("time", "").split()]
-        yield array, np.array(times, np.int64)
+def _acquisitions_of_npy(member: Member, files: FilesConfig) -> Iterator[Acquisition]:
+    row = row_of_file(files.table, f"{member.archive}/{member.name}")
+    chip = _place(member, row, files)
+    times = [parse_time(text, f"{files.table}, {member.where}") for text in row.get("time", "").split()]
+    if files.source.timed:
+        _require_times(chip, (len(times),))
+    yield from _acquisitions(chip, np.array(times, np.int64), files)
 
 
-def _acquisitions(array: _Array, times: Int64[np.ndarray, "T"], files: FilesConfig) -> Iterator[Acquisition]:
-    frames = _header(array.path, array.member).shape[0] if array.has_frames else 1
-    if files.source.timed and len(times) != frames:
-        raise ValueError(f"{array.where} has {frames} frames and {len(times)} times")
-    for frame in range(frames):
-        bands = {name: _ChipBand(array, frame, channel, name) for channel, name in enumerate(files.order)}
-        yield Acquisition(int(times[frame]) if files.source.timed else 0, array.path, bands, array.transform.a)
+def _acquisitions(chip: _Chip, times: Int64[np.ndarray, "T"], files: FilesConfig) -> Iterator[Acquisition]:
+    for frame in range(chip.frames or 1):
+        bands = {name: _ChipBand(chip, frame, channel, name) for channel, name in enumerate(files.order)}
+        time_ms = int(times[frame]) if files.source.timed else 0
+        yield Acquisition(time_ms, chip.member.archive, bands, chip.transform.a)
 
 
-def _place(path: str, member: str, row: Mapping[str, str], files: FilesConfig) -> _Array:
+def _require_times(chip: _Chip, shape: tuple[int, ...]) -> None:
+    frames = chip.frames or 1
+    require(shape == (frames,), f"{chip.member.where}: it has {frames} frames, and times of shape {shape}")
+
+
+def _place(member: Member, row: Mapping[str, str], files: FilesConfig) -> _Chip:
     """Put an array on the ground that its row of the table says."""
-    where = f"{printable(path)}, {printable(member)}"
-    shape, dtype = _header(path, member)
-    if dtype.kind not in "iuf" or len(shape) not in (3, 4) or shape[-1] != len(files.order):
-        raise ValueError(f"{where} is {dtype} {shape}, expected numbers (T, H, W, {len(files.order)}) or (H, W, ...)")
+    header, expected = read_header(member), f"(T, H, W, {len(files.order)}) or (H, W, {len(files.order)})"
+    shape, is_number = header.shape, header.dtype.kind in "iuf"
+    if not is_number or len(shape) not in (3, 4) or shape[-1] != len(files.order) or 0 in shape:
+        raise ValueError(f"{member.where}: it is {header.dtype} of shape {shape}, expected numbers of shape {expected}")
     height, width = shape[-3:-1]
+    table = f"{files.table}, the row of {member.where}"
     try:
         pixel = float(row.get("pixel") or PIXEL_M)
+        require(0 < pixel < np.inf, f"its pixel is {pixel}")
         if row.get("crs"):
             crs, west, north = row["crs"], float(row["west"]), float(row["north"])
         else:
             crs, west, north = square_around(float(row["lon"]), float(row["lat"]), (width * pixel, height * pixel))
+        require(bool(np.isfinite([west, north]).all()), f"its corner is {west}, {north}")
     except (KeyError, ValueError) as error:
-        raise ValueError(
-            f"{files.table}, the row of {where}: {sentence(error)}: expected lon and lat, or crs, west and north"
-        ) from None
+        raise ValueError(f"{table}: {sentence(error)}: expected lon and lat, or crs, west and north") from None
+    validate_crs(table, crs)
     transform = Affine(pixel, 0, west, 0, -pixel, north)
-    return _Array(path, member, len(shape) == 4, parse_crs(crs, where), transform, (height, width))
-
-
-@contextmanager
-def _open(path: str, member: str) -> Iterator[IO[bytes]]:
-    if PurePosixPath(path).suffix == ".npz":
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-            yield stream
-        return
-    with tarfile.open(path, "r:") as archive:
-        stream = archive.extractfile(member)  # into memory: nothing is written
-        if stream is None:
-            raise ValueError("it is no file")
-        with stream:
-            yield stream
-
-
-@lru_cache(maxsize=64)
-def _header(path: str, member: str) -> _Header:
-    with _open(path, member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-    if dtype.hasobject or np.prod(shape, dtype=np.float64) * dtype.itemsize > MAX_BYTES:
-        raise ValueError(
-            f"{printable(path)}, {printable(member)} is {dtype} {shape}, expected at most 2 GiB of numbers"
-        )
-    return _Header(shape, dtype)
-
-
-@lru_cache(maxsize=2)
-def _load(path: str, member: str) -> Num[np.ndarray, "..."]:
-    _header(path, member)  # before memory is taken
-    with _open(path, member) as stream:
-        return np.lib.format.read_array(stream, allow_pickle=False)
+    return _Chip(member, shape[0] if len(shape) == 4 else None, parse_crs(crs, table), transform, (height, width))

@@ -17,7 +17,7 @@ from rasterio.windows import Window
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
-from aef_jax.data.build.readers.file_table import rows_of_file
+from aef_jax.data.build.readers.file_table import row_of_file
 from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.mtl import MTL_UNIT, read_mtl_beside
 from aef_jax.data.build.readers.remote import GDAL_OPTIONS, read_cached
@@ -176,9 +176,7 @@ def list_acquisitions(path: str, files: FilesConfig | LabelsConfig) -> list[Acqu
 def _time(file: TiffFile, files: FilesConfig) -> int:
     where = printable(file.path)
     if files.table:
-        (row, *others) = rows_of_file(files.table, file.path)
-        if others:
-            raise ValueError(f"{files.table}: {len(others) + 1} rows are of {where}, expected one")
+        row = row_of_file(files.table, file.path)
         return parse_time(row.get("time", ""), f"{files.table}, the time of {where}")
     if files.time_tag:
         if files.time_tag not in file.tags:

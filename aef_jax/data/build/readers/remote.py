@@ -32,6 +32,18 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def without_query(path: str) -> str:
+    """Cut the query off a URL: it is no part of a file's name, and may be a signature that messages must not show.
+
+    Args:
+        path: a path or a URL.
+
+    Returns:
+        The URL before its `?`; a local path as it is.
+    """
+    return path.split("?", 1)[0] if is_remote(path) else path
+
+
 def find_remote(pattern: str) -> list[str]:
     """List the files that match a URL.
 
@@ -72,7 +84,7 @@ def local_copy(path: str, cache: str) -> Path:
         return Path(path)
     if not cache:
         raise ValueError(f"{printable(path)} must be copied to be read: give cache, a folder, in the config")
-    copy = Path(cache) / f"{_digest(path)}{PurePosixPath(_without_query(path)).suffix}"
+    copy = Path(cache) / f"{_digest(path)}{PurePosixPath(without_query(path)).suffix}"
     if copy.exists():
         return copy
     import fsspec
@@ -114,8 +126,4 @@ def read_cached(
 
 
 def _digest(path: str) -> str:
-    return sha256(_without_query(path).encode()).hexdigest()[:32]
-
-
-def _without_query(path: str) -> str:
-    return path.split("?", 1)[0]
+    return sha256(without_query(path).encode()).hexdigest()[:32]
