@@ -5,11 +5,19 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.masks import clear_sky
 from aef_jax.data.build.passes import Product
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.build.readers.mtl import MTL_UNIT, convert_by_mtl
-from aef_jax.data.build.units import BASELINE_UNIT, contradiction, convert, unit_of_baseline, validate_unit
+from aef_jax.data.build.units import (
+    BASELINE_UNIT,
+    contradiction,
+    convert,
+    unit_of_baseline,
+    validate_unit,
+    zero_is_no_data,
+)
 from configs.source import Band
 
 MAX_VANISHED = 0.5
@@ -68,13 +76,19 @@ def read_bands(product: Product, grid: Grid, mask: Mask | None) -> dict[int, Flo
     for channel, band in enumerate(source.bands):
         name = entry.names.get(band.name, "")
         raster = acquisition.rasters.get(name)
-        values = None if raster is None else read_on_grid(raster, grid, source.kind == "classes")
-        if raster is None or values is None:
+        if raster is None:
             continue
-        values[np.isin(values, entry.files.no_data)] = np.nan
+        values = read_on_grid(raster, grid, source.kind == "classes", _no_data(entry, band))
+        if values is None:
+            continue
         converted = _convert(product, name, values, band, raster.where)
         bands[channel] = _plausible(values, converted, entry.unit(band), band, raster.where, mask)
     return bands
+
+
+def _no_data(entry: Entry, band: Band) -> tuple[float, ...]:
+    unit, (_, offset) = validate_unit(entry.unit(band), band, entry.files.name), entry.files.scale
+    return (*entry.files.no_data, *((0.0,) if zero_is_no_data(unit, band) and offset == 0 else ()))
 
 
 def _convert(

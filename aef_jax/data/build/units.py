@@ -34,6 +34,8 @@ BASELINE_UNIT = "sentinel2 dn"
 _FIRST_OFFSET_BASELINE = 4.0
 _ZERO_IS_NO_DATA = ("sentinel2 dn, baseline 04.00", "sentinel2 dn, no offset", "landsat c2 sr", "landsat c2 st")
 """Digital numbers of which 0 means no data, whether the file says so or not."""
+_STORED_ZERO_IS_NO_DATA = "reflectance * 10000"
+"""Records hold it as integers of which 0 is no data, as most files do, whether they say so or not."""
 
 _LOGARITHMIC = {"decibel": {"power": (10, 0), "amplitude": (20, 0), "openeo dn": (20, -83)}}
 """(factor, offset) of factor * log10(value) + offset."""
@@ -83,6 +85,21 @@ def validate_unit(unit: str, band: Band, where: str) -> str:
             f" expected one of {', '.join(map(repr, units))}{f': {hint}' if hint.endswith('?') else ''}"
         )
     return file_unit
+
+
+def zero_is_no_data(unit: str, band: Band) -> bool:
+    """Tell whether 0 means no data in a file, whether the file says so or not.
+
+    Args:
+        unit: the file's unit, as `accepted_units` spells it.
+        band: gives the unit to convert to.
+
+    Returns:
+        True for digital numbers, for what has no logarithm, and if 0 is no data in records too.
+    """
+    is_logarithmic = unit in _LOGARITHMIC.get(band.unit, {})
+    is_indirect = unit in _indirect_units(band)
+    return is_logarithmic or is_indirect or unit in (*_ZERO_IS_NO_DATA, _STORED_ZERO_IS_NO_DATA)
 
 
 def unit_of_baseline(baseline: float | None, where: str) -> str:

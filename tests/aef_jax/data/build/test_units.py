@@ -11,6 +11,7 @@ from aef_jax.data.build.units import (
     convert,
     keeps_offset,
     unit_of_baseline,
+    zero_is_no_data,
 )
 from configs.source import Band
 from configs.sources import CDL, ERA5_LAND, GEDI, GLO30, GRACE, LANDSAT, PALSAR2, SENTINEL1, SENTINEL2, SOURCES
@@ -89,6 +90,14 @@ def test_a_baseline_tells_the_offset():
 )
 def test_a_digital_number_of_0_is_no_data(band, unit):
     assert np.isnan(convert(np.zeros(3, np.float32), unit, band, "file")).all()
+    assert zero_is_no_data(unit, band)
+
+
+def test_0_is_no_data_where_it_can_be_no_value():
+    pairs = ((OPTICAL, OPTICAL.unit), (OPTICAL, BASELINE_UNIT), (LANDSAT_B2, MTL_UNIT), (VV, "power"), (VV, "decibel"))
+    assert [zero_is_no_data(unit, band) for band, unit in pairs] == [True, True, True, True, False]
+    others = ((LANDSAT_B2, "reflectance"), (ELEVATION, "metres"), (RAIN, "millimetres"), (CDL.bands[0], "class"))
+    assert not any(zero_is_no_data(unit, band) for band, unit in others)
 
 
 def test_integers_of_float32_stay_exact():

@@ -8,7 +8,7 @@ import rasterio
 from rasterio.warp import transform
 
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
-from aef_jax.data.build.utm_grid import utm_crs
+from aef_jax.data.build.utm_grid import square_around, utm_crs
 
 GRID = Grid("EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), 16)
 
@@ -58,6 +58,29 @@ def test_ground_that_a_raster_does_not_reach_is_none():
     assert read_on_grid(beside, GRID, False) is None
     empty = Array(np.full((16, 16), np.nan), rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000))
     assert read_on_grid(empty, GRID, False) is None
+
+
+def test_no_data_is_left_out_before_values_are_mixed():
+    """Else a shore of zeros, of fill or of infinity would be half of the number beside it."""
+    values = np.full((20, 20), 1000.0)
+    values[:, 5], values[:, 7], values[:, 9] = 0, -9999.9, np.inf
+    coarse = Array(values, rasterio.Affine(20, 0, 499_900, 0, -20, 5_600_100))
+    read = read_on_grid(coarse, GRID, False, no_data=(0, -9999.9))
+    np.testing.assert_array_equal(
+        read[:, :10], [[np.nan, np.nan, 1000, 1000, np.nan, np.nan, 1000, 1000] + 2 * [np.nan]] * 16
+    )
+
+
+@pytest.mark.parametrize("west", [-180, 0])
+@pytest.mark.parametrize("lon", [-60.0, -0.0001, 10.0, 179.9999, -180.0])
+def test_a_raster_around_the_earth_has_every_site(west, lon):
+    longitudes = np.radians(west + np.arange(3600) * 0.1 + 0.05)
+    crs, left, top = square_around(lon, -16, (160, 160))
+    grid = Grid(crs, (10, 0, left, 0, -10, top), 16)
+    degrees = rasterio.CRS.from_epsg(4326)
+    for function in (np.sin, np.cos):
+        raster = Array(np.tile(function(longitudes), (1800, 1)), rasterio.Affine(0.1, 0, west, 0, -0.1, 90), degrees)
+        np.testing.assert_allclose(read_on_grid(raster, grid, False), function(np.radians(lon)), atol=2e-5)
 
 
 @pytest.mark.parametrize(
