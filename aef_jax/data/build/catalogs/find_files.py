@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers import chips, cube, geotiff
-from aef_jax.data.build.readers.remote import find_remote, is_remote
+from aef_jax.data.build.readers.remote import find_remote, is_remote, without_query
 from configs.serialization.printable import printable
 
 Reader = Callable[[str, FilesConfig | LabelsConfig], list[Acquisition]]
@@ -70,4 +70,4 @@ def _matches(folder: Path, pattern: str) -> list[str]:
 
 
 def _suffix(path: str) -> str:
-    return PurePosixPath(path.split("?", 1)[0] if is_remote(path) else path).suffix.lower()
+    return PurePosixPath(without_query(path)).suffix.lower()

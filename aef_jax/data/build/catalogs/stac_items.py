@@ -15,7 +15,7 @@ from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig
 from aef_jax.data.build.readers.geotiff import name_bands, open_tiff
 from aef_jax.data.build.readers.grid import Raster
-from aef_jax.data.build.readers.remote import is_remote
+from aef_jax.data.build.readers.remote import is_remote, without_query
 from aef_jax.data.build.readers.times import sentinel2_baseline
 from configs.serialization.printable import printable
 from configs.sources import SENTINEL1
@@ -49,7 +49,7 @@ class _AssetBand:
     @property
     def where(self) -> str:
         """File and band, for messages."""
-        return f"{printable(self.href.split('?', 1)[0])}, band {printable(self.name)}"
+        return f"{printable(without_query(self.href))}, band {printable(self.name)}"
 
     @property
     def crs(self) -> rasterio.CRS:

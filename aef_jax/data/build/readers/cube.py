@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.grid import parse_crs
-from aef_jax.data.build.readers.remote import local_copy
+from aef_jax.data.build.readers.remote import local_copy, without_query
 from aef_jax.data.build.readers.times import epoch_ms
 from configs.serialization.printable import printable, sentence
 
@@ -63,7 +63,7 @@ def list_acquisitions(path: str, files: FilesConfig | LabelsConfig) -> list[Acqu
     Raises:
         ValueError: the cube cannot be read, has no grid or no crs, or its times have no unit; the message has the path.
     """
-    where = printable(path)
+    where = printable(without_query(path))
     cube = _open(path, files.cache)
     x, y, time = (_dimension(cube, names, axis) for names, axis in ((X, "X"), (Y, "Y"), (TIME, "T")))
     if x is None or y is None:
@@ -97,17 +97,18 @@ def _open(path: str, cache: str) -> Any:
     """Open a cube without reading it, as an xarray.Dataset."""
     import xarray
 
-    # consolidated metadata save requests over a network, and not every store has them
-    is_zarr = PurePosixPath(path).suffix == ".zarr"
-    opened, options = (path, {"engine": "zarr", "consolidated": False}) if is_zarr else (local_copy(path, cache), {})
+    is_zarr = PurePosixPath(without_query(path)).suffix.lower() == ".zarr"
+    # a server that cannot list files has only consolidated metadata; elsewhere they may be missing, or stale
+    zarr_options = {"engine": "zarr", "consolidated": path.startswith(("http://", "https://"))}
+    opened, options = (path, zarr_options) if is_zarr else (local_copy(path, cache), {})
     try:
         cube = xarray.open_dataset(opened, decode_cf=False, **options)
         for variable in cube.variables.values():
             for name in {"scale_factor", "add_offset"} & variable.attrs.keys():
                 variable.attrs[name] = float(variable.attrs[name])  # xarray cannot mask integers with integer scales
-        return xarray.decode_cf(cube)
+        return xarray.decode_cf(cube, decode_timedelta=False)  # a variable in days or seconds is a number
     except Exception as error:  # of whichever library stores it
-        raise ValueError(f"{printable(path)} cannot be read: {sentence(error)}") from error
+        raise ValueError(f"{printable(without_query(path))} cannot be read: {sentence(error)}") from error
 
 
 def _dimension(cube: Any, names: Sequence[str], axis: str) -> Hashable | None:

@@ -1,6 +1,7 @@
 """Read GeoTIFF, COG and JPEG 2000: one file per acquisition, or one per band."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.file_table import row_of_file
 from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.mtl import MTL_UNIT, read_mtl_beside
-from aef_jax.data.build.readers.remote import GDAL_OPTIONS, read_cached
+from aef_jax.data.build.readers.remote import GDAL_OPTIONS, read_cached, without_query
 from aef_jax.data.build.readers.times import parse_time, sentinel2_baseline, time_of_name
 from configs.serialization.printable import printable, sentence
 
@@ -42,6 +43,11 @@ class TiffFile:
     cache: str
     """Folder that keeps windows of remote files; empty for none."""
 
+    @property
+    def name(self) -> str:
+        """The path, or the URL without its query."""
+        return without_query(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class _TiffBand:
@@ -55,7 +61,7 @@ class _TiffBand:
     @property
     def where(self) -> str:
         """File and band, for messages."""
-        return f"{printable(self.file.path)}, band {printable(self.name)}"
+        return f"{printable(self.file.name)}, band {printable(self.name)}"
 
     @property
     def crs(self) -> rasterio.CRS:
@@ -107,17 +113,25 @@ def open_tiff(path: str, crs: str, cache: str) -> TiffFile:
         The file.
 
     Raises:
-        ValueError: it is damaged, rotated, not north-up, or names no crs; the message has the path.
+        ValueError: it is damaged, complex, rotated, not north-up, or names no crs; the message has the path.
     """
-    where = printable(path)
+    where = printable(without_query(path))
     try:
-        with rasterio.Env(**GDAL_OPTIONS), rasterio.open(path, driver=_driver(path)) as file:
-            shape, transform, known, tags = file.shape, file.transform, file.crs, file.tags()
+        with (
+            warnings.catch_warnings(action="ignore", category=rasterio.errors.NotGeoreferencedWarning),
+            rasterio.Env(**GDAL_OPTIONS),
+            rasterio.open(path, driver=_driver(path)) as file,
+        ):
+            dtypes, shape, transform, known, tags = file.dtypes, file.shape, file.transform, file.crs, file.tags()
             names = tuple(name or "" for name in file.descriptions)
     except rasterio.errors.RasterioError as error:
         raise ValueError(f"{where} cannot be read: {sentence(error)}") from error
     if crs or known is None:
         known = parse_crs(crs, where)
+    if any(dtype.startswith("complex") for dtype in dtypes):
+        raise ValueError(f"{where} holds complex numbers ({dtypes[0]}), expected backscatter or other real numbers")
+    if transform.is_identity:
+        raise ValueError(f"{where} has no place on the ground (no geotransform), expected a georeferenced file")
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise ValueError(f"{where} is rotated or not north-up ({tuple(transform)[:6]}), expected a north-up grid")
     return TiffFile(path, known, transform, shape, names, tags, cache)
@@ -136,12 +150,12 @@ def name_bands(file: TiffFile, order: Sequence[str]) -> dict[str, _TiffBand]:
     Raises:
         ValueError: a band has no name, or `order` names another number of bands.
     """
-    where = printable(file.path)
+    where = printable(file.name)
     if order and len(order) != len(file.names):
         raise ValueError(f"{where} has {len(file.names)} bands, expected {len(order)}: {', '.join(order)}")
     names = order or file.names
     if len(names) == 1 and not names[0]:
-        names = [_band_of(file.path)]
+        names = [_band_of(file.name)]
     unnamed = [index for index, name in enumerate(names, 1) if not name]
     if unnamed:
         raise ValueError(
@@ -169,14 +183,15 @@ def list_acquisitions(path: str, files: FilesConfig | LabelsConfig) -> list[Acqu
         return [Acquisition(0, "", name_bands(file, ()), file.transform.a)]
     bands = name_bands(file, files.order)
     time_ms = _time(file, files) if files.source.timed else 0
-    mtl = read_mtl_beside(path) if MTL_UNIT in (files.unit, *files.units.values()) else {}
-    return [Acquisition(time_ms, _product(path), bands, file.transform.a, baseline=sentinel2_baseline(path), mtl=mtl)]
+    mtl = read_mtl_beside(file.name) if MTL_UNIT in (files.unit, *files.units.values()) else {}
+    baseline = sentinel2_baseline(file.name)
+    return [Acquisition(time_ms, _product(file.name), bands, file.transform.a, baseline=baseline, mtl=mtl)]
 
 
 def _time(file: TiffFile, files: FilesConfig) -> int:
-    where = printable(file.path)
+    where = printable(file.name)
     if files.table:
-        row = row_of_file(files.table, file.path)
+        row = row_of_file(files.table, file.name)
         return parse_time(row.get("time", ""), f"{files.table}, the time of {where}")
     if files.time_tag:
         if files.time_tag not in file.tags:
@@ -184,12 +199,12 @@ def _time(file: TiffFile, files: FilesConfig) -> int:
                 f"{where} has no tag {files.time_tag!r}, only {[printable(tag) for tag in file.tags][:20]}"
             )
         return parse_time(file.tags[files.time_tag], f"{where}, tag {files.time_tag}")
-    return time_of_name(file.path, files.time, where)
+    return time_of_name(file.name, files.time, where)
 
 
 def _driver(path: str) -> str:
     """Return the driver of GDAL for a file. Others are never used: some run code, or read what a file names."""
-    return "JP2OpenJPEG" if PurePosixPath(path.split("?", 1)[0]).suffix.lower() == ".jp2" else "GTiff"
+    return "JP2OpenJPEG" if PurePosixPath(without_query(path)).suffix.lower() == ".jp2" else "GTiff"
 
 
 def _band_of(path: str) -> str:

@@ -83,7 +83,9 @@ def local_copy(path: str, cache: str) -> Path:
     if not is_remote(path):
         return Path(path)
     if not cache:
-        raise ValueError(f"{printable(path)} must be copied to be read: give cache, a folder, in the config")
+        raise ValueError(
+            f"{printable(without_query(path))} must be copied to be read: give cache, a folder, in the config"
+        )
     copy = Path(cache) / f"{_digest(path)}{PurePosixPath(without_query(path)).suffix}"
     if copy.exists():
         return copy
@@ -95,7 +97,7 @@ def local_copy(path: str, cache: str) -> Path:
             store, remote = fsspec.core.url_to_fs(path)
             store.get_file(remote, str(temporary))
     except Exception as error:  # of whichever store it is
-        raise ValueError(f"{printable(path)} cannot be copied: {sentence(error)}") from error
+        raise ValueError(f"{printable(without_query(path))} cannot be copied: {sentence(error)}") from error
     return copy
 
 

@@ -1,5 +1,7 @@
 """GeoTIFF files name their bands, or are named for them."""
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,13 @@ FILES = FilesConfig("sentinel2", "reflectance", ("*.tif",))
 GRID = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)}
 
 
-def write(path, names=("B02", "B03"), scale=1.0, **profile):
+def write(path, names=("B02", "B03"), scale=1.0, tags=None, **profile):
     values = np.arange(len(names) * 12, dtype=np.uint16).reshape(len(names), 3, 4)
     options = {"driver": "GTiff", "height": 3, "width": 4, "count": len(names), "dtype": "uint16", "nodata": 0}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(path, "w", **options | GRID | profile) as file:
+    with warnings.catch_warnings(action="ignore"), rasterio.open(path, "w", **options | GRID | profile) as file:
         file.write(values)
+        file.update_tags(**(tags or {}))
         file.descriptions = names
         file.scales = [scale] * len(names)
     return str(path)
@@ -73,15 +76,65 @@ def test_a_product_is_ordered_by_when_it_was_processed(tmp_path):
         ({"crs": None}, ("B02",), "names no coordinate reference system: give crs in the config"),
         ({"transform": rasterio.Affine(10, 0, 0, 0, 10, 0)}, ("B02",), "not north-up"),
         ({"transform": rasterio.Affine(10, 3, 0, 3, -10, 0)}, ("B02",), "is rotated"),
+        ({"transform": None}, ("B02",), "has no place on the ground"),
+        ({"dtype": "complex64", "nodata": None}, ("B02",), "holds complex numbers (complex64)"),
         ({}, ("B02", ""), "bands [2] have no name (description): bands match by name, never by position"),
     ],
-    ids=["crs", "south-up", "rotated", "unnamed"],
+    ids=["crs", "south-up", "rotated", "no place", "complex", "unnamed"],
 )
 def test_a_file_that_cannot_be_placed_is_refused(tmp_path, profile, names, message):
     path = write(tmp_path / "s2_20230501.tif", names, **profile)
     refused = error_message(list_acquisitions, path, FILES)
     assert refused.startswith(path)
     assert message in refused
+
+
+TIMES = "file,time\na/scene.tif,2023-06-01T10:30:00Z\nb/scene.tif,2023-07-01\nscene.tif,2023-08-01\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "options", "expected"),
+    [
+        ("20230501", {}, "2023-05-01"),
+        ("a", {"table": TIMES}, "2023-06-01T10:30"),
+        ("b", {"table": TIMES}, "2023-07-01"),
+        ("c", {"table": TIMES}, "2023-08-01"),
+        ("a", {"time_tag": "TIFFTAG_DATETIME"}, "2023-09-01T10:30:21"),
+    ],
+)
+def test_a_time_is_of_the_name_the_table_or_a_tag(tmp_path, folder, options, expected):
+    path = write(tmp_path / folder / "scene.tif", tags={"TIFFTAG_DATETIME": "2023:09:01 10:30:21"})
+    if "table" in options:
+        (tmp_path / "times.csv").write_text(options["table"])
+        options = {"table": str(tmp_path / "times.csv")}
+    (acquisition,) = list_acquisitions(path, replace(FILES, **options))
+    assert acquisition.time_ms == np.datetime64(expected, "ms").astype(int)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"time_tag": "TIME"}, "has no tag 'TIME', only ['TIFFTAG_DATETIME'"),
+        ({"time_tag": "TIFFTAG_DATETIME"}, "tag TIFFTAG_DATETIME: time is 'yesterday', expected ISO 8601"),
+        ({"table": "file,time\nother.tif,2023-06-01\n"}, "has no row whose `file` is 'scene.tif'"),
+        ({"table": "file,time\nscene.tif,2023-06-01\nscene.tif,2023-06-02\n"}, "2 rows are of 'scene.tif'"),
+        ({"table": "file\nscene.tif\n"}, "expected ISO 8601"),
+        ({}, "no date in "),
+        ({"order": ("B02",)}, "has 2 bands, expected 1: B02"),
+    ],
+)
+def test_a_file_without_a_time_or_a_name_is_refused(tmp_path, options, message):
+    path = write(tmp_path / "scene.tif", tags={"TIFFTAG_DATETIME": "yesterday"})
+    if "table" in options:
+        (tmp_path / "times.csv").write_text(options["table"])
+        options = {"table": str(tmp_path / "times.csv")}
+    assert message in error_message(list_acquisitions, path, replace(FILES, **options))
+
+
+def test_an_order_names_bands(tmp_path):
+    (acquisition,) = list_acquisitions(write(tmp_path / "20230501.tif"), replace(FILES, order=("B8", "B11")))
+    assert list(acquisition.rasters) == ["B8", "B11"]
+    np.testing.assert_array_equal(acquisition.rasters["B11"].read(slice(0, 1), slice(0, 4)), [[12, 13, 14, 15]])
 
 
 def test_a_truncated_file_is_told_when_it_is_read(tmp_path):
