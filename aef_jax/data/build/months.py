@@ -26,8 +26,8 @@ def read_month(source: Source, products: Sequence[Product], grid: Grid) -> Float
         grid: of the site.
 
     Returns:
-        Statistics of the steps, in the units of the source. A band is NaN unless every day of the month has it; a
-        pixel is NaN if a step lacks it.
+        Statistics of the steps, in the units of the source. A band is NaN unless every day of the month has it, and
+        has as many steps as the others; a pixel is NaN if a step lacks it.
 
     Raises:
         ValueError: a file is damaged, or its values cannot be in the unit that the config says.
@@ -39,8 +39,10 @@ def read_month(source: Source, products: Sequence[Product], grid: Grid) -> Float
     year, month = map(int, str(np.datetime64(products[0].acquisition.time_ms, "ms").astype("datetime64[M]")).split("-"))
     pixels = np.full((grid.side, grid.side, source.channels), np.nan, np.float32)
     for channel, by_time in steps.items():
-        days = np.unique(np.array(list(by_time), "datetime64[ms]").astype("datetime64[D]"))
-        if len(days) == monthrange(year, month)[1]:
+        days, steps_of_day = np.unique(
+            np.array(list(by_time), "datetime64[ms]").astype("datetime64[D]"), return_counts=True
+        )
+        if len(days) == monthrange(year, month)[1] and steps_of_day.min() == steps_of_day.max():
             statistic = _STATISTICS[source.bands[channel].name.rpartition("_")[2]]
             pixels[..., channel] = statistic(np.stack(list(by_time.values())).astype(np.float64), axis=0)
     return pixels

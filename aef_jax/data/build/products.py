@@ -1,5 +1,6 @@
 """Read the bands and the mask of one product on a site's grid, in the units that records store."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -73,16 +74,19 @@ def read_bands(product: Product, grid: Grid, mask: Mask | None) -> dict[int, Flo
     """
     entry, acquisition = product
     source, bands = entry.files.source, dict[int, Float32[np.ndarray, "H W"]]()
+
+    @cache  # the sum, the mean and the extremes of a month are of one variable
+    def read(name: str, no_data: tuple[float, ...]) -> Float32[np.ndarray, "H W"] | None:
+        return read_on_grid(acquisition.rasters[name], grid, source.kind == "classes", no_data)
+
     for channel, band in enumerate(source.bands):
         name = entry.names.get(band.name, "")
-        raster = acquisition.rasters.get(name)
-        if raster is None:
-            continue
-        values = read_on_grid(raster, grid, source.kind == "classes", _no_data(entry, band))
+        values = read(name, _no_data(entry, band)) if name in acquisition.rasters else None
         if values is None:
             continue
-        converted = _convert(product, name, values, band, raster.where)
-        bands[channel] = _plausible(values, converted, entry.unit(band), band, raster.where, mask)
+        where = acquisition.rasters[name].where
+        converted = _convert(product, name, values, band, where)
+        bands[channel] = _plausible(values, converted, entry.unit(band), band, where, mask)
     return bands
 
 

@@ -39,10 +39,10 @@ ALIASES = {
 
 _DAILY = {
     "total_precipitation": "tp precipitation precipitation_flux precip",
-    "temperature_2m": "t2m 2m_temperature temperature_mean tmean",
-    "temperature_2m_min": "temperature_min tmin mn2t",
-    "temperature_2m_max": "temperature_max tmax mx2t",
-    "dewpoint_temperature_2m": "d2m 2m_dewpoint_temperature dewpoint_temperature tdew",
+    "temperature_2m": "t2m 2m_temperature temperature_mean tmean temperature_air_2m_mean_24h",
+    "temperature_2m_min": "temperature_min tmin mn2t temperature_air_2m_min_24h",
+    "temperature_2m_max": "temperature_max tmax mx2t temperature_air_2m_max_24h",
+    "dewpoint_temperature_2m": "d2m 2m_dewpoint_temperature dewpoint_temperature tdew dew_point_temperature_2m_mean",
     "surface_pressure": "sp",
 }
 """Names of daily or hourly variables of ERA5-Land and AgERA5, by what monthly bands are made of."""
