@@ -98,4 +98,6 @@ def convert_by_mtl(
         k1, k2 = (look_up(tuple(f"{group}.{k}_CONSTANT_BAND_{number}" for group in _THERMAL1)) for k in ("K1", "K2"))
         return (k2 / np.log(k1 / radiance + 1)).astype(np.float32)
     elevation = look_up(("IMAGE_ATTRIBUTES.SUN_ELEVATION",))
+    if elevation <= 0:
+        raise ValueError(f"{where}: the sun's elevation is {elevation} degrees, expected above 0 for reflectance")
     return (linear(_LEVEL1, "REFLECTANCE", str(number)) / np.sin(np.radians(elevation))).astype(np.float32)
