@@ -1,7 +1,5 @@
 """Rasters come onto a site's grid at the right place."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import rasterio
@@ -9,26 +7,9 @@ from rasterio.warp import transform
 
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.build.utm_grid import square_around, utm_crs
+from tests.support.data.georeferenced import Array
 
 GRID = Grid("EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), 16)
-
-
-UTM = rasterio.CRS.from_epsg(32631)
-
-
-@dataclass(frozen=True)
-class Array:
-    values: np.ndarray
-    transform: rasterio.Affine
-    crs: rasterio.CRS = UTM
-    where: str = "an array"
-
-    @property
-    def shape(self):
-        return self.values.shape
-
-    def read(self, rows, columns):
-        return self.values[rows, columns].astype(np.float32)
 
 
 def random(side):
