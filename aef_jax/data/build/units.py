@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from aef_jax.data.build.readers.mtl import MTL_UNIT
 from configs.fields.statistics import MAX_WRONG
@@ -44,6 +44,9 @@ _RANGE_SLACK = {"reflectance * 10000": 500, "decibel": 20}
 """How far below its valid range a measured value may be: over dark water, atmospheric correction leaves reflectance
 down to -0.05, and radar sees its own noise. It is not valid, but it is in the unit."""
 
+_MAX_SATURATED = 0.05
+"""Share of values out of range that may be one and the same number; above it that is fill that no tag declares, not
+saturation of the brightest clouds (ours)."""
 _MIN_VALUES = 16
 """Values from which something can be told of their distribution."""
 _MOST = 0.99
@@ -175,9 +178,13 @@ def contradiction(values: Float32[np.ndarray, "N"], band: Band) -> str:
         return ""
     numbers = values.astype(np.float64)
     low, high = band.valid_range or (-np.inf, np.inf)
-    outside = np.mean((numbers < low - _RANGE_SLACK.get(band.unit, 0)) | (numbers > high))
+    is_beyond = (numbers < low - _RANGE_SLACK.get(band.unit, 0)) | (numbers > high)
+    outside = np.mean(is_beyond)
     is_outside = outside > MAX_WRONG
-    guess = _guess(numbers, band) if is_outside or numbers.size >= _MIN_VALUES else ""
+    is_enough = numbers.size >= _MIN_VALUES
+    guess = _guess(numbers, band) if is_outside or is_enough else ""
+    if not guess and is_enough:
+        guess = _guess_fill(numbers, is_beyond)
     if not is_outside and not guess:
         return ""
     seen = (
@@ -230,6 +237,14 @@ def _guess(values: Float64[np.ndarray, "N"], band: Band) -> str:
         case "metres":
             return "centimetres or millimetres" if np.median(values) > high else ""
     return ""
+
+
+def _guess_fill(values: Float64[np.ndarray, "N"], is_beyond: Bool[np.ndarray, "N"]) -> str:
+    numbers, counts = np.unique(values[is_beyond], return_counts=True)
+    if not counts.size or counts.max() <= _MAX_SATURATED * values.size:
+        return ""
+    share = counts.max() / values.size
+    return f"fill: {share:.0%} of them are {numbers[counts.argmax()]:.5g}, which `no_data` does not name"
 
 
 def _guess_reflectance(reflectance: Float64[np.ndarray, "N"], small: str, large: str) -> str:

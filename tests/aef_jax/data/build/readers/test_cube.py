@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import xarray
 
+from aef_jax.data.build.catalogs.file_catalog import FileCatalog
 from aef_jax.data.build.config import FilesConfig
 from aef_jax.data.build.readers.cube import list_acquisitions
+from aef_jax.data.build.readers.grid import Grid, read_on_grid
+from aef_jax.data.store.georeference import validate_crs
 from tests.support.data.scenes import BANDS, DATES, cube, scenes
 from tests.support.refusals import error_message
 
@@ -42,6 +45,44 @@ def test_integer_scales_and_east_first_columns_are_read(tmp_path):
     dataset.to_netcdf(tmp_path / "cube.nc")
     raster = list_acquisitions(str(tmp_path / "cube.nc"), FILES)[1].rasters["B02"]
     np.testing.assert_array_equal(raster.read(ALL, ALL), 2 * expected(1, 0))
+
+
+def test_unsigned_numbers_of_a_signed_type_are_read(tmp_path):
+    """As in NetCDF 3 and of openEO, which have no unsigned type."""
+    stored = np.array([-1, -32_768, 0, 32_767, 300], np.int16)
+    dataset = cube().isel(x=slice(0, 5), y=slice(0, 5))
+    dataset["B02"] = (("time", "y", "x"), np.broadcast_to(stored, (4, 5, 5)))
+    dataset["B02"].attrs = {"_Unsigned": "true", "_FillValue": np.int16(-1), "scale_factor": 0.5}
+    dataset.to_netcdf(tmp_path / "cube.nc")
+    raster = list_acquisitions(str(tmp_path / "cube.nc"), FILES)[0].rasters["B02"]
+    np.testing.assert_array_equal(raster.read(slice(0, 1), slice(0, 5)), [[np.nan, 16_384, 0, 16_383.5, 150]])
+
+
+LAEA = (
+    'PROJCS["ETRS89 / LAEA Europe", GEOGCS["ETRS89", DATUM["European Terrestrial Reference System 1989",'
+    ' SPHEROID["GRS 1980", 6378137.0, 298.257222101, AUTHORITY["EPSG","7019"]], TOWGS84[0.0, 0.0, 0.0, 0.0, 0.0, 0.0,'
+    ' 0.0], AUTHORITY["EPSG","6258"]], PRIMEM["Greenwich", 0.0, AUTHORITY["EPSG","8901"]], UNIT["degree",'
+    ' 0.017453292519943295], AXIS["Geodetic longitude", EAST], AXIS["Geodetic latitude", NORTH],'
+    ' AUTHORITY["EPSG","4258"]], PROJECTION["Lambert_Azimuthal_Equal_Area", AUTHORITY["EPSG","9820"]],'
+    ' PARAMETER["latitude_of_center", 52.0], PARAMETER["longitude_of_center", 10.0], PARAMETER["false_easting",'
+    ' 4321000.0], PARAMETER["false_northing", 3210000.0], UNIT["m", 1.0], AXIS["Easting", EAST], AXIS["Northing",'
+    ' NORTH], AUTHORITY["EPSG","3035"]]'
+)
+"""As openEO writes it. PROJ finds no code for it."""
+
+
+def test_a_system_without_a_code_is_read_onto_one_with(tmp_path):
+    """Its pixels are those of EPSG:3035, bit for bit."""
+    dataset = cube()
+    dataset["spatial_ref"] = ((), 0, {"crs_wkt": LAEA})
+    dataset = dataset.assign_coords(x=dataset.x + 4_000_000, y=dataset.y - 3_600_000)
+    dataset.to_netcdf(tmp_path / "cube.nc")
+    raster = list_acquisitions(str(tmp_path / "cube.nc"), FILES)[1].rasters["B02"]
+    grid = Grid("EPSG:3035", (10, 0, 4_500_000, 0, -10, 2_000_000), 64)
+    np.testing.assert_array_equal(read_on_grid(raster, grid, False), expected(1, 0))
+    ((crs, bounds),) = FileCatalog(list_acquisitions(str(tmp_path / "cube.nc"), FILES)).extents()
+    assert bounds == (4_500_000, 1_999_360, 4_500_640, 2_000_000)
+    validate_crs("a site", crs)
 
 
 def write(folder: Path, change) -> Path:
