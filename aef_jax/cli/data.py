@@ -80,7 +80,9 @@ def _add_add_text(commands: Any) -> None:
     summary = "embed a table of texts, and store them in the records"
     parser = add_command(commands, "add-text", summary, _example("add-text"), _add_text)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of a data set")
-    parser.add_argument("--table", type=Path, required=True, help="CSV with the columns lon, lat, start, end, text")
+    parser.add_argument(
+        "--table", type=Path, required=True, help="CSV, GeoJSON or Parquet of lon, lat, start, end, text"
+    )
     parser.add_argument("--model", default="", help="name or folder of a sentence-transformers model (default: MiniLM)")
 
 

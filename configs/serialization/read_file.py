@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_BYTES = 100_000_000
 """Most bytes of a description: a config, statistics, a data set's table, a header. Safetensors has the same bound."""
@@ -22,13 +23,32 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         ValueError: it is a folder, a pipe or a device, or is larger; the message names it.
         OSError: it cannot be read.
     """
+    with open_regular(path, most) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def open_regular(path: Path, most: int) -> BinaryIO:
+    """Open a file to read it in parts.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Returns:
+        The open file. The caller closes it.
+
+    Raises:
+        ValueError: it is a folder, a pipe or a device, or is larger; the message names it.
+        OSError: it cannot be read.
+    """
     require_regular(path)
     # without O_NONBLOCK opening would wait, if a pipe has taken the file's place meanwhile
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise ValueError(f"{path} has {size:,} bytes, expected at most {most:,}")
-        return file.read(size)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    size = os.fstat(file.fileno()).st_size
+    if size > most:
+        file.close()
+        raise ValueError(f"{path} has {size:,} bytes, expected at most {most:,}")
+    return file
 
 
 def read_text(path: Path, most: int = MAX_BYTES) -> str:

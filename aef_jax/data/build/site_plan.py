@@ -1,6 +1,7 @@
 """Plan the sites of a build: square grids of 10 m around points, over polygons, or over the extent of a file."""
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -10,19 +11,30 @@ from pyproj.exceptions import CRSError
 
 from aef_jax.data.build.footprint import are_near
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import WGS84, Tile, require_few, square_around, tiles_in_polygon, transformer, utm_crs
-from aef_jax.data.place_table import parse_degrees, read_rows
+from aef_jax.data.build.utm_grid import (
+    WGS84,
+    Tile,
+    corners_around,
+    require_few,
+    tiles_in_polygon,
+    transformer,
+    utm_codes,
+    utm_crs,
+)
+from aef_jax.data.places.features import parse_period, read_features
 from aef_jax.data.store.dataset import SPLITS
 from aef_jax.data.store.georeference import validate_crs
-from aef_jax.data.store.site import Affine, Period, to_ms
+from aef_jax.data.store.site import Affine, Period
 from configs.serialization.printable import printable_value, require_printable
-from configs.serialization.strict_json import read_json
 from configs.source import PIXEL_M
 from configs.validate import require
 
 PlannedSplit = Literal["", "training", "validation"]
 Bounds = tuple[float, float, float, float]
 """West, south, east and north."""
+_COLUMNS = ("split", "start", "end", "weight")
+_Columns = tuple[PlannedSplit, Period | None, float]
+"""Split, support and weight of a site."""
 
 
 class SitePlan(NamedTuple):
@@ -39,6 +51,8 @@ class SitePlan(NamedTuple):
     """Empty if `split_sites` is to choose it."""
     support: Period | None = None
     """Support period, in epoch milliseconds; None for that of the build."""
+    weight: float = 1.0
+    """Above 0."""
 
     @property
     def grid(self) -> Grid:
@@ -56,8 +70,8 @@ def sites_of_points(path: Path, side: int) -> list[SitePlan]:
     """Plan a site around each point of a list, in the point's UTM zone.
 
     Args:
-        path: a CSV with the columns lon and lat, or GeoJSON (.json, .geojson) with a collection of Points. Optional
-            columns or properties are name, split (training or validation), start and end (ISO 8601).
+        path: points in CSV, GeoJSON, Parquet or GeoParquet; see `read_features`. Optional columns are name, split
+            (training or validation), start and end (ISO 8601), and weight (above 0).
         side: pixels along each side of a site.
 
     Returns:
@@ -65,28 +79,38 @@ def sites_of_points(path: Path, side: int) -> list[SitePlan]:
         name.
 
     Raises:
-        ValueError: the first mistake, with its file and place: rows count from the header, which is row 1; features
-            count from 1.
+        ValueError: the first mistake, with its file and place.
     """
-    plans, names = [], set()
-    is_json = path.suffix in (".json", ".geojson")
-    for place, fields in _json_rows(path) if is_json else read_rows(path, ("lon", "lat")):
+    positions: array[float] = array("d")  # a list of tuples takes ten times the memory
+    columns: dict[str, _Columns] = {}
+    for feature in read_features(path, ("Point",), optional=("name", *_COLUMNS)):
         try:
-            plan = _plan_point(fields, f"site-{len(plans):05d}", side)
-            require(plan.name not in names, f"its name {plan.name!r} is that of an earlier one, expected another")
+            name = require_printable("a site", feature.properties["name"] or f"site-{len(columns):05d}")
+            require(name not in columns, f"its name {name!r} is that of an earlier one, expected another")
+            columns[name] = _parse_columns(feature.properties)
         except ValueError as error:
-            raise ValueError(f"{path}, {place}: {error}") from None
-        plans.append(plan)
-        names.add(plan.name)
-    require(bool(plans), f"{path}: it has no point, expected at least one")
-    return plans
+            raise ValueError(f"{path}, {feature.place}: {error}") from None
+        positions.extend(feature.geometry["coordinates"])
+    require(bool(columns), f"{path}: it has no point, expected at least one")
+    lon, lat = np.array(positions).reshape(-1, 2).T
+    codes = utm_codes(lon, lat)
+    corners = np.zeros((len(codes), 2))
+    crs = {code: f"EPSG:{code}" for code in np.unique(codes).tolist()}
+    for code in crs:
+        in_zone = codes == code
+        corners[in_zone] = corners_around(crs[code], lon[in_zone], lat[in_zone], (side * PIXEL_M, side * PIXEL_M))
+    return [
+        SitePlan(name, crs[code], _transform(west, north), side, *columns[name])
+        for name, code, (west, north) in zip(columns, codes.tolist(), corners.tolist(), strict=True)
+    ]
 
 
 def sites_of_polygons(path: Path, side: int) -> list[SitePlan]:
     """Cover polygons with tiles of the UTM zones' grids, which neighboring polygons share.
 
     Args:
-        path: GeoJSON with a collection of Polygons and MultiPolygons (RFC 7946: in degrees, cut at 180 degrees).
+        path: polygons in GeoJSON or GeoParquet (see `read_features`), cut at 180 degrees (RFC 7946). Optional columns
+            are split, start, end and weight, as those of points; polygons that share a tile have the same.
         side: pixels along each side of a tile.
 
     Returns:
@@ -96,17 +120,24 @@ def sites_of_polygons(path: Path, side: int) -> list[SitePlan]:
     Raises:
         ValueError: the file has a mistake, or gives no tile or more than a million.
     """
-    tiles: set[Tile] = set()
-    for place, geometry, _ in _features(path, ("Polygon", "MultiPolygon")):
-        polygons = geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+    columns: dict[Tile, _Columns] = {}
+    for feature in read_features(path, ("Polygon", "MultiPolygon"), optional=_COLUMNS):
         try:
-            for polygon in polygons:
-                tiles |= tiles_in_polygon(polygon, side * PIXEL_M)
-                require_few(len(tiles))
+            values = _parse_columns(feature.properties)
+            for polygon in feature.geometry["coordinates"]:
+                for tile in tiles_in_polygon(polygon, side * PIXEL_M):
+                    is_same = columns.setdefault(tile, values) == values
+                    require(
+                        is_same, f"its {', '.join(_COLUMNS)} differ from those of an earlier one over the same tile"
+                    )
+                require_few(len(columns))
         except ValueError as error:
-            raise ValueError(f"{path}, {place}: {error}") from None
-    require(bool(tiles), f"{path}: no tile of {side * PIXEL_M} m has its center in a polygon, expected at least one")
-    return [_plan_tile(f"EPSG:{code}", code, west, north, side) for code, west, north in sorted(tiles)]
+            raise ValueError(f"{path}, {feature.place}: {error}") from None
+    require(bool(columns), f"{path}: no tile of {side * PIXEL_M} m has its center in a polygon, expected at least one")
+    return [
+        _plan_tile(f"EPSG:{code}", code, west, north, side)._replace(split=split, support=support, weight=weight)
+        for (code, west, north), (split, support, weight) in sorted(columns.items())
+    ]
 
 
 def sites_of_extents(extents: Iterable[tuple[str, Bounds]], side: int) -> list[SitePlan]:
@@ -203,17 +234,25 @@ def _tiles_in_degrees(crs: str, bounds: Bounds, side: int) -> list[SitePlan]:
     return [_plan_tile(utm, int(utm.removeprefix("EPSG:")), *corner, side) for corner in corners]
 
 
-def _plan_point(fields: dict[str, Any], default_name: str, side: int) -> SitePlan:
-    lon, lat = parse_degrees("lon", fields["lon"]), parse_degrees("lat", fields["lat"])
-    name, split, *dates = (fields.get(name) or "" for name in ("name", "split", "start", "end"))
-    require(split in ("", *SPLITS), f"its split is {printable_value(split)}, expected {' or '.join(SPLITS)} or nothing")
-    require(all(isinstance(date, str) for date in dates), f"its dates are {printable_value(dates)}, expected ISO 8601")
-    require(bool(dates[0]) == bool(dates[1]), "it has one of start and end, expected both or none")
-    support = (to_ms(dates[0]), to_ms(dates[1])) if dates[0] else None
-    require(not support or support[0] < support[1], f"its end ({dates[1]}) is not after its start ({dates[0]})")
-    crs, west, north = square_around(lon, lat, (side * PIXEL_M, side * PIXEL_M))
-    name = require_printable("a site", name or default_name)
-    return SitePlan(name, crs, _transform(west, north), side, cast(PlannedSplit, split), support)
+def _parse_columns(properties: dict[str, Any]) -> _Columns:
+    split, start, end = (properties[name] or "" for name in ("split", "start", "end"))
+    if split not in ("", *SPLITS):
+        raise ValueError(f"its split is {printable_value(split)}, expected {' or '.join(SPLITS)} or nothing")
+    require(bool(start) == bool(end), "it has one of start and end, expected both or none")
+    support = parse_period(start, end) if start else None
+    return cast(PlannedSplit, split), support, _parse_weight(properties["weight"])
+
+
+def _parse_weight(value: Any) -> float:
+    if value is None or value == "":
+        return 1.0
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = np.nan
+    if not 0 < weight < np.inf:
+        raise ValueError(f"its weight is {printable_value(value)}, expected a number above 0")
+    return weight
 
 
 def _plan_tile(crs: str, code: int | str, west: float, north: float, side: int) -> SitePlan:
@@ -222,31 +261,6 @@ def _plan_tile(crs: str, code: int | str, west: float, north: float, side: int) 
 
 def _transform(west: float, north: float) -> Affine:
     return float(PIXEL_M), 0.0, float(west), 0.0, -float(PIXEL_M), float(north)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, geometry, properties in _features(path, ("Point",)):
-        lon, lat = (*geometry["coordinates"], None, None)[:2]
-        yield place, {**properties, "lon": lon, "lat": lat}
-
-
-def _features(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Yield the place, the geometry and the properties of each feature of GeoJSON."""
-    tree = read_json(path)
-    features = tree.get("features") if isinstance(tree, dict) else None
-    if not isinstance(features, list):
-        raise ValueError(f"{path}: it has no list of features, expected a GeoJSON FeatureCollection")
-    for number, feature in enumerate(features, start=1):
-        match feature:
-            case {"geometry": {"type": str(kind), "coordinates": list()} as geometry} if kind in kinds:
-                properties = feature.get("properties") or {}
-                require(isinstance(properties, dict), f"{path}, feature {number}: its properties are no JSON object")
-                yield f"feature {number}", geometry, properties
-            case _:
-                expected = " or ".join(kinds)
-                raise ValueError(
-                    f"{path}, feature {number}: it has no geometry that is read here, expected a {expected}"
-                )
 
 
 def _require_tile(count: int, ground: tuple[float, float], side: int) -> None:

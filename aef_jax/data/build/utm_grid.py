@@ -1,8 +1,6 @@
 """The grids in meters that sites are on, UTM and polar stereographic (UPS), and their tiles inside polygons."""
 
 from functools import cache
-from math import floor
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -10,7 +8,7 @@ from pyproj import Transformer
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 
-from aef_jax.data.place_table import parse_degrees
+from aef_jax.data.places.geometry import MAX_EDGE_DEG, Rings, divide_edges, parse_degrees
 from configs.source import PIXEL_M
 from configs.validate import require
 
@@ -19,10 +17,6 @@ Tile = tuple[int, int, int]
 """EPSG code, west and north, in meters."""
 _POLAR_ZONE = 61
 """32600 and 32700 plus this are the codes of the polar grids, as plus 1 to 60 those of UTM's zones."""
-_EDGE_DEG = 1 / 64
-"""Longest edge of a polygon that is taken for straight in meters: 1.7 km, off by 0.1 m at 60 degrees north."""
-_MAX_VERTICES = 10_000_000
-"""Most vertices of a ring whose long edges are divided."""
 MAX_TILES = 1_000_000
 """Most tiles of one build."""
 _MAX_CELLS = 20_000_000
@@ -46,6 +40,26 @@ def utm_crs(lon: float, lat: float) -> str:
     return f"EPSG:{utm_codes(np.array([lon]), np.array([lat]))[0]}"
 
 
+def corners_around(
+    crs: str, lon: Float64[np.ndarray, "N"], lat: Float64[np.ndarray, "N"], size_m: tuple[float, float]
+) -> Float64[np.ndarray, "N 2"]:
+    """Place rectangles around points, on the grid of 10 m of a zone.
+
+    Args:
+        crs: the zone.
+        lon: degrees east, WGS 84.
+        lat: degrees north, WGS 84.
+        size_m: width and height, in meters.
+
+    Returns:
+        West and north of each: multiples of 10 m.
+    """
+    x, y = transformer(WGS84, crs).transform(lon, lat)
+    # to 1 mm first: a point in the middle between two corners gives the same one everywhere
+    edges = np.round(np.stack([x - size_m[0] / 2, y + size_m[1] / 2], axis=-1), 3)
+    return np.floor(edges / PIXEL_M + 0.5) * PIXEL_M
+
+
 def square_around(lon: float, lat: float, size_m: tuple[float, float]) -> tuple[str, float, float]:
     """Place a rectangle around a point, on the grid of 10 m of the point's UTM zone.
 
@@ -61,11 +75,8 @@ def square_around(lon: float, lat: float, size_m: tuple[float, float]) -> tuple[
         ValueError: there is no such place.
     """
     crs = utm_crs(lon, lat)
-    x, y = transformer(WGS84, crs).transform(lon, lat)
-    # to 1 mm first: a point in the middle between two corners gives the same one everywhere
-    edges = (round(edge, 3) for edge in (x - size_m[0] / 2, y + size_m[1] / 2))
-    west, north = (floor(edge / PIXEL_M + 0.5) * PIXEL_M for edge in edges)
-    return crs, float(west), float(north)
+    ((west, north),) = corners_around(crs, np.array([lon]), np.array([lat]), size_m).tolist()
+    return crs, west, north
 
 
 def utm_codes(lon: Float64[np.ndarray, "N"], lat: Float64[np.ndarray, "N"]) -> Int64[np.ndarray, "N"]:
@@ -114,21 +125,20 @@ def transformer(source: str, target: str) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
 
 
-def tiles_in_polygon(polygon: Any, extent: int) -> set[Tile]:
+def tiles_in_polygon(polygon: Rings, extent: int) -> set[Tile]:
     """List the tiles whose center is inside a polygon and in the tile's own zone.
 
     Args:
-        polygon: rings of [longitude, latitude], as in GeoJSON (RFC 7946): the outer one, then holes.
+        polygon: its rings.
         extent: meters along each side of a tile. Corners are at multiples of it.
 
     Returns:
         The tiles.
 
     Raises:
-        ValueError: it is no such polygon, crosses 180 degrees, or is too large for such tiles.
+        ValueError: it is too large for such tiles.
     """
-    require(isinstance(polygon, list) and polygon != [], "a polygon has no rings, expected a list of them")
-    rings = [_divide_edges(_parse_ring(ring)) for ring in polygon]
+    rings = [divide_edges(ring, MAX_EDGE_DEG) for ring in polygon]
     (west, south), (east, north) = rings[0].min(axis=0), rings[0].max(axis=0)
     # zones are at least 3 degrees wide, so that points at most a degree apart miss none
     lon, lat = np.meshgrid(
@@ -138,7 +148,7 @@ def tiles_in_polygon(polygon: Any, extent: int) -> set[Tile]:
     return {tile for code in codes for tile in _tiles_in_zone(rings, code, extent)}
 
 
-def _tiles_in_zone(rings: list[Float64[np.ndarray, "_ 2"]], code: int, extent: int) -> list[Tile]:
+def _tiles_in_zone(rings: Rings, code: int, extent: int) -> list[Tile]:
     crs = f"EPSG:{code}"
     # coordinates are finite near the zone only; a vertex that is moved to the frame around it stays outside of the zone
     clipped = np.concatenate(rings).clip(*_frame(code))
@@ -168,31 +178,3 @@ def _frame(code: int) -> tuple[tuple[float, float], tuple[float, float]]:
         return ((-180, 83), (180, 90)) if is_north else ((-180, -90), (180, -79))
     middle = 6 * zone - 183
     return ((middle - 7, -1), (middle + 7, 85)) if is_north else ((middle - 7, -81), (middle + 7, 1))
-
-
-def _parse_ring(ring: Any) -> Float64[np.ndarray, "N 2"]:
-    try:
-        corners = np.array([position[:2] for position in ring])
-    except (TypeError, KeyError, ValueError):
-        corners = np.zeros(0)
-    is_ring = corners.shape[1:] == (2,) and len(corners) >= 4 and corners.dtype.kind in "if"
-    require(
-        is_ring and bool((np.abs(corners) <= [180, 90]).all()),
-        "a ring is wrong, expected at least 4 positions [lon, lat], in degrees",
-    )
-    steps = np.abs(np.diff(corners[:, 0]))
-    require(
-        not ((steps > 180) & (steps < 360)).any(),
-        "an edge is longer than 180 degrees, expected a polygon that is cut where it crosses 180 degrees east",
-    )
-    return corners.astype(np.float64)
-
-
-def _divide_edges(corners: Float64[np.ndarray, "N 2"]) -> Float64[np.ndarray, "M 2"]:
-    """Put vertices into long edges of a ring, which are straight in degrees, not in meters."""
-    counts = np.ceil(np.abs(np.diff(corners, axis=0)).max(axis=1) / _EDGE_DEG).astype(np.int64).clip(1)
-    require(counts.sum() <= _MAX_VERTICES, f"a ring has {len(counts):,} long edges, expected a simpler polygon")
-    edge = np.repeat(np.arange(len(counts)), counts)
-    position = edge + (np.arange(len(edge)) - (np.cumsum(counts) - counts)[edge]) / counts[edge]
-    position = np.append(position, len(counts))
-    return np.stack([np.interp(position, np.arange(len(corners)), column) for column in corners.T], axis=-1)

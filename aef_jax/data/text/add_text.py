@@ -108,7 +108,7 @@ def add_text(folder: Path, table: Path, model: str) -> AddedText:
 
     Args:
         folder: the data set, which is rewritten.
-        table: a CSV; see `read_table`.
+        table: CSV, GeoJSON, Parquet or GeoParquet; see `read_table`.
         model: path or name of a sentence-transformers model; empty for the default one.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Read a table of texts about places: a CSV with the columns lon, lat, start, end and text."""
+"""Read a table of texts about places: points with the columns start, end and text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from aef_jax.data.place_table import parse_degrees, read_rows
-from aef_jax.data.store.site import to_ms
+from aef_jax.data.places.features import Feature, parse_period, read_features
+from configs.serialization.printable import printable_value
+from configs.validate import require
 
-COLUMNS = ("lon", "lat", "start", "end", "text")
+COLUMNS = ("start", "end", "text")
 
 
 @dataclass(frozen=True)
@@ -29,36 +30,33 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a CSV.
+    """Read a table.
 
     Args:
-        path: a file in UTF-8 with dates in ISO 8601. Further columns are ignored.
+        path: CSV, GeoJSON, Parquet or GeoParquet; see `read_features`. Further columns are ignored.
 
     Returns:
         The table.
 
     Raises:
-        ValueError: the first mistake, with file and row. Rows are counted as in a spreadsheet: the header is row 1.
+        ValueError: the first mistake, with file and place.
     """
     rows = []
-    for place, row in read_rows(path, COLUMNS):
+    for feature in read_features(path, ("Point",), COLUMNS):
         try:
-            rows.append(_read_row(row))
+            rows.append(_read_row(feature))
         except ValueError as error:
-            raise ValueError(f"{path}, {place}: {error}") from None
-    if not rows:
-        raise ValueError(f"{path}: it has no row below the header")
+            raise ValueError(f"{path}, {feature.place}: {error}") from None
+    require(bool(rows), f"{path}: it has no text, expected at least one")
     lon, lat, start, end, text = zip(*rows, strict=True)
     periods = np.stack([np.array(start, np.int64), np.array(end, np.int64)], axis=-1)
     return TextTable(np.array(lon), np.array(lat), periods, text)
 
 
-def _read_row(row: dict[str, str]) -> tuple[float, float, int, int, str]:
-    """Return the values of a row. Raises ValueError if one is invalid."""
-    lon, lat = (parse_degrees(name, row[name]) for name in ("lon", "lat"))
-    start, end = (to_ms(row[name]) for name in ("start", "end"))
-    if end <= start:
-        raise ValueError(f"its end ({row['end']}) is not after its start ({row['start']})")
-    if not row["text"]:
-        raise ValueError("its text is empty")
-    return lon, lat, start, end, row["text"]
+def _read_row(feature: Feature) -> tuple[float, float, int, int, str]:
+    """Return longitude, latitude, period and text. Raises ValueError if one is invalid."""
+    start, end, text = (feature.properties[name] for name in COLUMNS)
+    period = parse_period(start, end)
+    require(isinstance(text, str | None), f"its text is {printable_value(text)}, expected a sentence")
+    require(bool(text and text.strip()), "its text is empty")
+    return *feature.geometry["coordinates"], *period, text.strip()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from aef_jax.data.place_table import read_rows
+from aef_jax.data.places.csv_rows import read_rows
 from configs.serialization.printable import printable_value
 
 

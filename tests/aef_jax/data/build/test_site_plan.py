@@ -1,5 +1,6 @@
 """Sites are planned around points, over polygons and over extents, on the grids of UTM."""
 
+import datetime
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ from pyproj.database import query_utm_crs_info
 
 from aef_jax.data.build.site_plan import SitePlan, sites_of_extent, sites_of_points, sites_of_polygons, utm_crs
 from aef_jax.data.store.georeference import validate_crs
+from tests.support.data.feature_files import wkb, write_geojson, write_geoparquet, write_parquet
 from tests.support.refusals import error_message
 
 YEAR_2020_MS = (1_577_836_800_000, 1_609_459_200_000)
@@ -46,10 +48,8 @@ ZONES = {
 POINT = {"type": "Point", "coordinates": [3, 50]}
 
 
-def write_json(path: Path, *geometries: dict, **properties) -> Path:
-    features = [{"type": "Feature", "properties": properties, "geometry": geometry} for geometry in geometries]
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    return path
+def write_json(path: Path, *geometries: dict) -> Path:
+    return write_geojson(path, *((geometry, {}) for geometry in geometries))
 
 
 def polygon(*corners: tuple[float, float]) -> dict:
@@ -116,17 +116,25 @@ def test_columns_of_points_are_read(tmp_path):
     )
     first, second = plan_points(tmp_path, text)
     assert first[:2] == ("a, b", "EPSG:32631")
-    assert first[4:] == ("validation", YEAR_2020_MS)
-    assert (second.name, *second[4:]) == ("c", "", None)
+    assert first[4:] == ("validation", YEAR_2020_MS, 1)
+    assert (second.name, *second[4:]) == ("c", "", None, 1)
 
 
-def test_points_of_geojson_are_those_of_csv(tmp_path):
-    table = plan_points(tmp_path, "lon,lat,name,split,start,end\n3,50,a,training,2020-01-01,2021-01-01\n")
-    properties = {"name": "a", "split": "training", "start": "2020-01-01", "end": "2021-01-01", "lon": 7}
-    high = {"type": "Point", "coordinates": [3, 50, 120.5]}
-    assert sites_of_points(write_json(tmp_path / "a.geojson", high, **properties), 128) == table
-    (unnamed,) = sites_of_points(write_json(tmp_path / "b.json", POINT, name=None), 128)
-    assert unnamed == table[0]._replace(name="site-00000", split="", support=None)
+def test_points_of_all_formats_are_the_same_sites(tmp_path):
+    values = {"name": "a", "split": "training", "start": "2020-01-01", "end": "2021-01-01", "weight": 0.25}
+    table = plan_points(
+        tmp_path, f"lon,lat,{','.join(values)}\n3,50,a,training,2020-01-01,2021-01-01,0.25\n3,51,,,,,\n"
+    )
+    assert [plan.weight for plan in table] == [0.25, 1]
+    points = {"type": "Point", "coordinates": [3, 50]}, {"type": "Point", "coordinates": [3, 51, 120.5]}
+    columns = {name: [value, None] for name, value in values.items()}
+    columns["start"] = [datetime.date(2020, 1, 1), None]
+    files = [
+        write_geojson(tmp_path / "a.geojson", (points[0], {**values, "lon": 7}), (points[1], {"name": None})),
+        write_parquet(tmp_path / "a.parquet", columns | {"lon": [3, 3], "lat": [50, 51]}),
+        write_geoparquet(tmp_path / "b.geoparquet", [wkb(POINT), wkb({**POINT, "coordinates": [3, 51]})], columns),
+    ]
+    assert [sites_of_points(file, 128) for file in files] == [table] * 3
 
 
 MISTAKES = {
@@ -169,7 +177,10 @@ WRONG_FEATURES = [
     ({"geometry": POINT, "properties": [1]}, "its properties are no JSON object"),
     ({"geometry": {**POINT, "coordinates": [3]}}, "lat is None, expected degrees from -90 to 90"),
     ({"geometry": POINT, "properties": {"name": 5}}, "a site is called 5, expected 1 to 200 characters"),
-    ({"geometry": POINT, "properties": {"start": 5}}, "its dates are [5, ''], expected ISO 8601"),
+    ({"geometry": POINT, "properties": {"start": 5, "end": 6}}, "its dates are [5, 6], expected ISO 8601"),
+    ({"geometry": POINT, "properties": {"weight": 0}}, "its weight is 0, expected a number above 0"),
+    ({"geometry": POINT, "properties": {"weight": "inf"}}, "its weight is 'inf', expected a number above 0"),
+    ({"geometry": POINT, "properties": {"weight": [1]}}, "its weight is [1], expected a number above 0"),
     ({"geometry": POINT, "properties": {"split": ["a"]}}, "its split is ['a'], expected training or validation"),
 ]
 
@@ -223,6 +234,21 @@ def test_polygons_side_by_side_share_their_tiles(tmp_path):
     assert names_over(tmp_path, both) == names
     hole = {"type": "Polygon", "coordinates": [*whole["coordinates"], *west["coordinates"]]}
     assert names_over(tmp_path, hole) == names_over(tmp_path, east)
+    parquet = write_geoparquet(tmp_path / "a.parquet", [wkb(both), wkb(hole)])
+    assert [plan.name for plan in sites_of_polygons(parquet, 128)] == names
+
+
+def test_tiles_have_the_columns_of_their_polygon(tmp_path):
+    west, east = box(9, 46, 9.07, 46.1), box(9.07, 46, 9.2, 46.1)
+    columns = {"split": "validation", "start": "2020-01-01", "end": "2021-01-01", "weight": 2}
+    plans = sites_of_polygons(write_geojson(tmp_path / "a.json", (west, columns), (east, {}), (west, columns)), 128)
+    is_west = [plan.center[0] < 9.07 for plan in plans]
+    assert 0 < sum(is_west) < len(plans)
+    expected = [("validation", YEAR_2020_MS, 2) if west else ("", None, 1) for west in is_west]
+    assert [(plan.split, plan.support, plan.weight) for plan in plans] == expected
+    other = write_geojson(tmp_path / "b.json", (west, columns), (box(9, 46, 9.2, 46.1), {}))
+    message = error_message(sites_of_polygons, other, 128)
+    assert "feature 2: its split, start, end, weight differ from those of an earlier one over the same tile" in message
 
 
 def test_tiles_over_zone_borders_are_those_of_their_zone(tmp_path):

@@ -2,10 +2,12 @@
 
 import os
 
+import numpy as np
 import pytest
 
 from aef_jax.data.store.site import to_ms
 from aef_jax.data.text.table import read_table
+from tests.support.data.feature_files import wkb, write_geojson, write_geoparquet, write_parquet
 from tests.support.data.small_texts import HEADER, write_table
 from tests.support.refusals import error_message
 
@@ -36,7 +38,7 @@ def test_file_that_is_no_table_is_refused(tmp_path):
     write_table(file, [GOOD[:4]], HEADER[:4])
     assert "there is no column 'text'" in error_message(read_table, file)
     write_table(file, [])
-    assert "it has no row below the header" in error_message(read_table, file)
+    assert "it has no text, expected at least one" in error_message(read_table, file)
     file.write_bytes(b"")
     assert "there is no column 'lon'" in error_message(read_table, file)
     file.write_bytes("lon,lat,start,end,text\n3,50,2016-01-01,2017-01-01,Hütte\n".encode("latin-1"))
@@ -53,6 +55,21 @@ def test_a_table_may_be_a_spreadsheets(tmp_path):
     assert table.text == ("Hütte,\r\nam See",)
     assert (table.lon.tolist(), table.lat.tolist()) == ([3.5], [50])
     assert table.period_ms.tolist() == [[to_ms("2016-01-01"), to_ms("2016-06-01")]]
+
+
+def test_tables_of_all_formats_are_the_same(tmp_path):
+    expected = read_table(write_table(tmp_path / "a.csv", [GOOD]))
+    columns = dict(zip(HEADER, GOOD, strict=True))
+    point = {"type": "Point", "coordinates": [3.0, 50.5]}
+    files = [
+        write_geojson(tmp_path / "a.geojson", (point, columns)),
+        write_parquet(tmp_path / "a.parquet", {name: [value] for name, value in columns.items()}),
+        write_geoparquet(tmp_path / "b.parquet", [wkb(point)], {name: [value] for name, value in columns.items()}),
+    ]
+    for file in files:
+        np.testing.assert_equal(vars(read_table(file)), vars(expected))
+    wrong = write_geojson(tmp_path / "b.geojson", (point, columns | {"text": 5}))
+    assert error_message(read_table, wrong) == f"{wrong}, feature 1: its text is 5, expected a sentence"
 
 
 def test_a_table_that_is_a_pipe_or_too_large_is_refused(tmp_path):

@@ -1,0 +1,1 @@
+"""Read places from CSV, GeoJSON, Parquet and GeoParquet: sites, labels and texts."""
