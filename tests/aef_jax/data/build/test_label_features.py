@@ -87,12 +87,12 @@ def test_sites_without_near_features_have_no_labels(tmp_path):
 
 
 def test_edges_of_large_polygons_are_straight_in_degrees(tmp_path):
-    """A parallel is an arc in meters: a straight line between corners 100 degrees apart misses the site by far."""
-    grid = Grid("EPSG:32631", (10, 0, 500_000, 0, -10, 5_540_000), 128)
+    """A parallel is an arc in meters, and the equator 90 degrees from the site is at infinity in its UTM zone."""
+    grid = Grid("EPSG:32631", (10, 0, 500_000, 0, -10, 5_539_270), 128)
     lon, lat = centers(grid)
-    features = features_of(tmp_path, (in_degrees(-97, 50, 3.01, 80), 1), crs="")
-    expected = np.where((lat > 50) & (lon < 3.01), 1, -1)
-    assert 0 < (expected == 1).sum() < 128 * 128
+    features = features_of(tmp_path, (in_degrees(-87, -60, 3.01, 50), 1), crs="")
+    expected = np.where((lat < 50) & (lon < 3.01), 1, -1)
+    assert (expected == 1).sum() == 72 * 64  # 50 N is 5,538,631 m north, 3.01 E is 716 m east of 3 E
     np.testing.assert_array_equal(burn_labels(features, grid), expected)
 
 

@@ -77,8 +77,12 @@ def test_variants_of_wkb_are_read(tmp_path):
         struct.pack("<BII3d", 1, 0xA0000001, 4326, *position, 120),  # EWKB with its Z and SRID
     ]
     assert shapes(read(write_geoparquet(tmp_path / "a.parquet", variants))) == [position] * 5
-    high = struct.pack("<BIII12d", 1, 1003, 1, 4, 3, 0, 9, 4, 0, 9, 4, 1, 9, 3, 0, 9)
-    assert shapes(read(write_geoparquet(tmp_path / "b.parquet", [high]))) == [[[[[3, 0], [4, 0], [4, 1], [3, 0]]]]]
+    corners = [[3, 0], [4, 0], [4, 1], [3, 0]]
+    rings = [
+        struct.pack(f"<BIII{4 * (2 + len(more))}d", 1, code, 1, 4, *(value for xy in corners for value in (*xy, *more)))
+        for code, more in ((1003, (9,)), (2003, (7,)), (3003, (9, 7)), (0x80000003, (9,)), (0x40000003, (7,)))
+    ]
+    assert shapes(read(write_geoparquet(tmp_path / "b.parquet", rings))) == [[[corners]]] * 5
 
 
 def test_columns_of_parquet_become_python_values(tmp_path):
@@ -238,3 +242,19 @@ def test_parquet_without_pyarrow_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     message = error_message(read, file, error=ModuleNotFoundError)
     assert message == f"{file} is Parquet, which needs the package pyarrow: install aef[build]"
+
+
+@pytest.mark.slow
+def test_no_damaged_byte_of_parquet_does_more_than_a_refusal(tmp_path):
+    file = write_geoparquet(tmp_path / "a.parquet", [wkb(AREA)] * 4, {"kind": ["a", "b", "a", "b"]})
+    whole = file.read_bytes()
+    pages = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")  # the rest is metadata
+    messages = []
+    for position in [*range(pages), *range(pages, len(whole), 20)]:
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        try:
+            assert len(read(file, "kind")) <= 4
+        except ValueError as error:
+            messages.append(str(error))
+    assert messages
+    assert all(message.startswith(str(file)) for message in messages)
