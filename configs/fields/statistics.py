@@ -117,7 +117,8 @@ class BandStatistics:
             no_data: the stored value that stands for no data, beside NaN; None if there is none.
 
         Returns:
-            z-scores within +-6, 0 (the mean) without data; and where they are valid observations.
+            z-scores within +-6; and where they are valid observations. A score is exactly 0, the mean, if and only if
+            its pixel holds no data.
 
         Raises:
             ValueError: there are no statistics of the source, or they have another number of bands.
@@ -135,6 +136,7 @@ class BandStatistics:
         z /= self.deviation[source.name].astype(np.float32)
         finite = np.isfinite(z)
         z.clip(-CLIP_SIGMA, CLIP_SIGMA, out=z)
+        np.copyto(z, np.finfo(np.float32).tiny, where=z == 0)  # data at the mean: 0 is for no data
         np.copyto(z, 0, where=~finite)
         return z, valid & finite
 

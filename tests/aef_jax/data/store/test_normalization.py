@@ -106,6 +106,7 @@ def test_a_constant_band_does_not_divide_by_zero():
     applied = normalization_of([site], (SENTINEL2,)).apply(site, (SENTINEL2,)).series["sentinel2"]
     assert np.isfinite(applied.pixels).all()
     assert np.abs(applied.pixels[..., 2]).max() < 1
+    assert (applied.pixels[..., 2] != 0).all(), "0 is for no data"
 
 
 def test_classes_pass_through_and_an_absent_class_is_invalid():
