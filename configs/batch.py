@@ -21,6 +21,7 @@ class Frames(NamedTuple):
     pixels: Any  # Float "B N H W C"
     timecodes: Any  # Float "B N K"
     present: Any  # Bool "B N"; the values of an absent frame have no influence
+    bands: Any  # Bool "B N C": whether the frame has data in that band anywhere in the tile
 
 
 class Target(NamedTuple):
@@ -82,7 +83,7 @@ def validate_frames(frames: dict[str, Frames], inputs: tuple[str, ...]) -> None:
     unknown = sorted(set(frames) - set(inputs))
     if unknown or not frames:
         raise ValueError(f"frames are of {unknown or 'no source'}, expected some of the input sources {list(inputs)}")
-    for name, (pixels, _, _) in frames.items():
+    for name, (pixels, *_) in frames.items():
         if pixels.shape[1] == 0:
             raise ValueError(f"source {name}: there is no frame slot, expected at least one, if absent")
         if any(side % PIXELS_PER_SPACE_CELL for side in pixels.shape[2:4]):

@@ -54,7 +54,7 @@ def random_batch(
 def random_frames(
     config: Config, side: int = 32, seed: int = 0, sequences: int = SEQUENCES, full: bool = False
 ) -> dict[str, Frames]:
-    """Draw frames of each input source. Some are absent, but no sequence lacks a source.
+    """Draw frames of each input source. Some are absent, but no sequence lacks a source. Some lack bands.
 
     Args:
         config: sources.
@@ -72,11 +72,10 @@ def random_frames(
         number = source.frame_budget if full else FRAMES
         present = generator.random((sequences, number)) < 0.6
         present[:, number // 2] = True
-        frames[source.name] = Frames(
-            generator.standard_normal((sequences, number, side, side, source.channels), np.float32),
-            generator.uniform(-1, 1, (sequences, number, TIMECODE_WIDTH)).astype(np.float32),
-            present,
-        )
+        pixels = generator.standard_normal((sequences, number, side, side, source.channels), np.float32)
+        timecodes = generator.uniform(-1, 1, (sequences, number, TIMECODE_WIDTH)).astype(np.float32)
+        bands = generator.random((sequences, number, source.channels)) < 0.8
+        frames[source.name] = Frames(pixels * bands[:, :, None, None], timecodes, present, bands)
     return frames
 
 

@@ -102,7 +102,9 @@ def text_flops(model: ModelConfig) -> int:
 
 
 def _source_encoder(channels: int, model: ModelConfig, side: int) -> int:
-    return 2 * (_taps(side, 4, 2) * channels * model.d_precision + _taps(side // 2, 3, 1) * model.d_precision**2)
+    missing_bands = channels * model.d_precision if model.architecture > 1 else 0
+    project, refine = _taps(side, 4, 2) * channels * model.d_precision, _taps(side // 2, 3, 1) * model.d_precision**2
+    return 2 * (project + missing_bands + refine)
 
 
 def _block(model: ModelConfig, side: int, frames: int) -> Flops:

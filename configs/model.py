@@ -18,6 +18,9 @@ class ModelConfig:
     Defaults are the paper's unless a field says "ours".
     """
 
+    architecture: Literal[1, 2] = 2
+    """Version of the model (ours). 1 is that of runs written before there were versions: a missing band is shown as its
+    mean. From 2 on, the source encoders are told which bands a frame lacks."""
     d_precision: int = 128
     """Channels at L/2: source encoders, precision operator and summary."""
     d_exchange: int = 320
@@ -56,6 +59,7 @@ class ModelConfig:
     a block)."""
 
     def __post_init__(self):
+        require(self.architecture in (1, 2), f"model: architecture is {self.architecture!r}, expected 1 or 2")
         for field in ("d_precision", "d_exchange", "num_blocks", "mlp_ratio", "decoder_width", "text_width"):
             require_at_least("model", field, getattr(self, field), 1)
         require_at_least("model", "embed_dim", self.embed_dim, 3)  # with 2 the radial density has another form

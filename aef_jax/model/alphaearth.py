@@ -40,7 +40,7 @@ class AlphaEarth(nnx.Module):
         self.dtype = jnp.dtype(config.model.compute_dtype)
         self.inputs = tuple(source.name for source in config.input_sources)
         self.source_encoders = nnx.Dict(
-            {s.name: SourceEncoder(s.channels, config.model.d_precision, rngs=rngs) for s in config.input_sources}
+            {s.name: SourceEncoder(s.channels, config.model, rngs=rngs) for s in config.input_sources}
         )
         self.encoder = STPEncoder(config.model, rngs=rngs)
         self.summary = TemporalSummary(config.model, rngs=rngs)
@@ -138,5 +138,5 @@ class AlphaEarth(nnx.Module):
             raise ValueError("the model has no text head: the config has no source of kind 'text'")
         return self.text_head(sentence.astype(self.dtype), period.astype(self.dtype))
 
-    def _cast(self, frames: Frames) -> tuple[Float[Array, "B N H W C"], Bool[Array, "B N"]]:
-        return frames.pixels.astype(self.dtype), frames.present
+    def _cast(self, frames: Frames) -> tuple[Float[Array, "B N H W C"], Bool[Array, "B N"], Bool[Array, "B N C"]]:
+        return frames.pixels.astype(self.dtype), frames.present, frames.bands

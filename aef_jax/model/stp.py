@@ -17,34 +17,69 @@ from configs.encodings.timecode import TIMECODE_WIDTH
 from configs.model import ModelConfig
 
 
+class MissingBands(nnx.Linear):
+    """A learned vector for each band, which is added to the features of a frame that lacks the band (ours).
+
+    The vectors begin as zero, and stay zero for bands that no frame lacks.
+
+    Args:
+        channels: bands of the source.
+        width: channels of the features.
+    """
+
+    def __init__(self, channels: int, width: int):
+        # zeros take no random numbers from the model's, so all other parameters begin as in architecture 1
+        super().__init__(channels, width, use_bias=False, kernel_init=nnx.initializers.zeros, rngs=nnx.Rngs(0))
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, features: Float[Array, "B N H W CP"], missing: Bool[Array, "B N C"]
+    ) -> Float[Array, "B N H W CP"]:
+        """Add the vectors of the missing bands at all pixels.
+
+        Args:
+            features: features of each frame.
+            missing: bands that each frame lacks.
+
+        Returns:
+            The features, in their dtype.
+        """
+        vectors = missing.astype(self.kernel.dtype) @ self.kernel[...]
+        # broadcast before the cast, as a bias is, so that the gradient is summed in float32
+        return features + jnp.broadcast_to(vectors[:, :, None, None], features.shape).astype(features.dtype)
+
+
 class SourceEncoder(nnx.Module):
     """Projection of one source's frames to L/2 and the precision width, whatever its bands (paper: input projector).
 
     Args:
         channels: bands of the source.
-        width: channels of the precision state.
+        config: the model's sizes and architecture.
         rngs: source of the random initial parameters.
     """
 
-    def __init__(self, channels: int, width: int, *, rngs: nnx.Rngs):
-        self.project = Down(channels, width, rngs=rngs)
-        self.refine = Conv(width, width, rngs=rngs)
+    def __init__(self, channels: int, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.project = Down(channels, config.d_precision, rngs=rngs)
+        self.missing_bands = MissingBands(channels, config.d_precision) if config.architecture > 1 else None
+        self.refine = Conv(config.d_precision, config.d_precision, rngs=rngs)
 
     def __call__(
-        self, pixels: Float[Array, "B N H W C"], present: Bool[Array, "B N"]
+        self, pixels: Float[Array, "B N H W C"], present: Bool[Array, "B N"], bands: Bool[Array, "B N C"]
     ) -> Float[Array, "B N H/2 W/2 CP"]:
         """Project the frames.
 
         Args:
             pixels: scaled and z-scored pixels; those of absent frames may be anything.
             present: frames that exist.
+            bands: bands of which a frame has data; those of absent frames may be anything.
 
         Returns:
             Features of each frame.
         """
         # an absent frame may contain NaN, and NaN times a weight of zero is NaN
-        pixels = jnp.where(present[:, :, None, None, None], pixels, 0)
-        return constrain(self.refine(gelu(self.project(pixels))), "sequence", "frame")
+        features = self.project(jnp.where(present[:, :, None, None, None], pixels, 0))
+        if self.missing_bands is not None:
+            features = self.missing_bands(features, present[..., None] & ~bands)
+        return constrain(self.refine(gelu(features)), "sequence", "frame")
 
 
 class STPBlock(nnx.Module):

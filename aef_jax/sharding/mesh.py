@@ -239,7 +239,7 @@ def batch_shardings(batch: Batch, mesh: Mesh | AbstractMesh) -> Batch:
     """
     whole, frames, rows = (sharding(mesh, "sequence", *more) for more in ((), ("frame",), ("row",)))
     return Batch(
-        frames={name: Frames(frames, frames, frames) for name in batch.frames},
+        frames={name: Frames(frames, frames, frames, frames) for name in batch.frames},
         student={name: Student(whole, whole) for name in batch.student},
         targets={name: Target(rows, rows, whole, whole, whole, whole) for name in batch.targets},
         shared_period=whole,

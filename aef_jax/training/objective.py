@@ -116,12 +116,12 @@ def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Array, ""]:
 def _student_frames(batch: Batch) -> dict[str, Frames]:
     """Gather the teacher's frames that the student sees. The index of an absent frame may be anything."""
     frames = {}
-    for name, (pixels, timecodes, _) in batch.frames.items():
+    for name, (pixels, timecodes, _, bands) in batch.frames.items():
         index, present = batch.student[name]
         index = jnp.where(present, index, 0)
         # a student's frame may lie on any device: each device gathers what it needs from all
-        pixels, timecodes = (_of_each(constrain(x, "sequence"), index) for x in (pixels, timecodes))
-        frames[name] = Frames(constrain(pixels, "sequence", "frame"), timecodes, present)
+        pixels, timecodes, bands = (_of_each(constrain(x, "sequence"), index) for x in (pixels, timecodes, bands))
+        frames[name] = Frames(constrain(pixels, "sequence", "frame"), timecodes, present, bands)
     return frames
 
 

@@ -37,7 +37,7 @@ class AlphaEarth(nn.Module):
         self.dtype = getattr(torch, config.model.compute_dtype)
         self.inputs = tuple(source.name for source in config.input_sources)
         self.source_encoders = nn.ModuleDict(
-            {s.name: SourceEncoder(s.channels, config.model.d_precision) for s in config.input_sources}
+            {s.name: SourceEncoder(s.channels, config.model) for s in config.input_sources}
         )
         self.encoder = STPEncoder(config.model)
         self.summary = TemporalSummary(config.model)
@@ -129,5 +129,5 @@ class AlphaEarth(nn.Module):
             raise ValueError("the model has no text head: the config has no source of kind 'text'")
         return self.text_head(sentence.to(self.dtype), period.to(self.dtype))
 
-    def _cast(self, frames: Frames) -> tuple[Float[Tensor, "B N H W C"], Bool[Tensor, "B N"]]:
-        return frames.pixels.to(self.dtype), frames.present
+    def _cast(self, frames: Frames) -> tuple[Float[Tensor, "B N H W C"], Bool[Tensor, "B N"], Bool[Tensor, "B N C"]]:
+        return frames.pixels.to(self.dtype), frames.present, frames.bands

@@ -18,34 +18,71 @@ from configs.encodings.timecode import TIMECODE_WIDTH
 from configs.model import ModelConfig
 
 
+class MissingBands(nn.Linear):
+    """A learned vector for each band, which is added to the features of a frame that lacks the band (ours).
+
+    The vectors begin as zero, and stay zero for bands that no frame lacks.
+
+    Args:
+        channels: bands of the source.
+        width: channels of the features.
+    """
+
+    def __init__(self, channels: int, width: int):
+        super().__init__(channels, width, bias=False)
+
+    def reset_parameters(self):
+        """Set the vectors to zero."""
+        nn.init.zeros_(self.weight)
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, features: Float[Tensor, "B N H W CP"], missing: Bool[Tensor, "B N C"]
+    ) -> Float[Tensor, "B N H W CP"]:
+        """Add the vectors of the missing bands at all pixels.
+
+        Args:
+            features: features of each frame.
+            missing: bands that each frame lacks.
+
+        Returns:
+            The features, in their dtype.
+        """
+        vectors = super().forward(missing.to(self.weight.dtype))
+        return features + vectors[:, :, None, None].to(features.dtype)
+
+
 class SourceEncoder(nn.Module):
     """Projection of one source's frames to L/2 and the precision width, whatever its bands (paper: input projector).
 
     Args:
         channels: bands of the source.
-        width: channels of the precision state.
+        config: the model's sizes and architecture.
     """
 
-    def __init__(self, channels: int, width: int):
+    def __init__(self, channels: int, config: ModelConfig):
         super().__init__()
-        self.project = Down(channels, width)
-        self.refine = Conv(width, width)
+        self.project = Down(channels, config.d_precision)
+        self.missing_bands = MissingBands(channels, config.d_precision) if config.architecture > 1 else None
+        self.refine = Conv(config.d_precision, config.d_precision)
 
     def forward(
-        self, pixels: Float[Tensor, "B N H W C"], present: Bool[Tensor, "B N"]
+        self, pixels: Float[Tensor, "B N H W C"], present: Bool[Tensor, "B N"], bands: Bool[Tensor, "B N C"]
     ) -> Float[Tensor, "B N H/2 W/2 CP"]:
         """Project the frames.
 
         Args:
             pixels: scaled and z-scored pixels; those of absent frames may be anything.
             present: frames that exist.
+            bands: bands of which a frame has data; those of absent frames may be anything.
 
         Returns:
             Features of each frame.
         """
         # an absent frame may contain NaN, and NaN times a weight of zero is NaN
-        pixels = torch.where(present[:, :, None, None, None], pixels, 0)
-        return self.refine(gelu(self.project(pixels)))
+        features = self.project(torch.where(present[:, :, None, None, None], pixels, 0))
+        if self.missing_bands is not None:
+            features = self.missing_bands(features, present[..., None] & ~bands)
+        return self.refine(gelu(features))
 
 
 class STPBlock(nn.Module):

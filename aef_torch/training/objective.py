@@ -114,10 +114,11 @@ def _weighted_mean(terms: Terms, sources: list[Source]) -> Float[Tensor, ""]:
 def _student_frames(batch: Batch) -> dict[str, Frames]:
     """Gather the teacher's frames that the student sees. The index of an absent frame may be anything."""
     frames = {}
-    for name, (pixels, timecodes, _) in batch.frames.items():
+    for name, (pixels, timecodes, _, bands) in batch.frames.items():
         index, present = batch.student[name]
         index = torch.where(present, index, 0)
-        frames[name] = Frames(_of_each(pixels, index), _of_each(timecodes, index), present)
+        pixels, timecodes, bands = (_of_each(x, index) for x in (pixels, timecodes, bands))
+        frames[name] = Frames(pixels, timecodes, present, bands)
     return frames
 
 

@@ -54,6 +54,18 @@ def has_data(pixels: Num[np.ndarray, "*N"], no_data: float | None) -> Bool[np.nd
     return finite if no_data is None else finite & (pixels != no_data)
 
 
+def bands_with_data(z: Float32[np.ndarray, "*N H W C"]) -> Bool[np.ndarray, "*N C"]:
+    """Find the bands in which a frame holds data anywhere in a tile.
+
+    Args:
+        z: z-scored pixels of tiles, exactly 0 without data, as `BandStatistics.z_score_pixels` returns them.
+
+    Returns:
+        True where a pixel is not 0.
+    """
+    return np.any(np.any(z, axis=-3), axis=-2)  # ten times as fast as both axes at once
+
+
 def scale_pixels(
     pixels: Num[np.ndarray, "*N C"], source: Source, no_data: float | None
 ) -> tuple[Float32[np.ndarray, "*N C"], Bool[np.ndarray, "*N C"]]:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from configs.batch import Frames
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS, period_code, timecode
-from configs.fields.statistics import CLIP_SIGMA
+from configs.fields.statistics import CLIP_SIGMA, bands_with_data
 from configs.model import PIXELS_PER_SPACE_CELL
 
 Period = tuple[int, int]
@@ -232,8 +232,9 @@ def _frames(stacks: Mapping[str, FrameStack], tiles: list[tuple[Strip, Strip]], 
         padded = np.pad(np.stack(cuts), [(0, 0), (0, absent), (0, 0), (0, 0), (0, 0)])
         times = np.tile(timecode(time_ms), (len(tiles), 1, 1)).astype(np.float32)
         times = np.pad(times, [(0, 0), (0, absent), (0, 0)])
-        # as in training, a frame without data all over a tile is absent: each of its scores is exactly 0
-        frames[name] = Frames(padded, times, padded.any(axis=(2, 3, 4)))
+        bands = bands_with_data(padded)
+        # as in training, a frame without data all over a tile is absent
+        frames[name] = Frames(padded, times, bands.any(axis=-1), bands)
     return frames
 
 

@@ -57,7 +57,7 @@ def from_json(text: str) -> Config:
         text: JSON of a whole config.
 
     Returns:
-        The validated config. Settings that are newer than the text have their defaults.
+        The validated config. Settings that are newer than the text have the values of its time.
 
     Raises:
         ValueError: the text is not JSON, a field is unknown, missing or of another type, a value is out of range, or
@@ -86,7 +86,8 @@ def typed(value: Any, kind: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         return None if value is None else typed(value, next(a for a in arguments if a is not type(None)), where)
     if origin is Literal:
-        return _expect(value in arguments, value, where, f"one of {', '.join(map(str, arguments))}")
+        is_one = any(type(value) is type(each) and value == each for each in arguments)
+        return _expect(is_one, value, where, f"one of {', '.join(map(str, arguments))}")
     if origin is tuple:
         _expect(isinstance(value, list | tuple), value, where, "a list")
         _expect(len(value) <= _MAX_ITEMS, value, where, f"at most {_MAX_ITEMS} items")

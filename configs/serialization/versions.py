@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from configs.config import Config
 from configs.serialization.printable import printable_value
 
-VERSION = 4
+VERSION = 5
 """Version that `to_json` writes."""
 RENAMED = {
     "model.blocks": "model.num_blocks",
@@ -26,8 +25,8 @@ RENAMED = {
     "data.least_target_fraction": "data.min_target_fraction",
 }
 """New name by old name, both dotted. Files and command lines may still use the old names."""
-ADDED = {"data.workers": 2, "training.freeze": 4}
-"""First version in which every file has the setting; older files may lack it and get its default."""
+ADDED = {"data.workers": (2, 0), "training.freeze": (4, ""), "model.architecture": (5, 1)}
+"""By setting: the first version in which every file has it, and the value that older files get if they lack it."""
 
 _AS_STORED = {"log1p": np.expm1, "radians": np.rad2deg, "palsar_decibel": lambda decibel: 10 ** ((decibel + 83) / 20)}
 """Inverse of each scaling. Until version 2, the valid range of a band was in its unit after scaling."""
@@ -60,10 +59,10 @@ def upgrade(tree: Any) -> Any:
         sections[section][new.partition(".")[2]] = sections[section].pop(key)
     if version < 3 and isinstance(sources, list):
         _convert_valid_ranges(sources)
-    for name, first_version in ADDED.items():
+    for name, (first_version, before) in ADDED.items():
         section, key = name.split(".")
         if version < first_version and section in sections:
-            sections[section].setdefault(key, getattr(getattr(Config(), section), key))
+            sections[section].setdefault(key, before)
     return tree
 
 

@@ -40,6 +40,7 @@ def abstract_frames(config):
             shape(FRAMES[source.name], side, side, source.channels),
             shape(FRAMES[source.name], TIMECODE_WIDTH),
             shape(FRAMES[source.name], dtype=bool),
+            shape(FRAMES[source.name], source.channels, dtype=bool),
         )
         for source in config.input_sources
     }

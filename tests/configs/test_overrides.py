@@ -57,7 +57,7 @@ def test_every_listed_name_can_be_set_to_the_value_it_has():
         (["--sources", "sentinel2,sentinel9"], "no source 'sentinel9'; did you mean sentinel2?"),
         (["--sources", "nlcd"], "none of ['nlcd'] is an input"),
         (["--training.steps.more", "3"], "no setting 'training.steps.more'"),
-        (["--qqq", "3"], "no setting 'qqq'; expected one of model.d_precision"),
+        (["--qqq", "3"], "no setting 'qqq'; expected one of model.architecture, model.d_precision"),
         (["--training.steps"], "--training.steps has no value"),
         (["training.steps", "3"], "'training.steps' is no option"),
         (["--training.steps", "many"], "training.steps is 'many', expected a value of type int"),

@@ -37,6 +37,7 @@ def test_an_integer_is_converted_to_float():
         (lambda c: c["training"].update(steps=True), "config.training.steps is True, expected a value of type int"),
         (lambda c: c["training"].update(steps=0), "training: steps is 0, expected at least 1"),
         (lambda c: c["model"].update(remat="all"), "config.model.remat is 'all', expected one of none, block, dots"),
+        (lambda c: c["model"].update(architecture=True), "config.model.architecture is True, expected one of 1, 2"),
         (lambda c: c["model"].update(kappa=float("inf")), "config.model.kappa is inf, expected a finite number"),
         (lambda c: c["model"].update(kappa=float("nan")), "config.model.kappa is nan, expected a finite number"),
         (lambda c: c["model"].update(kappa=10**400), "config.model.kappa is inf, expected a finite number"),

@@ -61,8 +61,8 @@ def test_version_1_is_read_with_all_of_its_values():
         renamed = {
             RENAMED.get(f"{section}.{name}", f".{name}").split(".")[1]: v for name, v in written[section].items()
         }
-        added = {name: value(Config(), name) for name in ADDED if name.startswith(f"{section}.")}
-        assert read[section] == {name.split(".")[1]: default for name, default in added.items()} | renamed
+        added = {name: before for name, (_, before) in ADDED.items() if name.startswith(f"{section}.")}
+        assert read[section] == {name.split(".")[1]: before for name, before in added.items()} | renamed
     assert read["sources"] == written["sources"]
 
 
@@ -76,7 +76,7 @@ def test_renamed_settings_cause_one_warning_of_one_sentence(warnings):
 
 
 def test_a_config_of_the_present_version_causes_no_warning(warnings):
-    assert json.loads(to_json(TINY))["version"] == VERSION == 4
+    assert json.loads(to_json(TINY))["version"] == VERSION == 5
     assert from_json(to_json(TINY)) == TINY
     assert warnings.messages == []
 
@@ -85,11 +85,12 @@ def test_version_1_may_be_stated():
     assert from_json(edited_version_1(lambda tree: tree.update(version=1))) == from_json(VERSION_1)
 
 
-def test_a_later_setting_has_its_default_in_an_older_file():
-    assert ADDED == {"data.workers": 2, "training.freeze": 4}
+def test_an_older_file_has_the_values_of_its_time():
+    assert ADDED == {"data.workers": (2, 0), "training.freeze": (4, ""), "model.architecture": (5, 1)}
     before = from_json(edited_version_1(lambda tree: tree["data"].pop("workers")))
     after = from_json(VERSION_1)
     assert before == replace(after, data=replace(after.data, workers=0))
+    assert (before.model.architecture, Config().model.architecture) == (1, 2)
 
 
 def test_the_present_version_must_have_every_setting():
@@ -101,7 +102,7 @@ def test_the_present_version_must_have_every_setting():
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (5, "config.version is 5, expected at most 4: a newer aef wrote this config"),
+        (6, "config.version is 6, expected at most 5: a newer aef wrote this config"),
         (0, "config.version is 0, expected an integer of at least 1"),
         ("2", "config.version is '2', expected an integer"),
         (True, "config.version is True, expected an integer"),

@@ -15,7 +15,7 @@ from tests.support.paths import REPOSITORY
 TORCH, JAX = "aef_torch", "aef_jax"
 TRAINING = ("losses", "objective", "optimizer", "step")
 DIFFERENCES = {
-    "aef_torch model/layers.py *.reset_parameters()": "PyTorch initializes in a method, Flax by an argument",
+    "aef_torch model/*.py *.reset_parameters()": "PyTorch initializes in a method, Flax by an argument",
     "aef_jax model/stp.py STPEncoder.loop": "XLA compiles the blocks as a scan or unrolled; PyTorch runs them in turn",
     "aef_torch model/bottleneck.py sample_noise(generator, shape, dimension, kappa)": "PyTorch's random state",
     "aef_jax model/bottleneck.py sample_noise(key, shape, dimension, kappa)": "JAX's random state",

@@ -9,6 +9,7 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import SAME_PASS_MS, Period, Series
 from configs.batch import Frames, Student
 from configs.encodings.timecode import timecode
+from configs.fields.statistics import bands_with_data
 from configs.source import Source
 
 GAP_WIDTH_PIXELS = (0.5, 2.0)
@@ -62,12 +63,14 @@ def draw_frames(
     stored = series.select_frames(selected)
     pixels = np.zeros((source.frame_budget, *series.pixels.shape[1:]), np.float32)
     pixels[: len(selected)] = normalization.z_score(stored, source).pixels
+    bands = bands_with_data(pixels)  # a gap takes no band away
     if gap is not None:
         pixels[:, gap] = 0
     time_ms = np.zeros(source.frame_budget, np.int64)
     time_ms[: len(selected)] = stored.time_ms
     present = np.arange(source.frame_budget) < len(selected)
-    return DrawnFrames(Frames(pixels, timecode(time_ms).astype(np.float32), present), time_ms, candidates, selected)
+    frames = Frames(pixels, timecode(time_ms).astype(np.float32), present, bands)
+    return DrawnFrames(frames, time_ms, candidates, selected)
 
 
 def _select_with_data(series: Series, order: Int64[np.ndarray, "k"], max_frames: int) -> Int64[np.ndarray, "n"]:
@@ -142,7 +145,8 @@ def no_frames(source: Source, side: int) -> DrawnFrames:
     time_ms, nothing = np.zeros(source.frame_budget, np.int64), np.zeros(0, np.int64)
     pixels = np.zeros((source.frame_budget, side, side, source.channels), np.float32)
     timecodes: Float32[np.ndarray, "N K"] = timecode(time_ms).astype(np.float32)
-    return DrawnFrames(Frames(pixels, timecodes, np.zeros(source.frame_budget, bool)), time_ms, nothing, nothing)
+    present, bands = np.zeros(source.frame_budget, bool), np.zeros((source.frame_budget, source.channels), bool)
+    return DrawnFrames(Frames(pixels, timecodes, present, bands), time_ms, nothing, nothing)
 
 
 def no_student(source: Source) -> Student:

@@ -51,9 +51,23 @@ BLOCKS = [
     Mutation(
         "absent frames not blanked",
         "aef_jax.model.stp.SourceEncoder.__call__",
-        "pixels = jnp.where(present[:, :, None, None, None], pixels, 0)",
-        "pass",
+        "jnp.where(present[:, :, None, None, None], pixels, 0)",
+        "pixels",
         "SourceEncoder",
+    ),
+    Mutation(
+        "mask of bands inverted",
+        "aef_jax.model.stp.SourceEncoder.__call__",
+        "present[..., None] & ~bands",
+        "present[..., None] & bands",
+        "SourceEncoder",
+    ),
+    Mutation(
+        "missing bands ignored",
+        "aef_jax.model.stp.MissingBands.__call__",
+        "missing.astype",
+        "jnp.zeros_like(missing).astype",
+        "MissingBands",
     ),
     Mutation(
         "two blocks in the wrong order",

@@ -146,6 +146,13 @@ OBJECTIVE = [
         "objective",
     ),
     Mutation(
+        "the student is told the bands of other frames",
+        "aef_jax.training.objective._student_frames",
+        "timecodes, present, bands)",
+        "timecodes, present, jnp.roll(bands, 1, axis=1))",
+        "objective",
+    ),
+    Mutation(
         "row and column of a text swapped",
         _OBJECTIVE,
         "text.pixel[:, 0], text.pixel[:, 1]",

@@ -144,10 +144,10 @@ def harden(batch: Batch, noise: BottleneckNoise) -> tuple[Batch, BottleneckNoise
         lambda x: x * (1 + 2.0**-40) if x.dtype == np.float64 else x, cast((batch, noise), "float64")
     )
     frames = {}
-    for name, (pixels, timecodes, present) in batch.frames.items():
+    for name, (pixels, timecodes, present, bands) in batch.frames.items():
         here = present[..., None]
         frames[name] = Frames(
-            np.where(here[..., None, None], pixels, np.nan), np.where(here, timecodes, np.nan), present
+            np.where(here[..., None, None], pixels, np.nan), np.where(here, timecodes, np.nan), present, bands
         )
     return batch._replace(frames=frames), noise
 

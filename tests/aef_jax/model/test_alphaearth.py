@@ -151,6 +151,7 @@ def test_paper_has_the_papers_shapes():
             jax.ShapeDtypeStruct((batch, s.frame_budget, side, side, s.channels), jnp.float32),
             jax.ShapeDtypeStruct((batch, s.frame_budget, TIMECODE_WIDTH), jnp.float32),
             jax.ShapeDtypeStruct((batch, s.frame_budget), bool),
+            jax.ShapeDtypeStruct((batch, s.frame_budget, s.channels), bool),
         )
         for s in PAPER.input_sources
     }

@@ -69,9 +69,22 @@ def test_values_out_of_range_are_told_above_one_percent(pixels, caplog):
     assert said.startswith("source sentinel2: 100% of its values lie beyond")
 
 
-def test_band_without_statistics_is_not_out_of_range(pixels, caplog):
+def test_band_without_statistics_is_missing_not_out_of_range(pixels, caplog):
     mean, deviation = np.full(5, 7.0), np.full(5, 0.5)
     mean[:3] = deviation[:3] = np.nan
-    embedder = replace(EMBEDDER, statistics=BandStatistics({"sentinel2": mean}, {"sentinel2": deviation}))
-    assert np.isfinite(embedder.embed({"sentinel2": (pixels, TIMES)}, 2022)).all()
+    given = []
+
+    def model(frames, periods) -> np.ndarray:
+        given.append(frames["sentinel2"])
+        return east(frames, periods)
+
+    embedder = replace(EMBEDDER, statistics=BandStatistics({"sentinel2": mean}, {"sentinel2": deviation}), model=model)
+    values = pixels.astype(np.float32)
+    values[2, ..., 4] = np.nan
+    assert np.isfinite(embedder.embed({"sentinel2": (values, TIMES)}, 2022)).all()
     assert not caplog.records
+    bands = np.zeros((4, 16, 5), bool)  # 4 tiles; 12 frames, and 4 absent ones
+    bands[:, :12, 3:] = True
+    bands[:, 2, 4] = False
+    np.testing.assert_array_equal(given[0].bands, bands, strict=True)
+    np.testing.assert_array_equal(given[0].present, bands.any(axis=-1))

@@ -46,8 +46,8 @@ class ModelContract(ABC):
             return np.where(present.reshape(*present.shape, *[1] * (array.ndim - 2)), array, np.float32(anything))
 
         frames = {
-            name: Frames(filled(pixels, present), filled(timecodes, present), present)
-            for name, (pixels, timecodes, present) in FRAMES.items()
+            name: Frames(filled(pixels, present), filled(timecodes, present), present, bands ^ ~present[..., None])
+            for name, (pixels, timecodes, present, bands) in FRAMES.items()
         }
         np.testing.assert_array_equal(
             self.fields(ONE_BLOCK, frames, PERIODS), self.fields(ONE_BLOCK, FRAMES, PERIODS), strict=True

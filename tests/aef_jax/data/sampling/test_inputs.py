@@ -165,6 +165,20 @@ def test_frames_without_data_in_the_tile_take_no_budget(name):
     assert not _drawn(source, all_nothing).frames.present.any()
 
 
+def test_bands_are_those_with_any_data_in_the_tile():
+    """Scenes with VV and VH alone have neither HH nor HV. A line gap takes no band away, whatever it blanks."""
+    series = _year("sentinel1")
+    pixels = series.pixels.copy()
+    pixels[::2, ..., 2:4] = np.nan
+    pixels[2, 7, 9, 3] = -20
+    source = replace(SENTINEL1, frame_budget=len(pixels) + 1)
+    radar = replace(series, pixels=pixels)
+    for seed in range(10):
+        expected = np.ones((len(pixels) + 1, 5), bool)
+        expected[:-1:2, 2:4], expected[2, 3], expected[-1] = False, True, False
+        np.testing.assert_array_equal(_drawn(source, radar, seed).frames.bands, expected, strict=True)
+
+
 def test_cloudy_frames_are_present():
     series = _year("sentinel2")
     cloudy = replace(series, valid=np.zeros_like(series.valid))
@@ -185,6 +199,7 @@ def test_absent_slots_come_last_and_hold_nothing():
 def test_source_missing_in_the_site_is_absent():
     frames, student = no_frames(LANDSAT, 16).frames, no_student(LANDSAT)
     assert frames.pixels.shape == (21, 16, 16, 7)
+    assert frames.bands.shape == (21, 7)
     assert not frames.present.any()
     assert not student.present.any()
     assert len(student.present) == LANDSAT.student_budget == 15

@@ -51,9 +51,12 @@ class RandomArrays:
     def __call__(self, *shape: int) -> np.ndarray:
         return self.generator.standard_normal(shape, np.float32)
 
+    def mask(self, *shape: int) -> np.ndarray:
+        return self.generator.random(shape) < 0.6
+
     def present(self, *shape: int) -> np.ndarray:
         """Draw which elements are present: some of the first sequence, exactly one of the second, none of a third."""
-        mask = self.generator.random(shape) < 0.6
+        mask = self.mask(*shape)
         mask[0, 0], mask[1], mask[2:] = True, np.arange(shape[1]) == 1, False
         return mask
 
@@ -75,7 +78,10 @@ class RandomArrays:
 
     def frames(self) -> dict[str, Frames]:
         pixels = {s.name: self(B, 2, 2 * HEIGHT, 2 * WIDTH, s.channels) for s in CONFIG.input_sources}
-        return {name: Frames(x, self(B, 2, TIMECODE_WIDTH), self.present(B, 2)) for name, x in pixels.items()}
+        return {
+            name: Frames(x, self(B, 2, TIMECODE_WIDTH), self.present(B, 2), self.mask(B, 2, x.shape[-1]))
+            for name, x in pixels.items()
+        }
 
 
 class Case(NamedTuple):
@@ -123,8 +129,8 @@ CASES = {
         apply=lambda framework, _, x, noise: framework.bottleneck.von_mises_fisher(framework.layers.unit(x), noise),
     ),
     "SourceEncoder": Case(
-        build=lambda framework, config, **rngs: framework.stp.SourceEncoder(5, config.model.d_precision, **rngs),
-        inputs=lambda draw: (draw(B, T, 2 * HEIGHT, 2 * WIDTH, 5), draw.present(B, T)),
+        build=lambda framework, config, **rngs: framework.stp.SourceEncoder(5, config.model, **rngs),
+        inputs=lambda draw: (draw(B, T, 2 * HEIGHT, 2 * WIDTH, 5), draw.present(B, T), draw.mask(B, T, 5)),
     ),
     "SpaceOperator": Case(
         build=lambda framework, config, **rngs: framework.operators.SpaceOperator(64, 4, 4, **rngs),

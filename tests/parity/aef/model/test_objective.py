@@ -70,6 +70,21 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
 
 @pytest.mark.slow
 @both
+def test_with_all_bands_it_computes_what_architecture_1_does(compute):
+    """Architecture 1 does not see which bands are missing. Without missing bands their vectors have no gradient."""
+    frames = {name: f._replace(bands=np.ones_like(f.bands)) for name, f in BATCH.frames.items()}
+    assert _changed(compute, BATCH._replace(frames=frames)) >= {"uniformity", "consistency", "text", "loss"}
+    terms, gradients = compute(CONFIG, BATCH._replace(frames=frames), NOISE)
+    added = {name for name in gradients if "missing_bands" in name}
+    assert len(added) == len(CONFIG.input_sources)
+    assert not any(gradients[name].any() for name in added)
+    before = replace(CONFIG, model=replace(CONFIG.model, architecture=1))
+    shared = {name: gradient for name, gradient in gradients.items() if name not in added}
+    assert_same((terms, shared), compute(before, BATCH, NOISE))
+
+
+@pytest.mark.slow
+@both
 def test_student_frames_affect_only_consistency(compute):
     name = "sentinel2"
     index, present = BATCH.student[name]
