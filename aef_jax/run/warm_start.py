@@ -46,7 +46,9 @@ class WarmStart:
         yield f"the weights are those of {self.run}, checkpoint {self.step}"
         yield f"  {len(self.copied)} arrays are copied: {', '.join(_parts(self.copied))}"
         if self.fresh:
-            reasons = {f"{_part(name)} ({reason})": None for name, reason in self.fresh.items()}
+            copied = set(_parts(self.copied))  # of a part that is copied but for some arrays, these are named
+            names = ((name if _part(name) in copied else _part(name), reason) for name, reason in self.fresh.items())
+            reasons = {f"{name} ({reason})": None for name, reason in names}
             yield f"  {len(self.fresh)} arrays are fresh: {', '.join(reasons)}"
         if self.unused:
             yield f"  {len(self.unused)} arrays of the checkpoint are not used: {', '.join(_parts(self.unused))}"

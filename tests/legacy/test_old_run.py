@@ -1,6 +1,7 @@
 """A run and a data set in the first formats are embedded with, checked, and trained on to the same numbers."""
 
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from aef_jax.data.loading.training_data import find_site, open_data
 from aef_jax.inference.embed import embed_with, make_embedder
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
+from aef_jax.run.warm_start import plan_warm_start
 from aef_jax.training.loop import train
 from aef_jax.visualize.loss_curves import read_metrics
 from parity.aef.model import abstract_jax
@@ -95,6 +97,16 @@ def test_training_anew_on_the_old_data_set_gives_the_same_run(tmp_path):
     assert train(config, run, open_data(config)) == STEPS
     assert_final_params(run)
     assert_final_metrics(run)
+
+
+def test_a_new_run_adds_to_the_old_model_what_it_lacks():
+    """The old run has architecture 1, of which every array fits architecture 2."""
+    config = RunFolder(FIXTURE / "run").read_config()
+    assert config.model.architecture == 1
+    plan = plan_warm_start(replace(config, model=replace(config.model, architecture=2)), FIXTURE / "run")
+    assert plan.fresh == {"source_encoders.sentinel2.missing_bands.kernel": "not there"}
+    assert plan.unused == []
+    assert "1 arrays are fresh: source_encoders.sentinel2.missing_bands.kernel (not there)" in list(plan.lines())[2]
 
 
 def test_the_old_data_set_passes_its_check(capsys):

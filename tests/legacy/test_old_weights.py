@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from aef_jax.data.loading.training_data import open_data
 from aef_jax.run.folder import RunFolder
 from aef_jax.training.loop import train
+from aef_torch.inference.load_weights import load_weights
 from parity.cli import main
 from tests.legacy.fixture import EXPECTED, FINAL, FIXTURE, SAVED, STEPS, TOLERANCE, TORCH, config_of
 
@@ -38,6 +39,10 @@ def test_the_old_weights_become_a_run_and_the_same_tensors_again(tmp_path):
     assert json.loads((run / f"checkpoints/{SAVED}/metrics/metrics").read_text()).keys() == {"validation"}
     assert json.loads((run / "normalization.json").read_text()).keys() == {"sentinel2"}
     assert_same_bits(convert(run, tmp_path / "again"), TORCH)
+
+
+def test_the_old_weights_are_ready_to_embed_with():
+    assert load_weights(TORCH).config.model.architecture == 1
 
 
 @pytest.mark.slow
