@@ -45,7 +45,8 @@ class Metadata:
     name: str
     """Name of the property in the record."""
     kind: Literal["angle", "binary"]
-    """angle is in degrees and encoded as sine and cosine; binary is encoded as -1 or +1 (ours)."""
+    """angle is in degrees and encoded as sine and cosine; binary is encoded as -1 or +1 (ours). An unknown value, NaN
+    in the record, is encoded as 0 in all of its numbers, which no known value is."""
 
     def __post_init__(self):
         require_printable("metadata field", self.name)

@@ -32,11 +32,11 @@ def read_frames(source: Source, frames: Any) -> RawFrames:
     Args:
         source: its row of the table of sources: bands and their units.
         frames: a tuple (pixels, times) or (pixels, times, mask), or an xarray.DataArray or Dataset. `pixels` is
-            (N, H, W, C) in the units of the bands, NaN or masked without data. `times` has N dates or instants:
-            datetime64, datetime or ISO 8601, in UTC. `mask` is True where there is data, (N, H, W) or (N, H, W, C). It
-            is not a cloud mask: the model is trained on frames with their clouds. A DataArray has dimensions time, y, x
-            and band, in any order; if its bands have names, they are put into the source's order. The variables of a
-            Dataset are its bands.
+            (N, H, W, C) in the units of the bands, NaN or masked without data; so is a band that a frame lacks.
+            `times` has N dates or instants: datetime64, datetime or ISO 8601, in UTC. `mask` is True where there is
+            data, (N, H, W) or (N, H, W, C). It is not a cloud mask: the model is trained on frames with their clouds. A
+            DataArray has dimensions time, y, x and band, in any order; if its bands have names, they are put into the
+            source's order. The variables of a Dataset are its bands.
 
     Returns:
         The frames in the order of their times; floating point with NaN if a pixel is masked.
@@ -171,7 +171,8 @@ def _by_band(where: str, source: Source, names: list[str]) -> list[str]:
     missing = [band.name for band in source.bands if _spelling(band.name) not in spelled]
     if missing:
         raise ValueError(
-            f"{where}: there is no band {missing[0]} among {names}, expected {[b.name for b in source.bands]}"
+            f"{where}: there is no band {missing[0]} among {names}, expected {[b.name for b in source.bands]}; give NaN"
+            " if no frame has it"
         )
     return [spelled[_spelling(band.name)] for band in source.bands]
 

@@ -156,7 +156,7 @@ def metadata_code(source: Source, metadata: Float[np.ndarray, "F"]) -> Float32[n
         metadata: value of each field; NaN if it is unknown.
 
     Returns:
-        Sine and cosine of an angle in degrees; -1 or +1 for a binary field; 0 for what is unknown.
+        Sine and cosine of an angle in degrees; -1 or +1 for a binary field; (0, 0) or 0 if it is unknown.
 
     Raises:
         ValueError: the number of fields is not the source's.

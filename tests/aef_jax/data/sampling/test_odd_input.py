@@ -18,7 +18,7 @@ from aef_jax.model.bottleneck import sample_noise
 from aef_jax.training.objective import objective
 from configs.batch import Batch
 from configs.encodings.timecode import DAY_MS, timecode
-from configs.sources import PALSAR2
+from configs.sources import PALSAR2, SENTINEL1
 from tests.aef_jax.conftest import BRIEF
 from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, schema_of, small_site, small_stream
 from tests.support.refusals import error_message
@@ -135,7 +135,7 @@ def test_support_period_must_hold_two_valid_periods(days, is_enough):
         assert "its support period has 9 days, expected at least 10" in error_message(draw_location, short, CONFIG, rng)
 
 
-def test_unknown_metadata_have_the_code_zero():
+def test_unknown_metadata_have_a_code_that_no_known_value_has():
     """Sentinel-1 without its heading could not be stored."""
     radar = SITE.series["sentinel1"]
     unknown = np.column_stack([np.full(len(radar.time_ms), np.nan), radar.metadata[:, 1]])
@@ -144,8 +144,11 @@ def test_unknown_metadata_have_the_code_zero():
     code = draw_example(site, SCHEMA, CONFIG, PLACE, rng(0)).targets["sentinel1"].metadata
     known = draw_example(SITE, SCHEMA, CONFIG, PLACE, rng(0)).targets["sentinel1"].metadata
     assert code.tolist() == [0, 0, *known[2:].tolist()]
-    assert known[2:].any()
     assert metadata_code(PALSAR2, np.array([np.nan, 1.0])).tolist() == [0, 1]
+    assert metadata_code(PALSAR2, np.array([0.0, np.nan])).tolist() == [-1, 0]
+    np.testing.assert_allclose(np.hypot(known[::2], known[1::2]), 1, rtol=1e-6)
+    for degrees in (-90, 0, 90, 180, 360):
+        assert np.hypot(*metadata_code(SENTINEL1, np.array([degrees, np.nan]))[:2]) == pytest.approx(1)
 
 
 def test_metadata_and_texts_of_wrong_length_are_refused():
