@@ -30,5 +30,7 @@ def test_abstract_batch_matches_the_pipelines_batch(objective):
 def test_frames_are_padded_to_a_multiple_of_the_seq_axis():
     mesh = jax.sharding.AbstractMesh((1, 1, 4), ("data", "fsdp", "seq"))
     batch = abstract_batch(SMALL, mesh)
-    assert batch.frames["sentinel1"].pixels.shape[1] == 12  # 10 frames
+    frames = batch.frames["sentinel1"]
+    assert frames.pixels.shape[1] == frames.bands.shape[1] == 12  # 10 frames
+    assert frames.bands.sharding == frames.present.sharding
     assert batch.student["sentinel2"].index.shape[1] % 4 == 0

@@ -72,7 +72,7 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(compute):
 @both
 def test_with_all_bands_it_computes_what_architecture_1_does(compute):
     """Architecture 1 does not see which bands are missing. Without missing bands their vectors have no gradient."""
-    frames = {name: f._replace(bands=np.ones_like(f.bands)) for name, f in BATCH.frames.items()}
+    frames = {name: f._replace(bands=f.bands | f.present[..., None]) for name, f in BATCH.frames.items()}
     assert _changed(compute, BATCH._replace(frames=frames)) >= {"uniformity", "consistency", "text", "loss"}
     terms, gradients = compute(CONFIG, BATCH._replace(frames=frames), NOISE)
     added = {name for name in gradients if "missing_bands" in name}
