@@ -10,6 +10,7 @@ from configs.serialization.printable import print_lines
 CLI_EXAMPLES = """
 aef probe runs/planet
 aef probe runs/planet --sites 32 --seeds 3 --checkpoint best
+aef probe runs/mine --labels crops
 """
 
 
@@ -25,6 +26,7 @@ def add_probe_command(commands: Any) -> None:
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="the run's data set, if it was moved")
     parser.add_argument("--sites", type=int, default=64, help="validation sites to use, at most (default: 64)")
     parser.add_argument("--seeds", type=int, default=5, help="random splits into fit and test sites (default: 5)")
+    parser.add_argument("--labels", default="", metavar="NAME", help="label map to predict (default: the only one)")
     add_checkpoint_option(parser)
 
 
@@ -34,7 +36,8 @@ def _probe(options: argparse.Namespace, _: list[str]) -> int:
 
     if options.sites < 1 or options.seeds < 1:
         raise ValueError(f"--sites is {options.sites} and --seeds {options.seeds}, expected at least 1 of both")
-    print_lines(
-        table(probe_run(RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data))
+    results = probe_run(
+        RunFolder(options.run), options.sites, options.seeds, options.checkpoint, options.data, options.labels
     )
+    print_lines(table(results))
     return 0

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from aef_jax.console.tables import format_table
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.data.store.record import OLD_LABELS_NAME
 from aef_jax.data.store.site import Site
 from aef_jax.evaluation.linear_probe import probe_score
 from aef_jax.inference.embed import embed_with, make_embedder
@@ -18,6 +19,7 @@ from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.steps import Which
 from configs.config import Config
+from configs.serialization.config_json import nearest
 
 NUM_COMPOSITE_BANDS = {"sentinel2": 5, "landsat": 7, "sentinel1": 4}
 """Number of leading bands of each source in the composite: the paper's 16 features. The radar's angle is left out."""
@@ -34,7 +36,7 @@ class ProbeResult(NamedTuple):
 
 
 def probe_run(
-    run: RunFolder, sites: int, seeds: int, which: Which = "latest", data: Path | None = None
+    run: RunFolder, sites: int, seeds: int, which: Which = "latest", data: Path | None = None, name: str = ""
 ) -> list[ProbeResult]:
     """Embed validation sites that have labels, and probe embeddings and composites at the same pixels.
 
@@ -46,12 +48,14 @@ def probe_run(
         seeds: number of divisions of the sites into a half to fit and a half to score.
         which: the checkpoint.
         data: folder of the data set, if it is no longer where the run read it.
+        name: of the label map; may be empty if the data set has one.
 
     Returns:
         The results of embeddings and of composites.
 
     Raises:
-        ValueError: if the run was not trained on a data set, or none of the sites has labels.
+        ValueError: if the run was not trained on a data set, its data set has no such label map or several to choose
+            from, or none of the sites has labels.
     """
     config = run.read_config()
     folder = data or (Path(config.data.path) if config.data.path else None)
@@ -59,29 +63,51 @@ def probe_run(
         raise ValueError(
             f"{run.path} was trained on the sample, which has no labels; expected a run that was trained on a data set"
         )
-    normalization = run.read_normalization()
-    records = Dataset.open(folder).records("validation")
+    normalization, dataset = run.read_normalization(), Dataset.open(folder)
+    name, records = choose_labels(dataset, name), dataset.records("validation")
     embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
     embeddings, composites, labels = [], [], []
     for index in tqdm(np.unique(np.linspace(0, len(records) - 1, min(sites, len(records))).astype(int)), "sites"):
         site = records[int(index)]
-        if site.labels is None or site.support is None:
+        if name not in site.labels or site.support is None:
             continue
         normalized = normalization.apply(site, normalization.known(config.input_sources))
         field = embed_with(embedder, params, normalized, config, site.support, site.support)
         embeddings.append(field)
         # both are scored on the pixels that have an embedding
         composites.append(np.where(np.isfinite(field[..., :1]), composite(site, normalization, config), np.nan))
-        labels.append(site.labels)
+        labels.append(site.labels[name])
     if not labels:
-        raise ValueError(f"{folder}: none of its validation sites has labels, expected at least one")
+        raise ValueError(f"{folder}: none of its validation sites has {name!r}, expected at least one")
     if len(labels) == 1:
         embeddings, composites, labels = (quarters(of[0]) for of in (embeddings, composites, labels))
-    kinds = {"embedding": embeddings, "composite": composites}
     return [
-        ProbeResult(name, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
-        for name, features in kinds.items()
+        ProbeResult(kind, features[0].shape[-1], [probe_score(features, labels, seed) for seed in range(seeds)])
+        for kind, features in (("embedding", embeddings), ("composite", composites))
     ]
+
+
+def choose_labels(dataset: Dataset, name: str) -> str:
+    """Choose a label map of a data set.
+
+    Args:
+        dataset: the data set.
+        name: of the map; empty if there is but one.
+
+    Returns:
+        The name of the map.
+
+    Raises:
+        ValueError: there is no map, none of this name, or several and no name.
+    """
+    names = [OLD_LABELS_NAME] if dataset.labels is None else list(dataset.labels)
+    if not names:
+        raise ValueError(f"{dataset.path}: none of its sites has labels, expected at least one")
+    if not name and len(names) > 1:
+        raise ValueError(f"{dataset.path}: it has the label maps {', '.join(names)}: choose one with --labels")
+    if name and name not in names:
+        raise ValueError(f"{dataset.path}: it has no label map {name!r}; {nearest(name, names)}")
+    return name or names[0]
 
 
 def quarters(field: Shaped[np.ndarray, "H W ..."]) -> list[Shaped[np.ndarray, "h w ..."]]:

@@ -132,18 +132,15 @@ class Evaluator:
             Metrics by name. `reconstruction` is the validation loss: the mean of all sources' errors under the sources'
             weights. `l1`, `l1_mean` and `l1_persistence` are the mean L1, in standard deviations over all valid
             elements, of the model, of the training mean and of the nearest clear frame. `probe` is the balanced
-            accuracy of a linear probe; it is left out without labels.
+            accuracy of a linear probe, `probe/NAME` if there are several label maps; it is left out without labels.
         """
         errors = evaluation.errors
         weights = {source.name: source.weight for source in self.config.sources if source.name in errors}
         total = sum(weights.values())
         loss = sum(weights[name] * errors[name] for name in weights) / total if total else 0.0
-        probed = [(r.embedding, r.example.labels) for r in evaluation.reconstructions if r.example.labels is not None]
         scores = {f"reconstruction/{name}": error for name, error in errors.items()}
         scores |= {"reconstruction": loss, "collapse": evaluation.collapse, **self._l1(evaluation.reconstructions)}
-        if len(probed) > 1:
-            scores["probe"] = probe_score(*zip(*probed, strict=True), seed=0)
-        return scores
+        return scores | probe_scores(evaluation.reconstructions)
 
     def _l1(self, reconstructions: list[ValidationReconstruction]) -> dict[str, float]:
         sums = np.zeros(4)
@@ -161,6 +158,24 @@ class Evaluator:
         invalid = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
         batches += [batches[-1]._replace(targets=invalid)] * (self.batch - len(batches))
         return to_devices(stack([batches[row] for row in self.rows]), self.mesh)
+
+
+def probe_scores(reconstructions: list[ValidationReconstruction]) -> dict[str, float]:
+    """Score a linear probe of each label map that several examples have.
+
+    Args:
+        reconstructions: of one kind of validation examples.
+
+    Returns:
+        Balanced accuracies: `probe` if there is one map, otherwise `probe/NAME`.
+    """
+    names = sorted({name for each in reconstructions for name in each.example.labels})
+    scores = {}
+    for name in names:
+        probed = [(r.embedding, r.example.labels[name]) for r in reconstructions if name in r.example.labels]
+        if len(probed) > 1:
+            scores["probe" if len(names) == 1 else f"probe/{name}"] = probe_score(*zip(*probed, strict=True), seed=0)
+    return scores
 
 
 def _count_valid(examples: list[ValidationExample]) -> dict[str, int]:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 SITE = replace(
     small_site().window(slice(0, 6), slice(0, 8)),
     support=(START_MS, START_MS + 365 * DAY_MS),
-    labels=np.arange(48, dtype=np.uint8).reshape(6, 8),
+    labels={"landcover": np.arange(48, dtype=np.uint8).reshape(6, 8)},
 )
 RECORD = encode(SITE)
 END = 8 + int.from_bytes(RECORD[:8], "little")

@@ -93,7 +93,7 @@ class SiteBuilder:
         if not any(source.is_input and source.name in series for source in self.config.sources):
             report.rejects.append(Reject(f"site {plan.name}", "no file of an input source shows it in the period"))
             return None
-        labels = self._read_labels(self.labels, grid) if self.labels else None
+        labels = {"labels": self._read_labels(self.labels, grid)} if self.labels else {}
         return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels)
 
     def _entries_of(self, name: str) -> list[Entry]:

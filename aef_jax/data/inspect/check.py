@@ -1,5 +1,6 @@
 """`aef data check`: read every record of a training set, and report what is wrong."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,7 @@ class _RecordTally:
     names: dict[str, tuple[Split, int]] = field(default_factory=dict)
     summaries: dict[str, SourceSummary] = field(default_factory=dict)
     text_points: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self):
         self.sources = {source.name: source for source in self.dataset.definitions}
@@ -78,6 +80,7 @@ class _RecordTally:
             same = "is in both splits: it is also" if before[0] != split else "has the name of another:"
             yield f"{where}: it {same} {before[0]} record {before[1]}"
         self.text_points += len(site.text)
+        self.labels.update(site.labels.keys())
         if len(site.text) and site.text.sentence.shape[1] != self.dataset.text_width:
             yield (
                 f"{where}: sentence embeddings of {site.text.sentence.shape[1]} numbers, dataset.json says"
@@ -109,6 +112,9 @@ class _RecordTally:
     def compare_counts(self) -> Iterator[str]:
         """Yield the counts of `dataset.json` that differ from those of the records."""
         counts = {"text points": (self.dataset.text_points, self.text_points)}
+        described = self.labels if self.dataset.labels is None else self.dataset.labels  # older data sets: not known
+        for name in sorted({*self.labels, *described}):
+            counts[f"label map {name}: records"] = described.get(name, 0), self.labels[name]
         for name, described in self.dataset.sources.items():
             counted = self.summaries.get(name)
             if counted is None:

@@ -60,6 +60,7 @@ def describe(folder: Path) -> str:
         *format_table([("source", "band", "mean", "deviation"), *_statistics(dataset)]),
         "",
         _text(dataset),
+        *_labels(dataset),
         *_out_of_range(dataset),
     ]
     return "\n".join(lines)
@@ -168,6 +169,11 @@ def _text(dataset: Dataset) -> str:
         return "no text"
     by = f", by {dataset.text_model}" if dataset.text_model else ""
     return f"{plural(dataset.text_points, 'text point')}: sentence embeddings of {dataset.text_width} numbers{by}"
+
+
+def _labels(dataset: Dataset) -> Iterable[str]:
+    for name, records in (dataset.labels or {}).items():
+        yield f"label map {name}: in {plural(records, 'record')}"
 
 
 def _out_of_range(dataset: Dataset) -> Iterable[str]:

@@ -80,6 +80,8 @@ def _description(index: int, drawn: DrawnExample, inputs: dict[str, list[FrameMa
         counts = ((sum(mark.status is status for mark in frames), status.name) for status in STATUSES)
         listed = ", ".join(f"{count} {status}" for count, status in counts if count)
         lines.append(f"{name}: {len(frames)} frames" + (f" ({listed})" if listed else ""))
+    if drawn.tile.labels:
+        lines.append(f"label maps, which training does not read: {', '.join(drawn.tile.labels)}")
     return lines
 
 

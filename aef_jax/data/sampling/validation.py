@@ -1,6 +1,6 @@
 """Validation examples: the same frames with the same draws at every evaluation, and the forecast to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, SupportsIndex
 
@@ -30,8 +30,8 @@ class ValidationExample(NamedTuple):
     persistence: Float32[np.ndarray, "H W C"]
     time_ms: int
     """Acquisition of the target, in epoch milliseconds."""
-    labels: Integer[np.ndarray, "H W"] | None = None
-    """Map of classes for a linear probe. The model never sees it."""
+    labels: Mapping[str, Integer[np.ndarray, "H W"]]
+    """Maps of classes for linear probes, by name. The model never sees them."""
 
     def without_frames(self) -> "ValidationExample":
         """Drop the frames.
@@ -208,9 +208,9 @@ def _example(
     batch = draw_example(site, schema, config, location, np.random.default_rng(seed), {source.name: time_ms})
     forecast = persistence(tile.between(*location.support), time_ms)
     batch = _around_target(batch, source, time_ms)._replace(shared_period=encode_period(location.support))
-    labels = None
-    if site.labels is not None:  # a copy: a view would keep the whole record in memory
-        labels = site.labels[location.row : location.row + side, location.column : location.column + side].copy()
+    tile_of_map = np.s_[location.row : location.row + side, location.column : location.column + side]
+    # copies: a view would keep the whole record in memory
+    labels = {name: classes[tile_of_map].copy() for name, classes in site.labels.items()}
     return ValidationExample(batch, forecast, time_ms, labels)
 
 

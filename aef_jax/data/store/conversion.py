@@ -34,6 +34,21 @@ def series_arrays(
     return arrays
 
 
+def plain_labels(classes: np.ndarray) -> np.ndarray:
+    """Store the masked pixels of a label map as no label.
+
+    Args:
+        classes: a map of any integers, masked or not.
+
+    Returns:
+        The map itself if it is no masked array. Otherwise the smallest signed type that holds its classes and -1, which
+        masked pixels become: int16 for uint8, int32 for uint16.
+    """
+    if not np.ma.isMaskedArray(classes):
+        return classes
+    return np.ma.filled(classes.astype(np.promote_types(classes.dtype, np.int8)), -1)
+
+
 def plain_transform(transform: Any) -> tuple[float, ...]:
     """Return the numbers of a transform.
 

@@ -1,7 +1,7 @@
 """A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import decode
 from aef_jax.data.store.site import Site
-from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check_counts
+from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check_counts, smaller
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
 from configs.serialization.config_json import typed
 from configs.serialization.printable import printable_value, require_printable, sentence
@@ -50,6 +50,20 @@ class Dataset:
     own sources."""
     smallest: SmallestSite | None
     """None in older data sets: it is not known."""
+    labels: dict[str, int] | None
+    """Number of records that have each label map. None in older data sets: it is not known."""
+
+    @classmethod
+    def empty(cls, path: Path) -> "Dataset":
+        """Return a data set without records.
+
+        Args:
+            path: folder of the data set, which need not exist.
+
+        Returns:
+            A data set to count sites with.
+        """
+        return cls(path, {}, Normalization({}, {}), dict.fromkeys(SPLITS, ()), 0, 0, "", (), None, {})
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
@@ -117,6 +131,25 @@ class Dataset:
         bar = tqdm(sites, "reading sizes", total, unit="record", leave=False)
         return min(bar, key=lambda site: min(site.shape))
 
+    def count_site(self, site: Site) -> "Dataset":
+        """Count the text points, the label maps and the size of one more site.
+
+        Args:
+            site: the site.
+
+        Returns:
+            The data set with new counts.
+        """
+        labels = dict(self.labels or {})
+        for name in site.labels:
+            labels[name] = labels.get(name, 0) + 1
+        return replace(
+            self,
+            text_points=self.text_points + len(site.text),
+            smallest=smaller(self.smallest, site),
+            labels=dict(sorted(labels.items())),
+        )
+
     def as_table(self) -> dict[str, Any]:
         """Describe the data set.
 
@@ -132,6 +165,7 @@ class Dataset:
             "normalization": self.normalization.as_table(),
             "definitions": [asdict(source) for source in self.definitions],
             "smallest": self.smallest and asdict(self.smallest),
+            "labels": self.labels,
         }
 
     @classmethod
@@ -150,7 +184,9 @@ class Dataset:
                 raise ValueError(
                     f"source {name}: statistics have shape {mean.shape}, expected one for each of {sources[name].bands}"
                 )
-        text = table["text"]
+        text, labels = table["text"], table["labels"]
+        if labels is not None:
+            check_counts("label map", **{require_printable("label map", name): n for name, n in labels.items()})
         check_counts("text", points=text["points"], width=text["width"])
         return cls(
             path,
@@ -162,6 +198,7 @@ class Dataset:
             text_model="" if text["model"] == "" else require_printable("text: its model", text["model"]),
             definitions=definitions,
             smallest=typed(table["smallest"], SmallestSite | None, "smallest"),
+            labels=labels,
         )
 
 

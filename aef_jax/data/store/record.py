@@ -1,8 +1,9 @@
 """Encode one record of a training set: a site and its support period as one safetensors blob, read without copying.
 
 Tensors are named `sentinel2/pixels`, `.../valid`, `.../time_ms`, `.../metadata` for each source; `text/row`,
-`.../column`, `.../period_ms`, `.../sentence`; and `labels/map` if there are labels. The blob's metadata hold the rest
-as JSON. A frame that is the same all over a site (monthly weather) is stored as one pixel.
+`.../column`, `.../period_ms`, `.../sentence`; and `labels/0`, `labels/1`, ... for the label maps. The blob's metadata
+hold the rest as JSON, with the names of the maps. Older records have one map, `labels/map`, without a name. A frame
+that is the same all over a site (monthly weather) is stored as one pixel.
 """
 
 import json
@@ -43,7 +44,10 @@ LATEST_MS = 253_402_300_800_000
 """Latest accepted timestamp, the year 10000. Larger values mean corrupt data."""
 
 TEXT = "text"
-LABELS = "labels/map"
+OLD_LABELS = "labels/map"
+"""Tensor of an older record's only label map."""
+OLD_LABELS_NAME = "labels"
+"""Name that this map is read under."""
 SERIES_FIELDS = ("pixels", "valid", "time_ms", "metadata")
 TEXT_FIELDS = ("row", "column", "period_ms", "sentence")
 
@@ -66,8 +70,7 @@ def encode(site: Site) -> bytes:
         tensors |= {f"{name}/{field}": _stored(getattr(series, field)) for field in SERIES_FIELDS}
     if len(site.text):
         tensors |= {f"{TEXT}/{field}": getattr(site.text, field) for field in TEXT_FIELDS}
-    if site.labels is not None:
-        tensors[LABELS] = site.labels
+    tensors |= {f"labels/{index}": classes for index, classes in enumerate(site.labels.values())}
     attributes = {
         "name": site.name,
         "crs": site.crs,
@@ -76,6 +79,7 @@ def encode(site: Site) -> bytes:
         "shape": site.shape,
         "no_data": {name: s.no_data for name, s in site.series.items() if s.no_data is not None},
         "words": site.text.words,
+        "labels": list(site.labels),
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = json.dumps(attributes)
@@ -128,10 +132,12 @@ def validate_site(site: Site) -> None:
         require_printable(f"{where}, source", name)
         _check_arrays(f"{where}, source {name}", series, site.shape)
         _check_frames(f"{where}, source {name}", series)
-    if site.labels is not None and (site.labels.shape != site.shape or site.labels.dtype not in LABEL_DTYPES):
-        raise ValueError(
-            f"{where}: its labels are {site.labels.dtype} {site.labels.shape}, expected integers of {site.shape}"
-        )
+    for name, classes in site.labels.items():
+        require_printable(f"{where}, label map", name)
+        if classes.shape != site.shape or classes.dtype not in LABEL_DTYPES:
+            raise ValueError(
+                f"{where}: its labels {name!r} are {classes.dtype} {classes.shape}, expected integers of {site.shape}"
+            )
     _check_text(f"{where}, source {TEXT}", site.text, site.shape)
 
 
@@ -198,8 +204,12 @@ def _stored(array: np.ndarray) -> np.ndarray:
 def _site(tensors: dict[str, np.ndarray], attributes: dict[str, Any]) -> Site:
     height, width = (_whole(length) for length in attributes["shape"])
     a, b, c, d, e, f = (float(number) for number in attributes["transform"])
+    names, maps = attributes.get("labels", []), {}
+    if OLD_LABELS in tensors:
+        maps[OLD_LABELS_NAME] = tensors.pop(OLD_LABELS)
+    maps |= {name: tensors.pop(f"labels/{index}") for index, name in enumerate(names)}
     series = {}
-    for name in sorted({key.rsplit("/", 1)[0] for key in tensors if key != LABELS} - {TEXT}):
+    for name in sorted({key.rsplit("/", 1)[0] for key in tensors} - {TEXT}):
         fields = {field: tensors[f"{name}/{field}"] for field in SERIES_FIELDS}
         for field in ("pixels", "valid"):
             frames, *_, last = fields[field].shape
@@ -207,9 +217,7 @@ def _site(tensors: dict[str, np.ndarray], attributes: dict[str, Any]) -> Site:
         series[name] = Series(**fields, no_data=attributes["no_data"].get(name))
     support = attributes["support"] and (_whole(attributes["support"][0]), _whole(attributes["support"][1]))
     transform = (a, b, c, d, e, f)
-    site = Site(
-        attributes["name"], series, str(attributes["crs"]), transform, support or None, labels=tensors.get(LABELS)
-    )
+    site = Site(attributes["name"], series, str(attributes["crs"]), transform, support or None, labels=maps)
     if f"{TEXT}/row" in tensors:
         fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
         site = replace(

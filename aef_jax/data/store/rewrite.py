@@ -12,7 +12,6 @@ from tqdm import tqdm
 from aef_jax.data.store.dataset import SPLITS, Dataset, Split
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Site
-from aef_jax.data.store.summary import smaller
 from aef_jax.data.store.writer import OpenShards
 from aef_jax.files.atomic import replace_file, temporary_folder
 
@@ -36,25 +35,18 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
     """
     _remove_strays(dataset)
     with temporary_folder(dataset.path / "rewritten") as temporary, closing(OpenShards(temporary)) as shards:
-        points, smallest = 0, dataset.smallest
+        counted = replace(dataset, text_points=0, smallest=None, labels={})
         with tqdm(total=sum(len(dataset.records(split)) for split in SPLITS), desc="records", unit="record") as bar:
             for split in SPLITS:
                 records = dataset.records(split)
                 for index in range(len(records)):
                     site = change(split, index, records[index])
-                    points += len(site.text)
-                    smallest = smaller(smallest, site)
+                    counted = counted.count_site(site)
                     shards.write(split, encode(site))
                     bar.update()
         shards.close()
-        written = replace(
-            dataset,
-            shards=shards.describe(),
-            text_points=points,
-            text_width=text_width if points else 0,
-            text_model=text_model,
-            smallest=smallest,
-        )
+        width = text_width if counted.text_points else 0
+        written = replace(counted, shards=shards.describe(), text_width=width, text_model=text_model)
         return _take_place(dataset, written, temporary)
 
 

@@ -1,12 +1,13 @@
 """A site: one piece of ground on a 10 m grid, and the frames of every source over the years."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64, Integer, Num
 
-from aef_jax.data.store.conversion import plain_transform, series_arrays
+from aef_jax.data.store.conversion import plain_labels, plain_transform, series_arrays
 from aef_jax.data.store.georeference import validate_transform
 from configs.fields.statistics import has_data
 
@@ -188,12 +189,16 @@ class Site:
     """Period of the frames, which examples take as their support period: epoch milliseconds, or dates as in `to_ms`.
     None: examples draw one from the years of the inputs."""
     text: TextPoints = field(default_factory=TextPoints.none)
-    labels: Integer[np.ndarray, "H W"] | None = None
-    """Map of classes to evaluate embeddings with; below 0 is no label. Training does not read it."""
+    labels: Mapping[str, Integer[np.ndarray, "H W"]] = field(default_factory=dict)
+    """Maps of classes to evaluate embeddings with, by name. Below 0 is no label; masked pixels become -1 (see
+    `plain_labels`), as in `np.ma.masked_equal(classes, 255)`. Training does not read them."""
 
     def __post_init__(self):
         object.__setattr__(self, "transform", plain_transform(self.transform))
         validate_transform(f"site {self.name}", self.transform)
+        if not isinstance(self.labels, Mapping):
+            raise ValueError(f"site {self.name}: its labels are one array, expected a dict of arrays by name")
+        object.__setattr__(self, "labels", {name: plain_labels(classes) for name, classes in self.labels.items()})
         if self.support:
             ends = (to_ms(end) if isinstance(end, str) else int(end) for end in self.support)
             object.__setattr__(self, "support", tuple(ends))
@@ -260,7 +265,7 @@ class Site:
             f + d * columns.start + e * rows.start,
         )
         series = {name: series.window(rows, columns) for name, series in self.series.items()}
-        labels = None if self.labels is None else self.labels[rows, columns]
+        labels = {name: classes[rows, columns] for name, classes in self.labels.items()}
         return replace(self, series=series, transform=transform, text=self.text.window(rows, columns), labels=labels)
 
 

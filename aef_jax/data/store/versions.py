@@ -5,9 +5,9 @@ from typing import Any
 
 from configs.sources import SOURCES
 
-VERSION = 3
+VERSION = 4
 """Version that is written."""
-READABLE_VERSIONS = (1, 2, 3)
+READABLE_VERSIONS = (1, 2, 3, 4)
 
 _TABLES = {"normalisation": "normalization"}
 """Tables that version 2 renamed."""
@@ -30,6 +30,11 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
     """
     if table["version"] == VERSION:
         return table
+    table = table if table["version"] == 3 else _upgrade_to_3(table)
+    return table | {"labels": None, "version": VERSION}
+
+
+def _upgrade_to_3(table: dict[str, Any]) -> dict[str, Any]:
     splits = {_SPLITS.get(name, name): shards for name, shards in table["splits"].items()}
     table = {_TABLES.get(name, name): value for name, value in table.items()}
     bands = {name: row["bands"] for name, row in table["sources"].items()}
@@ -37,4 +42,4 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
     uncounted = {"values": [], "out_of_range": []}
     sources = {name: uncounted | row for name, row in table["sources"].items()}
     changed = {"splits": splits, "sources": sources, "definitions": definitions, "smallest": None}
-    return table | changed | {"version": VERSION}
+    return table | changed

@@ -3,6 +3,7 @@
 import json
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -14,7 +15,7 @@ from aef_jax.data.store.observations import count_values, out_of_range, validate
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
-from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, smaller
+from aef_jax.data.store.summary import Shard, SourceSummary
 from aef_jax.files.atomic import replace_folder
 from configs.fields.statistics import MAX_WRONG
 from configs.source import Source
@@ -54,10 +55,8 @@ class DatasetWriter:
         self.sources = {source.name: source for source in sources}
         self.shard_bytes = shard_bytes
         self.statistics = Statistics(sources)
-        self.summaries: dict[str, SourceSummary] = {}
+        self.dataset = Dataset.empty(path)
         self.replacement = ExitStack()
-        self.text_points = self.text_width = 0
-        self.smallest: SmallestSite | None = None
 
     def __enter__(self) -> "DatasetWriter":
         self.temporary = self.replacement.enter_context(replace_folder(self.path))
@@ -78,18 +77,16 @@ class DatasetWriter:
         validate_crs(f"site {site.name}", site.crs)
         summaries = {name: self._summarize(site, name, series) for name, series in site.series.items()}
         validate_times(site, self.sources)
-        width = site.text.sentence.shape[1] if len(site.text) else self.text_width
-        if self.text_width not in (0, width):
-            raise ValueError(
-                f"site {site.name}: sentence embeddings of {width} numbers, expected {self.text_width} as before"
-            )
+        expected = self.dataset.text_width
+        width = site.text.sentence.shape[1] if len(site.text) else expected
+        if expected not in (0, width):
+            raise ValueError(f"site {site.name}: sentence embeddings of {width} numbers, expected {expected} as before")
         # nothing was changed before this line, so a site that was refused leaves no trace
         self.shards.write(split, blob)
         if split == "training":
             self.statistics.add(site)
-        self.summaries |= summaries
-        self.smallest = smaller(self.smallest, site)
-        self.text_points, self.text_width = self.text_points + len(site.text), width
+        sources = self.dataset.sources | summaries
+        self.dataset = replace(self.dataset.count_site(site), sources=sources, text_width=width)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
@@ -105,26 +102,22 @@ class DatasetWriter:
         shards = self.shards.describe()
         if not shards["training"]:
             raise ValueError(f"{self.path}: no training record was written, expected at least one")
-        for name, summary in self.summaries.items():
+        summaries = self.dataset.sources
+        for name, summary in summaries.items():
             for problem in out_of_range(f"source {name}", self.sources[name], summary.counts):
                 logging.getLogger(__name__).warning("%s: %s", self.path, problem)
-        dataset = Dataset(
-            self.path,
-            self.summaries,
-            self.statistics.normalization(),
-            shards,
-            self.text_points,
-            self.text_width,
-            text_model="",
-            definitions=tuple(source for name, source in self.sources.items() if name in self.summaries),
-            smallest=self.smallest,
+        dataset = replace(
+            self.dataset,
+            normalization=self.statistics.normalization(),
+            shards=shards,
+            definitions=tuple(source for name, source in self.sources.items() if name in summaries),
         )
         (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
 
     def _summarize(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:
             raise ValueError(f"site {site.name}: it has a source {name!r}, expected only {list(self.sources)}")
-        source, before = self.sources[name], self.summaries.get(name)
+        source, before = self.sources[name], self.dataset.sources.get(name)
         if series.pixels.shape[-1] != source.channels or series.metadata.shape[-1] != len(source.metadata):
             raise ValueError(
                 f"site {site.name}, source {name}: {series.pixels.shape[-1]} bands and {series.metadata.shape[-1]}"

@@ -40,6 +40,6 @@ def write_planet(folder: Path, sites: int, side: int, validation: float, seed: i
         for index in tqdm(range(sites), "sites", unit="site"):
             planet = planet_site(seed, index, side)
             # spread the validation sites evenly over all
-            site = replace(planet.site, labels=planet.landcover)
+            site = replace(planet.site, labels={"landcover": planet.landcover})
             writer.add(site, "validation" if int((index + 1) * validation) > int(index * validation) else "training")
             table.writerows([(t.longitude, t.latitude, t.start, t.end, t.text) for t in planet.texts])

@@ -45,6 +45,20 @@ def test_info_describes_the_data_set(own_dataset, capsys, tmp_path):
     assert lines[-1] == f"wrote {tmp_path / 'values.png'}"
 
 
+def test_info_lists_the_label_maps(tmp_path, capsys):
+    crops, cover = (np.full((16, 16), number, np.int16) for number in (-1, 3))
+    first, second = small_sites(2)
+    sites = [replace(first, labels={"landcover": cover, "crops": crops}), replace(second, labels={"landcover": cover})]
+    folder = write(tmp_path / "labeled", sites)
+    assert cli.main(["data", "info", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "label map crops: in 1 record" in lines
+    assert "label map landcover: in 2 records" in lines
+    change_description(folder, lambda table: table["labels"].pop("crops"))
+    assert cli.main(["data", "check", str(folder)]) == 2
+    assert "label map crops: records: dataset.json says 0, the records hold 1" in capsys.readouterr().out
+
+
 def test_picture_is_written_to_the_dataset_folder_by_default(own_dataset, capsys):
     assert cli.main(["data", "info", str(own_dataset)]) == 0
     height, width, _ = image.imread(own_dataset / "info.png").shape
@@ -111,7 +125,7 @@ def test_unwritable_picture_error_is_one_sentence(small_dataset, tmp_path, capsy
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda table: table.update(version=4), "format version 4, expected one of (1, 2, 3)"),
+        (lambda table: table.update(version=5), "format version 5, expected one of (1, 2, 3, 4)"),
         (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file in the folder"),
         (lambda table: table["splits"]["training"][0].update(bytes=70_000), "it was cut short or overwritten"),
         (lambda table: table["splits"].update(training=[]), "it has no training record, expected at least one"),

@@ -1,13 +1,16 @@
 """Tests of the linear probe, of composites and of the probe report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from aef_jax.cli import main as cli
 from aef_jax.data.sampling.validation import ValidationExample
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.evaluation.probe_report import ProbeResult, composite, probe_run, quarters, table
-from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction
+from aef_jax.evaluation.probe_report import ProbeResult, choose_labels, composite, probe_run, quarters, table
+from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction, probe_scores
 from configs.fields.statistics import CLIP_SIGMA
 from tests.support.data.small_site import CONFIG, schema_of, small_site
 from tests.support.refusals import error_message
@@ -100,6 +103,36 @@ def test_quarters_are_disjoint_and_whole():
     assert [part.shape for part in quarters(field)] == [(3, 4), (3, 3), (2, 4), (2, 3)]
 
 
+def test_one_of_several_label_maps_is_chosen_by_name(tmp_path):
+    of_one = replace(Dataset.empty(tmp_path), labels={"crops": 1})
+    assert choose_labels(of_one, "") == choose_labels(of_one, "crops") == "crops"
+    of_two = replace(of_one, labels={"crops": 1, "landcover": 2})
+    assert choose_labels(of_two, "landcover") == "landcover"
+    refusal = f"{tmp_path}: it has the label maps crops, landcover: choose one with --labels"
+    assert error_message(choose_labels, of_two, "") == refusal
+    assert "it has no label map 'crop'; did you mean crops?" in error_message(choose_labels, of_two, "crop")
+    assert "none of its sites has labels" in error_message(choose_labels, replace(of_one, labels={}), "")
+    assert choose_labels(replace(of_one, labels=None), "") == "labels", "an older data set"
+
+
+def test_each_label_map_has_a_metric_of_its_own():
+    """One map is the class of each pixel's embedding, the other is noise; the third is in one example only."""
+    embeddings = [np.eye(3, dtype=np.float32)[classes] for classes in _maps()]
+    maps = [{"crops": classes, "noise": noise} for classes, noise in zip(_maps(), _maps(7), strict=True)]
+    maps[0] = {**maps[0], "rare": _maps()[0]}
+    scores = probe_scores([_reconstruction(*each) for each in zip(embeddings, maps, strict=True)])
+    assert scores.keys() == {"probe/crops", "probe/noise"}
+    assert scores["probe/crops"] == 1
+    assert scores["probe/noise"] < 0.5
+    alone = [_reconstruction(mu, {"crops": each["crops"]}) for mu, each in zip(embeddings, maps, strict=True)]
+    assert probe_scores(alone) == {"probe": 1}
+
+
+def _reconstruction(embedding: np.ndarray, labels: dict[str, np.ndarray]) -> ValidationReconstruction:
+    example = ValidationExample(None, None, 0, labels)  # pyright: ignore[reportArgumentType]
+    return ValidationReconstruction(example, np.zeros((8, 8, 1), np.float32), embedding)
+
+
 @pytest.mark.slow
 def test_a_run_of_the_sample_has_nothing_to_probe(training):
     assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
@@ -110,7 +143,7 @@ def test_collapse_is_the_cosine_of_examples_half_the_list_apart(angle, collapse)
     """Neighbors in the list, which may show the same ground, are equal here."""
     sides = [np.array([1, 0]), np.array([np.cos(angle), np.sin(angle)])]
     embeddings = [np.broadcast_to(side, (4, 4, 2)) for side in (sides[0], sides[0], sides[1], sides[1])]
-    example = ValidationExample(None, None, 0)  # pyright: ignore[reportArgumentType]
+    example = ValidationExample(None, None, 0, {})  # pyright: ignore[reportArgumentType]
     reconstructions = [ValidationReconstruction(example, np.zeros((4, 4, 1), np.float32), each) for each in embeddings]
     assert Evaluation(reconstructions, {}).collapse == pytest.approx(collapse, abs=1e-6)
 

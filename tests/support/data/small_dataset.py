@@ -57,7 +57,7 @@ def as_version_1(path: Path) -> Path:
         table["splits"]["heldout"] = [shard | {"file": "heldout-00000.array_record"}]
         table["normalisation"] = table.pop("normalization")
         table["version"] = 1
-        for added in ("definitions", "smallest"):
+        for added in ("definitions", "smallest", "labels"):
             table.pop(added)
         for row in table["sources"].values():
             row.pop("values")

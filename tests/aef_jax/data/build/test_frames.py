@@ -100,7 +100,7 @@ def test_a_map_has_the_slope_and_the_time_of_the_period(tmp_path):
 
 def test_ignored_classes_are_no_labels(tmp_path):
     site, _ = built(tmp_path)
-    np.testing.assert_array_equal(site.labels, np.where(np.isin(LABELS, (0, 9)), -1, LABELS))
+    np.testing.assert_array_equal(site.labels["labels"], np.where(np.isin(LABELS, (0, 9)), -1, LABELS))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ def write_dataset(folder: Path) -> Config:
     last = small_site()
     words = tuple(f"It costs $\\frac{{{number}$: " + "a wood of oaks " * 50 for number in range(TEXT_POINTS))
     sites = [replace(small_site(seed), name=f"site{seed}") for seed in range(2)]
-    sites = [replace(site, text=replace(site.text, words=words)) for site in sites]
+    labels = {"landcover": np.zeros(last.shape, np.uint8), "crops": np.zeros(last.shape, np.uint8)}
+    sites = [replace(site, text=replace(site.text, words=words), labels=labels) for site in sites]
     without = {name: series for name, series in last.series.items() if name != "landsat"}
     with DatasetWriter(folder, CONFIG.sources) as writer:
         for site in [*sites, replace(last, name="no landsat", series=without)]:
@@ -194,6 +195,8 @@ def test_description_matches_the_example(tmp_path):
         description = write_example_png(config, index, tmp_path / "made.png")
         drawn = open_examples(config).draw(index)
         batch = drawn.to_batch()
+        has_labels = "label maps, which training does not read: landcover, crops" in description
+        assert has_labels == (drawn.tile.name != "no landsat")
         assert f"support period {format_period(drawn.location.support)}" in description
         assert f"compared over {format_period(drawn.shared_period)}" in description
         for name, student in batch.student.items():

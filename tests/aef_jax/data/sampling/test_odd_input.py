@@ -192,14 +192,15 @@ def test_worst_locations_have_finite_loss_and_gradients():
 
 def _sites(number: int) -> list[Site]:
     labels = np.zeros((24, 24), np.uint8)
-    return [replace(small_site(seed, f"site{seed}"), support=YEAR, labels=labels + seed) for seed in range(number)]
+    sites = [replace(small_site(seed, f"site{seed}"), support=YEAR) for seed in range(number)]
+    return [replace(site, labels={"crops": labels + seed}) for seed, site in enumerate(sites)]
 
 
 def test_validation_sites_have_one_fixed_example_up_to_a_limit():
     few = replace(CONFIG, training=replace(CONFIG.training, validation_sites=3))
     sites = _sites(7)
     examples = list(validation_example_of_each(sites, SCHEMA, few))
-    labels = [int(example.labels[0, 0]) for example in examples if example.labels is not None]
+    labels = [int(example.labels["crops"][0, 0]) for example in examples if example.labels]
     assert labels == [0, 3, 6], "spread over all"
     again = list(validation_example_of_each(sites, SCHEMA, few))
     assert all(jax.tree.leaves(jax.tree.map(np.array_equal, examples, again)))
@@ -214,7 +215,7 @@ def test_validation_example_keeps_no_record_in_memory():
         for series in site.series.values():
             assert not np.shares_memory(leaf, series.pixels)
             assert not np.shares_memory(leaf, series.valid)
-        assert not np.shares_memory(leaf, site.labels)
+        assert not np.shares_memory(leaf, site.labels["crops"])
         assert not np.shares_memory(leaf, site.text.sentence)
 
 
@@ -224,7 +225,7 @@ def test_cloudy_or_sourceless_validation_sites_have_no_example():
     optical = sites[2].series["sentinel2"]
     sites[2].series["sentinel2"] = replace(optical, valid=np.zeros_like(optical.valid))
     examples = validation_example_of_each(sites, SCHEMA, CONFIG)
-    assert [int(example.labels[0, 0]) for example in examples if example.labels is not None] == [0, 3]
+    assert [int(example.labels["crops"][0, 0]) for example in examples if example.labels] == [0, 3]
     assert "no frame of the 2 validation sites has a fraction of valid pixels" in error_message(
         validation_example_of_each, sites[1:3], SCHEMA, CONFIG
     )

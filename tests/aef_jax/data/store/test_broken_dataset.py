@@ -42,10 +42,10 @@ def test_description_that_is_not_text_is_refused(own_dataset):
     assert "dataset.json: not the description of a data set" in error_message(Dataset.open, own_dataset)
 
 
-@pytest.mark.parametrize("version", [0, 4, "1", None])
+@pytest.mark.parametrize("version", [0, 5, "1", None])
 def test_another_version_is_refused(own_dataset, version):
     change_description(own_dataset, lambda table: table.update(version=version))
-    assert f"format version {version!r}, expected one of (1, 2, 3)" in error_message(Dataset.open, own_dataset)
+    assert f"format version {version!r}, expected one of (1, 2, 3, 4)" in error_message(Dataset.open, own_dataset)
 
 
 def _shard(**values):

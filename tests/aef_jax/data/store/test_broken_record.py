@@ -18,7 +18,7 @@ from tests.support.refusals import error_message
 SITE = replace(
     small_site().window(slice(0, 6), slice(0, 8)),
     support=(START_MS, START_MS + 365 * DAY_MS),
-    labels=np.arange(48, dtype=np.uint8).reshape(6, 8),
+    labels={"landcover": np.arange(48, dtype=np.uint8).reshape(6, 8)},
 )
 LANDSAT = SITE.series["landsat"]
 BLOB = encode(SITE)

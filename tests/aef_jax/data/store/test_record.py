@@ -1,13 +1,15 @@
 """Records round trip bit for bit without copying, and invalid sites are refused."""
 
+import json
 import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
-from aef_jax.data.store.record import DTYPES, LABELS, SERIES_FIELDS, TEXT_FIELDS, decode, encode, validate_site
+from aef_jax.data.store.record import DTYPES, SERIES_FIELDS, TEXT_FIELDS, _views, decode, encode, validate_site
 from aef_jax.data.store.site import Series, Site, TextPoints
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_site import START_MS, small_site
@@ -16,7 +18,7 @@ from tests.support.refusals import error_message
 SITE = replace(
     small_site().window(slice(0, 6), slice(0, 8)),
     support=(START_MS, START_MS + 365 * DAY_MS),
-    labels=np.arange(48, dtype=np.uint8).reshape(6, 8),
+    labels={"landcover": np.arange(48, dtype=np.uint8).reshape(6, 8), "pixels": np.full((6, 8), -1, np.int32)},
 )
 BLOB = encode(SITE)
 
@@ -55,8 +57,8 @@ def _assert_same(site: Site, other: Site) -> None:
     for field in TEXT_FIELDS:
         assert _same_bits(getattr(site.text, field), getattr(other.text, field)), field
     assert site.text.words == other.text.words
-    assert (site.labels is None) == (other.labels is None)
-    assert site.labels is None or _same_bits(site.labels, other.labels)
+    assert list(site.labels) == list(other.labels)
+    assert all(_same_bits(classes, other.labels[name]) for name, classes in site.labels.items())
 
 
 def test_full_site_round_trips():
@@ -65,7 +67,7 @@ def test_full_site_round_trips():
 
 
 def test_site_without_support_text_and_labels_round_trips():
-    bare = replace(SITE, support=None, labels=None, text=TextPoints.none())
+    bare = replace(SITE, support=None, labels={}, text=TextPoints.none())
     _assert_same(decode(encode(bare), "here"), bare)
 
 
@@ -126,8 +128,7 @@ def test_arrays_are_views_of_the_blob():
             assert array.size == 0 or np.shares_memory(array, whole)
             assert not array.flags.writeable
     assert np.shares_memory(site.text.sentence, whole)
-    assert site.labels is not None
-    assert np.shares_memory(site.labels, whole)
+    assert all(np.shares_memory(classes, whole) for classes in site.labels.values())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
@@ -136,9 +137,31 @@ def test_labels_of_any_integers_round_trip(dtype):
     if dtype != np.uint8:
         labels[0] = -1  # no label
         labels[1] = 300
-    read = decode(encode(replace(SITE, labels=labels)), "blob").labels
-    assert read is not None
+    read = decode(encode(replace(SITE, labels={"crops": labels})), "blob").labels["crops"]
     np.testing.assert_array_equal(read, labels, strict=True)
+
+
+@pytest.mark.parametrize(("dtype", "signed"), [(np.uint8, np.int16), (np.uint16, np.int32), (np.int16, np.int16)])
+def test_masked_labels_are_below_zero(dtype, signed):
+    """Unsigned types have no -1, so the map gets the next signed type; no class changes."""
+    largest = np.iinfo(dtype).max
+    classes = np.full((6, 8), 7, dtype)
+    classes[0, :3] = largest, largest - 1, 0
+    stored = replace(SITE, labels={"crops": np.ma.masked_equal(classes, largest)}).labels["crops"]
+    assert stored.dtype == signed
+    assert stored[0, :4].tolist() == [-1, largest - 1, 0, 7]
+
+
+def test_the_unnamed_labels_of_older_records_are_read():
+    tensors, attributes = _views(BLOB)
+    attributes.pop("labels")
+    tensors = {name: t for name, t in tensors.items() if not name.startswith("labels/")}
+    expected = np.ones((6, 8), np.uint8)
+    old = save({**tensors, "labels/map": expected}, metadata={"site": json.dumps(attributes)})
+    site = decode(old, "here")
+    assert list(site.labels) == ["labels"]
+    assert _same_bits(site.labels["labels"], expected)
+    _assert_same(decode(encode(site), "here"), site)
 
 
 def test_safetensors_reads_the_blob():
@@ -147,12 +170,15 @@ def test_safetensors_reads_the_blob():
     tensors = load(BLOB)
     for name, series in SITE.series.items():
         np.testing.assert_array_equal(tensors[f"{name}/pixels"], series.pixels)
-    assert SITE.labels is not None
-    np.testing.assert_array_equal(tensors[LABELS], SITE.labels)
+    np.testing.assert_array_equal(tensors["labels/0"], SITE.labels["landcover"])
 
 
 def _broken(**changes: Any) -> Site:
     return replace(SITE, series={**SITE.series, "landsat": replace(SITE.series["landsat"], **changes)})
+
+
+def _labeled(classes: np.ndarray) -> Site:
+    return replace(SITE, labels={"crops": classes})
 
 
 LANDSAT = SITE.series["landsat"]
@@ -181,9 +207,10 @@ INFINITE = np.full_like(SITE.series["sentinel1"].metadata, np.inf)
             replace(SITE, series={"sentinel1": replace(SITE.series["sentinel1"], metadata=INFINITE)}),
             "source sentinel1: metadata are float64, expected finite numbers",
         ),
-        (replace(SITE, labels=np.zeros((6, 7), np.uint8)), "its labels are uint8 (6, 7), expected integers of (6, 8)"),
-        (replace(SITE, labels=np.zeros((6, 8))), "its labels are float64"),
-        (replace(SITE, labels=np.zeros((6, 8), np.uint64)), "its labels are uint64"),
+        (_labeled(np.zeros((6, 7), np.uint8)), "its labels 'crops' are uint8 (6, 7), expected integers of (6, 8)"),
+        (_labeled(np.zeros((6, 8))), "its labels 'crops' are float64"),
+        (_labeled(np.zeros((6, 8), np.uint64)), "its labels 'crops' are uint64"),
+        (replace(SITE, labels={"": np.zeros((6, 8), np.uint8)}), "label map is called ''"),
         (replace(SITE, text=replace(SITE.text, row=SITE.text.row + 6)), "source text: a point is outside of the"),
         (replace(SITE, text=replace(SITE.text, row=SITE.text.row * 1.0)), "source text: row is float64"),
         (replace(SITE, text=replace(SITE.text, column=SITE.text.column[1:])), "source text: column is int64"),

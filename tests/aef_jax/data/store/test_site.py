@@ -50,10 +50,15 @@ def test_time_shift_moves_all_sources_alike_and_nothing_else():
     assert year.support == (START_MS + DAY_MS, START_MS + 366 * DAY_MS)
 
 
+def test_labels_without_a_name_are_refused():
+    refusal = error_message(replace, SITE, labels=np.zeros(SITE.shape, np.uint8))
+    assert refusal.endswith("its labels are one array, expected a dict of arrays by name")
+
+
 def test_window_has_its_texts_and_labels_relative_to_its_corner():
     words = tuple(f"about {number}" for number in range(TEXT_POINTS))
     labels = np.arange(SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint8)
-    site = replace(SITE, text=replace(SITE.text, words=words), labels=labels)
+    site = replace(SITE, text=replace(SITE.text, words=words), labels={"crops": labels})
     window = site.window(slice(4, 20), slice(7, 23))
     text, whole = window.text, site.text
     inside = (whole.row >= 4) & (whole.row < 20) & (whole.column >= 7) & (whole.column < 23)
@@ -63,7 +68,7 @@ def test_window_has_its_texts_and_labels_relative_to_its_corner():
     np.testing.assert_array_equal(text.sentence, whole.sentence[inside])
     np.testing.assert_array_equal(text.period_ms, whole.period_ms[inside])
     assert text.words == tuple(word for word, is_inside in zip(words, inside, strict=True) if is_inside)
-    np.testing.assert_array_equal(window.labels, labels[4:20, 7:23])
+    np.testing.assert_array_equal(window.labels["crops"], labels[4:20, 7:23])
 
 
 def test_no_text_has_no_points():
