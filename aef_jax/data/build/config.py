@@ -18,6 +18,8 @@ EXAMPLE = Path(__file__).parent / "example.toml"
 """A config with comments, which `aef data build --example` prints."""
 BY_NAME: Mapping[str, Source] = {source.name: source for source in SOURCES if source.kind != "text"}
 """The sources that files can be of."""
+FEATURE_SUFFIXES = (".csv", ".json", ".geojson", ".parquet", ".geoparquet")
+"""Of files of points and polygons."""
 OPERATORS = {"lt", "lte", "gt", "gte", "eq"}
 """Comparisons of a query, as STAC's query extension names them."""
 
@@ -29,9 +31,10 @@ class SitesConfig:
     side: int = 128
     """Pixels of 10 m along each side of a site."""
     points: str = ""
-    """CSV or GeoJSON of the sites' centers: lon, lat, and if wanted name, split, start, end."""
+    """CSV, GeoJSON, Parquet or GeoParquet of the sites' centers: lon, lat, and if wanted name, split, start, end,
+    weight."""
     polygons: str = ""
-    """GeoJSON of polygons to cover with sites."""
+    """GeoJSON or GeoParquet of polygons to cover with sites."""
     extent_of: str = ""
     """Name of a source: the extent of its first file is covered."""
     validation: float = 0.1
@@ -137,7 +140,11 @@ class LabelsConfig:
     """A map of classes to evaluate embeddings with."""
 
     files: tuple[str, ...]
-    """Paths as those of a source."""
+    """Paths as those of a source; or one file of points or polygons: CSV, GeoJSON, Parquet or GeoParquet."""
+    column: str = ""
+    """Column or property of points or polygons that is the class."""
+    name: str = "labels"
+    """Name of the map in the records, unique in the config."""
     band: str = ""
     """Name of the map in the files; empty if they hold one."""
     ignore: tuple[int, ...] = ()
@@ -146,6 +153,14 @@ class LabelsConfig:
     """As that of a source."""
     cache: str = ""
     """As that of a source."""
+
+    def __post_init__(self):
+        is_table = any(Path(path).suffix.lower() in FEATURE_SUFFIXES for path in self.files)
+        require(
+            is_table == bool(self.column) and (not is_table or len(self.files) == 1),
+            f"labels {self.name}: files are {list(self.files)} and column is {self.column!r}, expected rasters without a"
+            " column, or one file of points or polygons with the column of classes",
+        )
 
 
 @dataclass(frozen=True)
@@ -156,10 +171,12 @@ class BuildConfig:
     """Start and end of the period of the frames, in ISO 8601; the end is not included."""
     sites: SitesConfig
     source: tuple[FilesConfig, ...]
-    labels: LabelsConfig | None = None
+    labels: tuple[LabelsConfig, ...] = ()
 
     def __post_init__(self):
         require(bool(self.source), "source: there is none, expected at least one [[source]]")
+        maps = [require_printable("labels: a map", labels.name) for labels in self.labels]
+        require(len(set(maps)) == len(maps), f"labels: the maps are called {maps}, expected a name of its own for each")
         start, end = self.period
         require(start < end, f"support: it ends at {self.support[1]}, before it starts at {self.support[0]}")
         names = [files.name for files in self.source]

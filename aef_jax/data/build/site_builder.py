@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import rasterio
-from jaxtyping import Int16
 from tqdm import tqdm
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition, Catalog
@@ -16,7 +14,8 @@ from aef_jax.data.build.catalogs.stac import StacCatalog
 from aef_jax.data.build.config import BuildConfig, FilesConfig, LabelsConfig
 from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.frames import BuildReport, Reject, read_series
-from aef_jax.data.build.readers.grid import Grid, read_on_grid
+from aef_jax.data.build.label_features import read_label_features
+from aef_jax.data.build.label_maps import LabelMap
 from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote
 from aef_jax.data.build.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
 from aef_jax.data.build.split import split_sites
@@ -39,7 +38,7 @@ class SiteBuilder:
         self.config, self.folder = config, folder
         self.unreadable: list[Reject] = []
         self.entries = [Entry(files, self._open_catalog(files)) for files in map(self._resolved, config.source)]
-        self.labels = self._open_labels(config.labels) if config.labels else None
+        self.labels = {labels.name: self._open_labels(labels) for labels in config.labels}
 
     def plan(self) -> tuple[list[SitePlan], int]:
         """Choose the sites, and split them.
@@ -93,7 +92,7 @@ class SiteBuilder:
         if not any(source.is_input and source.name in series for source in self.config.sources):
             report.rejects.append(Reject(f"site {plan.name}", "no file of an input source shows it in the period"))
             return None
-        labels = {"labels": self._read_labels(self.labels, grid)} if self.labels else {}
+        labels = {name: labels.read(grid, period) for name, labels in self.labels.items()}
         return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels)
 
     def _entries_of(self, name: str) -> list[Entry]:
@@ -131,22 +130,7 @@ class SiteBuilder:
                 raise ValueError(f"sites: extent_of is {name!r}, which is in a STAC catalog: give points or polygons")
             yield from catalog.extents()
 
-    def _open_labels(self, labels: LabelsConfig) -> FileCatalog:
-        catalog = FileCatalog(self._index(labels))
-        for acquisition in catalog.acquisitions:
-            names = list(acquisition.rasters)
-            if labels.band not in names and (labels.band or len(names) != 1):
-                raise ValueError(f"labels: the files hold {names}: give one of them as band")
-        return catalog
-
-    def _read_labels(self, labels: FileCatalog, grid: Grid) -> Int16[np.ndarray, "H W"]:
-        """Read the map of classes; -1 is no label."""
-        config = self.config.labels
-        classes = np.full((grid.side, grid.side), np.nan, np.float32)
-        for acquisition in labels.find(grid, self.config.period):
-            raster = acquisition.rasters.get(config.band if config else "", next(iter(acquisition.rasters.values())))
-            values = read_on_grid(raster, grid, is_category=True)
-            if values is not None:
-                classes = np.where(np.isnan(classes), values, classes)
-        ignored = np.isnan(classes) | np.isin(classes, config.ignore if config else ())
-        return np.where(ignored, -1, classes).astype(np.int16)
+    def _open_labels(self, labels: LabelsConfig) -> LabelMap:
+        if labels.column:
+            return LabelMap(labels, read_label_features(self.folder / labels.files[0], labels.column))
+        return LabelMap(labels, FileCatalog(self._index(labels)))

@@ -26,12 +26,12 @@ def test_the_example_is_a_config():
     config = read_build_config(EXAMPLE)
     assert [source.name for source in config.sources] == ["sentinel2", "sentinel1"]
     assert config.source[1].units == {"angle": "degrees"}
-    assert config.labels.ignore == (0,)
+    assert [(labels.name, labels.ignore) for labels in config.labels] == [("landcover", (0,))]
 
 
 def test_what_is_left_out_has_its_default(tmp_path):
     config = read(tmp_path, SMALL)
-    assert (config.sites.side, config.sites.min_distance_m, config.labels) == (128, 1280.0, None)
+    assert (config.sites.side, config.sites.min_distance_m, config.labels) == (128, 1280.0, ())
     assert config.source[0].bands == {}
 
 
@@ -49,6 +49,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
         ("files =", "bands = { B99 = 'x' }\nfiles =", "bands names 'B99', no part of it"),
         ("[sites]", "[sites", "is no TOML"),
         ('["*.tif"]', "[]", "expected files or stac"),
+        ("[sites]", "[[labels]]\nfiles = ['a.tif']\n" * 2 + "[sites]", "expected a name of its own for each"),
     ],
 )
 def test_a_wrong_setting_is_told_with_its_place(tmp_path, old, new, message):

@@ -25,9 +25,13 @@ metadata = {{ platform_heading = -12.5 }}
 name = "glo30"
 files = ["elevation.nc"]
 unit = "meters"
-[labels]
+[[labels]]
 files = ["labels.nc"]
 ignore = [0, 9]
+[[labels]]
+name = "codes"
+files = ["codes.nc"]
+ignore = [65535]
 """
 ELEVATION = 10.0 * np.mgrid[:SIDE, :SIDE][0]
 """It rises to the south by 45 degrees."""
@@ -43,6 +47,8 @@ def built(folder, values=POWER, unit="power"):
     radar.assign(vv=layers, vh=layers / 4).to_netcdf(folder / "radar.nc")
     labels = xarray.DataArray(LABELS[::-1], dims=("y", "x"))
     radar.drop_vars("time").assign(landcover=labels).to_netcdf(folder / "labels.nc")
+    codes = labels.where(labels > 3, 5).astype(np.uint16) + 65_524  # of 16 bits: 65528 to 65535
+    radar.drop_vars("time").assign(code=codes).to_netcdf(folder / "codes.nc")
     dem = xarray.DataArray(ELEVATION[::-1], dims=("y", "x"))
     radar.drop_vars("time").assign(elevation=dem).to_netcdf(folder / "elevation.nc")
     (folder / "build.toml").write_text(CONFIG.format(unit=unit))
@@ -101,6 +107,8 @@ def test_a_map_has_the_slope_and_the_time_of_the_period(tmp_path):
 def test_ignored_classes_are_no_labels(tmp_path):
     site, _ = built(tmp_path)
     np.testing.assert_array_equal(site.labels["labels"], np.where(np.isin(LABELS, (0, 9)), -1, LABELS))
+    codes = np.where(LABELS > 3, LABELS, 5) + 65_524
+    np.testing.assert_array_equal(site.labels["codes"], np.where(codes == 65_535, -1, codes))
 
 
 @pytest.mark.parametrize(
