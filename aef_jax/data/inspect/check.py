@@ -71,6 +71,8 @@ class _RecordTally:
     def __post_init__(self):
         self.sources = {source.name: source for source in self.dataset.definitions}
         self.statistics = Statistics(tuple(self.sources.values()))
+        shards = self.dataset.shards
+        self.described = {split: [name for shard in shards[split] for name in shard.names] for split in SPLITS}
 
     def add(self, split: Split, index: int, site: Site) -> Iterator[str]:
         """Add a record, and yield what is wrong with it by itself or beside the records before."""
@@ -79,6 +81,9 @@ class _RecordTally:
         if before != (split, index):
             same = "is in both splits: it is also" if before[0] != split else "has the name of another:"
             yield f"{where}: it {same} {before[0]} record {before[1]}"
+        described = self.described[split]
+        if index < len(described) and described[index] != site.name:
+            yield f"{where}: dataset.json calls it {described[index]}"
         self.text_points += len(site.text)
         self.labels.update(site.labels.keys())
         if len(site.text) and site.text.sentence.shape[1] != self.dataset.text_width:

@@ -1,6 +1,6 @@
 """A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, SupportsIndex, cast
@@ -115,6 +115,20 @@ class Dataset:
         """
         return Records(self, split)
 
+    def site_names(self) -> Iterator[str]:
+        """List the names of all sites. All records of an older data set are read, which does not list them.
+
+        Yields:
+            Names, those of the training split first.
+
+        Raises:
+            ValueError: a record of an older data set cannot be read.
+        """
+        if all(len(shard.names) == shard.records for split in SPLITS for shard in self.shards[split]):
+            yield from (name for split in SPLITS for shard in self.shards[split] for name in shard.names)
+            return
+        yield from (site.name for site in self._read_all("reading names"))
+
     def find_smallest(self) -> SmallestSite:
         """Find the site with the shortest side. All records of an older data set are read, which does not name it.
 
@@ -126,10 +140,14 @@ class Dataset:
         """
         if self.smallest is not None:
             return self.smallest
-        sites = (SmallestSite(site.name, site.shape) for split in SPLITS for site in self.records(split))
+        sites = (SmallestSite(site.name, site.shape) for site in self._read_all("reading sizes"))
+        return min(sites, key=lambda site: min(site.shape))
+
+    def _read_all(self, reason: str) -> Iterator[Site]:
+        """Read all records, with a progress bar."""
         total = sum(shard.records for split in SPLITS for shard in self.shards[split])
-        bar = tqdm(sites, "reading sizes", total, unit="record", leave=False)
-        return min(bar, key=lambda site: min(site.shape))
+        sites = (site for split in SPLITS for site in self.records(split))
+        yield from tqdm(sites, reason, total, unit="record", leave=False)
 
     def count_site(self, site: Site) -> "Dataset":
         """Count the text points, the label maps and the size of one more site.

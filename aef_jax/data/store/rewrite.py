@@ -1,18 +1,15 @@
 """Replace the records of a training set, which is complete on disk at every instant."""
 
-import itertools
 import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from tqdm import tqdm
 
 from aef_jax.data.store.dataset import SPLITS, Dataset, Split
-from aef_jax.data.store.record import encode
+from aef_jax.data.store.shards import OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Site
-from aef_jax.data.store.writer import OpenShards
 from aef_jax.files.atomic import replace_file, temporary_folder
 
 
@@ -33,7 +30,7 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
     Returns:
         The new data set.
     """
-    _remove_strays(dataset)
+    remove_strays(dataset)
     with temporary_folder(dataset.path / "rewritten") as temporary, closing(OpenShards(temporary)) as shards:
         counted = replace(dataset, text_points=0, smallest=None, labels={})
         with tqdm(total=sum(len(dataset.records(split)) for split in SPLITS), desc="records", unit="record") as bar:
@@ -42,42 +39,15 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
                 for index in range(len(records)):
                     site = change(split, index, records[index])
                     counted = counted.count_site(site)
-                    shards.write(split, encode(site))
+                    shards.write(split, site)
                     bar.update()
         shards.close()
         width = text_width if counted.text_points else 0
         written = replace(counted, shards=shards.describe(), text_width=width, text_model=text_model)
-        return _take_place(dataset, written, temporary)
-
-
-def _remove_strays(dataset: Dataset) -> None:
-    """Remove what a killed rewrite left: shards that `dataset.json` does not name."""
-    named = {shard.file for split in SPLITS for shard in dataset.shards[split]}
-    for path in dataset.path.glob("*.array_record"):
-        if path.name not in named:
-            path.unlink()
-
-
-def _take_place(old: Dataset, new: Dataset, temporary: Path) -> Dataset:
-    """Move the shards of `new` out of their temporary folder, name them in `dataset.json`, and remove the old."""
-    folder = old.path
-    revision = next(n for n in itertools.count(1) if not any(folder.glob(f"*.r{n}.array_record")))
-    moved: list[Path] = []
-    splits = {}
-    try:
-        for split, shards in new.shards.items():
-            splits[split] = tuple(
-                replace(s, file=f"{split}-{i:05d}.r{revision}.array_record") for i, s in enumerate(shards)
-            )
-            for shard, renamed in zip(shards, splits[split], strict=True):
-                moved.append((temporary / shard.file).rename(folder / renamed.file))
-        new = replace(new, shards=splits)
-        with replace_file(folder / "dataset.json") as file:
-            file.write_text(json.dumps(new.as_table(), indent=2))
-    except BaseException:
-        for path in moved:
-            path.unlink(missing_ok=True)
-        raise
-    for shard in (shard for split in SPLITS for shard in old.shards[split]):
-        (folder / shard.file).unlink(missing_ok=True)
-    return new
+        with moved_shards(temporary, dataset.path, written.shards) as moved:
+            written = replace(written, shards=moved)
+            with replace_file(dataset.path / "dataset.json") as file:
+                file.write_text(json.dumps(written.as_table(), indent=2))
+    for shard in (shard for split in SPLITS for shard in dataset.shards[split]):
+        (dataset.path / shard.file).unlink(missing_ok=True)
+    return written

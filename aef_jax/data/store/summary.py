@@ -10,6 +10,9 @@ from aef_jax.data.store.record import DTYPES
 from aef_jax.data.store.site import Series, Site
 from configs.serialization.printable import printable_value, require_printable
 
+MAX_RECORDS = 10_000
+"""Records of a shard at most: as many items as a list in `dataset.json` may have."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -20,12 +23,18 @@ class Shard:
     records: int
     bytes: int
     """Size of the file."""
+    names: tuple[str, ...] = ()
+    """Names of its sites, in order; empty in older data sets: they are not known."""
 
     def __post_init__(self):
         if not self.file or Path(self.file).name != self.file:
             raise ValueError(f"shard {printable_value(self.file)} is not the name of a file in the folder")
         require_printable("shard", self.file)
         check_counts(f"shard {self.file}", records=self.records, bytes=self.bytes)
+        if len(self.names) not in (0, self.records):
+            raise ValueError(f"shard {self.file}: there are names of {len(self.names)} sites, expected {self.records}")
+        for name in self.names:
+            require_printable(f"shard {self.file}, site", name)
 
 
 @dataclass(frozen=True)
@@ -124,11 +133,10 @@ def smaller(smallest: SmallestSite | None, site: Site) -> SmallestSite:
         site: another site.
 
     Returns:
-        The smaller one, the former if they are as small.
+        The smaller one. Of two that are as small it is the first by name, whatever order they come in.
     """
-    if smallest is not None and min(smallest.shape) <= min(site.shape):
-        return smallest
-    return SmallestSite(site.name, site.shape)
+    both = [each for each in (smallest, SmallestSite(site.name, site.shape)) if each is not None]
+    return min(both, key=lambda each: (min(each.shape), each.name))
 
 
 def check_counts(where: str, **counts: int) -> None:

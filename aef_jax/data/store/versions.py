@@ -31,7 +31,8 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
     if table["version"] == VERSION:
         return table
     table = table if table["version"] == 3 else _upgrade_to_3(table)
-    return table | {"labels": None, "version": VERSION}
+    splits = {split: [shard | {"names": []} for shard in shards] for split, shards in table["splits"].items()}
+    return table | {"splits": splits, "labels": None, "version": VERSION}
 
 
 def _upgrade_to_3(table: dict[str, Any]) -> dict[str, Any]:

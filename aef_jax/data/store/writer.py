@@ -7,23 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from array_record.python.array_record_module import ArrayRecordWriter
-
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.dataset import Dataset, Split
 from aef_jax.data.store.georeference import validate_crs
 from aef_jax.data.store.observations import count_values, out_of_range, validate_times
-from aef_jax.data.store.record import encode
+from aef_jax.data.store.record import validate_site
+from aef_jax.data.store.shards import SHARD_BYTES, OpenShards
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
-from aef_jax.data.store.summary import Shard, SourceSummary
+from aef_jax.data.store.summary import SourceSummary
 from aef_jax.files.atomic import replace_folder
 from configs.fields.statistics import MAX_WRONG
 from configs.source import Source
-
-SHARD_BYTES = 2**29
-"""A shard ends when its records reach this size, before compression."""
-OPTIONS = "group_size:1,zstd:1"
-"""Each record is compressed by itself, because records are read in random order."""
 
 
 class DatasetWriter:
@@ -52,9 +46,11 @@ class DatasetWriter:
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path = path
-        self.sources = {source.name: source for source in sources}
+        # by name, so that data sets of the same records are the same, whatever order the sources are given in
+        self.sources = {source.name: source for source in sorted(sources, key=lambda source: source.name)}
         self.shard_bytes = shard_bytes
-        self.statistics = Statistics(sources)
+        self.statistics = Statistics(tuple(self.sources.values()))
+        self.names: set[str] = set()
         self.dataset = Dataset.empty(path)
         self.replacement = ExitStack()
 
@@ -73,7 +69,9 @@ class DatasetWriter:
         Raises:
             ValueError: the site is not valid, or does not fit the records before; the message has its name.
         """
-        blob = encode(site)
+        validate_site(site)
+        if site.name in self.names:
+            raise ValueError(f"site {site.name}: another site has this name, expected a name of its own")
         validate_crs(f"site {site.name}", site.crs)
         summaries = {name: self._summarize(site, name, series) for name, series in site.series.items()}
         validate_times(site, self.sources)
@@ -82,10 +80,11 @@ class DatasetWriter:
         if expected not in (0, width):
             raise ValueError(f"site {site.name}: sentence embeddings of {width} numbers, expected {expected} as before")
         # nothing was changed before this line, so a site that was refused leaves no trace
-        self.shards.write(split, blob)
+        self.shards.write(split, site)
+        self.names.add(site.name)
         if split == "training":
             self.statistics.add(site)
-        sources = self.dataset.sources | summaries
+        sources = dict(sorted((self.dataset.sources | summaries).items()))
         self.dataset = replace(self.dataset.count_site(site), sources=sources, text_width=width)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -134,64 +133,3 @@ class DatasetWriter:
         for problem in out_of_range(f"site {site.name}, source {name}", source, counts, MAX_WRONG):
             raise ValueError(problem)
         return (before or SourceSummary.empty(bands, series.pixels.dtype.name)).update(series, counts)
-
-
-class OpenShards:
-    """The shards of both splits while they are written.
-
-    Args:
-        folder: where the shards go. It must exist before the first record.
-        shard_bytes: a shard ends when its records reach this size, before compression.
-    """
-
-    def __init__(self, folder: Path, shard_bytes: int = SHARD_BYTES):
-        self.folder, self.shard_bytes = folder, shard_bytes
-        self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
-
-    def write(self, split: Split, blob: bytes) -> None:
-        """Append a record to a split.
-
-        Args:
-            split: "training" or "validation".
-            blob: the encoded record.
-        """
-        shards = self.shards[split]
-        if not shards or shards[-1].size >= self.shard_bytes:
-            if shards:
-                shards[-1].close()
-            shards.append(_OpenShard(self.folder / f"{split}-{len(shards):05d}.array_record"))
-        shards[-1].write(blob)
-
-    def close(self) -> None:
-        """Close all shards. May be called again."""
-        for shard in (shard for split in SPLITS for shard in self.shards[split]):
-            shard.close()
-
-    def describe(self) -> dict[Split, tuple[Shard, ...]]:
-        """Describe the shards, which must be closed.
-
-        Returns:
-            Each split's shards, in order.
-        """
-        return {split: tuple(shard.describe() for shard in self.shards[split]) for split in SPLITS}
-
-
-class _OpenShard:
-    """One shard while it is written."""
-
-    def __init__(self, file: Path):
-        self.file, self.records, self.size = file, 0, 0
-        self.writer: ArrayRecordWriter | None = ArrayRecordWriter(str(file), OPTIONS)
-
-    def write(self, blob: bytes) -> None:
-        assert self.writer is not None
-        self.writer.write(blob)
-        self.records, self.size = self.records + 1, self.size + len(blob)
-
-    def close(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
-
-    def describe(self) -> Shard:
-        return Shard(self.file.name, self.records, self.file.stat().st_size)

@@ -59,6 +59,8 @@ def as_version_1(path: Path) -> Path:
         table["version"] = 1
         for added in ("definitions", "smallest", "labels"):
             table.pop(added)
+        for shard in (*table["splits"]["training"], *table["splits"]["heldout"]):
+            shard.pop("names")
         for row in table["sources"].values():
             row.pop("values")
             row.pop("out_of_range")

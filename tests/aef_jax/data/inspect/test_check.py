@@ -8,6 +8,8 @@ import pytest
 
 from aef_jax.cli import main as cli
 from aef_jax.data.store import writer
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.rewrite import rewrite
 from aef_jax.data.store.site import Site
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import (
@@ -49,7 +51,9 @@ def test_valid_dataset_has_no_problem(own_dataset, checked, capsys):
 
 def test_duplicate_names_are_reported(tmp_path, checked):
     first, second = small_sites(2)
-    path = write(tmp_path / "twice", [first, second, replace(second, name=first.name)], [second])
+    path = write(tmp_path / "twice", [first, second, replace(second, name="a")], [replace(second, name="b")])
+    names = {"a": first.name, "b": second.name}  # the writer refuses them; older data sets may have them
+    rewrite(Dataset.open(path), lambda _, index, site: replace(site, name=names.get(site.name, site.name)), 8, "")
     assert checked(path) == [
         "training record 2, site site0: it has the name of another: training record 0",
         "validation record 0, site site1: it is in both splits: it is also training record 1",
@@ -187,6 +191,10 @@ def _moved(number: str, by: float):
         (_source(last_ms=7), "source landsat: last_ms: dataset.json says 7, the records hold"),
         (lambda table: table["text"].update(points=70), "text points: dataset.json says 70, the records hold"),
         (lambda table: table["text"].update(width=9), "sentence embeddings of 8 numbers, dataset.json says 9"),
+        (
+            lambda table: table["splits"]["training"][0].update(names=["site0", "other", "site2"]),
+            "training record 1, site site1: dataset.json calls it other",
+        ),
         (_source(dtype="float64"), "source landsat: 7 bands of float32, dataset.json says 7 of float64"),
         (
             lambda table: table["sources"].update(gedi=table["sources"]["landsat"]),

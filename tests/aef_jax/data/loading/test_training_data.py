@@ -97,12 +97,12 @@ def test_sources_missing_in_config_or_data_are_left_out(tmp_path):
 
 
 def test_source_only_in_validation_records_is_left_out(tmp_path):
-    path = write(tmp_path / "odd", [_without(SITE, "landsat")], [SITE])
+    path = write(tmp_path / "odd", [_without(SITE, "landsat")], [replace(SITE, name="whole")])
     assert "landsat" not in [source.name for source in open_data(_at(path)).schema.sources]
 
 
 def test_input_only_in_validation_records_is_not_trained_on(tmp_path):
-    path = write(tmp_path / "odd", [_without(SITE, "landsat", "sentinel1", "sentinel2")], [SITE])
+    path = write(tmp_path / "odd", [_without(SITE, "landsat", "sentinel1", "sentinel2")], [replace(SITE, name="whole")])
     assert "expected some of the inputs" in error_message(open_data, _at(path))
 
 
@@ -142,9 +142,9 @@ def test_site_is_chosen_by_name_or_is_the_first_validation_site(written, tmp_pat
 @pytest.mark.parametrize("is_old", [False, True])
 def test_site_smaller_than_a_tile_is_refused_before_a_run(tmp_path, small_is, is_old):
     """Row 8 of the users' cases: it was found at the step that drew it, again on every resume."""
-    first, second, third = small_sites(3)
+    first, second, third, fourth = small_sites(4)
     small = second.window(slice(0, 16), slice(0, 12))
-    sites = {"training": [first, third], "validation": [third]}
+    sites = {"training": [first, third], "validation": [fourth]}
     sites[small_is].append(small)
     path = write(tmp_path / "small", sites["training"], sites["validation"])
     if is_old:  # older data sets do not name the smallest site

@@ -72,6 +72,7 @@ def test_full_shards_end_and_all_are_read_as_one_sequence(tmp_path):
     size = 2 * sum(series.pixels.nbytes for series in sites[0].series.values())
     dataset = Dataset.open(write(tmp_path / "many", sites, shard_bytes=size))
     assert [shard.records for shard in dataset.shards["training"]] == [2, 2, 1]
+    assert list(dataset.site_names()) == [site.name for site in sites]
     assert len(dataset.records("validation")) == 0
     for read, site in zip(dataset.records("training"), sites, strict=True):
         assert_same(read, site)
@@ -96,7 +97,7 @@ def test_the_writer_holds_one_record_at_a_time(tmp_path):
         tracemalloc.start()
         with DatasetWriter(tmp_path / f"of{number}", SOURCES, shard_bytes=2**20) as writer:
             for seed in range(number):
-                writer.add(small_site(seed))
+                writer.add(small_site(seed, f"site{seed}"))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -174,6 +175,12 @@ WRONG = {
 }
 
 
+def test_two_sites_of_one_name_are_refused(tmp_path):
+    refusal = error_message(write, tmp_path / "twice", [SITE], [SITE])
+    assert refusal == "site site0: another site has this name, expected a name of its own"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("sentence", WRONG)
 def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dataset):
     """The caller may skip a refused site and go on."""
@@ -192,4 +199,6 @@ def test_refused_site_is_named_and_leaves_no_trace(sentence, tmp_path, small_dat
 def test_classes_have_any_one_integer_type(tmp_path):
     wide = _with(SITE, "nlcd", pixels=SITE.series["nlcd"].pixels.astype(np.int16))
     assert Dataset.open(write(tmp_path / "wide", [wide])).sources["nlcd"].dtype == "int16"
-    assert "source nlcd: pixels are int16, expected uint8" in error_message(write, tmp_path / "both", [SITE, wide])
+    assert "source nlcd: pixels are int16, expected uint8" in error_message(
+        write, tmp_path / "both", [SITE, replace(wide, name="wide")]
+    )

@@ -41,7 +41,7 @@ def test_version_1_is_opened_as_the_current_version(old_dataset, small_dataset):
     assert old.normalization.as_table() == new.normalization.as_table()
     uncounted = {name: replace(row, values=(), out_of_range=()) for name, row in new.sources.items()}
     assert (old.sources, old.smallest) == (uncounted, None)
-    assert [source.name for source in old.definitions] == [source.name for source in new.definitions]
+    assert {source.name for source in old.definitions} == {source.name for source in new.definitions}
     for split in SPLITS:
         for old_site, new_site in zip(old.records(split), new.records(split), strict=True):
             assert_same(old_site, new_site)

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store import rewrite as rewrite_module
+from aef_jax.data.store import shards as shards_module
 from aef_jax.data.store.dataset import SPLITS, Dataset
 from aef_jax.data.store.record import decode, encode
+from aef_jax.data.store.shards import OpenShards
 from aef_jax.data.store.site import TextPoints, to_ms
-from aef_jax.data.store.writer import DatasetWriter, OpenShards
+from aef_jax.data.store.writer import DatasetWriter
 from aef_jax.data.text import add_text as text_module
 from aef_jax.data.text.add_text import AddedText, add_text, merge_points
 from aef_jax.data.text.sentences import embed
@@ -140,8 +142,8 @@ def test_interrupted_rewrite_leaves_the_old_dataset_whole(tmp_path, planet, monk
         return original(*arguments)
 
     if at == "a record":
-        original = rewrite_module.encode
-        monkeypatch.setattr(rewrite_module, "encode", interrupt)
+        original = shards_module.encode
+        monkeypatch.setattr(shards_module, "encode", interrupt)
     elif at == "the shards' move":
         original = Path.rename
         monkeypatch.setattr(Path, "rename", interrupt)
