@@ -137,6 +137,11 @@ class Source:
         )
 
     @property
+    def record_form(self) -> tuple:
+        """What its records mean: data of one row may be read by another row that agrees in this."""
+        return self.kind, self.bands, self.classes, self.timed, self.metadata
+
+    @property
     def student_budget(self) -> int:
         """Frames of the source in the student's pass: the frame budget less the random drop."""
         return math.ceil((1 - self.frame_drop) * self.frame_budget)

@@ -15,6 +15,7 @@ CLI_EXAMPLES = """
 aef data build build.toml mine                      build a data set from files and STAC catalogs
 aef data make-planet planet --sites 200 --seed 0    write a procedural planet, for tests of the method
 aef data add-text planet --table planet/points.csv  embed texts about places, and store them in the records
+aef data merge whole part1 part2                    write a data set of the records of several
 aef data info planet                                print what a data set contains, and draw its values
 aef data check planet                               read a whole data set, and list its problems
 aef data show planet 3                              draw a training example
@@ -30,7 +31,7 @@ def add_data_commands(commands: Any) -> None:
     summary = "make data sets, and look at them"
     parser = commands.add_parser("data", help=summary, **documented(CLI_EXAMPLES))
     inner = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
-    for add in (_add_build, _add_make_planet, _add_add_text, _add_info, _add_check, _add_show):
+    for add in (_add_build, _add_merge, _add_make_planet, _add_add_text, _add_info, _add_check, _add_show):
         add(inner)
 
 
@@ -62,6 +63,13 @@ def _part(text: str) -> tuple[int, int]:
     if not 1 <= index <= count:
         raise argparse.ArgumentTypeError(f"{printable(text)} is no part, expected I/N such as 1/10")
     return index, count
+
+
+def _add_merge(commands: Any) -> None:
+    summary = "write a data set of the records of several"
+    parser = add_command(commands, "merge", summary, _example("merge"), _merge)
+    parser.add_argument("output", type=Path, metavar="OUT", help="a new folder for the data set")
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="IN", help="folder of a data set; order is kept")
 
 
 def _add_make_planet(commands: Any) -> None:
@@ -128,6 +136,16 @@ def _build(options: argparse.Namespace, _: list[str]) -> int:
         return 0
     summary = build_dataset(options.config, options.output, options.workers, options.dask)
     print_lines(describe(summary, options.output))
+    return 0
+
+
+def _merge(options: argparse.Namespace, _: list[str]) -> int:
+    from aef_jax.data.build.merge import merge_datasets
+
+    dataset = merge_datasets(options.output, options.inputs)
+    records = {split: sum(shard.records for shard in shards) for split, shards in dataset.shards.items()}
+    counts = " and ".join(f"{number} {split}" for split, number in records.items())
+    print_lines(f"wrote {counts} records to {options.output}")
     return 0
 
 

@@ -171,13 +171,9 @@ def _flat(params: nnx.State) -> dict[str, Any]:
 
 def _changed_sources(new: Iterable[Source], old: Iterable[Source]) -> set[str]:
     """Return the parts of the model that mean something else, because their source does."""
-    definitions = {source.name: _definition(source) for source in old}
-    names = [s.name for s in new if definitions.get(s.name, _definition(s)) != _definition(s)]
+    forms = {source.name: source.record_form for source in old}
+    names = [source.name for source in new if forms.get(source.name, source.record_form) != source.record_form]
     return {f"{part}.{name}" for part in ("source_encoders", "decoders") for name in names}
-
-
-def _definition(source: Source) -> tuple:
-    return source.kind, source.bands, source.classes, source.timed, source.metadata
 
 
 def _part(name: str) -> str:

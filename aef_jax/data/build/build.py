@@ -5,7 +5,6 @@ an array build a part each into the same folder. At the end the records are writ
 data set does not depend on who built which site.
 """
 
-import csv
 import json
 import shutil
 from collections import Counter
@@ -20,6 +19,7 @@ from tqdm import tqdm
 
 from aef_jax.data.build.config import read_build_config
 from aef_jax.data.build.frames import BuildReport, Reject
+from aef_jax.data.build.rejects import REJECTS_NAME, write_rejects
 from aef_jax.data.build.site_builder import SiteBuilder
 from aef_jax.data.build.site_plan import SitePlan
 from aef_jax.data.build.workers import in_processes, on_dask, record_path, report_path
@@ -28,8 +28,6 @@ from aef_jax.data.store.writer import DatasetWriter
 from aef_jax.files.atomic import replace_file, require_folder_target
 from configs.serialization.read_file import read_text
 
-REJECTS_NAME = "rejects.csv"
-"""File in the data set's folder that lists what was not used, with the columns where and reason."""
 _PLAN = "plan.json"
 """What a build that goes on must be the same in."""
 
@@ -206,8 +204,7 @@ def _write(plan: _Plan, output: Path) -> BuildSummary:
             frames.update({name: len(series.time_ms) for name, series in site.series.items()})
         if not sites and rejects:
             raise ValueError(f"no site could be built: {rejects[-1].where}: {rejects[-1].reason}")
-        with (writer.temporary / REJECTS_NAME).open("w", newline="") as file:
-            csv.writer(file).writerows([Reject._fields, *rejects])
+        write_rejects(writer.temporary, rejects)
     return BuildSummary(sites, frames, dropped, rejects, warnings, too_near)
 
 

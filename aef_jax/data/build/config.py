@@ -158,8 +158,8 @@ class LabelsConfig:
         is_table = any(Path(path).suffix.lower() in FEATURE_SUFFIXES for path in self.files)
         require(
             is_table == bool(self.column) and (not is_table or len(self.files) == 1),
-            f"labels {self.name}: files are {list(self.files)} and column is {self.column!r}, expected rasters without a"
-            " column, or one file of points or polygons with the column of classes",
+            f"labels {self.name}: files are {list(self.files)} and column is {self.column!r}, expected rasters without"
+            " a column, or one file of points or polygons with the column of classes",
         )
 
 

@@ -181,7 +181,8 @@ class Dataset:
             "text": {"points": self.text_points, "width": self.text_width, "model": self.text_model},
             "splits": {split: [asdict(shard) for shard in self.shards[split]] for split in SPLITS},
             "normalization": self.normalization.as_table(),
-            "definitions": [asdict(source) for source in self.definitions],
+            # as they are read back: a row may have 1 for 1.0
+            "definitions": [asdict(typed(asdict(source), Source, source.name)) for source in self.definitions],
             "smallest": self.smallest and asdict(self.smallest),
             "labels": self.labels,
         }

@@ -31,6 +31,7 @@ class DatasetWriter:
         path: folder of the data set. It must not exist.
         sources: the sources that sites may have.
         shard_bytes: a shard ends when its records reach this size, before compression.
+        text_model: name of the language model that embedded the sites' text; empty if it is not known.
 
     Raises:
         ValueError: `path` exists; or, when the context ends, no training record was added.
@@ -42,7 +43,7 @@ class DatasetWriter:
             writer.add(sites[-1], "validation")
     """
 
-    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES):
+    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES, text_model: str = ""):
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path = path
@@ -51,7 +52,7 @@ class DatasetWriter:
         self.shard_bytes = shard_bytes
         self.statistics = Statistics(tuple(self.sources.values()))
         self.names: set[str] = set()
-        self.dataset = Dataset.empty(path)
+        self.dataset = replace(Dataset.empty(path), text_model=text_model)
         self.replacement = ExitStack()
 
     def __enter__(self) -> "DatasetWriter":

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from aef_jax.cli import main as cli
-from aef_jax.data.build.build import REJECTS_NAME, build_dataset
+from aef_jax.data.build.build import build_dataset
+from aef_jax.data.build.rejects import REJECTS_NAME
 from aef_jax.data.store.dataset import SPLITS, Dataset
 from aef_jax.data.store.site import Site
 from tests.support.data.scenes import CENTERS, CLOUD, CONFIG, classes, cube, scenes, stac_items, write_tiffs
