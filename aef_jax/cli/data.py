@@ -70,6 +70,7 @@ def _add_merge(commands: Any) -> None:
     parser = add_command(commands, "merge", summary, _example("merge"), _merge)
     parser.add_argument("output", type=Path, metavar="OUT", help="a new folder for the data set")
     parser.add_argument("inputs", type=Path, nargs="+", metavar="IN", help="folder of a data set; order is kept")
+    parser.add_argument("--mixed-levels", action="store_true", help="frames of a source may be of several levels")
 
 
 def _add_make_planet(commands: Any) -> None:
@@ -142,7 +143,7 @@ def _build(options: argparse.Namespace, _: list[str]) -> int:
 def _merge(options: argparse.Namespace, _: list[str]) -> int:
     from aef_jax.data.build.merge import merge_datasets
 
-    dataset = merge_datasets(options.output, options.inputs)
+    dataset = merge_datasets(options.output, options.inputs, options.mixed_levels)
     records = {split: sum(shard.records for shard in shards) for split, shards in dataset.shards.items()}
     counts = " and ".join(f"{number} {split}" for split, number in records.items())
     print_lines(f"wrote {counts} records to {options.output}")

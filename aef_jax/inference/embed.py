@@ -1,5 +1,6 @@
 """Compute embedding fields with the JAX model, for `aef embed` and for the pictures of training."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from flax import nnx
 from jaxtyping import Array, Float32
 
 from aef_jax.data.loading.training_data import find_site
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.site import Period, Site
 from aef_jax.inference.site import choose_support, embed_site
 from aef_jax.inference.writers.geotiff import StoredAs, model_tag, require_field_target, write_field
 from aef_jax.run.checkpoint import restore_params
+from aef_jax.run.data_levels import level_warning
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.steps import Which, find_step
 from aef_jax.sharding.compiler_options import compiler_options
@@ -23,6 +26,7 @@ from aef_jax.visualize.pictures import write_field_png
 from configs.batch import Frames
 from configs.config import Config
 from configs.fields.tiling import require_period
+from configs.serialization.printable import print_lines
 
 
 def embed_fn(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
@@ -100,7 +104,7 @@ def embed_run(
     """
     require_field_target(output)
     require_period("valid", period)
-    config, site, normalized = open_site(run, data, site_name)
+    config, site, normalized = open_site(run, data, site_name, which)
     step = find_step(run.checkpoints, which)
     params = restore_params(run.checkpoints, config, which=step)
     support = support or choose_support(site, config, period)
@@ -119,13 +123,16 @@ def embed_run(
     return picture
 
 
-def open_site(run: RunFolder, data: Path | None = None, site_name: str | None = None) -> tuple[Config, Site, Site]:
-    """Read a run's config and a site of its data.
+def open_site(
+    run: RunFolder, data: Path | None = None, site_name: str | None = None, which: Which = "latest"
+) -> tuple[Config, Site, Site]:
+    """Read a run's config and a site of its data. A line tells if `data` have other processing levels than the run's.
 
     Args:
         run: the run.
         data: folder of the data set, if it is no longer where the run read it.
         site_name: a site of the data set; by default the first one of the validation split.
+        which: the checkpoint, which knows the levels.
 
     Returns:
         The config, the site as stored, and the site's inputs scaled and z-scored by the run's statistics.
@@ -135,6 +142,9 @@ def open_site(run: RunFolder, data: Path | None = None, site_name: str | None = 
     """
     config, normalization = run.read_config(), run.read_normalization()
     if data:
+        levels, step = Dataset.open(data).levels, find_step(run.checkpoints, which)
+        if warning := level_warning(run.checkpoints, step, levels, str(data)):
+            print_lines(f"aef: {warning}", file=sys.stderr)
         config = replace(config, data=replace(config.data, path=str(data)))
     site = find_site(config, site_name)
     return config, site, normalization.apply(site, normalization.known(config.input_sources))

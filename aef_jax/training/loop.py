@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from aef_jax.data.loading.pipeline import HostExamples, require_content, training_batches
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.run.checkpoint import Checkpointer
+from aef_jax.run.data_levels import level_warning
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.lock import training_lock
 from aef_jax.run.steps import checkpoint_steps, go_back
@@ -94,7 +95,7 @@ def _train(
     # State
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
     step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
-    state = _begin(folder, checkpointer, config, mesh)
+    state = _begin(folder, checkpointer, config, mesh, data)
     done = int(state.step)
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
@@ -154,7 +155,7 @@ def _compile(checkpointer: Checkpointer, examples: HostExamples, config: Config,
     )
 
 
-def _begin(folder: RunFolder, checkpointer: Checkpointer, config: Config, mesh: Mesh) -> TrainState:
+def _begin(folder: RunFolder, checkpointer: Checkpointer, config: Config, mesh: Mesh, data: TrainingData) -> TrainState:
     """Return the state of the latest checkpoint, or else a new one, with the weights that the run is to begin with."""
     if checkpointer.latest_step is not None:
         return checkpointer.restore(abstract_state(config, mesh))
@@ -163,6 +164,8 @@ def _begin(folder: RunFolder, checkpointer: Checkpointer, config: Config, mesh: 
         return state
     plan = plan_warm_start(config, Path(origin[0]), origin[1])
     if jax.process_index() == 0:
-        for line in plan.lines():
+        where = config.data.path or "the sample"
+        warning = level_warning(RunFolder(Path(plan.run)).checkpoints, plan.step, data.levels, where)
+        for line in (*plan.lines(), *filter(None, [warning])):
             print_lines(f"aef: {line}", file=sys.stderr)
     return warm_state(state, plan, mesh)

@@ -186,7 +186,7 @@ def _write(plan: _Plan, output: Path) -> BuildSummary:
     builder, plans, too_near, finished = plan
     rejects, warnings = list(builder.unreadable), list[Reject]()
     dropped, frames, sites = Counter[str](), Counter[str](), 0
-    with DatasetWriter(output, builder.config.sources) as writer:
+    with DatasetWriter(output, builder.config.sources, levels=builder.config.levels) as writer:
         for (index, site_plan), report in zip(enumerate(plans), _reports(finished, len(plans)), strict=True):
             rejects += report.rejects
             dropped += report.dropped

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from aef_jax.data.store.site import Period, to_ms
+from aef_jax.data.store.summary import join_levels
 from configs.serialization.config_json import nearest, typed
 from configs.serialization.printable import require_printable, sentence
 from configs.serialization.read_file import read_text
@@ -71,6 +72,8 @@ class FilesConfig:
     """Conditions on properties of items, such as { "eo:cloud_cover" = { lt = 60 } }."""
     sign: str = ""
     """A function that signs items, package:function, such as planetary_computer:sign."""
+    level: str = ""
+    """Processing level, such as L1C, L2A, TOA or SR; empty if it is not known."""
     units: Mapping[str, str] = field(default_factory=dict)
     """Unit by band of the source, where it is another one."""
     scale: tuple[float, float] = (1.0, 0.0)
@@ -115,6 +118,8 @@ class FilesConfig:
         require(not unused, f"{where}: {unused} are given without stac")
         operators = {operator for conditions in self.query.values() for operator in conditions}
         require(operators <= OPERATORS, f"{where}: query has {sorted(operators)}, expected some of {sorted(OPERATORS)}")
+        if self.level:
+            require_printable(f"{where}: its level", self.level)
         bands, fields = ([each.name for each in rows] for rows in (self.source.bands, self.source.metadata))
         for what, names, valid in (
             ("units", self.units, bands),
@@ -172,6 +177,8 @@ class BuildConfig:
     sites: SitesConfig
     source: tuple[FilesConfig, ...]
     labels: tuple[LabelsConfig, ...] = ()
+    mixed_levels: bool = False
+    """Whether frames of one source may be of several processing levels."""
 
     def __post_init__(self):
         require(bool(self.source), "source: there is none, expected at least one [[source]]")
@@ -183,6 +190,12 @@ class BuildConfig:
         for name in names:
             if len({files.monthly for files in self.source if files.name == name}) > 1:
                 raise ValueError(f"source {name}: one entry is monthly and another is not")
+        for name in () if self.mixed_levels else names:
+            levels = sorted({files.level for files in self.source if files.name == name})
+            require(
+                len(levels) == 1,
+                f"source {name}: its entries have the levels {levels}, expected one, or mixed_levels = true",
+            )
         if self.sites.extent_of and self.sites.extent_of not in names:
             hint = nearest(self.sites.extent_of, names)
             raise ValueError(f"sites: extent_of is {self.sites.extent_of!r}, no source of this config; {hint}")
@@ -191,6 +204,12 @@ class BuildConfig:
     def period(self) -> Period:
         """The support period, in epoch milliseconds."""
         return to_ms(self.support[0]), to_ms(self.support[1])
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """Processing level by source."""
+        names = {files.name for files in self.source}
+        return {name: join_levels(files.level for files in self.source if files.name == name) for name in names}
 
     @property
     def sources(self) -> tuple[Source, ...]:

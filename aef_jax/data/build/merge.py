@@ -7,12 +7,13 @@ from tqdm import tqdm
 
 from aef_jax.data.build.rejects import REJECTS_NAME, read_rejects, write_rejects
 from aef_jax.data.store.dataset import SPLITS, Dataset
+from aef_jax.data.store.summary import join_levels
 from aef_jax.data.store.writer import DatasetWriter
 from configs.serialization.printable import printable
 from configs.source import Source
 
 
-def merge_datasets(output: Path, inputs: Sequence[Path]) -> Dataset:
+def merge_datasets(output: Path, inputs: Sequence[Path], mixed_levels: bool = False) -> Dataset:
     """Write a data set of all records of others, in their order. Memory holds one record.
 
     The result is that of writing the records in one piece, to the bit. `rejects.csv` are joined; what several have is
@@ -21,6 +22,7 @@ def merge_datasets(output: Path, inputs: Sequence[Path]) -> Dataset:
     Args:
         output: folder of the new data set. It must not exist.
         inputs: folders of data sets, of this version of the format or older.
+        mixed_levels: whether frames of one source may be of several processing levels.
 
     Returns:
         The new data set.
@@ -31,11 +33,13 @@ def merge_datasets(output: Path, inputs: Sequence[Path]) -> Dataset:
     """
     datasets = [Dataset.open(path) for path in inputs]
     _require_own_names(datasets)
-    sources = tuple(_shared_sources(datasets).values())
+    sources = _shared_sources(datasets, mixed_levels)
+    levels = {name: join_levels(d.sources[name].level for d in datasets if name in d.sources) for name in sources}
+    text_model = _shared_text_model(datasets)
     rejects = dict.fromkeys(reject for path in inputs for reject in read_rejects(path))
     total = sum(shard.records for dataset in datasets for split in SPLITS for shard in dataset.shards[split])
     with (
-        DatasetWriter(output, sources, text_model=_shared_text_model(datasets)) as writer,
+        DatasetWriter(output, tuple(sources.values()), levels=levels, text_model=text_model) as writer,
         tqdm(total=total, desc="records", unit="record") as bar,
     ):
         for split in SPLITS:
@@ -58,7 +62,7 @@ def _require_own_names(datasets: list[Dataset]) -> None:
                 raise ValueError(f"{other.path} and {dataset.path} both have a site {name!r}, expected it in one")
 
 
-def _shared_sources(datasets: list[Dataset]) -> dict[str, Source]:
+def _shared_sources(datasets: list[Dataset], mixed_levels: bool) -> dict[str, Source]:
     """Return the rows of all sources. Raises ValueError if two data sets mean different things by a name."""
     rows: dict[str, tuple[Dataset, Source]] = {}
     for dataset in datasets:
@@ -76,6 +80,12 @@ def _shared_sources(datasets: list[Dataset]) -> dict[str, Source]:
                     raise ValueError(
                         f"{other.path} and {dataset.path} differ in the {what} of the source {name}, expected the same"
                     )
+            levels = [other.sources[name].level, summary.level]
+            if levels[0] != levels[1] and not mixed_levels:
+                raise ValueError(
+                    f"{other.path} and {dataset.path} have source {name} of the processing levels {levels}, expected"
+                    " one, or --mixed-levels"
+                )
     return {name: row for name, (_, row) in rows.items()}
 
 

@@ -30,7 +30,7 @@ MAX_CURVES = 8
 """Bands that a panel draws as curves; those of a source with more are rows of shades."""
 BIN_EDGES = np.linspace(-CLIP_SIGMA, CLIP_SIGMA, 97)
 
-_COLUMNS = ("source", "bands", "dtype", "frames", "first", "last", "valid")
+_COLUMNS = ("source", "bands", "level", "dtype", "frames", "first", "last", "valid")
 _PANEL = (4.4, 3.0)
 
 
@@ -145,7 +145,7 @@ def _source_row(name: str, stored: SourceSummary) -> tuple[str, ...]:
     dates = (format_date(stored.first_ms), format_date(stored.last_ms)) if seen else ("-", "-")
     valid = f"{stored.valid_pixels / stored.pixels:.1%}" if stored.pixels else "-"
     bands = " ".join(stored.bands) if len(stored.bands) <= 5 else f"{len(stored.bands)}: {stored.bands[0]} ..."
-    return name, bands, stored.dtype, f"{stored.frames:,}", *dates, valid
+    return name, bands, stored.level or "-", stored.dtype, f"{stored.frames:,}", *dates, valid
 
 
 def _statistics(dataset: Dataset) -> Iterable[tuple[str, ...]]:

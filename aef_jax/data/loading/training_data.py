@@ -1,7 +1,7 @@
 """The data of a run: what it trains on and what it is evaluated on, from the sample or from a data set in a folder."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
 from configs.source import Source
 
+LEVELS = "levels"
+"""Key of the processing levels in a data set's fingerprint, which checkpoints hold."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -33,12 +36,15 @@ class TrainingData:
     schema: DatasetSchema
     pictured: Site
     """The site whose embedding field is drawn."""
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Processing level of each source of which it is known."""
 
     @property
     def data_fingerprint(self) -> dict[str, Any]:
         """What must be the same when a run is resumed, as JSON values."""
         names = [source.name for source in self.schema.sources]
-        return {"records": len(self.training), "sources": names, "text_width": self.schema.text_width}
+        known = {LEVELS: dict(self.levels)} if self.levels else {}  # older data sets, and runs on them, have none
+        return {"records": len(self.training), "sources": names, "text_width": self.schema.text_width} | known
 
 
 def open_data(config: Config, normalization: Normalization | None = None) -> TrainingData:
@@ -103,11 +109,12 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
     schema = _dataset_schema(config, dataset, normalization)
     _validate_sizes(dataset, config.data.tile_side)
     training, sites = dataset.records("training"), dataset.records("validation")
+    levels = {source.name: dataset.levels[source.name] for source in schema.sources if source.name in dataset.levels}
     if not len(sites):
-        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0])
+        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0], levels)
     examples = validation_example_of_each(sites, schema, config)
     decoded = map(examples.site, range(len(sites)))
-    return TrainingData(training, {"validation": examples}, schema, _first_shown(decoded, schema) or sites[0])
+    return TrainingData(training, {"validation": examples}, schema, _first_shown(decoded, schema) or sites[0], levels)
 
 
 def open_examples(config: Config) -> HostExamples:

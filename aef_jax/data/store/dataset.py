@@ -101,6 +101,11 @@ class Dataset:
                 _check_shard(path, shard)
         return dataset
 
+    @property
+    def levels(self) -> dict[str, str]:
+        """Processing level of each source of which it is known."""
+        return {name: summary.level for name, summary in self.sources.items() if summary.level}
+
     def records(self, split: Split) -> "Records":
         """Open the shards of a split.
 

@@ -1,5 +1,6 @@
 """What `dataset.json` says of shards, sources and sites."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from aef_jax.data.store.record import DTYPES
 from aef_jax.data.store.site import Series, Site
 from configs.serialization.printable import printable_value, require_printable
 
+UNKNOWN_LEVEL = "unknown"
 MAX_RECORDS = 10_000
 """Records of a shard at most: as many items as a list in `dataset.json` may have."""
 
@@ -56,12 +58,14 @@ class SourceSummary:
     """Numbers of each band that are marked valid; empty if they were not counted, as in older data sets."""
     out_of_range: tuple[int, ...] = ()
     """Those that are out of the band's valid range."""
+    level: str = ""
+    """Processing level, such as L2A or TOA, or several as `join_levels` names them; empty if it is not known."""
 
     def __post_init__(self):
         if not self.bands:
             raise ValueError("it has no bands, expected at least one")
-        for band in self.bands:
-            require_printable("band", band)
+        for name in (*self.bands, *filter(None, [self.level])):
+            require_printable("band or level", name)
         if self.dtype not in {np.dtype(dtype).name for dtype in DTYPES.values()}:
             raise ValueError(
                 f"dtype is {printable_value(self.dtype)}, expected a number type of imagery, such as uint16"
@@ -73,17 +77,18 @@ class SourceSummary:
             check_counts("source", **dict(zip(self.bands, counts, strict=False)))
 
     @classmethod
-    def empty(cls, bands: tuple[str, ...], dtype: str) -> "SourceSummary":
+    def empty(cls, bands: tuple[str, ...], dtype: str, level: str = "") -> "SourceSummary":
         """Return the summary of a source without frames.
 
         Args:
             bands: names of the source's bands.
             dtype: number type of its pixels, by NumPy's name.
+            level: processing level.
 
         Returns:
             A summary to `update` with each site's frames.
         """
-        return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62))
+        return cls(bands, dtype, frames=0, valid_pixels=0, pixels=0, first_ms=2**62, last_ms=-(2**62), level=level)
 
     @property
     def counts(self) -> ValueCounts:
@@ -137,6 +142,19 @@ def smaller(smallest: SmallestSite | None, site: Site) -> SmallestSite:
     """
     both = [each for each in (smallest, SmallestSite(site.name, site.shape)) if each is not None]
     return min(both, key=lambda each: (min(each.shape), each.name))
+
+
+def join_levels(levels: Iterable[str]) -> str:
+    """Name the processing level of frames of several.
+
+    Args:
+        levels: of the frames; empty for a level that is not known.
+
+    Returns:
+        Each level once, as in "L1C, L2A", with "unknown" among them; empty if none is known.
+    """
+    parts = {part for level in levels for part in (level or UNKNOWN_LEVEL).split(", ")}
+    return "" if parts == {UNKNOWN_LEVEL} else ", ".join(sorted(parts))
 
 
 def check_counts(where: str, **counts: int) -> None:

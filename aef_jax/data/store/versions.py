@@ -32,7 +32,8 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
         return table
     table = table if table["version"] == 3 else _upgrade_to_3(table)
     splits = {split: [shard | {"names": []} for shard in shards] for split, shards in table["splits"].items()}
-    return table | {"splits": splits, "labels": None, "version": VERSION}
+    sources = {name: row | {"level": ""} for name, row in table["sources"].items()}
+    return table | {"splits": splits, "sources": sources, "labels": None, "version": VERSION}
 
 
 def _upgrade_to_3(table: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class DatasetWriter:
         path: folder of the data set. It must not exist.
         sources: the sources that sites may have.
         shard_bytes: a shard ends when its records reach this size, before compression.
+        levels: processing level by source, such as "L2A"; what is not given is not known.
         text_model: name of the language model that embedded the sites' text; empty if it is not known.
 
     Raises:
@@ -43,13 +45,20 @@ class DatasetWriter:
             writer.add(sites[-1], "validation")
     """
 
-    def __init__(self, path: Path, sources: tuple[Source, ...], shard_bytes: int = SHARD_BYTES, text_model: str = ""):
+    def __init__(
+        self,
+        path: Path,
+        sources: tuple[Source, ...],
+        shard_bytes: int = SHARD_BYTES,
+        levels: Mapping[str, str] | None = None,
+        text_model: str = "",
+    ):
         if path.exists():
             raise ValueError(f"{path} exists: give a new folder for the data set")
         self.path = path
         # by name, so that data sets of the same records are the same, whatever order the sources are given in
         self.sources = {source.name: source for source in sorted(sources, key=lambda source: source.name)}
-        self.shard_bytes = shard_bytes
+        self.shard_bytes, self.levels = shard_bytes, levels or {}
         self.statistics = Statistics(tuple(self.sources.values()))
         self.names: set[str] = set()
         self.dataset = replace(Dataset.empty(path), text_model=text_model)
@@ -130,7 +139,7 @@ class DatasetWriter:
                 " in the records before"
             )
         bands = tuple(band.name for band in source.bands)
-        counts = count_values(series, source)
+        counts, level = count_values(series, source), self.levels.get(name, "")
         for problem in out_of_range(f"site {site.name}, source {name}", source, counts, MAX_WRONG):
             raise ValueError(problem)
-        return (before or SourceSummary.empty(bands, series.pixels.dtype.name)).update(series, counts)
+        return (before or SourceSummary.empty(bands, series.pixels.dtype.name, level)).update(series, counts)

@@ -34,7 +34,7 @@ def test_info_describes_the_data_set(own_dataset, capsys, tmp_path):
     assert f"validation {VALIDATION} 1" in lines
     frames = dataset.sources["sentinel2"].frames
     (row,) = (line for line in lines if line.startswith("sentinel2 B2 B3"))
-    assert row.startswith(f"sentinel2 B2 B3 B4 B8 B11 uint16 {frames} 2016-01-0")
+    assert row.startswith(f"sentinel2 B2 B3 B4 B8 B11 - uint16 {frames} 2016-01-0")
     share = dataset.sources["sentinel2"].valid_pixels / dataset.sources["sentinel2"].pixels
     assert row.endswith(f" {share:.1%}")
     mean, deviation = (table["sentinel2"][1] for table in (dataset.normalization.mean, dataset.normalization.deviation))
@@ -78,11 +78,11 @@ def test_many_bands_empty_bands_and_empty_sources_are_drawn(tmp_path, capsys):
     )
     nothing = SITE.series["landsat"].select_frames(slice(0, 0))
     site = replace(SITE, series={**SITE.series, "era5_land": weather, "landsat": nothing})
-    path = write(tmp_path / "odd", [site], sources=SOURCES)
+    path = write(tmp_path / "odd", [site], sources=SOURCES, levels={"landsat": "SR"})
     assert cli.main(["data", "info", str(path)]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "era5_land total_precipitation_sum never seen -" in lines
-    assert "landsat 7: B2 ... float32 0 - - -" in lines
+    assert "landsat 7: B2 ... SR float32 0 - - -" in lines
     assert "landsat - - -" in lines
     assert (path / "info.png").stat().st_size > 10_000
     assert ERA5_LAND.channels == 12

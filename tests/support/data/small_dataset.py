@@ -64,6 +64,7 @@ def as_version_1(path: Path) -> Path:
         for row in table["sources"].values():
             row.pop("values")
             row.pop("out_of_range")
+            row.pop("level")
 
     change_description(path, rename)
     return path

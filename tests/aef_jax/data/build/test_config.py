@@ -35,6 +35,17 @@ def test_what_is_left_out_has_its_default(tmp_path):
     assert config.source[0].bands == {}
 
 
+def test_mixed_levels_are_all_named(tmp_path):
+    entry = "[[source]]\nname = 'sentinel2'\nfiles = ['a.tif']\nunit = 'reflectance'\nlevel = 'L2A'\n"
+    assert read(tmp_path, SMALL + "level = 'L2A'\n" + entry).levels == {"sentinel2": "L2A"}
+    mixed = "mixed_levels = true\n" + SMALL + entry
+    assert read(tmp_path, mixed).levels == {"sentinel2": "L2A, unknown"}
+    assert read(tmp_path, mixed.replace("L2A", "TOA") + entry.replace("L2A", "L1C")).levels == {
+        "sentinel2": "L1C, TOA, unknown"
+    }
+    assert read(tmp_path, SMALL).levels == {"sentinel2": ""}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -49,6 +60,11 @@ def test_what_is_left_out_has_its_default(tmp_path):
         ("files =", "bands = { B99 = 'x' }\nfiles =", "bands names 'B99', no part of it"),
         ("[sites]", "[sites", "is no TOML"),
         ('["*.tif"]', "[]", "expected files or stac"),
+        (
+            "[[source]]",
+            "[[source]]\nname = 'sentinel2'\nfiles = ['a.tif']\nunit = 'reflectance'\nlevel = 'L1C'\n[[source]]",
+            "source sentinel2: its entries have the levels ['', 'L1C'], expected one, or mixed_levels = true",
+        ),
         ("[sites]", "[[labels]]\nfiles = ['a.tif']\n" * 2 + "[sites]", "expected a name of its own for each"),
     ],
 )

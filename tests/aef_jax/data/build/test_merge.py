@@ -97,6 +97,18 @@ def test_one_language_model_and_parts_without_text_merge(tmp_path):
     assert (merged.text_model, merged.text_width, merged.text_points) == ("a", 8, len(FIRST.text))
 
 
+def test_levels_are_mixed_only_if_told(tmp_path, mistake):
+    first = write(tmp_path / "first", [FIRST], levels={"sentinel2": "L2A", "landsat": "SR"})
+    second = write(tmp_path / "second", [SECOND], levels={"sentinel2": "L1C", "landsat": "SR"})
+    refused = mistake("data", "merge", tmp_path / "out", first, second)
+    assert refused == (
+        f"aef: {first} and {second} have source sentinel2 of the processing levels ['L2A', 'L1C'], expected one, or"
+        " --mixed-levels"
+    )
+    assert cli.main(["data", "merge", str(tmp_path / "out"), str(first), str(second), "--mixed-levels"]) == 0
+    assert Dataset.open(tmp_path / "out").levels == {"landsat": "SR", "sentinel2": "L1C, L2A"}
+
+
 def test_a_list_of_rejects_that_is_none_is_refused(tmp_path):
     folder = write(tmp_path / "first", [FIRST], sources=CONFIG.decoded_sources)
     (folder / REJECTS_NAME).write_text("one,two,three\n")

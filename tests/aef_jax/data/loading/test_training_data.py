@@ -76,6 +76,12 @@ def test_batches_are_drawn_from_training_records(written):
     assert len({target.tobytes() for target in targets}) == TRAINING
 
 
+def test_known_levels_identify_the_data(written, tmp_path):
+    assert "levels" not in open_data(_at(written)).data_fingerprint
+    path = write(tmp_path / "levels", [SITE], levels={"landsat": "SR", "palsar2": "none of it"})
+    assert open_data(_at(path)).data_fingerprint["levels"] == {"landsat": "SR"}
+
+
 def test_resumed_run_keeps_its_own_statistics(written):
     own = Dataset.open(written).normalization
     moved = Normalization({name: mean + 1 for name, mean in own.mean.items()}, own.deviation)
