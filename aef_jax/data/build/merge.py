@@ -6,7 +6,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from aef_jax.data.build.rejects import REJECTS_NAME, read_rejects, write_rejects
-from aef_jax.data.store.dataset import SPLITS, Dataset
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.summary import join_levels
 from aef_jax.data.store.writer import DatasetWriter
 from configs.serialization.printable import printable

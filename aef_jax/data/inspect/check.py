@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.observations import count_values, out_of_range, outside_support
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
 from aef_jax.data.store.summary import SourceSummary

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from aef_jax.console.dates import format_date
 from aef_jax.console.tables import format_table
 from aef_jax.console.units import plural
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.observations import out_of_range
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.summary import SourceSummary
 from aef_jax.files.atomic import replace_file

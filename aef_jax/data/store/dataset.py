@@ -1,28 +1,23 @@
 """A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, SupportsIndex, cast
+from typing import Any
 
-import grain
 from tqdm import tqdm
 
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.data.store.record import decode
+from aef_jax.data.store.records import SPLITS, Records, Split, require_whole_shard
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check_counts, smaller
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
 from configs.serialization.config_json import typed
 from configs.serialization.printable import printable_value, require_printable, sentence
-from configs.serialization.read_file import require_inside
 from configs.serialization.strict_json import read_json
 from configs.source import Source
 
 FORMAT = "aef-dataset"
-
-Split = Literal["training", "validation"]
-SPLITS: tuple[Split, ...] = ("training", "validation")
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class Dataset:
             ) from None
         for split in SPLITS:
             for shard in dataset.shards[split]:
-                _check_shard(path, shard)
+                require_whole_shard(path, shard)
         return dataset
 
     @property
@@ -106,7 +101,7 @@ class Dataset:
         """Processing level of each source of which it is known."""
         return {name: summary.level for name, summary in self.sources.items() if summary.level}
 
-    def records(self, split: Split) -> "Records":
+    def records(self, split: Split) -> Records:
         """Open the shards of a split.
 
         Args:
@@ -118,7 +113,7 @@ class Dataset:
         Raises:
             ValueError: a shard is not in the ArrayRecord format, or holds another number of records than expected.
         """
-        return Records(self, split)
+        return Records(self.path, split, self.shards[split])
 
     def site_names(self) -> Iterator[str]:
         """List the names of all sites. All records of an older data set are read, which does not list them.
@@ -223,62 +218,4 @@ class Dataset:
             definitions=definitions,
             smallest=typed(table["smallest"], SmallestSite | None, "smallest"),
             labels=labels,
-        )
-
-
-class Records(Sequence[Site]):
-    """All records of one split, each read and decoded when it is indexed. Threads may share it.
-
-    Args:
-        dataset: the data set.
-        split: "training" or "validation".
-
-    Raises:
-        ValueError: a shard is not in the ArrayRecord format, or holds another number of records than expected.
-    """
-
-    def __init__(self, dataset: Dataset, split: Split):
-        self.dataset, self.split = dataset, split
-        self.shards = dataset.shards[split]
-        self.length = sum(shard.records for shard in self.shards)
-        self.source = self._open_shards([dataset.path / shard.file for shard in self.shards])
-        if len(self.source) != self.length:
-            raise ValueError(
-                f"{dataset.path}: the {split} shards hold {len(self.source)} records, expected {self.length}"
-            )
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, index: SupportsIndex) -> Site:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Read and decode a record. Raises ValueError, with the record's number, if it is broken."""
-        where = f"{self.dataset.path}: {self.split} record {int(index)}"
-        if not 0 <= int(index) < self.length:
-            raise IndexError(f"{where}: there are {self.length}")  # ends a loop over a Sequence
-        try:
-            blob = self.source[int(index)]
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{where}: cannot be read ({sentence(error)})") from None
-        return decode(blob, where)
-
-    def _open_shards(self, files: list[Path]) -> Sequence[bytes]:
-        """Open shards as one sequence of blobs. Raises ValueError, with the file's name, if one is broken."""
-        try:
-            return cast(Sequence[bytes], grain.sources.ArrayRecordDataSource([str(f) for f in files]) if files else [])
-        except (RuntimeError, ValueError) as error:
-            if len(files) == 1:
-                raise ValueError(f"{files[0]}: the shard cannot be read ({sentence(error)})") from None
-            for file in files:
-                self._open_shards([file])
-            raise
-
-
-def _check_shard(path: Path, shard: Shard) -> None:
-    file = path / shard.file
-    if not file.is_file():
-        raise ValueError(f"{file}: a shard of the data set is missing")
-    require_inside(path, file)
-    if file.stat().st_size != shard.bytes:
-        raise ValueError(
-            f"{file}: {file.stat().st_size} bytes, expected {shard.bytes}: it was cut short or overwritten"
         )

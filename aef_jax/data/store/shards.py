@@ -8,8 +8,9 @@ from pathlib import Path
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import encode
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.summary import MAX_RECORDS, Shard
 

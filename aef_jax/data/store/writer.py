@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from aef_jax.data.store.dataset import Dataset, Split
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.georeference import validate_crs
 from aef_jax.data.store.observations import count_values, out_of_range, validate_times
 from aef_jax.data.store.record import validate_site
+from aef_jax.data.store.records import Split
 from aef_jax.data.store.shards import SHARD_BYTES, OpenShards
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics

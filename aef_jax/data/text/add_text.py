@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 from tqdm import tqdm
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
-from aef_jax.data.store.rewrite import rewrite
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site, TextPoints
+from aef_jax.data.text.rewrite import rewrite
 from aef_jax.data.text.sentences import embed, model_name
 from aef_jax.data.text.table import TextTable, read_table
 

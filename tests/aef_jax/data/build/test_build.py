@@ -10,7 +10,8 @@ import pytest
 from aef_jax.cli import main as cli
 from aef_jax.data.build.build import build_dataset
 from aef_jax.data.build.rejects import REJECTS_NAME
-from aef_jax.data.store.dataset import SPLITS, Dataset
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.site import Site
 from tests.support.data.scenes import CENTERS, CLOUD, CONFIG, classes, cube, scenes, stac_items, write_tiffs
 from tests.support.data.stac import write_catalog

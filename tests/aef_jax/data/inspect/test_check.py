@@ -9,8 +9,8 @@ import pytest
 from aef_jax.cli import main as cli
 from aef_jax.data.store import writer
 from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.rewrite import rewrite
 from aef_jax.data.store.site import Site
+from aef_jax.data.text.rewrite import rewrite
 from configs.encodings.timecode import DAY_MS
 from tests.support.data.small_dataset import (
     TRAINING,

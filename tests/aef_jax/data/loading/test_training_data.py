@@ -9,7 +9,7 @@ import pytest
 
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
 from aef_jax.data.loading.training_data import dataset_data, find_site, open_data
-from aef_jax.data.store import dataset as dataset_module
+from aef_jax.data.store import records as records_module
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import decode
@@ -52,7 +52,7 @@ def test_no_validation_record_is_decoded_twice_at_start(written, monkeypatch):
         decoded.append(where)
         return decode(blob, where)
 
-    monkeypatch.setattr(dataset_module, "decode", count)
+    monkeypatch.setattr(records_module, "decode", count)
     (examples,) = open_data(_at(written)).validation.values()
     first = list(examples)
     assert sorted(decoded) == [f"{written}: validation record {index}" for index in range(VALIDATION)]

@@ -10,9 +10,10 @@ import pytest
 
 from aef_jax.data.inspect.check import problems
 from aef_jax.data.loading.training_data import find_site, open_data, open_examples
-from aef_jax.data.store.dataset import SPLITS, Dataset
-from aef_jax.data.store.rewrite import rewrite
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.versions import VERSION
+from aef_jax.data.text.rewrite import rewrite
 from configs.batch import Batch
 from configs.config import Config
 from tests.support.data.small_dataset import as_version_1, assert_same, change_description, write_small

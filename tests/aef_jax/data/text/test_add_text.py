@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aef_jax.data.store import rewrite as rewrite_module
 from aef_jax.data.store import shards as shards_module
-from aef_jax.data.store.dataset import SPLITS, Dataset
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import decode, encode
+from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.shards import OpenShards
 from aef_jax.data.store.site import TextPoints, to_ms
 from aef_jax.data.store.writer import DatasetWriter
 from aef_jax.data.text import add_text as text_module
+from aef_jax.data.text import rewrite as rewrite_module
 from aef_jax.data.text.add_text import AddedText, add_text, merge_points
 from aef_jax.data.text.sentences import embed
 from configs.encodings.timecode import DAY_MS

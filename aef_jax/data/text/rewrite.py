@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from aef_jax.data.store.dataset import SPLITS, Dataset, Split
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.shards import OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Site
 from aef_jax.files.atomic import replace_file, temporary_folder
