@@ -9,17 +9,12 @@ from jaxtyping import Bool, Float32
 from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.masks import clear_sky
 from aef_jax.data.build.passes import Product
+from aef_jax.data.build.readers.baseline import BASELINE_UNIT, OFFSET, require_offset, unit_of_baseline
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.build.readers.mtl import MTL_UNIT, convert_by_mtl
-from aef_jax.data.build.units import (
-    BASELINE_UNIT,
-    contradiction,
-    convert,
-    unit_of_baseline,
-    validate_unit,
-    zero_is_no_data,
-)
+from aef_jax.data.build.units import contradiction, convert, validate_unit, zero_is_no_data
 from configs.source import Band
+from configs.sources import SENTINEL2
 
 MAX_VANISHED = 0.5
 """Share of the values that may have no number in the band's unit (a logarithm of what is below 0)."""
@@ -105,6 +100,15 @@ def _convert(
         return convert_by_mtl(values, name, acquisition.mtl, where)
     if unit == BASELINE_UNIT:
         unit = unit_of_baseline(acquisition.baseline, where)
+    if entry.files.name == SENTINEL2.name:
+        (converted,) = _scale_and_convert(np.array([OFFSET], np.float32), unit, entry, band, where)
+        require_offset(acquisition.baseline, unit, float(converted), where)
+    return _scale_and_convert(values, unit, entry, band, where)
+
+
+def _scale_and_convert(
+    values: Float32[np.ndarray, "*N"], unit: str, entry: Entry, band: Band, where: str
+) -> Float32[np.ndarray, "*N"]:
     factor, offset = entry.files.scale
     if (factor, offset) != (1.0, 0.0):
         values = (values.astype(np.float64) * factor + offset).astype(np.float32)

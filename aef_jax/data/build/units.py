@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
+from aef_jax.data.build.readers.baseline import BASELINE_UNIT, OFFSET, WITH_OFFSET, WITHOUT_OFFSET
 from aef_jax.data.build.readers.mtl import MTL_UNIT
 from configs.fields.statistics import MAX_WRONG
 from configs.serialization.config_json import nearest
@@ -16,8 +17,8 @@ from configs.source import Band
 _LINEAR = {
     "reflectance * 10000": {
         "reflectance": (10_000, 0),
-        "sentinel2 dn, baseline 04.00": (1, -1000),
-        "sentinel2 dn, no offset": (1, 0),
+        WITH_OFFSET: (1, -OFFSET),
+        WITHOUT_OFFSET: (1, 0),
     },
     "reflectance": {"reflectance * 10000": (1e-4, 0), "landsat c2 sr": (0.0000275, -0.2)},
     "kelvin": {"kelvin * 10": (0.1, 0), "celsius": (1, 273.15), "landsat c2 st": (0.00341802, 149)},
@@ -29,10 +30,7 @@ _LINEAR = {
 }
 """(factor, offset) that give a band's unit from a file's unit: factor * value + offset."""
 
-BASELINE_UNIT = "sentinel2 dn"
-"""Digital numbers of Sentinel-2, of which `unit_of_baseline` tells the offset."""
-_FIRST_OFFSET_BASELINE = 4.0
-_ZERO_IS_NO_DATA = ("sentinel2 dn, baseline 04.00", "sentinel2 dn, no offset", "landsat c2 sr", "landsat c2 st")
+_ZERO_IS_NO_DATA = (WITH_OFFSET, WITHOUT_OFFSET, "landsat c2 sr", "landsat c2 st")
 """Digital numbers of which 0 means no data, whether the file says so or not."""
 _STORED_ZERO_IS_NO_DATA = "reflectance * 10000"
 """Records hold it as integers of which 0 is no data, as most files do, whether they say so or not."""
@@ -103,27 +101,6 @@ def zero_is_no_data(unit: str, band: Band) -> bool:
     is_logarithmic = unit in _LOGARITHMIC.get(band.unit, {})
     is_indirect = unit in _indirect_units(band)
     return is_logarithmic or is_indirect or unit in (*_ZERO_IS_NO_DATA, _STORED_ZERO_IS_NO_DATA)
-
-
-def unit_of_baseline(baseline: float | None, where: str) -> str:
-    """Return the unit of digital numbers of a Sentinel-2 product.
-
-    Args:
-        baseline: its processing baseline; None if it is unknown.
-        where: names the file, for messages.
-
-    Returns:
-        A unit that `convert` takes.
-
-    Raises:
-        ValueError: the baseline is unknown.
-    """
-    if baseline is None:
-        raise ValueError(
-            f"{where}: neither a folder in its path, as N0400 in a SAFE's name, nor a catalog tells the baseline, which"
-            f" {BASELINE_UNIT!r} needs"
-        )
-    return "sentinel2 dn, baseline 04.00" if baseline >= _FIRST_OFFSET_BASELINE else "sentinel2 dn, no offset"
 
 
 def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str) -> Float32[np.ndarray, "*N"]:
@@ -208,7 +185,7 @@ def keeps_offset(darkest: Mapping[str, float]) -> bool:
     # This can be no more than a warning. Nearly every site has some dark pixel in some band, but not all: desert, salt,
     # snow and haze are brighter than 0.1 in all bands, and of a single date there may be no shadow. The other way
     # round, an offset left on a site with dark water may go below 1000 by its noise.
-    return bool(darkest) and min(darkest.values()) >= 1000
+    return bool(darkest) and min(darkest.values()) >= OFFSET
 
 
 def _guess(values: Float64[np.ndarray, "N"], band: Band) -> str:

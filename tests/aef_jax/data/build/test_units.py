@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
+from aef_jax.data.build.readers.baseline import BASELINE_UNIT, unit_of_baseline
 from aef_jax.data.build.readers.mtl import MTL_UNIT
 from aef_jax.data.build.units import (
-    BASELINE_UNIT,
     accepted_units,
     contradiction,
     convert,
     keeps_offset,
-    unit_of_baseline,
     zero_is_no_data,
 )
 from configs.source import Band
