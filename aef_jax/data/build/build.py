@@ -18,10 +18,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from aef_jax.data.build.config import read_build_config
-from aef_jax.data.build.frames import BuildReport, Reject
+from aef_jax.data.build.frames.frames import BuildReport, Reject
 from aef_jax.data.build.rejects import REJECTS_NAME, write_rejects
 from aef_jax.data.build.site_builder import SiteBuilder
-from aef_jax.data.build.site_plan import SitePlan
+from aef_jax.data.build.sites.site_plan import SitePlan
 from aef_jax.data.build.workers import in_processes, on_dask, record_path, report_path
 from aef_jax.data.store.record import decode
 from aef_jax.data.store.writer import DatasetWriter

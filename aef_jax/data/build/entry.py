@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from aef_jax.data.build.catalogs.acquisition import Catalog
 from aef_jax.data.build.config import FilesConfig
-from aef_jax.data.build.masks import MASK_KINDS, kind_of_mask
+from aef_jax.data.build.frames.masks import MASK_KINDS, kind_of_mask
+from aef_jax.data.build.frames.units import validate_unit
 from aef_jax.data.build.readers.bands import match_bands, match_daily_bands
-from aef_jax.data.build.units import validate_unit
 from configs.source import Band
 
 

@@ -13,12 +13,12 @@ from aef_jax.data.build.catalogs.find_files import find_files, list_acquisitions
 from aef_jax.data.build.catalogs.stac import StacCatalog
 from aef_jax.data.build.config import BuildConfig, FilesConfig, LabelsConfig
 from aef_jax.data.build.entry import Entry
-from aef_jax.data.build.frames import BuildReport, Reject, read_series
-from aef_jax.data.build.label_features import read_label_features
-from aef_jax.data.build.label_maps import LabelMap
+from aef_jax.data.build.frames.frames import BuildReport, Reject, read_series
+from aef_jax.data.build.labels.label_features import read_label_features
+from aef_jax.data.build.labels.label_maps import LabelMap
 from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote
-from aef_jax.data.build.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
-from aef_jax.data.build.split import split_sites
+from aef_jax.data.build.sites.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
+from aef_jax.data.build.sites.split import split_sites
 from aef_jax.data.store.site import Site
 from configs.serialization.printable import sentence
 

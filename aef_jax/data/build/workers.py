@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aef_jax.data.build.site_builder import SiteBuilder
-from aef_jax.data.build.site_plan import SitePlan
+from aef_jax.data.build.sites.site_plan import SitePlan
 from aef_jax.data.store.record import encode
 from aef_jax.files.atomic import replace_file
 from configs.serialization.printable import printable, sentence

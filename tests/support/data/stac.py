@@ -1,10 +1,9 @@
 """Small STAC catalogs of COGs, static and behind a server."""
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +12,8 @@ import numpy as np
 import pystac
 import rasterio
 import rasterio.warp
+
+from tests.support.data.serving import serving
 
 TOKEN = "signed"
 """What the server wants in the query of each file's URL."""
@@ -125,15 +126,8 @@ def served(folder: Path, items: list[pystac.Item]) -> Iterator[tuple[str, list[s
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", requests
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(Handler) as url:
+        yield url, requests
 
 
 def _is_found(item: pystac.Item, question: Mapping[str, Any]) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition
-from aef_jax.data.build.footprint import are_near, cap_of
 from aef_jax.data.build.readers.grid import Grid
+from aef_jax.data.build.sites.footprint import are_near, cap_of
 from aef_jax.data.store.site import Period
 
 
@@ -26,7 +26,15 @@ class FileCatalog:
         )
 
     def find(self, grid: Grid, period: Period) -> list[Acquisition]:
-        """List the acquisitions that may show a site, of any time. See `Catalog`."""
+        """List the acquisitions that may show a site, of any time.
+
+        Args:
+            grid: of the site.
+            period: support period, in epoch milliseconds.
+
+        Returns:
+            The acquisitions.
+        """
         return [self.acquisitions[index] for index in np.flatnonzero(are_near(self._caps, grid.cap))]
 
     def extents(self) -> Iterator[tuple[str, tuple[float, float, float, float]]]:

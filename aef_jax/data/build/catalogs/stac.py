@@ -12,9 +12,9 @@ import rasterio.warp
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.catalogs.stac_items import acquisition_of_item
 from aef_jax.data.build.config import FilesConfig
-from aef_jax.data.build.footprint import are_near, cap_of
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import WGS84
+from aef_jax.data.build.sites.footprint import are_near, cap_of
+from aef_jax.data.build.sites.utm_grid import WGS84
 from aef_jax.data.store.site import Period
 from configs.serialization.printable import printable, sentence
 
@@ -53,7 +53,18 @@ class StacCatalog:
             raise ValueError(f"{self._where} has no item of {printable(files.collection or 'any collection')}")
 
     def find(self, grid: Grid, period: Period) -> list[Acquisition]:
-        """List the acquisitions whose bounding box meets a site. See `Catalog`."""
+        """List the acquisitions whose bounding box meets a site.
+
+        Args:
+            grid: of the site.
+            period: support period, in epoch milliseconds.
+
+        Returns:
+            The acquisitions.
+
+        Raises:
+            ValueError: the catalog cannot be searched, or an item has no time.
+        """
         if self._is_api:
             start, end = (np.datetime64(ms, "ms").item().isoformat() + "Z" for ms in period)
             options = {"datetime": f"{start}/{end}"} if self.files.source.timed else {}

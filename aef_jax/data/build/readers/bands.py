@@ -120,9 +120,11 @@ def match_daily_bands(
     for band in bands:
         variable = band.rpartition("_")[0]
         spellings = (name for what in (band, variable) for name in (what, *_DAILY.get(what, "").split()))
-        found = renames.get(band) or next((keys[key] for name in spellings if (key := _key(name)) in keys), None)
-        if found:
-            matched[band] = found
+        variable_name = renames.get(band) or next(
+            (keys[key] for name in spellings if (key := _key(name)) in keys), None
+        )
+        if variable_name:
+            matched[band] = variable_name
     if not matched:
         raise ValueError(
             f"{where}: none of {_listed(available)} is a daily variable of {source.name}, expected such as"

@@ -16,7 +16,7 @@ from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.npy_archive import Member, list_arrays, read_array, read_header
 from aef_jax.data.build.readers.remote import local_copy, without_query
 from aef_jax.data.build.readers.times import epoch_ms, parse_time
-from aef_jax.data.build.utm_grid import square_around
+from aef_jax.data.build.sites.utm_grid import square_around
 from aef_jax.data.store.georeference import validate_crs
 from configs.serialization.printable import printable, sentence
 from configs.source import PIXEL_M

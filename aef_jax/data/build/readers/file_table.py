@@ -24,10 +24,10 @@ def row_of_file(table: str, path: str) -> Mapping[str, str]:
     rows = _read(table)
     parts = PurePosixPath(path).parts
     for count in range(len(parts), 0, -1):
-        if found := rows.get("/".join(parts[-count:])):
-            if len(found) > 1:
-                raise ValueError(f"{table}: {len(found)} rows are of {printable_value(parts[-1])}, expected one")
-            return found[0]
+        if own := rows.get("/".join(parts[-count:])):
+            if len(own) > 1:
+                raise ValueError(f"{table}: {len(own)} rows are of {printable_value(parts[-1])}, expected one")
+            return own[0]
     raise ValueError(f"{table} has no row whose `file` is {printable_value(parts[-1])}, expected one of each file")
 
 

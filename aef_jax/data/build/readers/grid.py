@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.windows import Window, from_bounds
 
-from aef_jax.data.build.footprint import Cap, cap_of
+from aef_jax.data.build.sites.footprint import Cap, cap_of
 from configs.serialization.printable import printable
 from configs.source import PIXEL_M
 

@@ -34,14 +34,14 @@ def read_mtl_beside(path: str) -> Mapping[str, float]:
         ValueError: the folder has no `*_MTL.txt` of the product, or several.
     """
     product = re.match(r"L[A-Z]0\d_\w{4}_\d{6}_\d{8}(?:_\d{8}_\d{2}_\w\w)?", Path(path).name)
-    found = sorted(Path(path).parent.glob(f"{product[0] if product else ''}*_MTL.txt"))
-    if len(found) != 1:
+    files = sorted(Path(path).parent.glob(f"{product[0] if product else ''}*_MTL.txt"))
+    if len(files) != 1:
         raise ValueError(
-            f"{printable(path)}: {len(found)} files beside it end with _MTL.txt, expected one, for the unit"
+            f"{printable(path)}: {len(files)} files beside it end with _MTL.txt, expected one, for the unit"
             f" {MTL_UNIT!r}: say another unit, and `scale` if the files do not hold it"
         )
     numbers, groups = dict[str, float](), list[str]()
-    for line in read_text(found[0]).splitlines():
+    for line in read_text(files[0]).splitlines():
         match = _LINE.fullmatch(line)
         name, value = match.groups() if match else ("", "")
         if name == "GROUP":

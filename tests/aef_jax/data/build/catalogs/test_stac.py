@@ -7,7 +7,7 @@ import pytest
 
 from aef_jax.data.build.catalogs.stac_items import orbit_heading
 from aef_jax.data.build.config import read_build_config
-from aef_jax.data.build.frames import BuildReport
+from aef_jax.data.build.frames.frames import BuildReport
 from aef_jax.data.build.site_builder import SiteBuilder
 from aef_jax.data.store.site import Site
 from tests.support.data.stac import served, write_catalog, write_item

@@ -6,7 +6,7 @@ import rasterio
 from rasterio.warp import transform
 
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
-from aef_jax.data.build.utm_grid import square_around, utm_crs
+from aef_jax.data.build.sites.utm_grid import square_around, utm_crs
 from tests.support.data.georeferenced import Array
 
 GRID = Grid("EPSG:32631", (10, 0, 500_000, 0, -10, 5_600_000), 16)

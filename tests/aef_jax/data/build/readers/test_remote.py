@@ -11,8 +11,8 @@ from aef_jax.data.build.catalogs.find_files import find_files, list_acquisitions
 from aef_jax.data.build.config import FilesConfig
 from tests.support.data.archives import npy, write_npz
 from tests.support.data.scenes import CRS, NORTH, WEST, cube
+from tests.support.data.serving import serve_folder
 from tests.support.refusals import error_message
-from tests.support.serving import serve_folder
 
 ROWS, COLUMNS = slice(0, 2), slice(1, 4)
 BANDS = ("B2", "B3", "B4", "B8", "B11")

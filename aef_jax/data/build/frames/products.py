@@ -7,12 +7,12 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from aef_jax.data.build.entry import Entry
-from aef_jax.data.build.masks import clear_sky
-from aef_jax.data.build.passes import Product
+from aef_jax.data.build.frames.masks import clear_sky
+from aef_jax.data.build.frames.passes import Product
+from aef_jax.data.build.frames.units import contradiction, convert, validate_unit, zero_is_no_data
 from aef_jax.data.build.readers.baseline import BASELINE_UNIT, OFFSET, require_offset, unit_of_baseline
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.build.readers.mtl import MTL_UNIT, convert_by_mtl
-from aef_jax.data.build.units import contradiction, convert, validate_unit, zero_is_no_data
 from configs.source import Band
 from configs.sources import SENTINEL2
 

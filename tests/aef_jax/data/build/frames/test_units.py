@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from aef_jax.data.build.readers.baseline import BASELINE_UNIT, unit_of_baseline
-from aef_jax.data.build.readers.mtl import MTL_UNIT
-from aef_jax.data.build.units import (
+from aef_jax.data.build.frames.units import (
     accepted_units,
     contradiction,
     convert,
     keeps_offset,
     zero_is_no_data,
 )
+from aef_jax.data.build.readers.baseline import BASELINE_UNIT, unit_of_baseline
+from aef_jax.data.build.readers.mtl import MTL_UNIT
 from configs.source import Band
 from configs.sources import CDL, ERA5_LAND, GEDI, GLO30, GRACE, LANDSAT, PALSAR2, SENTINEL1, SENTINEL2, SOURCES
 from tests.support.refusals import error_message

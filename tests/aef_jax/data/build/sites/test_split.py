@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
-from aef_jax.data.build.site_plan import SitePlan, sites_of_extent
-from aef_jax.data.build.split import split_sites
+from aef_jax.data.build.sites.site_plan import SitePlan, sites_of_extent
+from aef_jax.data.build.sites.split import split_sites
 from tests.support.refusals import error_message
 
 ELLIPSOID = Geod(ellps="WGS84")

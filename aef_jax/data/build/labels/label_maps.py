@@ -5,7 +5,7 @@ from jaxtyping import Int32
 
 from aef_jax.data.build.catalogs.file_catalog import FileCatalog
 from aef_jax.data.build.config import LabelsConfig
-from aef_jax.data.build.label_features import LabelFeatures, burn_labels
+from aef_jax.data.build.labels.label_features import LabelFeatures, burn_labels
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.store.site import Period
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from aef_jax.data.build.label_features import LabelFeatures, burn_labels, read_label_features
+from aef_jax.data.build.labels.label_features import LabelFeatures, burn_labels, read_label_features
 from aef_jax.data.build.readers.grid import Grid
 from tests.support.data.feature_files import wkb, write_geojson, write_geoparquet, write_parquet
 from tests.support.refusals import error_message

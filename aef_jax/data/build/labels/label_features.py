@@ -11,7 +11,7 @@ from rasterio.features import rasterize
 from rasterio.transform import Affine
 
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import WGS84, transformer
+from aef_jax.data.build.sites.utm_grid import WGS84, transformer
 from aef_jax.data.places.features import read_features
 from aef_jax.data.places.geometry import MAX_EDGE_DEG, Rings, divide_edges
 from configs.serialization.printable import printable, printable_value

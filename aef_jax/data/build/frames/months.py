@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from aef_jax.data.build.passes import Product
-from aef_jax.data.build.products import read_bands
+from aef_jax.data.build.frames.passes import Product
+from aef_jax.data.build.frames.products import read_bands
 from aef_jax.data.build.readers.grid import Grid
 from configs.source import Source
 

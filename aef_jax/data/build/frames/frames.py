@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Num
 
 from aef_jax.data.build.entry import Entry
-from aef_jax.data.build.months import read_month
-from aef_jax.data.build.passes import Pass, Product, group_months, group_passes
-from aef_jax.data.build.products import read_bands, read_mask
+from aef_jax.data.build.frames.months import read_month
+from aef_jax.data.build.frames.passes import Pass, Product, group_months, group_passes
+from aef_jax.data.build.frames.products import read_bands, read_mask
+from aef_jax.data.build.frames.units import keeps_offset
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.units import keeps_offset
 from aef_jax.data.store.site import Period, Series
 from aef_jax.data.terrain import slope_and_aspect
 from configs.source import Source

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aef_jax.data.build.masks import MASK_KINDS, clear_sky, kind_of_mask
+from aef_jax.data.build.frames.masks import MASK_KINDS, clear_sky, kind_of_mask
 from tests.support.refusals import error_message
 
 

@@ -5,7 +5,7 @@ import pytest
 import xarray
 
 from aef_jax.data.build.config import BY_NAME, read_build_config
-from aef_jax.data.build.frames import _integers
+from aef_jax.data.build.frames.frames import _integers
 from aef_jax.data.build.site_builder import SiteBuilder
 from tests.support.data.scenes import SIDE, cube
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64, Int64
 from pyproj import Geod
 from scipy.spatial import KDTree
 
-from aef_jax.data.build.site_plan import SitePlan
+from aef_jax.data.build.sites.site_plan import SitePlan
 from configs.source import PIXEL_M
 from configs.validate import require
 

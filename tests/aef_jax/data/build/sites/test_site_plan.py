@@ -12,7 +12,7 @@ from pyproj import Transformer
 from pyproj.aoi import AreaOfInterest
 from pyproj.database import query_utm_crs_info
 
-from aef_jax.data.build.site_plan import SitePlan, sites_of_extent, sites_of_points, sites_of_polygons, utm_crs
+from aef_jax.data.build.sites.site_plan import SitePlan, sites_of_extent, sites_of_points, sites_of_polygons, utm_crs
 from aef_jax.data.store.georeference import validate_crs
 from tests.support.data.feature_files import wkb, write_geojson, write_geoparquet, write_parquet
 from tests.support.refusals import error_message

@@ -7,9 +7,9 @@ from pyproj import Transformer
 
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.catalogs.file_catalog import FileCatalog
-from aef_jax.data.build.footprint import cap_of
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import square_around
+from aef_jax.data.build.sites.footprint import cap_of
+from aef_jax.data.build.sites.utm_grid import square_around
 from tests.support.data.georeferenced import Array
 
 RANDOM = np.random.default_rng(0)

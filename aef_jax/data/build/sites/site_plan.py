@@ -9,9 +9,9 @@ import numpy as np
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from aef_jax.data.build.footprint import are_near
 from aef_jax.data.build.readers.grid import Grid
-from aef_jax.data.build.utm_grid import (
+from aef_jax.data.build.sites.footprint import are_near
+from aef_jax.data.build.sites.utm_grid import (
     WGS84,
     Tile,
     corners_around,

@@ -9,7 +9,7 @@ import xarray
 from aef_jax.data.build.catalogs.file_catalog import FileCatalog
 from aef_jax.data.build.config import FilesConfig
 from aef_jax.data.build.entry import Entry
-from aef_jax.data.build.frames import BuildReport, read_series
+from aef_jax.data.build.frames.frames import BuildReport, read_series
 from aef_jax.data.build.readers.bands import match_daily_bands
 from aef_jax.data.build.readers.cube import list_acquisitions
 from aef_jax.data.build.readers.grid import Grid

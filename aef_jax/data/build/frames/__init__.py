@@ -1,0 +1,1 @@
+"""Make frames of acquisitions: passes and months, bands, units and masks."""

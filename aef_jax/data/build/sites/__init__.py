@@ -1,0 +1,1 @@
+"""Which ground becomes records: sites on the UTM grid, and their split."""
