@@ -114,8 +114,10 @@ def served(folder: Path, items: list[pystac.Item]) -> Iterator[tuple[str, list[s
             requests.append(f"POST {self.path} {json.dumps(question)}")
             if sum(request.startswith("POST") for request in requests) == 1:
                 return self.answer(503, b"busy")
-            found = [self.located(item) for item in items if _is_found(item, question)]
-            return self.answer(200, json.dumps({"type": "FeatureCollection", "features": found, "links": []}).encode())
+            matches = [self.located(item) for item in items if _is_found(item, question)]
+            return self.answer(
+                200, json.dumps({"type": "FeatureCollection", "features": matches, "links": []}).encode()
+            )
 
         def located(self, item: pystac.Item) -> dict[str, Any]:
             at, table = f"http://127.0.0.1:{self.server.server_address[1]}", item.to_dict(include_self_link=False)

@@ -120,10 +120,8 @@ def match_daily_bands(
     for band in bands:
         variable = band.rpartition("_")[0]
         spellings = (name for what in (band, variable) for name in (what, *_DAILY.get(what, "").split()))
-        variable_name = renames.get(band) or next(
-            (keys[key] for name in spellings if (key := _key(name)) in keys), None
-        )
-        if variable_name:
+        matching = renames.get(band) or next((keys[key] for name in spellings if (key := _key(name)) in keys), None)
+        if matching:
             matched[band] = variable_name
     if not matched:
         raise ValueError(

@@ -88,7 +88,7 @@ TIMES = ["2023-03-01T10:30", "2023-05-01T10:30", "2023-06-01T10:30", "2023-07-01
 CLEAR = 'query = { "eo:cloud_cover" = { lt = 50 } }'
 
 
-def check(site: Site, expected: np.ndarray) -> None:
+def assert_frames(site: Site, expected: np.ndarray) -> None:
     series = site.series["sentinel2"]
     assert [str(time)[:16] for time in series.time_ms.astype("datetime64[ms]")] == TIMES
     for frame, of_site in zip(expected, series.pixels, strict=True):
@@ -100,7 +100,7 @@ def test_a_static_catalog_gives_the_expected_frames(tmp_path):
     for item in items:
         item.properties.setdefault("eo:cloud_cover", 0)
     site, report = build(tmp_path, write_catalog(tmp_path / "catalog", items), CLEAR)
-    check(site, expected)
+    assert_frames(site, expected)
     assert report.rejects == []
     assert report.dropped == {"sentinel2: outside of the support period": 1}
 
@@ -109,14 +109,14 @@ def test_an_api_is_searched_signed_and_cached(tmp_path):
     items, expected = scenes(tmp_path / "cogs")
     more = f'{CLEAR}\nsign = "tests.support.data.stac:sign"\ncache = "kept"'
     with served(tmp_path / "cogs", items) as (url, requests):
-        check(build(tmp_path, url, more)[0], expected)
+        assert_frames(build(tmp_path, url, more)[0], expected)
         searches = [request for request in requests if request.startswith("POST")]
         assert len(searches) == 3, "the first is tried again; one asks for names, one for the site"
         assert '"datetime": "2023-01-01T00:00:00Z/2024-01-01T00:00:00Z"' in searches[-1]
         assert not [request for request in requests if "far" in request or "cloudy" in request]
         read = [request for request in requests if "/files/old_B02.tif" in request]
         assert read
-        check(build(tmp_path, url, more)[0], expected)
+        assert_frames(build(tmp_path, url, more)[0], expected)
     assert len(list((tmp_path / "kept").glob("*.npy"))) == 4 * 5 + 5 * 2 + 5
 
 
