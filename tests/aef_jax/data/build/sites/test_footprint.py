@@ -73,5 +73,5 @@ def test_a_catalog_leaves_out_files_that_are_far():
             acquisition("Africa", "EPSG:32631", (500_000, north), 10, 1000),
         ]
     )
-    found = catalog.find(Grid(crs, (10, 0, west, 0, -10, north), 128), (0, 1))
-    assert [each.product for each in found] == ["own zone", "zone beyond 180 degrees", "earth from 0 on"]
+    listed = catalog.find(Grid(crs, (10, 0, west, 0, -10, north), 128), (0, 1))
+    assert [each.product for each in listed] == ["own zone", "zone beyond 180 degrees", "earth from 0 on"]
