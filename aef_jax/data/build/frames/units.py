@@ -37,6 +37,10 @@ _STORED_ZERO_IS_NO_DATA = "reflectance * 10000"
 
 _LOGARITHMIC = {"decibel": {"power": (10, 0), "amplitude": (20, 0), "openeo dn": (20, -83)}}
 """(factor, offset) of factor * log10(value) + offset."""
+_BACKSCATTER = {"digital number": ("decibel", "power")}
+"""Units of gamma0 that PALSAR-2's digital numbers are computed back from: 20 log10(number) - 83 is decibel (JAXA)."""
+
+_DECIBEL = Band("backscatter", "decibel")
 
 _RANGE_SLACK = {"reflectance * 10000": 500, "decibel": 20}
 """How far below its valid range a measured value may be: over dark water, atmospheric correction leaves reflectance
@@ -61,7 +65,8 @@ def accepted_units(band: Band) -> tuple[str, ...]:
     Returns:
         The units, first the band's own. `meters` may be written for `metres`.
     """
-    return band.unit, *_indirect_units(band), *_LINEAR.get(band.unit, {}), *_LOGARITHMIC.get(band.unit, {})
+    tables = (_LINEAR, _LOGARITHMIC, _BACKSCATTER)
+    return band.unit, *_indirect_units(band), *(unit for table in tables for unit in table.get(band.unit, ()))
 
 
 def validate_unit(unit: str, band: Band, where: str) -> str:
@@ -98,7 +103,7 @@ def zero_is_no_data(unit: str, band: Band) -> bool:
     Returns:
         True for digital numbers, for what has no logarithm, and if 0 is no data in records too.
     """
-    is_logarithmic = unit in _LOGARITHMIC.get(band.unit, {})
+    is_logarithmic = unit in _LOGARITHMIC["decibel"]
     is_indirect = unit in _indirect_units(band)
     return is_logarithmic or is_indirect or unit in (*_ZERO_IS_NO_DATA, _STORED_ZERO_IS_NO_DATA)
 
@@ -123,6 +128,9 @@ def convert(values: Float32[np.ndarray, "*N"], unit: str, band: Band, where: str
     file_unit = validate_unit(unit, band, where)
     if file_unit == band.unit:
         return values
+    if file_unit in _BACKSCATTER.get(band.unit, ()):
+        decibel = values if file_unit == "decibel" else convert(values, file_unit, _DECIBEL, where)
+        return (10 ** ((decibel.astype(np.float64) + 83) / 20)).astype(np.float32)
     if scale := _LINEAR.get(band.unit, {}).get(file_unit):
         numbers = values.astype(np.float64)
         if file_unit in _ZERO_IS_NO_DATA:

@@ -41,6 +41,10 @@ def clause(values, band: Band) -> str:
         (VV, "power", [1, 0.1, 0.001, 0, -1], [0, -10, -30, np.nan, np.nan]),
         (VV, "amplitude", [1, 0.1, 0], [0, -20, np.nan]),
         (VV, "openeo dn", [10_000, 1000, 0], [-3, -23, np.nan]),
+        (HH, "decibel", [-23, -3], [1000, 10_000]),  # 20 log10(number) - 83
+        (HH, "power", [10**-2.3, 0], [1000, np.nan]),
+        (LIN, "radians", [np.pi / 6], [30]),
+        (GEDI.bands[98], "centimetres", [2550, -30], [25.5, -0.3]),
         (ANGLE, "radians", [np.pi / 6, np.pi / 4], [30, 45]),
         (SLOPE, "degrees", [0, 45, 90], [0, np.pi / 4, np.pi / 2]),
         (RAIN, "millimetres", [50], [0.05]),
@@ -67,7 +71,7 @@ def test_the_unit_of_a_band_is_accepted_as_it_is(source):
 
 def test_accepted_units_are_those_that_convert():
     assert accepted_units(VV) == ("decibel", "power", "amplitude", "openeo dn")
-    assert accepted_units(HH) == ("digital number",)
+    assert accepted_units(HH) == ("digital number", "decibel", "power")
     assert accepted_units(CDL.bands[0]) == ("class",)
     for source in SOURCES:
         for band in source.bands[:8]:

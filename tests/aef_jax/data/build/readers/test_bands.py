@@ -37,6 +37,8 @@ def test_spellings_of_a_sentinel2_band_match(name):
         (PALSAR2, "linci", "LIN"),
         (GLO30, "DEM", "elevation"),
         (GEDI, "rh098", "rh98"),
+        (GEDI, "rh_098", "rh98"),
+        (GEDI, "rh_100", "rh100"),
         (GEDI, "RH0", "rh0"),
         (ERA5_LAND, "temperature_2m_mean", "temperature_2m_mean"),
     ],
