@@ -72,8 +72,7 @@ class _RecordTally:
     def __post_init__(self):
         self.sources = {source.name: source for source in self.dataset.definitions}
         self.statistics = Statistics(tuple(self.sources.values()))
-        shards = self.dataset.shards
-        self.described = {split: [name for shard in shards[split] for name in shard.names] for split in SPLITS}
+        self.described = {split: self.dataset.listed_names(split) for split in SPLITS}
 
     def add(self, split: Split, index: int, site: Site) -> Iterator[str]:
         """Add a record, and yield what is wrong with it by itself or beside the records before."""

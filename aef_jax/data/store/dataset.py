@@ -1,7 +1,9 @@
 """A training set on disk: a folder of ArrayRecord shards and `dataset.json`, which describes them."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from tqdm import tqdm
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.records import SPLITS, Records, Split, require_whole_shard
 from aef_jax.data.store.site import Site
+from aef_jax.data.store.statistics import BandMoments
 from aef_jax.data.store.summary import Shard, SmallestSite, SourceSummary, check_counts, smaller
 from aef_jax.data.store.versions import READABLE_VERSIONS, VERSION, upgrade
 from configs.serialization.config_json import typed
@@ -18,6 +21,8 @@ from configs.serialization.strict_json import read_json
 from configs.source import Source
 
 FORMAT = "aef-dataset"
+DESCRIPTION = "dataset.json"
+"""The file that describes the data set; what it names belongs to the data set."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Dataset:
     """None in older data sets: it is not known."""
     labels: dict[str, int] | None
     """Number of records that have each label map. None in older data sets: it is not known."""
+    moments: Mapping[str, BandMoments] | None
+    """What `normalization` was computed from; appending goes on from it. None in older data sets: it is not known."""
 
     @classmethod
     def empty(cls, path: Path) -> "Dataset":
@@ -58,7 +65,7 @@ class Dataset:
         Returns:
             A data set to count sites with.
         """
-        return cls(path, {}, Normalization({}, {}), dict.fromkeys(SPLITS, ()), 0, 0, "", (), None, {})
+        return cls(path, {}, Normalization({}, {}), dict.fromkeys(SPLITS, ()), 0, 0, "", (), None, {}, {})
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
@@ -73,7 +80,7 @@ class Dataset:
         Raises:
             ValueError: the folder is no data set, has another version, or a shard is missing or cut short.
         """
-        file = path / "dataset.json"
+        file = path / DESCRIPTION
         if not file.is_file():
             raise ValueError(f"{path} is not a data set: it has no dataset.json")
         try:
@@ -125,9 +132,20 @@ class Dataset:
             ValueError: a record of an older data set cannot be read.
         """
         if all(len(shard.names) == shard.records for split in SPLITS for shard in self.shards[split]):
-            yield from (name for split in SPLITS for shard in self.shards[split] for name in shard.names)
-            return
-        yield from (site.name for site in self._read_all("reading names"))
+            yield from chain.from_iterable(map(self.listed_names, SPLITS))
+        else:
+            yield from (site.name for site in self._read_all("reading names"))
+
+    def listed_names(self, split: Split) -> list[str]:
+        """Return the names of a split's sites.
+
+        Args:
+            split: "training" or "validation".
+
+        Returns:
+            Names in the order of the records; none in older data sets, which do not list them.
+        """
+        return [name for shard in self.shards[split] for name in shard.names]
 
     def find_smallest(self) -> SmallestSite:
         """Find the site with the shortest side. All records of an older data set are read, which does not name it.
@@ -185,7 +203,16 @@ class Dataset:
             "definitions": [asdict(typed(asdict(source), Source, source.name)) for source in self.definitions],
             "smallest": self.smallest and asdict(self.smallest),
             "labels": self.labels,
+            "moments": self.moments and {name: asdict(moments) for name, moments in self.moments.items()},
         }
+
+    def to_json(self) -> str:
+        """Write the content of `dataset.json`.
+
+        Returns:
+            `as_table` as JSON.
+        """
+        return json.dumps(self.as_table(), indent=2)
 
     @classmethod
     def _from_table(cls, path: Path, table: dict[str, Any]) -> "Dataset":
@@ -218,4 +245,5 @@ class Dataset:
             definitions=definitions,
             smallest=typed(table["smallest"], SmallestSite | None, "smallest"),
             labels=labels,
+            moments=typed(table["moments"], Mapping[str, BandMoments] | None, "moments"),
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.dataset import DESCRIPTION, Dataset
 from aef_jax.data.store.record import encode
 from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site
@@ -98,7 +98,7 @@ def moved_shards(
         shards: to move.
 
     Yields:
-        The shards under their new names, for `dataset.json`. After an exception they are removed.
+        The shards under their new names, for `dataset.json`. After an exception they are removed, unless it names them.
     """
     revision = next(n for n in itertools.count(1) if not any(folder.glob(f"*.r{n}.array_record")))
     moved: list[Path] = []
@@ -111,8 +111,10 @@ def moved_shards(
             renamed[split] = tuple(replace(shard, file=name) for shard, name in zip(of_split, names, strict=True))
         yield renamed
     except BaseException:
+        named = (folder / DESCRIPTION).read_text()  # an interrupt may come when it has been replaced
         for path in moved:
-            path.unlink(missing_ok=True)
+            if path.name not in named:
+                path.unlink(missing_ok=True)
         raise
 
 

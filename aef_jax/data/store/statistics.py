@@ -1,6 +1,7 @@
 """Compute the mean and deviation of each band of the training data, in one streaming pass in float64 (paper, S1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,6 +12,17 @@ from configs.source import Source
 
 MIN_DEVIATION = 1e-6
 """Deviation of a band that is the same everywhere."""
+
+
+@dataclass(frozen=True)
+class BandMoments:
+    """The sums of one source from which statistics go on, a number for each band."""
+
+    count: tuple[float, ...] = ()
+    """Valid pixels."""
+    mean: tuple[float, ...] = ()
+    squares: tuple[float, ...] = ()
+    """Sum of squared deviations from the mean."""
 
 
 class Statistics:
@@ -40,6 +52,38 @@ class Statistics:
                 pixels, is_valid = scale_series(site.series[source.name], source)
                 for band in range(source.channels):
                     self._merge(source.name, band, pixels[..., band][is_valid[..., band]])
+
+    def moments(self) -> dict[str, BandMoments]:
+        """Return what `resume` goes on from.
+
+        Returns:
+            The sums so far, by source.
+        """
+        columns = self.count, self.mean, self.squares
+        return {s.name: BandMoments(*(tuple(column[s.name].tolist()) for column in columns)) for s in self.sources}
+
+    @classmethod
+    def resume(cls, sources: tuple[Source, ...], moments: Mapping[str, BandMoments]) -> "Statistics":
+        """Go on from other sites, to the bit.
+
+        Args:
+            sources: those with classes are left out; those without moments begin without pixels.
+            moments: of the other sites.
+
+        Returns:
+            The statistics of the other sites.
+
+        Raises:
+            ValueError: the moments are of other bands.
+        """
+        statistics = cls(sources)
+        columns = statistics.count, statistics.mean, statistics.squares
+        for source in statistics.sources:
+            for column, numbers in zip(columns, astuple(moments.get(source.name, BandMoments())), strict=True):
+                if numbers and len(numbers) != source.channels:
+                    raise ValueError(f"source {source.name}: sums of {len(numbers)} bands, expected {source.channels}")
+                column[source.name] = np.array(numbers or [0.0] * source.channels)
+        return statistics
 
     def normalization(self) -> Normalization:
         """Return the statistics so far.

@@ -1,6 +1,5 @@
-"""Write a training set record by record: memory holds one record, and the folder appears complete or not at all."""
+"""Write a training set record by record, or add to one. Memory holds one record; the folder is never half written."""
 
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.dataset import DESCRIPTION, Dataset
 from aef_jax.data.store.georeference import validate_crs
 from aef_jax.data.store.observations import count_values, out_of_range, validate_times
 from aef_jax.data.store.record import validate_site
-from aef_jax.data.store.records import Split
-from aef_jax.data.store.shards import SHARD_BYTES, OpenShards
+from aef_jax.data.store.records import SPLITS, Split
+from aef_jax.data.store.shards import SHARD_BYTES, OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import Statistics
-from aef_jax.data.store.summary import SourceSummary
-from aef_jax.files.atomic import replace_folder
+from aef_jax.data.store.summary import UNKNOWN_LEVEL, SourceSummary, join_levels
+from aef_jax.files.atomic import replace_file, replace_folder, temporary_folder
 from configs.fields.statistics import MAX_WRONG
 from configs.source import Source
 
@@ -26,18 +25,25 @@ class DatasetWriter:
     """Write a data set. Use it as a context manager.
 
     Records are written into a temporary folder beside `path`, which is renamed at the end; after an exception it is
-    removed. The statistics of the training records are computed on the way. A log message tells the bands of which more
-    than 1 % of the valid values are out of range.
+    removed. To append, new shards are written in a temporary folder of the data set, moved beside the others under new
+    names, and named in `dataset.json`, which is replaced last: until then the data set is the old one, and who has
+    opened it goes on with the old one.
+
+    The statistics of the training records are computed on the way. A log message tells the bands of which more than 1 %
+    of the valid values are out of range.
 
     Args:
-        path: folder of the data set. It must not exist.
+        path: folder of the data set. It must not exist, except to append.
         sources: the sources that sites may have.
         shard_bytes: a shard ends when its records reach this size, before compression.
         levels: processing level by source, such as "L2A"; what is not given is not known.
         text_model: name of the language model that embedded the sites' text; empty if it is not known.
+        append: add to the data set at `path`. Its statistics are then those of all training records, to the bit.
+        mixed_levels: whether frames of one source may be of another level than those that are there already.
 
     Raises:
-        ValueError: `path` exists; or, when the context ends, no training record was added.
+        ValueError: `path` exists, or is no data set that can be appended to; or, when the context ends, no training
+            record was added, or another process has changed the data set.
 
     Example:
         with DatasetWriter(Path("mine"), SOURCES) as writer:
@@ -53,20 +59,29 @@ class DatasetWriter:
         shard_bytes: int = SHARD_BYTES,
         levels: Mapping[str, str] | None = None,
         text_model: str = "",
+        append: bool = False,
+        mixed_levels: bool = False,
     ):
-        if path.exists():
+        if path.exists() and not append:
             raise ValueError(f"{path} exists: give a new folder for the data set")
-        self.path = path
+        self.path, self.append = path, append
+        self.dataset = replace(Dataset.empty(path), text_model=text_model)
+        if append:
+            self.dataset = self.old = Dataset.open(path)
+            self._join_levels({source.name: (levels or {}).get(source.name, "") for source in sources}, mixed_levels)
+            sources = _appendable_sources(self.old, sources)
         # by name, so that data sets of the same records are the same, whatever order the sources are given in
         self.sources = {source.name: source for source in sorted(sources, key=lambda source: source.name)}
         self.shard_bytes, self.levels = shard_bytes, levels or {}
-        self.statistics = Statistics(tuple(self.sources.values()))
-        self.names: set[str] = set()
-        self.dataset = replace(Dataset.empty(path), text_model=text_model)
+        self.statistics = Statistics.resume(tuple(self.sources.values()), self.dataset.moments or {})
+        self.names = set(self.dataset.site_names())
         self.replacement = ExitStack()
 
     def __enter__(self) -> "DatasetWriter":
-        self.temporary = self.replacement.enter_context(replace_folder(self.path))
+        if self.append:
+            remove_strays(self.old)
+        folder = temporary_folder(self.path / "appended") if self.append else replace_folder(self.path)
+        self.temporary = self.replacement.enter_context(folder)
         self.shards = OpenShards(self.temporary, self.shard_bytes)
         return self
 
@@ -110,7 +125,7 @@ class DatasetWriter:
 
     def _finish(self) -> None:
         shards = self.shards.describe()
-        if not shards["training"]:
+        if not (shards["training"] or self.dataset.shards["training"]):
             raise ValueError(f"{self.path}: no training record was written, expected at least one")
         summaries = self.dataset.sources
         for name, summary in summaries.items():
@@ -119,10 +134,17 @@ class DatasetWriter:
         dataset = replace(
             self.dataset,
             normalization=self.statistics.normalization(),
-            shards=shards,
+            moments={name: moments for name, moments in self.statistics.moments().items() if name in summaries},
             definitions=tuple(source for name, source in self.sources.items() if name in summaries),
         )
-        (self.temporary / "dataset.json").write_text(json.dumps(dataset.as_table(), indent=2))
+        if not self.append:
+            (self.temporary / DESCRIPTION).write_text(replace(dataset, shards=shards).to_json())
+            return
+        with moved_shards(self.temporary, self.path, shards) as moved, replace_file(self.path / DESCRIPTION) as file:
+            added = {split: (*self.old.shards[split], *moved[split]) for split in SPLITS}
+            file.write_text(replace(dataset, shards=added).to_json())
+            if Dataset.open(self.path).to_json() != self.old.to_json():
+                raise ValueError(f"{self.path}: another process has changed the data set meanwhile: append to it again")
 
     def _summarize(self, site: Site, name: str, series: Series) -> SourceSummary:
         if name not in self.sources:
@@ -144,3 +166,30 @@ class DatasetWriter:
         for problem in out_of_range(f"site {site.name}, source {name}", source, counts, MAX_WRONG):
             raise ValueError(problem)
         return (before or SourceSummary.empty(bands, series.pixels.dtype.name, level)).update(series, counts)
+
+    def _join_levels(self, levels: Mapping[str, str], mixed_levels: bool) -> None:
+        """Give the sources of the old data set the levels of new frames too."""
+        joined = {}
+        for name in sorted(levels.keys() & self.old.sources.keys()):
+            level = self.old.sources[name].level
+            if level != levels[name] and not mixed_levels:
+                raise ValueError(
+                    f"{self.path}: source {name} has the processing level {level or UNKNOWN_LEVEL}, and what is added"
+                    f" {levels[name] or UNKNOWN_LEVEL}, expected one level, or mixed_levels = true"
+                )
+            joined[name] = replace(self.old.sources[name], level=join_levels([level, levels[name]]))
+        self.dataset = replace(self.dataset, sources=self.old.sources | joined)
+
+
+def _appendable_sources(old: Dataset, new: tuple[Source, ...]) -> tuple[Source, ...]:
+    """Return the rows of a data set and of what is added. Raises ValueError if they differ, or it is too old."""
+    if old.moments is None:
+        raise ValueError(
+            f"{old.path}: its dataset.json is of an older version, without the sums that new sites add to: aef data"
+            " merge NEW OLD writes it anew"
+        )
+    rows = {source.name: source for source in old.definitions}
+    for source in new:
+        if rows.setdefault(source.name, source).record_form != source.record_form:
+            raise ValueError(f"{old.path}: source {source.name} has other bands or metadata than what is added")
+    return tuple(rows.values())

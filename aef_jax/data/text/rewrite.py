@@ -1,13 +1,12 @@
 """Replace the records of a training set, which is complete on disk at every instant."""
 
-import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
 from tqdm import tqdm
 
-from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.dataset import DESCRIPTION, Dataset
 from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.shards import OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Site
@@ -47,8 +46,8 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
         written = replace(counted, shards=shards.describe(), text_width=width, text_model=text_model)
         with moved_shards(temporary, dataset.path, written.shards) as moved:
             written = replace(written, shards=moved)
-            with replace_file(dataset.path / "dataset.json") as file:
-                file.write_text(json.dumps(written.as_table(), indent=2))
+            with replace_file(dataset.path / DESCRIPTION) as file:
+                file.write_text(written.to_json())
     for shard in (shard for split in SPLITS for shard in dataset.shards[split]):
         (dataset.path / shard.file).unlink(missing_ok=True)
     return written

@@ -57,7 +57,7 @@ def as_version_1(path: Path) -> Path:
         table["splits"]["heldout"] = [shard | {"file": "heldout-00000.array_record"}]
         table["normalisation"] = table.pop("normalization")
         table["version"] = 1
-        for added in ("definitions", "smallest", "labels"):
+        for added in ("definitions", "smallest", "labels", "moments"):
             table.pop(added)
         for shard in (*table["splits"]["training"], *table["splits"]["heldout"]):
             shard.pop("names")

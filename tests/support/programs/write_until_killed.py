@@ -1,4 +1,4 @@
-"""A program: writes a data set and never finishes."""
+"""A program: writes a data set, or with the word append adds to one, and never finishes."""
 
 import sys
 import time
@@ -8,8 +8,9 @@ from aef_jax.data.store.writer import DatasetWriter
 from tests.support.data.small_dataset import small_sites
 from tests.support.data.small_site import CONFIG
 
-with DatasetWriter(Path(sys.argv[1]), CONFIG.decoded_sources, shard_bytes=1) as writer:
-    for site in small_sites(3):
+append = sys.argv[2:] == ["append"]
+with DatasetWriter(Path(sys.argv[1]), CONFIG.decoded_sources, shard_bytes=1, append=append) as writer:
+    for site in small_sites(3, first_seed=7):
         writer.add(site)
     print("in the middle", flush=True)
     time.sleep(600)

@@ -151,7 +151,7 @@ def test_interrupted_rewrite_leaves_the_old_dataset_whole(tmp_path, planet, monk
     else:
         calls.append("the only one")
         original = None
-        monkeypatch.setattr(rewrite_module.json, "dumps", interrupt)
+        monkeypatch.setattr(Dataset, "to_json", interrupt)
     with pytest.raises(KeyboardInterrupt):
         add_text(planet, a_table(tmp_path), "")
     monkeypatch.undo()
