@@ -122,7 +122,7 @@ def match_daily_bands(
         spellings = (name for what in (band, variable) for name in (what, *_DAILY.get(what, "").split()))
         matching = renames.get(band) or next((keys[key] for name in spellings if (key := _key(name)) in keys), None)
         if matching:
-            matched[band] = variable_name
+            matched[band] = matching
     if not matched:
         raise ValueError(
             f"{where}: none of {_listed(available)} is a daily variable of {source.name}, expected such as"
