@@ -28,6 +28,9 @@ def serve_folder(folder: Path) -> Iterator[tuple[str, list[str]]]:
     requests: list[str] = []
 
     class Handler(SimpleHTTPRequestHandler):
+        def list_directory(self, path):
+            self.send_error(404)  # as of an object store
+
         def log_message(self, format, *arguments):
             requests.append(self.path)
 

@@ -64,6 +64,18 @@ def test_a_raster_around_the_earth_has_every_site(west, lon):
         np.testing.assert_allclose(read_on_grid(raster, grid, False), function(np.radians(lon)), atol=2e-5)
 
 
+@pytest.mark.parametrize(("west", "lon"), [(299.5, -60.0), (-180.5, 180.0), (179.5, -180.0), (179.5, -179.9)])
+def test_a_part_of_the_earth_may_be_a_turn_away(west, lon):
+    longitudes = west + np.arange(10) * 0.1 + 0.05
+    crs, left, top = square_around(lon, -16, (160, 160))
+    raster = Array(
+        np.tile(longitudes, (20, 1)), rasterio.Affine(0.1, 0, west, 0, -0.1, -15), rasterio.CRS.from_epsg(4326)
+    )
+    read = read_on_grid(raster, Grid(crs, (10, 0, left, 0, -10, top), 16), False)
+    assert not np.isnan(read).any()
+    np.testing.assert_allclose((read - lon + 180) % 360, 180, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("lon", "lat"),
     [(4.4, 51.2), (-58.4, -34.6), (5.9999, 47.0), (15.0, 80.0), (179.99, 10.0)],

@@ -43,8 +43,9 @@ def test_a_tiff_of_a_server_is_read_in_place_and_kept(tmp_path):
         np.testing.assert_array_equal(band.read(ROWS, COLUMNS), values[ROWS, COLUMNS])
         assert {request.partition("?")[0] for request in requests} == {f"/{name}"}, "no folder is listed"
         (signed_anew,) = list_acquisitions(path.replace("sig=a", "sig=b"), entry(tmp_path))
-        (tmp_path / name).unlink()
-        np.testing.assert_array_equal(signed_anew.rasters["B02"].read(ROWS, COLUMNS), values[ROWS, COLUMNS])
+        (kept,) = (tmp_path / "cache").iterdir()
+        np.save(kept, np.full((2, 3), 7, np.float32))
+        np.testing.assert_array_equal(signed_anew.rasters["B02"].read(ROWS, COLUMNS), np.full((2, 3), 7))
 
 
 def test_a_table_names_a_remote_file_without_its_signature(tmp_path):
