@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 from aef_jax.data.build.catalogs.acquisition import Acquisition
 from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.grid import parse_crs
-from aef_jax.data.build.readers.remote import local_copy, without_query
+from aef_jax.data.build.readers.remote import local_copy, reason, without_query
 from aef_jax.data.build.readers.times import epoch_ms
 from configs.serialization.printable import printable, sentence
 
@@ -108,7 +108,7 @@ def _open(path: str, cache: str) -> Any:
                 variable.attrs[name] = float(variable.attrs[name])  # xarray cannot mask integers with integer scales
         return xarray.decode_cf(cube, decode_timedelta=False)  # a variable in days or seconds is a number
     except Exception as error:  # of whichever library stores it
-        raise ValueError(f"{printable(without_query(path))} cannot be read: {sentence(error)}") from error
+        raise ValueError(f"{printable(without_query(path))} cannot be read: {reason(error, path)}") from error
 
 
 def _dimension(cube: Any, names: Sequence[str], axis: str) -> Hashable | None:

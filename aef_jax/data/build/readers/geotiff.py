@@ -21,9 +21,9 @@ from aef_jax.data.build.config import FilesConfig, LabelsConfig
 from aef_jax.data.build.readers.file_table import row_of_file
 from aef_jax.data.build.readers.grid import parse_crs
 from aef_jax.data.build.readers.mtl import MTL_UNIT, read_mtl_beside
-from aef_jax.data.build.readers.remote import GDAL_OPTIONS, read_cached, without_query
+from aef_jax.data.build.readers.remote import GDAL_OPTIONS, read_cached, reason, without_query
 from aef_jax.data.build.readers.times import parse_time, sentinel2_baseline, time_of_name
-from configs.serialization.printable import printable, sentence
+from configs.serialization.printable import printable
 
 _BAND_OF_NAME = re.compile(r"(?:^|[_.-])((?:S[RT]_|ST-|QA_|MSK_)?[A-Za-z][A-Za-z0-9]*)(?:[_-]\d+m)?$")
 """The band at the end of a file's name: `..._SR_B2`, `T32TMT_..._B02_10m`, `...-vv`."""
@@ -89,7 +89,7 @@ class _TiffBand:
             stored = file.read(self.index, window=Window.from_slices(rows, columns), masked=True)
             scale, offset = file.scales[self.index - 1], file.offsets[self.index - 1]
         except rasterio.errors.RasterioError as error:
-            raise ValueError(f"{self.where}: it cannot be read: {sentence(error)}") from error
+            raise ValueError(f"{self.where}: it cannot be read: {reason(error, self.file.path)}") from error
         values = np.where(np.ma.getmaskarray(stored), np.nan, stored.data)
         return (values * scale + offset).astype(np.float32)
 
@@ -125,7 +125,7 @@ def open_tiff(path: str, crs: str, cache: str) -> TiffFile:
             dtypes, shape, transform, known, tags = file.dtypes, file.shape, file.transform, file.crs, file.tags()
             names = tuple(name or "" for name in file.descriptions)
     except rasterio.errors.RasterioError as error:
-        raise ValueError(f"{where} cannot be read: {sentence(error)}") from error
+        raise ValueError(f"{where} cannot be read: {reason(error, path)}") from error
     if crs or known is None:
         known = parse_crs(crs, where)
     if any(dtype.startswith("complex") for dtype in dtypes):

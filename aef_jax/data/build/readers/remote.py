@@ -44,6 +44,20 @@ def without_query(path: str) -> str:
     return path.split("?", 1)[0] if is_remote(path) else path
 
 
+def reason(error: Exception, path: str) -> str:
+    """Say why a file cannot be read.
+
+    Args:
+        error: of a library.
+        path: the file's path or URL.
+
+    Returns:
+        The error's message, without the query of the URL.
+    """
+    query = path.removeprefix(without_query(path))
+    return sentence(OSError(str(error).replace(query, "") if query else str(error) or type(error).__name__))
+
+
 def find_remote(pattern: str) -> list[str]:
     """List the files that match a URL.
 
@@ -97,7 +111,7 @@ def local_copy(path: str, cache: str) -> Path:
             store, remote = fsspec.core.url_to_fs(path)
             store.get_file(remote, str(temporary))
     except Exception as error:  # of whichever store it is
-        raise ValueError(f"{printable(without_query(path))} cannot be copied: {sentence(error)}") from error
+        raise ValueError(f"{printable(without_query(path))} cannot be copied: {reason(error, path)}") from error
     return copy
 
 
