@@ -16,7 +16,7 @@ from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.frames.frames import BuildReport, Reject, read_series
 from aef_jax.data.build.labels.label_features import read_label_features
 from aef_jax.data.build.labels.label_maps import LabelMap
-from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote
+from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote, without_query
 from aef_jax.data.build.sites.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
 from aef_jax.data.build.sites.split import split_sites
 from aef_jax.data.store.site import Site
@@ -117,7 +117,7 @@ class SiteBuilder:
             try:
                 acquisitions += list_acquisitions(path, files)
             except ValueError as error:
-                self.unreadable.append(Reject(path, sentence(error)))
+                self.unreadable.append(Reject(without_query(path), sentence(error)))
         if not any(acquisition.rasters for acquisition in acquisitions):
             reasons = self.unreadable[before:]
             raise ValueError(reasons[0].reason if reasons else f"{paths[0]} holds no variable along y and x")

@@ -43,8 +43,8 @@ def test_a_tiff_of_a_server_is_read_in_place_and_kept(tmp_path):
         np.testing.assert_array_equal(band.read(ROWS, COLUMNS), values[ROWS, COLUMNS])
         assert {request.partition("?")[0] for request in requests} == {f"/{name}"}, "no folder is listed"
         (signed_anew,) = list_acquisitions(path.replace("sig=a", "sig=b"), entry(tmp_path))
-        (kept,) = (tmp_path / "cache").iterdir()
-        np.save(kept, np.full((2, 3), 7, np.float32))
+        (stored,) = (tmp_path / "cache").iterdir()
+        np.save(stored, np.full((2, 3), 7, np.float32))
         np.testing.assert_array_equal(signed_anew.rasters["B02"].read(ROWS, COLUMNS), np.full((2, 3), 7))
 
 
