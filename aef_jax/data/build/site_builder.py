@@ -1,8 +1,9 @@
 """Build one site from the files of a config."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import rasterio
 from tqdm import tqdm
@@ -17,7 +18,14 @@ from aef_jax.data.build.frames.frames import BuildReport, Reject, read_series
 from aef_jax.data.build.labels.label_features import read_label_features
 from aef_jax.data.build.labels.label_maps import LabelMap
 from aef_jax.data.build.readers.remote import GDAL_OPTIONS, is_remote, without_query
-from aef_jax.data.build.sites.site_plan import Bounds, SitePlan, sites_of_extents, sites_of_points, sites_of_polygons
+from aef_jax.data.build.sites.site_plan import (
+    Bounds,
+    PlannedSplit,
+    SitePlan,
+    sites_of_extents,
+    sites_of_points,
+    sites_of_polygons,
+)
 from aef_jax.data.build.sites.split import split_sites
 from aef_jax.data.store.site import Site
 from configs.serialization.printable import sentence
@@ -40,8 +48,11 @@ class SiteBuilder:
         self.entries = [Entry(files, self._open_catalog(files)) for files in map(self._resolved, config.source)]
         self.labels = {labels.name: self._open_labels(labels) for labels in config.labels}
 
-    def plan(self) -> tuple[list[SitePlan], int]:
+    def plan(self, known: Mapping[str, PlannedSplit] = MappingProxyType({})) -> tuple[list[SitePlan], int]:
         """Choose the sites, and split them.
+
+        Args:
+            known: the split of sites that are in a data set already, by name. They keep it, and others their distance.
 
         Returns:
             The sites, and how many were left out because they are too near to a validation site.
@@ -58,6 +69,7 @@ class SiteBuilder:
             plans = sites_of_extents(self._extents(sites.extent_of), sites.side)
         if not plans:
             raise ValueError("the config gives no site, expected at least one")
+        plans = [plan._replace(split=known.get(plan.name, plan.split)) for plan in plans]
         split, dropped = split_sites(plans, sites.validation, sites.min_distance_m, sites.seed)
         if all(plan.split == "validation" for plan in split):
             raise ValueError(
