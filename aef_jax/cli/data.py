@@ -15,6 +15,7 @@ CLI_EXAMPLES = """
 aef data build build.toml mine                      build a data set from files and STAC catalogs
 aef data make-planet planet --sites 200 --seed 0    write a procedural planet, for tests of the method
 aef data add-text planet --table planet/points.csv  embed texts about places, and store them in the records
+aef data build more.toml mine --append              add to it the sites that it lacks
 aef data merge whole part1 part2                    write a data set of the records of several
 aef data info planet                                print what a data set contains, and draw its values
 aef data check planet                               read a whole data set, and list its problems
@@ -44,6 +45,7 @@ def _add_build(commands: Any) -> None:
     parser = add_command(commands, "build", summary, _example("build"), _build)
     parser.add_argument("config", type=Path, nargs="?", metavar="CONFIG", help="TOML file; its paths begin beside it")
     parser.add_argument("output", type=Path, nargs="?", metavar="OUT", help="a new folder for the data set")
+    parser.add_argument("--append", action="store_true", help="OUT is a data set: add the sites that it lacks, by name")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     parser.add_argument(
         "--part",
@@ -127,15 +129,17 @@ def _build(options: argparse.Namespace, _: list[str]) -> int:
         raise ValueError("give a config and a new folder, as in aef data build build.toml mine")
     require_at_least("aef data build", "--workers", options.workers, 1)
     try:
-        from aef_jax.data.build.build import Part, build_dataset, build_part, describe
+        from aef_jax.data.build.build import Part, build_dataset, build_part
+        from aef_jax.data.build.summary import describe
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"reading files needs the package {error.name}: install aef[build]") from None
 
     if options.part:
-        built = build_part(options.config, options.output, options.workers, Part(*options.part), options.dask)
+        part = Part(*options.part)
+        built = build_part(options.config, options.output, options.workers, part, options.append, options.dask)
         print_lines(f"built {built} sites; once all parts are, the same command without --part writes {options.output}")
         return 0
-    summary = build_dataset(options.config, options.output, options.workers, options.dask)
+    summary = build_dataset(options.config, options.output, options.workers, options.append, options.dask)
     print_lines(describe(summary, options.output))
     return 0
 

@@ -8,7 +8,7 @@ data set does not depend on who built which site.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,32 +19,20 @@ from tqdm import tqdm
 
 from aef_jax.data.build.config import read_build_config
 from aef_jax.data.build.frames.frames import BuildReport, Reject
-from aef_jax.data.build.rejects import REJECTS_NAME, write_rejects
+from aef_jax.data.build.rejects import read_rejects, write_rejects
 from aef_jax.data.build.site_builder import SiteBuilder
-from aef_jax.data.build.sites.site_plan import SitePlan
+from aef_jax.data.build.sites.site_plan import PlannedSplit, SitePlan
+from aef_jax.data.build.summary import BuildSummary
 from aef_jax.data.build.workers import in_processes, on_dask, record_path, report_path
+from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import decode
+from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.writer import DatasetWriter
 from aef_jax.files.atomic import replace_file, require_folder_target
 from configs.serialization.read_file import read_text
 
 _PLAN = "plan.json"
 """What a build that goes on must be the same in."""
-
-
-class BuildSummary(NamedTuple):
-    """What a build wrote, and what it left out."""
-
-    sites: int
-    frames: Counter[str]
-    """By source."""
-    dropped: Counter[str]
-    """Frames by source and reason."""
-    rejects: list[Reject]
-    warnings: list[Reject]
-    """By site."""
-    too_near: int
-    """Training sites left out because a validation site is near."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +47,24 @@ class Part:
 
 class _Plan(NamedTuple):
     builder: SiteBuilder
+    writer: DatasetWriter
     sites: list[SitePlan]
     too_near: int
+    known: int
     finished: Path
     """Folder of finished sites."""
 
 
-def build_dataset(config_path: Path, output: Path, workers: int, scheduler: str = "") -> BuildSummary:
-    """Build a data set, from the sites that are finished on.
+def build_dataset(
+    config_path: Path, output: Path, workers: int, append: bool = False, scheduler: str = ""
+) -> BuildSummary:
+    """Build a data set from the sites that are finished on, or add to one.
 
     Args:
         config_path: the config, a TOML file.
-        output: folder of the data set. It must not exist.
+        output: folder of the data set. It must not exist, except to append.
         workers: processes that read files.
+        append: add to the data set; sites of a name that it has are left out.
         scheduler: address of a Dask scheduler whose workers read the files, in place of processes. They share this
             machine's file system.
 
@@ -79,17 +72,22 @@ def build_dataset(config_path: Path, output: Path, workers: int, scheduler: str 
         The summary.
 
     Raises:
-        ValueError: the config or all files are wrong, `output` exists, or `OUT.building` is of another build.
+        ValueError: the config or all files are wrong, `output` exists, or `OUT.building` is of another build; to
+            append, `output` is no data set or one of other sources or levels, or has a site of the same name elsewhere.
         ChildProcessError: a process was killed.
     """
-    plan = _prepare(config_path, output)
+    plan = _prepare(config_path, output, append)
+    if not plan.sites:
+        return BuildSummary(0, Counter(), Counter(), [], [], plan.too_near, plan.known)
     _build_sites(plan, range(len(plan.sites)), workers, scheduler)
-    summary = _write(plan, output)
+    summary = _write(plan)
     shutil.rmtree(plan.finished)
     return summary
 
 
-def build_part(config_path: Path, output: Path, workers: int, part: Part, scheduler: str = "") -> int:
+def build_part(
+    config_path: Path, output: Path, workers: int, part: Part, append: bool = False, scheduler: str = ""
+) -> int:
     """Build some of the sites of a data set, and leave it to `build_dataset` to write it once all parts are done.
 
     Args:
@@ -97,6 +95,7 @@ def build_part(config_path: Path, output: Path, workers: int, part: Part, schedu
         output: folder of the data set. Other parts may be built at the same time, on machines that share it.
         workers: processes that read files.
         part: which sites.
+        append: as that of `build_dataset`.
         scheduler: as that of `build_dataset`.
 
     Returns:
@@ -106,47 +105,32 @@ def build_part(config_path: Path, output: Path, workers: int, part: Part, schedu
         ValueError: as `build_dataset`.
         ChildProcessError: a process was killed.
     """
-    plan = _prepare(config_path, output)
+    plan = _prepare(config_path, output, append)
     first, end = ((index * len(plan.sites)) // part.count for index in (part.index - 1, part.index))
     _build_sites(plan, range(first, end), workers, scheduler)
     return end - first
 
 
-def describe(summary: BuildSummary, output: Path) -> str:
-    """Say what a build wrote, and what it left out.
-
-    Args:
-        summary: of the build.
-        output: folder of the data set.
-
-    Returns:
-        Lines to print.
-    """
-    lines = [f"{name}: {number} frames" for name, number in sorted(summary.frames.items())]
-    lines += [f"{reason}: {number} frames left out" for reason, number in sorted(summary.dropped.items())]
-    if summary.too_near:
-        lines.append(f"{summary.too_near} sites left out, which are too near to a validation site")
-    if summary.warnings:
-        lines.append(f"{len(summary.warnings)} warnings; the first: {': '.join(summary.warnings[0])}")
-    if summary.rejects:
-        where, reason = summary.rejects[0]
-        listed = output / REJECTS_NAME
-        lines.append(f"{len(summary.rejects)} files or sites rejected, see {listed}; the first: {where}: {reason}")
-    return "\n".join([*lines, f"wrote {summary.sites} sites to {output}"])
-
-
-def _prepare(config_path: Path, output: Path) -> _Plan:
-    require_folder_target(output, False, lambda name: False)
+def _prepare(config_path: Path, output: Path, append: bool) -> _Plan:
+    """Plan the sites, and make the folder of finished ones or go on in it."""
+    if not append:
+        require_folder_target(output, False, lambda name: False)
     config = read_build_config(config_path)
+    writer = DatasetWriter(
+        output, config.sources, levels=config.levels, append=append, mixed_levels=config.mixed_levels
+    )
     builder = SiteBuilder(config, config_path.parent)
-    sites, too_near = builder.plan()
+    known: dict[str, PlannedSplit] = {name: split for split in SPLITS for name in writer.dataset.listed_names(split)}
+    planned, too_near = builder.plan(known)
+    _require_same_ground([site for site in planned if site.name in known], writer.dataset)
+    sites = [site for site in planned if site.name not in known]
     finished = output.with_name(f"{output.name}.building")
-    _begin(finished, json.dumps([read_text(config_path), [site._asdict() for site in sites]], default=list))
-    return _Plan(builder, sites, too_near, finished)
+    if sites:
+        _begin(finished, json.dumps([read_text(config_path), [site._asdict() for site in sites]], default=list))
+    return _Plan(builder, writer, sites, too_near, len(planned) - len(sites), finished)
 
 
 def _begin(finished: Path, plan: str) -> None:
-    """Make the folder of finished sites, or go on in it."""
     path = finished / _PLAN
     if path.exists():
         if read_text(path) != plan:
@@ -156,6 +140,20 @@ def _begin(finished: Path, plan: str) -> None:
         return
     with replace_file(path) as temporary:
         temporary.write_text(plan)
+
+
+def _require_same_ground(plans: Sequence[SitePlan], dataset: Dataset) -> None:
+    """Read the records of some sites. Raises ValueError if one is on another grid than planned."""
+    records = {split: dataset.records(split) for split in SPLITS}
+    places = {name: (split, i) for split in SPLITS for i, name in enumerate(dataset.listed_names(split))}
+    for plan in tqdm(plans, "sites that are there", unit="site", leave=False, disable=not plans):
+        split, index = places[plan.name]
+        site = records[split][index]
+        if (site.crs, site.transform, site.shape) != (plan.crs, plan.transform, (plan.side, plan.side)):
+            raise ValueError(
+                f"{dataset.path} has a site {plan.name!r} on another grid, {site.crs} {site.transform}, than the config"
+                f" gives it, {plan.crs} {plan.transform}: expected another name"
+            )
 
 
 def _build_sites(plan: _Plan, numbers: range, workers: int, scheduler: str) -> None:
@@ -181,17 +179,17 @@ def _await(jobs: list[Future[None]], total: int) -> None:
         raise
 
 
-def _write(plan: _Plan, output: Path) -> BuildSummary:
+def _write(plan: _Plan) -> BuildSummary:
     """Write the data set from the finished sites."""
-    builder, plans, too_near, finished = plan
+    builder, writer = plan.builder, plan.writer
     rejects, warnings = list(builder.unreadable), list[Reject]()
     dropped, frames, sites = Counter[str](), Counter[str](), 0
-    with DatasetWriter(output, builder.config.sources, levels=builder.config.levels) as writer:
-        for (index, site_plan), report in zip(enumerate(plans), _reports(finished, len(plans)), strict=True):
+    with writer:
+        for number, (site_plan, report) in enumerate(zip(plan.sites, _reports(plan), strict=True)):
             rejects += report.rejects
             dropped += report.dropped
             warnings += [Reject(f"site {site_plan.name}, {where}", reason) for where, reason in report.warnings]
-            record = record_path(finished, index)
+            record = record_path(plan.finished, number)
             if not record.exists():
                 continue
             site = decode(record.read_bytes(), str(record))
@@ -204,11 +202,12 @@ def _write(plan: _Plan, output: Path) -> BuildSummary:
             frames.update({name: len(series.time_ms) for name, series in site.series.items()})
         if not sites and rejects:
             raise ValueError(f"no site could be built: {rejects[-1].where}: {rejects[-1].reason}")
-        write_rejects(writer.temporary, rejects)
-    return BuildSummary(sites, frames, dropped, rejects, warnings, too_near)
+        before = read_rejects(writer.path)  # none, except to append
+        write_rejects(writer.path if writer.append else writer.temporary, dict.fromkeys([*before, *rejects]))
+    return BuildSummary(sites, frames, dropped, rejects, warnings, plan.too_near, plan.known)
 
 
-def _reports(finished: Path, number: int) -> Iterator[BuildReport]:
-    for index in range(number):
-        dropped, *listed = json.loads(report_path(finished, index).read_text())
+def _reports(plan: _Plan) -> Iterator[BuildReport]:
+    for number in range(len(plan.sites)):
+        dropped, *listed = json.loads(report_path(plan.finished, number).read_text())
         yield BuildReport(Counter(dropped), *([Reject(*item) for item in items] for items in listed))

@@ -4,6 +4,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from aef_jax.files.atomic import replace_file
+
 REJECTS_NAME = "rejects.csv"
 """Its name in the data set's folder."""
 COLUMNS = ("where", "reason")
@@ -13,10 +15,10 @@ def write_rejects(folder: Path, rejects: Iterable[tuple[str, ...]]) -> None:
     """Write the list.
 
     Args:
-        folder: where it goes; the file must not be read by others meanwhile.
+        folder: where it goes. A list that is there is replaced as a whole.
         rejects: where and reason of each file or site.
     """
-    with (folder / REJECTS_NAME).open("w", newline="") as file:
+    with replace_file(folder / REJECTS_NAME) as temporary, temporary.open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rejects])
 
 

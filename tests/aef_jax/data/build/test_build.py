@@ -146,6 +146,46 @@ def test_points_become_sites(tmp_path):
     assert [site.name for site in sites(tmp_path / "out")] == ["a", "b"]
 
 
+def test_appended_sites_are_those_of_one_build(tmp_path, capsys):
+    """The second table has a site of the first, and one that is too near to its validation site."""
+    config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
+    text = (
+        config.read_text().replace('extent_of = "sentinel2"', 'points = "points.csv"').replace("side = 32", "side = 16")
+    )
+    config.write_text(text.replace("min_distance_m = 0", "min_distance_m = 20"))
+    header = "lon,lat,name,split"
+    rows = {
+        "a": "3.0014,50.5517,a,training",
+        "b": "3.0050,50.5517,b,validation",
+        "c": "3.0014,50.5493,c,training",
+        "near b": "3.0076,50.5517,near b,training",
+    }
+    points = tmp_path / "points.csv"
+
+    def build(name: str, names: list[str], *options: str) -> str:
+        points.write_text("\n".join([header, *(rows[each] for each in names)]))
+        assert cli.main(["data", "build", str(config), str(tmp_path / name), "--workers", "1", *options]) == 0
+        return capsys.readouterr().out
+
+    build("whole", ["a", "b", "c", "near b"])
+    build("out", ["a", "b"])
+    rows["b"] = rows["b"].replace("validation", "training")  # it keeps the split that it has
+    printed = build("out", ["b", "c", "near b"], "--append")
+    assert "1 sites left out, which the data set has already" in printed
+    assert "1 sites left out, which are too near to a validation site" in printed
+    assert [site.name for site in sites(tmp_path / "out")] == ["a", "c", "b"]
+    table, whole = (Dataset.open(tmp_path / name).as_table() for name in ("out", "whole"))
+    assert {**table, "splits": 0} == {**whole, "splits": 0}
+    assert "1 sites left out, which the data set has already" in build("out", ["a"], "--append")
+
+    points.write_text("\n".join([header, rows["a"].replace("3.0014", "3.0018")]))
+    refused = error_message(build_dataset, config, tmp_path / "out", 1, append=True)
+    assert f"{tmp_path / 'out'} has a site 'a' on another grid" in refused
+    config.write_text(config.read_text().replace("unit = ", 'level = "L2A"\nunit = '))
+    refused = error_message(build_dataset, config, tmp_path / "out", 1, append=True)
+    assert "source sentinel2 has the processing level unknown, and what is added L2A" in refused
+
+
 def test_a_split_without_training_sites_is_refused(tmp_path):
     config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
     config.write_text(config.read_text().replace("min_distance_m = 0", "min_distance_m = 1280"))
