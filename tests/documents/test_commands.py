@@ -5,6 +5,7 @@ What they do is tested elsewhere; the other commands are run by `.ci/run`.
 
 import re
 import shlex
+from collections import Counter
 
 import pytest
 
@@ -12,6 +13,8 @@ from aef_jax.aot import command
 from aef_jax.benchmark import changes
 from aef_jax.benchmark.size import sized_parser
 from aef_jax.cli.main import main
+from aef_jax.data.build import build
+from aef_jax.data.build.summary import BuildSummary
 from aef_jax.data.loading import training_data
 from aef_jax.sharding import distributed, lost_process
 from aef_jax.training import loop
@@ -96,3 +99,18 @@ def test_predicted_gains_are_those_of_the_page(monkeypatch, capsys):
         name, _, _, ratio = re.split(r"\s{2,}", line.strip())
         cost = ratio.removesuffix("x")
         assert f"| {name} | {cost} |" in pages
+
+
+def test_jobs_of_an_array_build_parts(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(build, "build_part", lambda *arguments: calls.append(arguments) or 5)
+    summary = BuildSummary(10, Counter(), Counter(), [], [], 0, 0)
+    monkeypatch.setattr(build, "build_dataset", lambda *arguments: calls.append(arguments) or summary)
+    text = block("build_parts")
+    for name, value in (("$SLURM_ARRAY_TASK_ID", "2"), ("$SLURM_ARRAY_TASK_COUNT", "10")):
+        assert name in text
+        text = text.replace(name, value)
+    for line in text.splitlines():
+        assert main(shlex.split(line)[1:]) == 0
+    assert [call[3] for call in calls] == [build.Part(2, 10), False]
+    assert "wrote 10 sites to mine" in capsys.readouterr().out

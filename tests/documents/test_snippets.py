@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aef_jax.cli.main import main as aef
+from aef_jax.data.build.config import read_build_config
 from aef_jax.data.loading.training_data import open_data, open_examples
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.statistics import normalization_of
@@ -53,6 +54,14 @@ def test_files_become_a_training_set(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs" / "tiny" / "checkpoints" / "2").exists()
 
 
+def test_a_catalog_is_an_entry_of_a_config(tmp_path):
+    entry = f'[[source]]\nname = "sentinel2"\n{block("build_stac")}'
+    (tmp_path / "build.toml").write_text(f"{block('build_config').partition('[[source]]')[0]}{entry}")
+    (files,) = read_build_config(tmp_path / "build.toml").source
+    assert files.stac.startswith("https://")
+    assert files.query == {"eo:cloud_cover": {"lt": 60}}
+
+
 @pytest.mark.slow
 def test_a_sensor_of_ones_own_is_a_row(tmp_path, monkeypatch, capsys):
     """Row 19 of the users' cases: info and check did not know the source."""
@@ -65,7 +74,7 @@ def test_a_sensor_of_ones_own_is_a_row(tmp_path, monkeypatch, capsys):
     assert len(open_data(config).validation["validation"]) == 1
     assert aef(["data", "info", "warm"]) == aef(["data", "check", "warm"]) == 0
     printed = capsys.readouterr().out
-    assert "thermal  temperature  float32" in printed
+    assert "thermal  temperature  -      float32" in printed
     assert "warm: nothing wrong" in printed
     assert (tmp_path / "warm" / "info.png").stat().st_size > 10_000
 
