@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.frames.masks import clear_sky
 from aef_jax.data.build.frames.passes import Product
-from aef_jax.data.build.frames.units import contradiction, convert, validate_unit, zero_is_no_data
+from aef_jax.data.build.frames.units import contradiction, convert, is_out_of_range, validate_unit, zero_is_no_data
 from aef_jax.data.build.readers.baseline import BASELINE_UNIT, OFFSET, require_offset, unit_of_baseline
 from aef_jax.data.build.readers.grid import Grid, read_on_grid
 from aef_jax.data.build.readers.mtl import MTL_UNIT, convert_by_mtl
@@ -123,11 +123,11 @@ def _plausible(
     where: str,
     mask: Mask | None,
 ) -> Float32[np.ndarray, "H W"]:
-    """Refuse values that cannot be in the unit that the config says."""
+    """Refuse values that cannot be in the unit that the config says; where a mask hides them they are fill."""
     had, has = np.isfinite(values), np.isfinite(converted)
     if np.count_nonzero(had & ~has) > MAX_VANISHED * np.count_nonzero(had):
         raise ValueError(f"{where}: as {unit}, most values are no {band.unit}; they go up to {values[had].max():.5g}")
     seen = converted[has if mask is None else has & mask.clear]
     if problem := contradiction(seen, band):
         raise ValueError(f"{where}: as {unit}, {problem}")
-    return converted
+    return converted if mask is None else np.where(~mask.clear & is_out_of_range(converted, band), np.nan, converted)

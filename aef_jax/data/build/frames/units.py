@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 from aef_jax.data.build.readers.baseline import BASELINE_UNIT, OFFSET, WITH_OFFSET, WITHOUT_OFFSET
 from aef_jax.data.build.readers.mtl import MTL_UNIT
@@ -149,6 +149,20 @@ def _indirect_units(band: Band) -> tuple[str, ...]:
     )
 
 
+def is_out_of_range(values: Float[np.ndarray, "*N"], band: Band) -> Bool[np.ndarray, "*N"]:
+    """Tell which values no product shows of anything on Earth.
+
+    Args:
+        values: in the band's unit; NaN is in range.
+        band: gives the unit and the valid range.
+
+    Returns:
+        True for values out of the range, or farther below it than measurements are.
+    """
+    low, high = band.valid_range or (-np.inf, np.inf)
+    return (values < low - _RANGE_SLACK.get(band.unit, 0)) | (values > high)
+
+
 def contradiction(values: Float32[np.ndarray, "N"], band: Band) -> str:
     """Tell whether values can be in the unit of their band.
 
@@ -163,7 +177,7 @@ def contradiction(values: Float32[np.ndarray, "N"], band: Band) -> str:
         return ""
     numbers = values.astype(np.float64)
     low, high = band.valid_range or (-np.inf, np.inf)
-    is_beyond = (numbers < low - _RANGE_SLACK.get(band.unit, 0)) | (numbers > high)
+    is_beyond = is_out_of_range(numbers, band)
     outside = np.mean(is_beyond)
     is_outside = outside > MAX_WRONG
     is_enough = numbers.size >= _MIN_VALUES

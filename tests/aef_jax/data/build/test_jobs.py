@@ -102,5 +102,5 @@ def test_a_cluster_builds_the_same(whole, tmp_path):
 
 def test_no_scheduler_is_one_sentence(whole, tmp_path, monkeypatch):
     monkeypatch.setattr("aef_jax.data.build.workers.CONNECT_S", 1)
-    build = partial(build_dataset, whole.with_name("build.toml"), tmp_path / "out", 1)
-    assert "no scheduler answers at tcp://127.0.0.1:9" in error_message(build, "tcp://127.0.0.1:9")
+    build = partial(build_dataset, whole.with_name("build.toml"), tmp_path / "out", 1, scheduler="tcp://127.0.0.1:9")
+    assert "no scheduler answers at tcp://127.0.0.1:9" in error_message(build)
