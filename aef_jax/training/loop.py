@@ -68,6 +68,8 @@ def train(
     """
     check_joined()
     check_agreement(_described(config, data))
+    for remark in data.remarks if jax.process_index() == 0 else ():
+        print_lines(f"aef: {remark}", file=sys.stderr)
     mesh = training_mesh(config)
     folder.require_same_run(config)
     require_freezable(config, abstract_model(config)[1])

@@ -1,6 +1,6 @@
 """The data of a run: what it trains on and what it is evaluated on, from the sample or from a data set in a folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -38,6 +38,8 @@ class TrainingData:
     """The site whose embedding field is drawn."""
     levels: Mapping[str, str] = field(default_factory=dict)
     """Processing level of each source of which it is known."""
+    remarks: tuple[str, ...] = ()
+    """Sentences to tell before a run begins: what it will not evaluate, read or learn."""
 
     @property
     def data_fingerprint(self) -> dict[str, Any]:
@@ -110,11 +112,12 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
     _validate_sizes(dataset, config.data.tile_side)
     training, sites = dataset.records("training"), dataset.records("validation")
     levels = {source.name: dataset.levels[source.name] for source in schema.sources if source.name in dataset.levels}
+    remarks = tuple(_remarks(config, dataset, schema))
     if not len(sites):
-        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0], levels)
+        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0], levels, remarks)
     examples = validation_example_of_each(sites, schema, config)
-    decoded = map(examples.site, range(len(sites)))
-    return TrainingData(training, {"validation": examples}, schema, _first_shown(decoded, schema) or sites[0], levels)
+    pictured = _first_shown(map(examples.site, range(len(sites))), schema) or sites[0]
+    return TrainingData(training, {"validation": examples}, schema, pictured, levels, remarks)
 
 
 def open_examples(config: Config) -> HostExamples:
@@ -172,6 +175,21 @@ def _dataset_schema(config: Config, dataset: Dataset, normalization: Normalizati
     if not sum(shard.records for shard in dataset.shards["training"]):
         raise ValueError(f"data set {dataset.path}: it has no training record, expected at least one")
     return schema
+
+
+def _remarks(config: Config, dataset: Dataset, schema: DatasetSchema) -> Iterator[str]:
+    """Yield what a run on a data set will not evaluate, read or learn."""
+    where = f"data set {dataset.path}"
+    if not dataset.shards["validation"]:
+        yield f"{where}: it has no validation split, so the run is not evaluated and no checkpoint is the best"
+    texts = {"text"} if dataset.text_points else set()
+    unread = (dataset.sources.keys() | texts) - {source.name for source in config.sources}
+    if unread:
+        yield f"{where}: the model does not read its sources {', '.join(sorted(unread))}"
+    used = {source.name for source in schema.sources} | texts
+    lacking = [source.name for source in config.sources if source.name not in used]
+    if lacking:
+        yield f"{where}: it has no valid training pixel or text of the model's sources {', '.join(lacking)}"
 
 
 def _validate_sizes(dataset: Dataset, side: int) -> None:

@@ -128,6 +128,7 @@ def test_unwritable_picture_error_is_one_sentence(small_dataset, tmp_path, capsy
         (lambda table: table.update(version=5), "format version 5, expected one of (1, 2, 3, 4)"),
         (lambda table: table["splits"]["training"][0].update(file="../x"), "is not the name of a file in the folder"),
         (lambda table: table["splits"]["training"][0].update(bytes=70_000), "it was cut short or overwritten"),
+        (lambda table: table["smallest"].update(shape=[16, 8]), "site site0 has 16 x 8 pixels, expected at least one"),
         (lambda table: table["splits"].update(training=[]), "it has no training record, expected at least one"),
         (
             lambda table: (
@@ -144,6 +145,18 @@ def test_untrainable_data_is_refused_before_the_run_begins(own_dataset, tmp_path
     change_description(own_dataset, change)
     text = "--model.text_width", "8"
     assert sentence in mistake("train", "tiny", "--data", own_dataset, "--run", tmp_path / "run", *text)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_a_run_lacks_is_told_before_it_begins(tmp_path, capsys):
+    """The run is refused after that, for its mesh, so that nothing is compiled here."""
+    path = write(tmp_path / "small", [replace(SITE, series={"sentinel2": SITE.series["sentinel2"]})])
+    settings = ["--model.text_width", "8", "--data.tile_side", "16", "--mesh.data", "1000"]
+    assert cli.main(["train", "tiny", "--data", str(path), "--run", str(tmp_path / "run"), *settings]) == 2
+    *remarks, refusal = capsys.readouterr().err.splitlines()
+    assert remarks[0].startswith(f"aef: data set {path}: it has no validation split")
+    assert remarks[1].startswith(f"aef: data set {path}: it has no valid training pixel or text of the model's sources")
+    assert "1000" in refusal
     assert not (tmp_path / "run").exists()
 
 

@@ -90,9 +90,13 @@ def test_resumed_run_keeps_its_own_statistics(written):
 
 
 def test_without_validation_records_there_is_no_evaluation(tmp_path):
-    data = open_data(_at(write(tmp_path / "training", [SITE])))
+    path = write(tmp_path / "training", [SITE])
+    data = open_data(_at(path))
     assert data.validation == {}
     assert data.pictured.name == SITE.name
+    assert data.remarks == (
+        f"data set {path}: it has no validation split, so the run is not evaluated and no checkpoint is the best",
+    )
 
 
 def test_sources_missing_in_config_or_data_are_left_out(tmp_path):
@@ -100,6 +104,19 @@ def test_sources_missing_in_config_or_data_are_left_out(tmp_path):
     assert [source.name for source in data.schema.sources] == ["sentinel2", "sentinel1", "glo30"]
     more = replace(CONFIG, sources=(*CONFIG.sources, PALSAR2))
     assert "palsar2" not in [source.name for source in open_data(_at(tmp_path / "few", more)).schema.sources]
+
+
+def test_sources_of_one_side_only_are_told(tmp_path, written):
+    assert open_data(_at(written)).remarks == ()
+    silent = replace(_without(SITE, "landsat"), text=TextPoints.none())
+    few = write(tmp_path / "few", [silent], [replace(SITE, name="whole", text=TextPoints.none())])
+    config = replace(CONFIG, sources=(*CONFIG.sources[:4], PALSAR2, CONFIG.sources[-1]))
+    assert open_data(_at(few, config)).remarks == (
+        f"data set {few}: the model does not read its sources nlcd",
+        f"data set {few}: it has no valid training pixel or text of the model's sources landsat, palsar2, text",
+    )
+    mute = replace(CONFIG, sources=CONFIG.sources[:-1])
+    assert open_data(_at(written, mute)).remarks == (f"data set {written}: the model does not read its sources text",)
 
 
 def test_source_only_in_validation_records_is_left_out(tmp_path):
