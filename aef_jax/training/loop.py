@@ -73,7 +73,8 @@ def train(
     mesh = training_mesh(config)
     folder.require_same_run(config)
     require_freezable(config, abstract_model(config)[1])
-    examples = HostExamples(data.training, data.schema, config, host_rows(config.training.batch, mesh))
+    rows = host_rows(config.training.batch, mesh)
+    examples = HostExamples(data.training, data.schema, config, rows, data.weights)
     require_content(examples)
     with training_lock(folder.path):
         _start(folder, config, data, checkpoint, init_from)

@@ -73,6 +73,7 @@ class _RecordTally:
         self.sources = {source.name: source for source in self.dataset.definitions}
         self.statistics = Statistics(tuple(self.sources.values()))
         self.described = {split: self.dataset.listed_names(split) for split in SPLITS}
+        self.weights = {split: self.dataset.records(split).weights for split in SPLITS}
 
     def add(self, split: Split, index: int, site: Site) -> Iterator[str]:
         """Add a record, and yield what is wrong with it by itself or beside the records before."""
@@ -84,6 +85,9 @@ class _RecordTally:
         described = self.described[split]
         if index < len(described) and described[index] != site.name:
             yield f"{where}: dataset.json calls it {described[index]}"
+        weights = self.weights[split]
+        if site.weight != (1 if weights is None else weights[index]):
+            yield f"{where}: its weight is {site.weight:g}, unlike that in dataset.json"
         self.text_points += len(site.text)
         self.labels.update(site.labels.keys())
         if len(site.text) and site.text.sentence.shape[1] != self.dataset.text_width:

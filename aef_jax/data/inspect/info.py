@@ -62,6 +62,7 @@ def describe(folder: Path) -> str:
         "",
         _text(dataset),
         *_labels(dataset),
+        *_weights(dataset),
         *_out_of_range(dataset),
     ]
     return "\n".join(lines)
@@ -175,6 +176,13 @@ def _text(dataset: Dataset) -> str:
 def _labels(dataset: Dataset) -> Iterable[str]:
     for name, records in (dataset.labels or {}).items():
         yield f"label map {name}: in {plural(records, 'record')}"
+
+
+def _weights(dataset: Dataset) -> Iterable[str]:
+    for split in SPLITS:
+        weights = dataset.records(split).weights
+        if weights is not None:
+            yield f"{split} records have weights from {weights.min():g} to {weights.max():g}"
 
 
 def _out_of_range(dataset: Dataset) -> Iterable[str]:

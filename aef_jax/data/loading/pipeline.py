@@ -6,6 +6,7 @@ from typing import SupportsIndex, cast
 import grain
 import jax
 import numpy as np
+from jaxtyping import Float64
 
 from aef_jax.data.loading.readers import read_in_processes, signals_blocked
 from aef_jax.data.sampling.absent import absent_example
@@ -23,21 +24,39 @@ READ_AHEAD_BYTES = 4 * 2**30
 """Most memory that these batches take. An example of `paper` has 50 MB, and a host may hold a hundred of a batch."""
 
 
+_WEIGHTED = 1
+"""Tells the random numbers of weighted drawing from those of examples, whose seed has two parts."""
+
+
 class HostExamples:
     """All examples of a run that one host reads, in order: a random-access source for grain.
 
     In each epoch every site comes once, in a new order. A host holds some rows of every global batch, so the global
     batch is the same for any number of hosts.
 
+    With weights, a site of weight w comes N w / sum(w) times in an epoch of N sites, rounded up or down: all positions
+    of the epoch are moved by one random part of a position, and looked up in the cumulated weights (systematic
+    sampling; ours). Equal weights draw as no weights do.
+
     Args:
         sites: the training sites, as stored.
         schema: their sources and statistics.
         config: gives the seed, the steps and the batch.
         rows: the host's rows of the global batch, of `training.batch` rows. None: all of them.
+        weights: how often each site is drawn, relative to others. None: all alike.
     """
 
-    def __init__(self, sites: Sequence[Site], schema: DatasetSchema, config: Config, rows: Sequence[int] | None = None):
-        self.sites, self.schema, self.config = sites, schema, config
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        schema: DatasetSchema,
+        config: Config,
+        rows: Sequence[int] | None = None,
+        weights: Float64[np.ndarray, "N"] | None = None,
+    ):
+        self.sites, self.schema, self.config, self.weights = sites, schema, config, weights
+        if weights is not None:
+            self._ends = np.cumsum(weights) * (len(sites) / weights.sum())
         self.rows = range(config.training.batch) if rows is None else rows
         self._order = grain.MapDataset.range(len(sites)).shuffle(seed=config.training.seed).repeat()
 
@@ -77,7 +96,13 @@ class HostExamples:
         return [self._site_index(global_index) for global_index in range((step - 1) * batch, step * batch)]
 
     def _site_index(self, global_index: int) -> int:
-        return int(cast(int, self._order[global_index]))
+        position = int(cast(int, self._order[global_index]))
+        if self.weights is None:
+            return position
+        count = len(self.sites)
+        offset = np.random.default_rng([self.config.training.seed, global_index // count, _WEIGHTED]).random()
+        # rounding may put the last position past the last site's end
+        return min(int(np.searchsorted(self._ends, position + offset, side="right")), count - 1)
 
 
 def count_empty(batch: Batch) -> dict[str, int]:
@@ -104,7 +129,7 @@ def require_content(examples: HostExamples) -> None:
     Raises:
         ValueError: none of the run's first examples has both an input frame and a target.
     """
-    of_all_hosts = HostExamples(examples.sites, examples.schema, examples.config)
+    of_all_hosts = HostExamples(examples.sites, examples.schema, examples.config, weights=examples.weights)
     number = min(len(of_all_hosts), MAX_EMPTY)
     if all(any(count_empty(stack([of_all_hosts[index]])).values()) for index in range(number)):
         raise ValueError(

@@ -1,10 +1,14 @@
 """The data of a run: what it trains on and what it is evaluated on, from the sample or from a data set in a folder."""
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
 
 from aef_jax.data.build.sample_cube import SampleSplit, load_sample, split_sample
 from aef_jax.data.loading.pipeline import HostExamples
@@ -38,6 +42,8 @@ class TrainingData:
     """The site whose embedding field is drawn."""
     levels: Mapping[str, str] = field(default_factory=dict)
     """Processing level of each source of which it is known."""
+    weights: Float64[np.ndarray, "N"] | None = None
+    """How often each training site is drawn, relative to others; None if all are drawn alike."""
     remarks: tuple[str, ...] = ()
     """Sentences to tell before a run begins: what it will not evaluate, read or learn."""
 
@@ -45,8 +51,11 @@ class TrainingData:
     def data_fingerprint(self) -> dict[str, Any]:
         """What must be the same when a run is resumed, as JSON values."""
         names = [source.name for source in self.schema.sources]
-        known = {LEVELS: dict(self.levels)} if self.levels else {}  # older data sets, and runs on them, have none
-        return {"records": len(self.training), "sources": names, "text_width": self.schema.text_width} | known
+        # older data sets, and runs on them, have neither levels nor weights
+        known = {LEVELS: dict(self.levels)} if self.levels else {}
+        drawn = {} if self.weights is None else {"weights": f"crc32 {zlib.crc32(self.weights.tobytes()):08x}"}
+        fixed = {"records": len(self.training), "sources": names, "text_width": self.schema.text_width}
+        return fixed | known | drawn
 
 
 def open_data(config: Config, normalization: Normalization | None = None) -> TrainingData:
@@ -112,12 +121,13 @@ def dataset_data(config: Config, dataset: Dataset, normalization: Normalization 
     _validate_sizes(dataset, config.data.tile_side)
     training, sites = dataset.records("training"), dataset.records("validation")
     levels = {source.name: dataset.levels[source.name] for source in schema.sources if source.name in dataset.levels}
-    remarks = tuple(_remarks(config, dataset, schema))
+    weights, remarks = training.weights, tuple(_remarks(config, dataset, schema))
     if not len(sites):
-        return TrainingData(training, {}, schema, _first_shown(training, schema) or training[0], levels, remarks)
+        pictured = _first_shown(training, schema) or training[0]
+        return TrainingData(training, {}, schema, pictured, levels, weights, remarks)
     examples = validation_example_of_each(sites, schema, config)
     pictured = _first_shown(map(examples.site, range(len(sites))), schema) or sites[0]
-    return TrainingData(training, {"validation": examples}, schema, pictured, levels, remarks)
+    return TrainingData(training, {"validation": examples}, schema, pictured, levels, weights, remarks)
 
 
 def open_examples(config: Config) -> HostExamples:
@@ -136,7 +146,8 @@ def open_examples(config: Config) -> HostExamples:
         split = split_sample(load_sample())
         return HostExamples((split.training,), _sample_schema(config, split, None), config)
     dataset = Dataset.open(Path(config.data.path))
-    return HostExamples(dataset.records("training"), _dataset_schema(config, dataset, None), config)
+    records = dataset.records("training")
+    return HostExamples(records, _dataset_schema(config, dataset, None), config, weights=records.weights)
 
 
 def _sample_schema(config: Config, split: SampleSplit, normalization: Normalization | None) -> DatasetSchema:

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from aef_jax.data.store.site import Series, Site, TextPoints
 from aef_jax.files.safetensors_header import header_length, parse_header
-from configs.serialization.printable import require_printable, sentence
+from configs.serialization.printable import printable_value, require_printable, sentence
 from configs.serialization.strict_json import loads
 
 DTYPES = {
@@ -40,6 +40,8 @@ MAX_SIDE = 2**15
 """Most pixels of a site's side. A blob that stores one pixel for all could state any size."""
 MAX_NUMBERS = 2**31
 """Most numbers of a source at one site, for the same reason: reading them takes gigabytes."""
+WEIGHTS = (1e-6, 1e6)
+"""Smallest and largest weight of a record (ours)."""
 LATEST_MS = 253_402_300_800_000
 """Latest accepted timestamp, the year 10000. Larger values mean corrupt data."""
 
@@ -80,6 +82,7 @@ def encode(site: Site) -> bytes:
         "no_data": {name: s.no_data for name, s in site.series.items() if s.no_data is not None},
         "words": site.text.words,
         "labels": list(site.labels),
+        "weight": site.weight,
     }
     tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = json.dumps(attributes)
@@ -138,7 +141,24 @@ def validate_site(site: Site) -> None:
             raise ValueError(
                 f"{where}: its labels {name!r} are {classes.dtype} {classes.shape}, expected integers of {site.shape}"
             )
+    validate_weight(where, site.weight)
     _check_text(f"{where}, source {TEXT}", site.text, site.shape)
+
+
+def validate_weight(where: str, weight: float) -> None:
+    """Check the weight of a record.
+
+    Args:
+        where: names the site in errors.
+        weight: how often it is drawn, relative to others.
+
+    Raises:
+        ValueError: it is not a number above 0, or so far from 1 that sums of weights lose digits.
+    """
+    low, high = WEIGHTS
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not low <= weight <= high:
+        shown = printable_value(weight)
+        raise ValueError(f"{where}: its weight is {shown}, expected a number from {low:g} to {high:g}")
 
 
 def _check_arrays(where: str, series: Series, grid: tuple[int, int]) -> None:
@@ -217,7 +237,10 @@ def _site(tensors: dict[str, np.ndarray], attributes: dict[str, Any]) -> Site:
         series[name] = Series(**fields, no_data=attributes["no_data"].get(name))
     support = attributes["support"] and (_whole(attributes["support"][0]), _whole(attributes["support"][1]))
     transform = (a, b, c, d, e, f)
-    site = Site(attributes["name"], series, str(attributes["crs"]), transform, support or None, labels=maps)
+    weight = attributes.get("weight", 1.0)
+    site = Site(
+        attributes["name"], series, str(attributes["crs"]), transform, support or None, labels=maps, weight=weight
+    )
     if f"{TEXT}/row" in tensors:
         fields = {field: tensors[f"{TEXT}/{field}"] for field in TEXT_FIELDS}
         site = replace(

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Literal, SupportsIndex, cast
 
 import grain
+import numpy as np
+from jaxtyping import Float64
 
 from aef_jax.data.store.record import decode
 from aef_jax.data.store.site import Site
@@ -29,7 +31,7 @@ class Records(Sequence[Site]):
     """
 
     def __init__(self, path: Path, split: Split, shards: tuple[Shard, ...]):
-        self.path, self.split = path, split
+        self.path, self.split, self.shards = path, split, shards
         self.length = sum(shard.records for shard in shards)
         self.source = self._open_shards([path / shard.file for shard in shards])
         if len(self.source) != self.length:
@@ -37,6 +39,13 @@ class Records(Sequence[Site]):
 
     def __len__(self) -> int:
         return self.length
+
+    @property
+    def weights(self) -> Float64[np.ndarray, "N"] | None:
+        """How often training draws each record, relative to others; None if all weights are 1. No record is read."""
+        if not any(shard.weights for shard in self.shards):
+            return None
+        return np.concatenate([shard.weights or np.ones(shard.records) for shard in self.shards])
 
     def __getitem__(self, index: SupportsIndex) -> Site:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Read and decode a record. Raises ValueError, with the record's number, if it is broken."""

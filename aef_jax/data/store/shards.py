@@ -69,12 +69,14 @@ class _OpenShard:
     def __init__(self, file: Path):
         self.file, self.size = file, 0
         self.names: list[str] = []
+        self.weights: list[float] = []
         self.writer: ArrayRecordWriter | None = ArrayRecordWriter(str(file), OPTIONS)
 
     def write(self, site: Site, blob: bytes) -> None:
         assert self.writer is not None
         self.writer.write(blob)
         self.names.append(site.name)
+        self.weights.append(float(site.weight))
         self.size += len(blob)
 
     def close(self) -> None:
@@ -83,7 +85,8 @@ class _OpenShard:
             self.writer = None
 
     def describe(self) -> Shard:
-        return Shard(self.file.name, len(self.names), self.file.stat().st_size, tuple(self.names))
+        weights = () if set(self.weights) == {1.0} else tuple(self.weights)
+        return Shard(self.file.name, len(self.names), self.file.stat().st_size, tuple(self.names), weights)
 
 
 @contextmanager

@@ -192,6 +192,8 @@ class Site:
     labels: Mapping[str, Integer[np.ndarray, "H W"]] = field(default_factory=dict)
     """Maps of classes to evaluate embeddings with, by name. Below 0 is no label; masked pixels become -1 (see
     `plain_labels`), as in `np.ma.masked_equal(classes, 255)`. Training does not read them."""
+    weight: float = 1.0
+    """How often training draws the record, relative to others; above 0 (ours)."""
 
     def __post_init__(self):
         object.__setattr__(self, "transform", plain_transform(self.transform))

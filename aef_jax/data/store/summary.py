@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from aef_jax.data.store.observations import ValueCounts
-from aef_jax.data.store.record import DTYPES
+from aef_jax.data.store.record import DTYPES, validate_weight
 from aef_jax.data.store.site import Series, Site
 from configs.serialization.printable import printable_value, require_printable
 
@@ -27,6 +27,8 @@ class Shard:
     """Size of the file."""
     names: tuple[str, ...] = ()
     """Names of its sites, in order; empty in older data sets: they are not known."""
+    weights: tuple[float, ...] = ()
+    """Weights of its sites; empty if all are 1."""
 
     def __post_init__(self):
         if not self.file or Path(self.file).name != self.file:
@@ -37,6 +39,10 @@ class Shard:
             raise ValueError(f"shard {self.file}: there are names of {len(self.names)} sites, expected {self.records}")
         for name in self.names:
             require_printable(f"shard {self.file}, site", name)
+        if len(self.weights) not in (0, self.records):
+            raise ValueError(f"shard {self.file}: there are {len(self.weights)} weights, expected {self.records}")
+        for weight in self.weights:
+            validate_weight(f"shard {self.file}, a site", weight)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def upgrade(table: dict[str, Any]) -> dict[str, Any]:
     if table["version"] == VERSION:
         return table
     table = table if table["version"] == 3 else _upgrade_to_3(table)
-    splits = {split: [shard | {"names": []} for shard in shards] for split, shards in table["splits"].items()}
+    unlisted = {"names": [], "weights": []}
+    splits = {split: [shard | unlisted for shard in shards] for split, shards in table["splits"].items()}
     sources = {name: row | {"level": ""} for name, row in table["sources"].items()}
     return table | {"splits": splits, "sources": sources, "labels": None, "moments": None, "version": VERSION}
 

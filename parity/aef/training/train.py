@@ -135,4 +135,4 @@ def _batches(config: Config, saved: CheckpointMetadata, source: Path) -> Iterato
     data = open_data(config, normalization)
     if data.data_fingerprint != _training(saved).data:
         raise ValueError(f"{source} was trained on {_training(saved).data}, and the data are {data.data_fingerprint}")
-    return training_batches(HostExamples(data.training, data.schema, config), saved.step)
+    return training_batches(HostExamples(data.training, data.schema, config, weights=data.weights), saved.step)

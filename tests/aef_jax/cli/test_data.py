@@ -48,12 +48,16 @@ def test_info_describes_the_data_set(own_dataset, capsys, tmp_path):
 def test_info_lists_the_label_maps(tmp_path, capsys):
     crops, cover = (np.full((16, 16), number, np.int16) for number in (-1, 3))
     first, second = small_sites(2)
-    sites = [replace(first, labels={"landcover": cover, "crops": crops}), replace(second, labels={"landcover": cover})]
+    sites = [
+        replace(first, labels={"landcover": cover, "crops": crops}, weight=0.5),
+        replace(second, labels={"landcover": cover}),
+    ]
     folder = write(tmp_path / "labeled", sites)
     assert cli.main(["data", "info", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "label map crops: in 1 record" in lines
     assert "label map landcover: in 2 records" in lines
+    assert "training records have weights from 0.5 to 1" in lines
     change_description(folder, lambda table: table["labels"].pop("crops"))
     assert cli.main(["data", "check", str(folder)]) == 2
     assert "label map crops: records: dataset.json says 0, the records hold 1" in capsys.readouterr().out

@@ -61,6 +61,7 @@ def as_version_1(path: Path) -> Path:
             table.pop(added)
         for shard in (*table["splits"]["training"], *table["splits"]["heldout"]):
             shard.pop("names")
+            shard.pop("weights")
         for row in table["sources"].values():
             row.pop("values")
             row.pop("out_of_range")

@@ -195,6 +195,10 @@ def _moved(number: str, by: float):
             lambda table: table["splits"]["training"][0].update(names=["site0", "other", "site2"]),
             "training record 1, site site1: dataset.json calls it other",
         ),
+        (
+            lambda table: table["splits"]["training"][0].update(weights=[1, 1, 2]),
+            "training record 2, site site2: its weight is 1, unlike that in dataset.json",
+        ),
         (_source(dtype="float64"), "source landsat: 7 bands of float32, dataset.json says 7 of float64"),
         (
             lambda table: table["sources"].update(gedi=table["sources"]["landsat"]),

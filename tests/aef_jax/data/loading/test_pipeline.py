@@ -132,6 +132,39 @@ def test_epochs_hold_each_site_once_in_their_own_order():
     assert len({tuple(epoch) for epoch in drawn}) == 4
 
 
+def _weighted(weights: list[float], steps: int, rows=None, seed: int = 0) -> HostExamples:
+    training = replace(SMALL.training, steps=steps, batch=len(weights), seed=seed)
+    return HostExamples([SITE] * len(weights), SCHEMA, replace(SMALL, training=training), rows, np.array(weights))
+
+
+def test_an_epoch_holds_each_site_by_its_weight():
+    """Of 6 draws per epoch, weights 1, 4, 1, 3, 1, 2 give 1/2, 2, 1/2, 3/2, 1/2 and 1: rounded up or down."""
+    weights, epochs = [1, 4, 1, 3, 1, 2], 400
+    examples = _weighted(weights, epochs)
+    counts = np.array([np.bincount(examples.records(step), minlength=6) for step in range(1, epochs + 1)])
+    expected = np.array(weights) / 2
+    assert ((counts >= np.floor(expected)) & (counts <= np.ceil(expected))).all()
+    np.testing.assert_allclose(counts.mean(axis=0), expected, atol=0.08)  # 3 standard deviations of 400 epochs
+    assert len({tuple(examples.records(step)) for step in range(1, 51)}) > 40, "each epoch has its own order"
+
+
+def test_equal_weights_draw_as_none():
+    equal, none = _weighted([3.0] * 5, 20), HostExamples([SITE] * 5, SCHEMA, _weighted([1.0] * 5, 20).config)
+    assert [equal.records(step) for step in range(1, 21)] == [none.records(step) for step in range(1, 21)]
+
+
+def test_weighted_draws_depend_on_the_seed_but_not_on_hosts():
+    weights = [1, 4, 1, 3]
+    whole, again, other = _weighted(weights, 8), _weighted(weights, 8), _weighted(weights, 8, seed=1)
+    hosts = [_weighted(weights, 8, rows=rows) for rows in ((0, 1), (2, 3))]
+    drawn = [whole.records(step) for step in range(1, 9)]
+    assert drawn == [again.records(step) for step in range(1, 9)]
+    assert drawn != [other.records(step) for step in range(1, 9)]
+    for host in hosts:
+        assert [host.records(step) for step in range(1, 9)] == drawn
+    assert _same(hosts[1][2 * 3 + 1], whole[4 * 3 + 3]), "row 3 of step 4"
+
+
 def test_incomplete_last_batch_continues_into_the_next_epoch():
     drawn = np.concatenate(_drawn_from([SITE] * 7, steps=7, batch=4))
     for epoch in drawn.reshape(4, 7):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aef_jax.data.loading.pipeline import HostExamples, training_batches
-from aef_jax.data.loading.training_data import dataset_data, find_site, open_data
+from aef_jax.data.loading.training_data import dataset_data, find_site, open_data, open_examples
 from aef_jax.data.store import records as records_module
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
@@ -80,6 +80,17 @@ def test_known_levels_identify_the_data(written, tmp_path):
     assert "levels" not in open_data(_at(written)).data_fingerprint
     path = write(tmp_path / "levels", [SITE], levels={"landsat": "SR", "palsar2": "none of it"})
     assert open_data(_at(path)).data_fingerprint["levels"] == {"landsat": "SR"}
+
+
+def test_weights_identify_the_data(written, tmp_path):
+    assert "weights" not in open_data(_at(written)).data_fingerprint
+    checksums = []
+    for weight in (2.0, 3.0):
+        path = write(tmp_path / f"of{weight}", [replace(SITE, weight=weight), *small_sites(1, 1)])
+        data = open_data(_at(path))
+        assert data.weights.tolist() == open_examples(_at(path)).weights.tolist() == [weight, 1]
+        checksums.append(data.data_fingerprint["weights"])
+    assert checksums[0] != checksums[1]
 
 
 def test_resumed_run_keeps_its_own_statistics(written):

@@ -88,6 +88,16 @@ def test_records_are_read_by_many_threads_at_once(small_dataset):
             np.testing.assert_array_equal(site.series["landsat"].pixels, sites[index].series["landsat"].pixels)
 
 
+def test_weights_are_listed_if_any_differs_from_one(tmp_path, small_dataset):
+    assert Dataset.open(small_dataset).records("training").weights is None
+    first, second, third = small_sites(3)
+    sites = [first, replace(second, weight=4), third]
+    dataset = Dataset.open(write(tmp_path / "weighted", sites, small_sites(1, first_seed=7), shard_bytes=1))
+    assert dataset.records("training").weights.tolist() == [1, 4, 1]
+    assert dataset.records("validation").weights is None
+    assert [shard.weights for shard in dataset.shards["training"]] == [(), (4.0,), ()]
+
+
 # --- Writing ---
 
 

@@ -18,6 +18,7 @@ from tests.support.refusals import error_message
 SITE = replace(
     small_site().window(slice(0, 6), slice(0, 8)),
     support=(START_MS, START_MS + 365 * DAY_MS),
+    weight=2.5,
     labels={"landcover": np.arange(48, dtype=np.uint8).reshape(6, 8), "pixels": np.full((6, 8), -1, np.int32)},
 )
 BLOB = encode(SITE)
@@ -57,6 +58,7 @@ def _assert_same(site: Site, other: Site) -> None:
     for field in TEXT_FIELDS:
         assert _same_bits(getattr(site.text, field), getattr(other.text, field)), field
     assert site.text.words == other.text.words
+    assert site.weight == other.weight
     assert list(site.labels) == list(other.labels)
     assert all(_same_bits(classes, other.labels[name]) for name, classes in site.labels.items())
 
@@ -155,11 +157,12 @@ def test_masked_labels_are_below_zero(dtype, signed):
 def test_the_unnamed_labels_of_older_records_are_read():
     tensors, attributes = _views(BLOB)
     attributes.pop("labels")
+    attributes.pop("weight")
     tensors = {name: t for name, t in tensors.items() if not name.startswith("labels/")}
     expected = np.ones((6, 8), np.uint8)
     old = save({**tensors, "labels/map": expected}, metadata={"site": json.dumps(attributes)})
     site = decode(old, "here")
-    assert list(site.labels) == ["labels"]
+    assert (site.weight, list(site.labels)) == (1, ["labels"])
     assert _same_bits(site.labels["labels"], expected)
     _assert_same(decode(encode(site), "here"), site)
 
@@ -207,6 +210,9 @@ INFINITE = np.full_like(SITE.series["sentinel1"].metadata, np.inf)
             replace(SITE, series={"sentinel1": replace(SITE.series["sentinel1"], metadata=INFINITE)}),
             "source sentinel1: metadata are float64, expected finite numbers",
         ),
+        (replace(SITE, weight=0), "site small: its weight is 0, expected a number from 1e-06 to 1e+06"),
+        (replace(SITE, weight=np.nan), "site small: its weight is nan, expected a number"),
+        (replace(SITE, weight=True), "site small: its weight is True, expected a number"),
         (_labeled(np.zeros((6, 7), np.uint8)), "its labels 'crops' are uint8 (6, 7), expected integers of (6, 8)"),
         (_labeled(np.zeros((6, 8))), "its labels 'crops' are float64"),
         (_labeled(np.zeros((6, 8), np.uint64)), "its labels 'crops' are uint64"),
