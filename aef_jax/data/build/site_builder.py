@@ -105,7 +105,7 @@ class SiteBuilder:
             report.rejects.append(Reject(f"site {plan.name}", "no file of an input source shows it in the period"))
             return None
         labels = {name: labels.read(grid, period) for name, labels in self.labels.items()}
-        return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels)
+        return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels, weight=plan.weight)
 
     def _entries_of(self, name: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.files.name == name]

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32, Num
 from aef_jax.data.build.entry import Entry
 from aef_jax.data.build.frames.months import read_month
 from aef_jax.data.build.frames.passes import Pass, Product, group_months, group_passes
-from aef_jax.data.build.frames.products import read_bands, read_mask
+from aef_jax.data.build.frames.products import Mask, read_bands, read_mask
 from aef_jax.data.build.frames.units import keeps_offset
 from aef_jax.data.build.readers.grid import Grid
 from aef_jax.data.store.site import Period, Series
@@ -152,21 +152,18 @@ def _read_month(source: Source, products: Sequence[Product], grid: Grid, report:
 
 def _read_pass(source: Source, products: Sequence[Product], grid: Grid, report: BuildReport) -> _Frame | None:
     shape = grid.side, grid.side
-    pixels = np.full((*shape, source.channels), np.nan, np.float32)
-    clear, is_masked, metadata = np.ones(shape, bool), np.zeros(shape, bool), None
-    for product in products:
-        try:
-            mask = read_mask(product, grid)
-            bands = read_bands(product, grid, mask)
+    pixels, metadata = np.full((*shape, source.channels), np.nan, np.float32), None
+    masks = _read_masks(products, grid, report)
+    sky = _join_masks([mask for _, mask in masks if mask is not None], shape)
+    for product, mask in masks:
+        try:  # the mask may be a file of its own, that is another product of the pass
+            bands = read_bands(product, grid, sky if mask is None else mask)
         except ValueError as error:
             report.reject(error)
             continue
         for channel, values in bands.items():
             lacks = np.isnan(pixels[..., channel])
             pixels[lacks, channel] = values[lacks]
-        if mask is not None:  # like the pixels, it is that of the first product that has one
-            clear = np.where(is_masked, clear, mask.clear)
-            is_masked |= mask.is_known
         if bands and metadata is None:
             metadata = {**product.acquisition.metadata, **product.entry.files.metadata}
     if metadata is None:
@@ -174,8 +171,28 @@ def _read_pass(source: Source, products: Sequence[Product], grid: Grid, report: 
     if source.name == GLO30.name and np.isnan(pixels[..., 1:]).all():
         pixels[..., 1:] = slope_and_aspect(pixels[..., 0])
     has_mask = any(product.entry.files.mask for product in products)
-    is_clear = clear & is_masked if has_mask else clear
+    is_clear = sky.clear & sky.is_known if has_mask else np.ones(shape, bool)
     return _Frame(pixels, np.asarray(is_clear & np.isfinite(pixels).any(axis=-1)), metadata)
+
+
+def _read_masks(products: Sequence[Product], grid: Grid, report: BuildReport) -> list[tuple[Product, Mask | None]]:
+    """Read the mask of each product; those of which it cannot be read are left out."""
+    masks = []
+    for product in products:
+        try:
+            masks.append((product, read_mask(product, grid)))
+        except ValueError as error:
+            report.reject(error)
+    return masks
+
+
+def _join_masks(masks: Sequence[Mask], shape: tuple[int, int]) -> Mask:
+    """Take the mask of each pixel from the first product that has one; where none has, nothing is hidden."""
+    clear, is_known = np.ones(shape, bool), np.zeros(shape, bool)
+    for mask in masks:
+        clear = np.where(is_known | ~mask.is_known, clear, mask.clear)
+        is_known |= mask.is_known
+    return Mask(clear, is_known)
 
 
 def _integers(source: Source) -> tuple[type[np.integer], int] | None:

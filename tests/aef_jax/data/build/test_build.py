@@ -143,9 +143,11 @@ def test_another_config_does_not_go_on_in_the_same_folder(tmp_path):
 def test_points_become_sites(tmp_path):
     config = write_config(tmp_path, write_tiffs(tmp_path / "tiffs"))
     config.write_text(config.read_text().replace('extent_of = "sentinel2"', 'points = "points.csv"'))
-    (tmp_path / "points.csv").write_text("lon,lat,name,split\n3.003,50.5517,a,training\n3.006,50.5517,b,validation\n")
+    (tmp_path / "points.csv").write_text(
+        "lon,lat,name,split,weight\n3.003,50.5517,a,training,2.5\n3.006,50.5517,b,validation,\n"
+    )
     assert build_dataset(config, tmp_path / "out", 1).sites == 2
-    assert [site.name for site in sites(tmp_path / "out")] == ["a", "b"]
+    assert [(site.name, site.weight) for site in sites(tmp_path / "out")] == [("a", 2.5), ("b", 1.0)]
 
 
 def test_appended_sites_are_those_of_one_build(tmp_path, capsys):
