@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,26 @@ def change_description(path: Path, change: Callable[[dict], Any]) -> None:
     file.write_text(json.dumps(table))
 
 
+def as_version_3(path: Path) -> Path:
+    """Turn a data set into one of version 3 of the format."""
+
+    def drop(table: dict) -> None:
+        table["version"] = 3
+        for added in ("labels", "moments"):
+            table.pop(added)
+        for row in table["sources"].values():
+            row.pop("level")
+        for shard in chain.from_iterable(table["splits"].values()):
+            shard.pop("names")
+            shard.pop("weights")
+
+    change_description(path, drop)
+    return path
+
+
 def as_version_1(path: Path) -> Path:
     """Turn a data set with one shard per split into one of version 1 of the format."""
+    as_version_3(path)
     only_shard(path, "validation").rename(path / "heldout-00000.array_record")
 
     def rename(table: dict) -> None:
@@ -57,15 +76,11 @@ def as_version_1(path: Path) -> Path:
         table["splits"]["heldout"] = [shard | {"file": "heldout-00000.array_record"}]
         table["normalisation"] = table.pop("normalization")
         table["version"] = 1
-        for added in ("definitions", "smallest", "labels", "moments"):
+        for added in ("definitions", "smallest"):
             table.pop(added)
-        for shard in (*table["splits"]["training"], *table["splits"]["heldout"]):
-            shard.pop("names")
-            shard.pop("weights")
         for row in table["sources"].values():
             row.pop("values")
             row.pop("out_of_range")
-            row.pop("level")
 
     change_description(path, rename)
     return path

@@ -16,7 +16,7 @@ from aef_jax.data.store.versions import VERSION
 from aef_jax.data.text.rewrite import rewrite
 from configs.batch import Batch
 from configs.config import Config
-from tests.support.data.small_dataset import as_version_1, assert_same, change_description, write_small
+from tests.support.data.small_dataset import as_version_1, as_version_3, assert_same, change_description, write_small
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.paths import REPOSITORY
 from tests.support.refusals import error_message
@@ -46,6 +46,15 @@ def test_version_1_is_opened_as_the_current_version(old_dataset, small_dataset):
     for split in SPLITS:
         for old_site, new_site in zip(old.records(split), new.records(split), strict=True):
             assert_same(old_site, new_site)
+
+
+def test_version_3_is_opened_without_what_it_does_not_know(own_dataset, small_dataset):
+    old, new = Dataset.open(as_version_3(own_dataset)), Dataset.open(small_dataset)
+    assert (old.labels, old.moments, old.levels, old.listed_names("training")) == (None, None, {}, [])
+    assert list(old.site_names()) == list(new.site_names())
+    assert (old.sources, old.smallest, old.definitions) == (new.sources, new.smallest, new.definitions)
+    assert open_data(at(own_dataset)).data_fingerprint == open_data(at(small_dataset)).data_fingerprint
+    assert list(problems(own_dataset)) == []
 
 
 def test_version_1_names_its_smallest_site_once_it_is_rewritten(old_dataset, small_dataset):
