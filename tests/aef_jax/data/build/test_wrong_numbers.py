@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from aef_jax.data.build.build import REJECTS_NAME, build_dataset
+from aef_jax.data.build.build import build_dataset
 from aef_jax.data.build.config import read_build_config
+from aef_jax.data.build.rejects import REJECTS_NAME
 from aef_jax.data.build.site_builder import SiteBuilder
 from tests.support.refusals import error_message
 
