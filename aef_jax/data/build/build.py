@@ -6,7 +6,6 @@ data set does not depend on who built which site.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
@@ -81,7 +80,9 @@ def build_dataset(
         return BuildSummary(0, Counter(), Counter(), [], [], plan.too_near, plan.known)
     _build_sites(plan, range(len(plan.sites)), workers, scheduler)
     summary = _write(plan)
-    shutil.rmtree(plan.finished)
+    for path in sorted(plan.finished.iterdir(), key=lambda path: path.name == _PLAN):  # the plan says whose they are
+        path.unlink()
+    plan.finished.rmdir()
     return summary
 
 

@@ -24,6 +24,7 @@ from aef_jax.data.build.sites.utm_grid import (
 from aef_jax.data.places.features import parse_period, read_features
 from aef_jax.data.store.dataset import SPLITS
 from aef_jax.data.store.georeference import validate_crs
+from aef_jax.data.store.record import WEIGHTS
 from aef_jax.data.store.site import Affine, Period
 from configs.serialization.printable import printable_value, require_printable
 from configs.source import PIXEL_M
@@ -250,8 +251,9 @@ def _parse_weight(value: Any) -> float:
         weight = float(value)
     except (TypeError, ValueError):
         weight = np.nan
-    if not 0 < weight < np.inf:
-        raise ValueError(f"its weight is {printable_value(value)}, expected a number above 0")
+    low, high = WEIGHTS
+    if not low <= weight <= high:
+        raise ValueError(f"its weight is {printable_value(value)}, expected a number from {low:g} to {high:g}")
     return weight
 
 

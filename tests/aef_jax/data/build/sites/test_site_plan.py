@@ -178,9 +178,12 @@ WRONG_FEATURES = [
     ({"geometry": {**POINT, "coordinates": [3]}}, "lat is None, expected degrees from -90 to 90"),
     ({"geometry": POINT, "properties": {"name": 5}}, "a site is called 5, expected 1 to 200 characters"),
     ({"geometry": POINT, "properties": {"start": 5, "end": 6}}, "its dates are [5, 6], expected ISO 8601"),
-    ({"geometry": POINT, "properties": {"weight": 0}}, "its weight is 0, expected a number above 0"),
-    ({"geometry": POINT, "properties": {"weight": "inf"}}, "its weight is 'inf', expected a number above 0"),
-    ({"geometry": POINT, "properties": {"weight": [1]}}, "its weight is [1], expected a number above 0"),
+    ({"geometry": POINT, "properties": {"weight": 0}}, "its weight is 0, expected a number from 1e-06 to 1e+06"),
+    (
+        {"geometry": POINT, "properties": {"weight": "inf"}},
+        "its weight is 'inf', expected a number from 1e-06 to 1e+06",
+    ),
+    ({"geometry": POINT, "properties": {"weight": [1]}}, "its weight is [1], expected a number from 1e-06 to 1e+06"),
     ({"geometry": POINT, "properties": {"split": ["a"]}}, "its split is ['a'], expected training or validation"),
 ]
 
