@@ -9,7 +9,6 @@ from pathlib import Path
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from aef_jax.data.store.dataset import DESCRIPTION, Dataset
-from aef_jax.data.store.record import encode
 from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.summary import MAX_RECORDS, Shard
@@ -32,17 +31,15 @@ class OpenShards:
         self.folder, self.shard_bytes = folder, shard_bytes
         self.shards: dict[Split, list[_OpenShard]] = {split: [] for split in SPLITS}
 
-    def write(self, split: Split, site: Site) -> None:
+    def write(self, split: Split, site: Site, blob: bytes) -> None:
         """Append a record to a split.
 
         Args:
             split: "training" or "validation".
             site: the site.
-
-        Raises:
-            ValueError: the site is not valid; nothing is written then.
+            blob: its record, as `encode` makes it.
         """
-        blob, shards = encode(site), self.shards[split]
+        shards = self.shards[split]
         if not shards or shards[-1].size >= self.shard_bytes or len(shards[-1].names) == MAX_RECORDS:
             if shards:
                 shards[-1].close()

@@ -10,7 +10,7 @@ from types import TracebackType
 from aef_jax.data.store.dataset import DESCRIPTION, Dataset
 from aef_jax.data.store.georeference import validate_crs
 from aef_jax.data.store.observations import count_values, out_of_range, validate_times
-from aef_jax.data.store.record import validate_site
+from aef_jax.data.store.record import encode
 from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.shards import SHARD_BYTES, OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Series, Site
@@ -95,7 +95,7 @@ class DatasetWriter:
         Raises:
             ValueError: the site is not valid, or does not fit the records before; the message has its name.
         """
-        validate_site(site)
+        blob = encode(site)
         if site.name in self.names:
             raise ValueError(f"site {site.name}: another site has this name, expected a name of its own")
         validate_crs(f"site {site.name}", site.crs)
@@ -106,7 +106,7 @@ class DatasetWriter:
         if expected not in (0, width):
             raise ValueError(f"site {site.name}: sentence embeddings of {width} numbers, expected {expected} as before")
         # nothing was changed before this line, so a site that was refused leaves no trace
-        self.shards.write(split, site)
+        self.shards.write(split, site, blob)
         self.names.add(site.name)
         if split == "training":
             self.statistics.add(site)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from aef_jax.data.store.dataset import DESCRIPTION, Dataset
+from aef_jax.data.store.record import encode
 from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.shards import OpenShards, moved_shards, remove_strays
 from aef_jax.data.store.site import Site
@@ -39,7 +40,7 @@ def rewrite(dataset: Dataset, change: Callable[[Split, int, Site], Site], text_w
                 for index in range(len(records)):
                     site = change(split, index, records[index])
                     counted = counted.count_site(site)
-                    shards.write(split, site)
+                    shards.write(split, site, encode(site))
                     bar.update()
         shards.close()
         width = text_width if counted.text_points else 0

@@ -9,9 +9,9 @@ import numpy as np
 
 
 def npy(array: np.ndarray) -> bytes:
-    """Return an array as the bytes of an `.npy` file; objects are pickled."""
+    """Return an array of numbers or text as the bytes of an `.npy` file."""
     stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=True)
+    np.save(stream, array, allow_pickle=False)
     return stream.getvalue()
 
 

@@ -137,7 +137,7 @@ def read_cached(
     values = read()
     stored.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(stored) as temporary, temporary.open("wb") as file:
-        np.save(file, values)
+        np.save(file, values, allow_pickle=False)
     return values
 
 

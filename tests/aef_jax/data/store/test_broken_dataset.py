@@ -180,7 +180,7 @@ def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
 
 
 def test_record_of_another_format_error_has_its_number(tmp_path, monkeypatch):
-    monkeypatch.setattr("aef_jax.data.store.shards.encode", lambda site: b"PK\x03\x04 something else")
+    monkeypatch.setattr("aef_jax.data.store.writer.encode", lambda site: b"PK\x03\x04 something else")
     records = Dataset.open(write_small(tmp_path / "odd")).records("validation")
     assert "validation record 1: not a record of a site" in error_message(records.__getitem__, 1)
 

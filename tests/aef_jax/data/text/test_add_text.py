@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aef_jax.data.store import shards as shards_module
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import decode, encode
 from aef_jax.data.store.records import SPLITS
@@ -143,8 +142,8 @@ def test_interrupted_rewrite_leaves_the_old_dataset_whole(tmp_path, planet, monk
         return original(*arguments)
 
     if at == "a record":
-        original = shards_module.encode
-        monkeypatch.setattr(shards_module, "encode", interrupt)
+        original = rewrite_module.encode
+        monkeypatch.setattr(rewrite_module, "encode", interrupt)
     elif at == "the shards' move":
         original = Path.rename
         monkeypatch.setattr(Path, "rename", interrupt)
