@@ -1,0 +1,1 @@
+"""Read embedding fields from files: ours and the public layers."""
