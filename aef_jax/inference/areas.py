@@ -1,0 +1,242 @@
+"""The ground that fields are asked for: polygons in degrees to UTM grids of 10 m, and the tiles that cover them.
+
+Tiles lie on a grid of each zone whose corners are multiples of 960 m, so that a tile is the same whatever the area.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+from rasterio.features import rasterize
+from rasterio.transform import Affine as RasterAffine
+
+from aef_jax.data.build.readers.grid import Grid
+from aef_jax.data.build.sites.utm_grid import WGS84, project_rings, tiles_in_polygon, transformer
+from aef_jax.data.places.features import read_features
+from aef_jax.data.places.geometry import Rings
+from aef_jax.data.store.dataset import Dataset
+from aef_jax.data.store.records import SPLITS
+from aef_jax.data.store.site import Affine, Site
+from configs.fields.layout import step_of
+from configs.source import PIXEL_M
+from configs.validate import require
+
+MAX_SIDE = 8192
+"""Most rows and columns of one file, as in the release."""
+Bounds = tuple[float, float, float, float]
+"""West, south, east and north, in degrees."""
+
+
+class GroundTile(NamedTuple):
+    """A tile of a zone's grid. Its core is a square of 3/4 of the tile's side, which cores of others do not share."""
+
+    code: int
+    """EPSG code of the zone."""
+    west: int
+    """Of the core, in meters: a multiple of the core's side."""
+    north: int
+    """Of the core, in meters: a multiple of the core's side."""
+
+    def grid(self, side: int) -> Grid:
+        """Return the pixels that the model is given: the core and a buffer of 1/8 of the side around it.
+
+        Args:
+            side: of the tile, in pixels.
+
+        Returns:
+            Their grid.
+        """
+        buffer = side // 8 * PIXEL_M
+        transform = float(PIXEL_M), 0.0, float(self.west - buffer), 0.0, -float(PIXEL_M), float(self.north + buffer)
+        return Grid(f"EPSG:{self.code}", transform, side)
+
+
+class Region(NamedTuple):
+    """The ground of one file: a rectangle of a zone's grid of 10 m, and the area within it."""
+
+    crs: str
+    west: int
+    """In meters, a multiple of 10."""
+    north: int
+    """In meters, a multiple of 10."""
+    shape: tuple[int, int]
+    """Rows and columns."""
+    polygons: Sequence[Rings]
+    """The area, in `crs`."""
+
+    @property
+    def name(self) -> str:
+        """Zone, west and north."""
+        return f"{self.crs.removeprefix('EPSG:')}_{self.west}_{self.north}"
+
+    @property
+    def transform(self) -> Affine:
+        """From (column, row) to coordinates."""
+        return float(PIXEL_M), 0.0, float(self.west), 0.0, -float(PIXEL_M), float(self.north)
+
+    def is_inside(self, rows: slice, columns: slice) -> Bool[np.ndarray, "h w"]:
+        """Find the pixels of a window that are in the area.
+
+        Args:
+            rows: of the rectangle.
+            columns: of the rectangle.
+
+        Returns:
+            True for pixels whose center is inside a polygon.
+        """
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        corner = RasterAffine(*self.transform) * RasterAffine.translation(columns.start, rows.start)
+        shapes = [{"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]} for rings in self.polygons]
+        return np.asarray(rasterize(shapes, shape, transform=corner, dtype="uint8"), bool)
+
+
+def read_area(path: Path) -> list[Rings]:
+    """Read the polygons of an area.
+
+    Args:
+        path: GeoJSON or GeoParquet; see `read_features`.
+
+    Returns:
+        The polygons, in degrees, WGS 84.
+
+    Raises:
+        ValueError: the file has a mistake, or no polygon.
+    """
+    features = read_features(path, ("Polygon", "MultiPolygon"))
+    polygons = [rings for feature in features for rings in feature.geometry["coordinates"]]
+    require(bool(polygons), f"{path}: it has no polygon, expected at least one")
+    return polygons
+
+
+def polygon_of_bounds(bounds: Bounds) -> list[Rings]:
+    """Make the polygon of a rectangle in degrees.
+
+    Args:
+        bounds: west, south, east and north.
+
+    Returns:
+        One polygon.
+
+    Raises:
+        ValueError: it is empty, or not on the Earth.
+    """
+    west, south, east, north = bounds
+    is_valid = -180 <= west < east <= 180 and -90 <= south < north <= 90
+    require(is_valid, f"bounds are {bounds}, expected west, south, east and north in degrees, west below east")
+    return [[np.array([(west, south), (east, south), (east, north), (west, north), (west, south)], np.float64)]]
+
+
+def is_in_area(polygons: Sequence[Rings], lon: float, lat: float) -> bool:
+    """Tell whether a place is in an area.
+
+    Args:
+        polygons: the area, in degrees.
+        lon: degrees east, WGS 84.
+        lat: degrees north, WGS 84.
+
+    Returns:
+        True if a polygon contains it.
+    """
+    small = 1e-9
+    pixel = RasterAffine(small, 0, lon - small / 2, 0, -small, lat + small / 2)
+    shapes = [{"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]} for rings in polygons]
+    return bool(np.any(rasterize(shapes, (1, 1), transform=pixel, dtype="uint8")))
+
+
+def sites_in_area(dataset: Dataset, polygons: Sequence[Rings]) -> list[Callable[[], Site | None]]:
+    """List readers of all sites of a data set.
+
+    Args:
+        dataset: the data set, which does not say where its sites are.
+        polygons: the area, in degrees.
+
+    Returns:
+        Functions that read a site, and return it if its center is in the area.
+    """
+
+    def read(records: Sequence[Site], index: int) -> Site | None:
+        site = records[index]
+        west, north, (height, width) = site.transform[2], site.transform[5], site.shape
+        center = west + width * PIXEL_M / 2, north - height * PIXEL_M / 2
+        return site if is_in_area(polygons, *transformer(site.crs, WGS84).transform(*center)) else None
+
+    both = [dataset.records(split) for split in SPLITS]
+    return [partial(read, records, index) for records in both for index in range(len(records))]
+
+
+def tiles_of_area(polygons: Sequence[Rings], side: int) -> list[GroundTile]:
+    """List the tiles of an area: those whose core touches it.
+
+    Args:
+        polygons: the area, in degrees.
+        side: of a tile, in pixels.
+
+    Returns:
+        The tiles by zone, from north to south and from west to east.
+
+    Raises:
+        ValueError: the area is too large.
+    """
+    extent = step_of(side) * PIXEL_M
+    tiles = {tile for polygon in polygons for tile in tiles_in_polygon(polygon, extent, touching=True)}
+    return [GroundTile(*tile) for tile in sorted(tiles, key=lambda tile: (tile[0], -tile[2], tile[1]))]
+
+
+def regions_of_area(polygons: Sequence[Rings], tiles: Sequence[GroundTile], side: int) -> list[Region]:
+    """Divide an area into files: one zone each, and at most `MAX_SIDE` rows and columns.
+
+    Args:
+        polygons: the area, in degrees.
+        tiles: its tiles.
+        side: of a tile, in pixels.
+
+    Returns:
+        The files' ground, by zone, from north to south and from west to east. Each meets a tile.
+    """
+    regions = []
+    extent = step_of(side) * PIXEL_M
+    for code in sorted({tile.code for tile in tiles}):
+        in_zone = [tile for tile in tiles if tile.code == code]
+        projected = [project_rings(rings, code) for rings in polygons]
+        outer = np.concatenate([rings[0] for rings in projected])
+        low = np.array([min(tile.west for tile in in_zone), min(tile.north for tile in in_zone) - extent])
+        high = np.array([max(tile.west for tile in in_zone) + extent, max(tile.north for tile in in_zone)])
+        west, south = (np.floor(np.maximum(outer.min(axis=0), low) / PIXEL_M) * PIXEL_M).astype(int).tolist()
+        east, north = (np.ceil(np.minimum(outer.max(axis=0), high) / PIXEL_M) * PIXEL_M).astype(int).tolist()
+        shape = (north - south) // PIXEL_M, (east - west) // PIXEL_M
+        for rows, columns in windows(shape, MAX_SIDE):
+            corner = west + columns.start * PIXEL_M, north - rows.start * PIXEL_M
+            size = rows.stop - rows.start, columns.stop - columns.start
+            region = Region(f"EPSG:{code}", *corner, size, projected)
+            if any(_meets(region, tile, extent) for tile in in_zone):
+                regions.append(region)
+    return regions
+
+
+def windows(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
+    """Divide a rectangle into squares, which are cut at its far ends.
+
+    Args:
+        shape: rows and columns.
+        side: of a square.
+
+    Yields:
+        Rows and columns of each, row by row.
+    """
+    starts = (range(0, length, side) for length in shape)
+    for row, column in product(*starts):
+        yield slice(row, min(row + side, shape[0])), slice(column, min(column + side, shape[1]))
+
+
+def _meets(region: Region, tile: GroundTile, extent: int) -> bool:
+    height, width = (length * PIXEL_M for length in region.shape)
+    return (
+        region.west < tile.west + extent
+        and tile.west < region.west + width
+        and region.north - height < tile.north
+        and tile.north - extent < region.north
+    )

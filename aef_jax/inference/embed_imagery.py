@@ -1,0 +1,173 @@
+"""Fields of any area, straight from the imagery of a build config, tile by tile.
+
+Each finished tile is a file in `OUT.embedding`, so that a job that was killed goes on, and jobs of an array share the
+work. The files' windows are then blended from the tiles. A pixel's vector does not depend on parts or on batches.
+"""
+
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from tqdm import tqdm
+
+from aef_jax.console.dates import format_period
+from aef_jax.data.build.frames.frames import Reject
+from aef_jax.data.places.geometry import Rings
+from aef_jax.files.resumable import Part, begin_work, end_work
+from aef_jax.inference.areas import GroundTile, Region, regions_of_area, tiles_of_area, windows
+from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.read_ahead import read_ahead
+from aef_jax.inference.request import Request
+from aef_jax.inference.tile_reader import TileFrames, TileReader, open_readers, read_tile
+from aef_jax.inference.tile_store import TileStore, tiles_near
+from configs.fields.periods import Period, group_by_support
+from configs.fields.stacks import shown_pixels
+from configs.fields.tiling import Tile, embed_tiles, encode_periods, to_unit_vectors
+from configs.serialization.printable import print_lines
+
+WINDOW = 512
+"""Rows and columns that are blended at once: a multiple of the blocks of all formats."""
+
+
+class ImageryFields:
+    """The fields of an area.
+
+    Args:
+        request: what to compute.
+        config_path: the config that says where the imagery is.
+        polygons: the area, in degrees.
+
+    Raises:
+        ValueError: the config or the area is wrong, or the target does not take the fields.
+    """
+
+    def __init__(self, request: Request, config_path: Path, polygons: Sequence[Rings]):
+        self.request, self.embedder = request, request.weights.embedder
+        self.side = self.embedder.config.data.tile_side
+        self.tiles = tiles_of_area(polygons, self.side)
+        self.regions = regions_of_area(polygons, self.tiles, self.side)
+        request.target.require(len(self.regions), len(request.periods))
+        self.supports = (
+            {request.support: request.periods}
+            if request.support
+            else group_by_support(request.periods, self.embedder.config)
+        )
+        self.reader = TileReader(config_path, self.embedder)
+        path = request.target.path
+        self.folder = path.with_name(f"{path.name}.embedding")
+        area = crc32(b"".join(ring.tobytes() for rings in polygons for ring in rings))
+        plan = [request.weights.name, list(self.supports.items()), self.side, area, str(config_path)]
+        begin_work(self.folder, json.dumps(plan), "another model, area, config or periods")
+
+    def compute(self, workers: int, part: Part | None = None) -> list[Reject]:
+        """Compute the tiles that are not finished.
+
+        Args:
+            workers: processes that read files; 0 for a thread.
+            part: which share of the tiles; None for all.
+
+        Returns:
+            Files that were not used.
+
+        Raises:
+            ValueError: a tile cannot be read or computed; the message names it.
+        """
+        rejects: dict[Reject, None] = {}
+        share = [self.tiles[i] for i in part.share(len(self.tiles))] if part else self.tiles
+        with tqdm(total=len(share) * len(self.supports), desc="embedding", unit="tile") as bar:
+            for support, periods in self.supports.items():
+                store = TileStore(self.folder, support, self.side)
+                pending = [tile for tile in share if not store.path(tile).exists()]
+                bar.update(len(share) - len(pending))
+                for tile_rejects in self._compute(store, pending, periods, workers):
+                    rejects |= dict.fromkeys(tile_rejects)
+                    bar.update()
+        return list(rejects)
+
+    def write(self) -> list[Path]:
+        """Write the files of the fields from all finished tiles, and remove the tiles.
+
+        Returns:
+            The files.
+
+        Raises:
+            ValueError: no file shows the area in a support period.
+        """
+        paths = []
+        for region in self.regions:
+            near = tiles_near(self.tiles, region, self.side)
+            stores = [(store := TileStore(self.folder, s, self.side), store.shown(near)) for s in self.supports]
+            if any(tiles for _, tiles in stores):
+                paths += self._write(region, stores)
+        if not paths:
+            supports = ", ".join(format_period(support, "..") for support in self.supports)
+            raise ValueError(f"no file shows the area in the support period {supports}, expected some")
+        end_work(self.folder)
+        return paths
+
+    def _compute(
+        self, store: TileStore, tiles: Sequence[GroundTile], periods: Sequence[Period], workers: int
+    ) -> Iterator[list[Reject]]:
+        codes = encode_periods(periods)
+        order: deque[tuple[GroundTile, TileFrames]] = deque()
+        empty: deque[list[Reject]] = deque()
+
+        def shown_tiles() -> Iterator[Tile]:
+            with open_readers(self.reader, workers) as submit:
+
+                def start(tile: GroundTile):
+                    return submit(read_tile, tile.grid(self.side), store.support)
+
+                for tile, frames in read_ahead(start, tiles, max(2, 2 * workers)):
+                    if any(stack.pixels.any() for stack in frames.stacks.values()):
+                        order.append((tile, frames))
+                        yield Tile(frames.stacks, codes)
+                    else:
+                        store.save(tile, np.zeros((len(periods), 0, 0, 0), np.float32))
+                        empty.append(frames.rejects)
+
+        for means in embed_tiles(self.embedder.model, shown_tiles(), self.request.weights.batch):
+            tile, frames = order.popleft()
+            used = store.used, store.used
+            try:
+                store.save(tile, to_unit_vectors(means[:, *used].copy(), shown_pixels(frames.stacks)[used]))
+            except ValueError as error:
+                raise ValueError(f"tile {tile.west} {tile.north} of EPSG:{tile.code}: {error}") from None
+            yield frames.rejects
+            while empty:
+                yield empty.popleft()
+        yield from empty
+
+    def _write(self, region: Region, stores: Sequence[tuple[TileStore, Sequence[GroundTile]]]) -> list[Path]:
+        target, dim = self.request.target, self.embedder.config.model.embed_dim
+        fields = [
+            (store, tiles, index, period)
+            for store, tiles in stores
+            for index, period in enumerate(self.supports[store.support])
+        ]
+        infos = [
+            FieldInfo(region.crs, region.transform, region.shape, dim, period, store.support, self.request.weights.name)
+            for store, _, _, period in fields
+        ]
+        with target.open(region.name, infos) as writers:
+            for rows, columns in tqdm(list(windows(region.shape, WINDOW)), "writing", unit="window", leave=False):
+                for writer, (store, tiles, index, _) in zip(writers, fields, strict=True):
+                    field = store.blend(tiles, region, rows, columns, index)
+                    if field is not None:
+                        writer.write(rows, columns, field)
+        return target.paths(region.name, [period for *_, period in fields])
+
+
+def tell_rejects(rejects: Sequence[Reject]) -> None:
+    """Print how many files were not used, and why the first one was not.
+
+    Args:
+        rejects: the files.
+    """
+    if rejects:
+        more = f" ({len(rejects) - 1} more)" if len(rejects) > 1 else ""
+        print_lines(f"aef: not used: {rejects[0].where}: {rejects[0].reason}{more}", file=sys.stderr)
