@@ -9,7 +9,7 @@ from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
 from aef_jax.files.atomic import replace_file, require_writable
-from aef_jax.inference.quantize import NO_DATA, dequantize, quantize
+from configs.fields.quantize import NO_DATA, dequantize, quantize
 from configs.serialization.printable import printable
 
 StoredAs = Literal["int8", "float32"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.site import to_ms
-from aef_jax.inference.quantize import dequantize, quantize
 from aef_jax.inference.writers.geotiff import DEQUANTIZE, read_field, write_field
+from configs.fields.quantize import dequantize, quantize
 from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from aef_jax.data.store.site import Series, Site, to_ms
-from aef_jax.inference.quantize import NO_DATA, quantize
 from aef_jax.inference.site import choose_support, embed_site
 from configs.encodings.timecode import DAY_MS, period_code, timecode
+from configs.fields.quantize import NO_DATA, quantize
 from configs.fields.tiling import FRAMES_MULTIPLE, default_support, lay_out
 from configs.presets import PAPER, TINY
 
