@@ -27,6 +27,8 @@ from configs.validate import require
 
 MAX_SIDE = 8192
 """Most rows and columns of one file, as in the release."""
+BLOCK_SIDE = 224
+"""Most pixels along a block, unless a tile is larger: a year of Sentinel-2 frames of them takes 150 MB as float32."""
 Bounds = tuple[float, float, float, float]
 """West, south, east and north, in degrees."""
 
@@ -41,18 +43,27 @@ class GroundTile(NamedTuple):
     north: int
     """Of the core, in meters: a multiple of the core's side."""
 
-    def grid(self, side: int) -> Grid:
-        """Return the pixels that the model is given: the core and a buffer of 1/8 of the side around it.
+
+class Block(NamedTuple):
+    """Neighboring tiles whose frames are read at once, so that buffers which they share are read once."""
+
+    grid: Grid
+    """Pixels of all tiles that the block may have, with their buffers."""
+    tiles: list[GroundTile]
+
+    def start(self, tile: GroundTile, side: int) -> tuple[int, int]:
+        """Return the first row and column of a tile, with its buffer.
 
         Args:
-            side: of the tile, in pixels.
+            tile: one of the block's.
+            side: of a tile, in pixels.
 
         Returns:
-            Their grid.
+            Both, counted from the grid's corner.
         """
+        west, _, _, north = self.grid.bounds
         buffer = side // 8 * PIXEL_M
-        transform = float(PIXEL_M), 0.0, float(self.west - buffer), 0.0, -float(PIXEL_M), float(self.north + buffer)
-        return Grid(f"EPSG:{self.code}", transform, side)
+        return round((north - tile.north - buffer) / PIXEL_M), round((tile.west - buffer - west) / PIXEL_M)
 
 
 class Region(NamedTuple):
@@ -184,6 +195,30 @@ def tiles_of_area(polygons: Sequence[Rings], side: int) -> list[GroundTile]:
     extent = step_of(side) * PIXEL_M
     tiles = {tile for polygon in polygons for tile in tiles_in_polygon(polygon, extent, touching=True)}
     return [GroundTile(*tile) for tile in sorted(tiles, key=lambda tile: (tile[0], -tile[2], tile[1]))]
+
+
+def blocks_of_tiles(tiles: Sequence[GroundTile], side: int) -> list[Block]:
+    """Group tiles into blocks.
+
+    Args:
+        tiles: the tiles.
+        side: of a tile, in pixels.
+
+    Returns:
+        The blocks, in the order of their first tiles. A tile's block has the same grid whatever the other tiles are.
+    """
+    buffer, step = side // 8, step_of(side)
+    count = max(1, (BLOCK_SIDE - 2 * buffer) // step)
+    extent = count * step * PIXEL_M
+    grouped: dict[tuple[int, int, int], list[GroundTile]] = {}
+    for tile in tiles:
+        grouped.setdefault((tile.code, tile.west // extent, -(-tile.north // extent)), []).append(tile)
+    blocks = []
+    for (code, column, row), members in grouped.items():
+        west, north = column * extent - buffer * PIXEL_M, row * extent + buffer * PIXEL_M
+        transform = float(PIXEL_M), 0.0, float(west), 0.0, -float(PIXEL_M), float(north)
+        blocks.append(Block(Grid(f"EPSG:{code}", transform, count * step + 2 * buffer), members))
+    return blocks
 
 
 def regions_of_area(polygons: Sequence[Rings], tiles: Sequence[GroundTile], side: int) -> list[Region]:

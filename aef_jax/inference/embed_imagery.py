@@ -7,25 +7,26 @@ work. The files' windows are then blended from the tiles. A pixel's vector does 
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from jaxtyping import Bool, Float32
 from tqdm import tqdm
 
 from aef_jax.console.dates import format_period
 from aef_jax.data.build.frames.frames import Reject
 from aef_jax.data.places.geometry import Rings
 from aef_jax.files.resumable import Part, begin_work, end_work
-from aef_jax.inference.areas import GroundTile, Region, regions_of_area, tiles_of_area, windows
+from aef_jax.inference.areas import Block, GroundTile, Region, blocks_of_tiles, regions_of_area, tiles_of_area, windows
 from aef_jax.inference.field import FieldInfo
 from aef_jax.inference.read_ahead import read_ahead
 from aef_jax.inference.request import Request
-from aef_jax.inference.tile_reader import TileFrames, TileReader, open_readers, read_tile
+from aef_jax.inference.tile_reader import TileReader, open_readers, read_block
 from aef_jax.inference.tile_store import TileStore, tiles_near
 from configs.fields.periods import Period, group_by_support
-from configs.fields.stacks import shown_pixels
+from configs.fields.stacks import FrameStack, cut_stacks, shown_pixels
 from configs.fields.tiling import Tile, embed_tiles, encode_periods, to_unit_vectors
 from configs.serialization.printable import print_lines
 
@@ -83,8 +84,9 @@ class ImageryFields:
                 store = TileStore(self.folder, support, self.side)
                 pending = [tile for tile in share if not store.path(tile).exists()]
                 bar.update(len(share) - len(pending))
-                for tile_rejects in self._compute(store, pending, periods, workers):
-                    rejects |= dict.fromkeys(tile_rejects)
+                frames = self._read(pending, support, workers, rejects)
+                for tile, vectors in self._compute(frames, periods, store.used):
+                    store.save(tile, vectors)
                     bar.update()
         return list(rejects)
 
@@ -109,38 +111,47 @@ class ImageryFields:
         end_work(self.folder)
         return paths
 
+    def _read(
+        self, tiles: Sequence[GroundTile], support: Period, workers: int, rejects: dict[Reject, None]
+    ) -> Iterator[tuple[GroundTile, dict[str, FrameStack]]]:
+        """Yield the frames of each tile."""
+        with open_readers(self.reader, workers) as submit:
+
+            def start(block: Block):
+                return submit(read_block, block.grid, support)
+
+            for block, frames in read_ahead(start, blocks_of_tiles(tiles, self.side), max(2, workers + 1)):
+                rejects |= dict.fromkeys(frames.rejects)
+                for tile in block.tiles:
+                    yield tile, cut_stacks(frames.stacks, block.start(tile, self.side), (self.side, self.side))
+
     def _compute(
-        self, store: TileStore, tiles: Sequence[GroundTile], periods: Sequence[Period], workers: int
-    ) -> Iterator[list[Reject]]:
+        self, tiles: Iterable[tuple[GroundTile, dict[str, FrameStack]]], periods: Sequence[Period], used: slice
+    ) -> Iterator[tuple[GroundTile, Float32[np.ndarray, "P h w D"]]]:
+        """Yield the unit vectors of the used pixels of each tile; of none if no file shows the tile."""
         codes = encode_periods(periods)
-        order: deque[tuple[GroundTile, TileFrames]] = deque()
-        empty: deque[list[Reject]] = deque()
+        order: deque[tuple[GroundTile, Bool[np.ndarray, "h w"] | None]] = deque()
 
         def shown_tiles() -> Iterator[Tile]:
-            with open_readers(self.reader, workers) as submit:
+            for tile, stacks in tiles:
+                is_shown = any(stack.pixels.any() for stack in stacks.values())
+                order.append((tile, shown_pixels(stacks)[used, used] if is_shown else None))
+                if is_shown:
+                    yield Tile(stacks, codes)
 
-                def start(tile: GroundTile):
-                    return submit(read_tile, tile.grid(self.side), store.support)
-
-                for tile, frames in read_ahead(start, tiles, max(2, 2 * workers)):
-                    if any(stack.pixels.any() for stack in frames.stacks.values()):
-                        order.append((tile, frames))
-                        yield Tile(frames.stacks, codes)
-                    else:
-                        store.save(tile, np.zeros((len(periods), 0, 0, 0), np.float32))
-                        empty.append(frames.rejects)
+        def empty_tiles() -> Iterator[tuple[GroundTile, Float32[np.ndarray, "P h w D"]]]:
+            while order and order[0][1] is None:
+                yield order.popleft()[0], np.zeros((len(periods), 0, 0, 0), np.float32)
 
         for means in embed_tiles(self.embedder.model, shown_tiles(), self.request.weights.batch):
-            tile, frames = order.popleft()
-            used = store.used, store.used
+            yield from empty_tiles()
+            tile, shown = order.popleft()
+            assert shown is not None, "empty tiles are not computed"
             try:
-                store.save(tile, to_unit_vectors(means[:, *used].copy(), shown_pixels(frames.stacks)[used]))
+                yield tile, to_unit_vectors(means[:, used, used].copy(), shown)
             except ValueError as error:
                 raise ValueError(f"tile {tile.west} {tile.north} of EPSG:{tile.code}: {error}") from None
-            yield frames.rejects
-            while empty:
-                yield empty.popleft()
-        yield from empty
+        yield from empty_tiles()
 
     def _write(self, region: Region, stores: Sequence[tuple[TileStore, Sequence[GroundTile]]]) -> list[Path]:
         target, dim = self.request.target, self.embedder.config.model.embed_dim

@@ -20,11 +20,11 @@ from configs.fields.periods import Period
 from configs.fields.stacks import FrameStack
 
 
-class TileFrames(NamedTuple):
-    """What the files show of a tile in a support period."""
+class GroundFrames(NamedTuple):
+    """What the files show of some ground in a support period."""
 
     stacks: dict[str, FrameStack]
-    """z-scored frames by input source; none if no file shows the tile."""
+    """z-scored frames by input source; none if no file shows the ground."""
     rejects: list[Reject]
     """Files that are not used."""
 
@@ -51,20 +51,20 @@ class TileReader:
                 f" {[source.name for source in known]}"
             )
         for source in self.sources:
-            if read[source.name].bands != source.bands:
+            if [(b.name, b.unit) for b in read[source.name].bands] != [(b.name, b.unit) for b in source.bands]:
                 raise ValueError(f"{config_path}, source {source.name}: the model has other bands of it")
         self.statistics = embedder.statistics
         self.builder = SiteBuilder(self.config, config_path.parent)
 
-    def read(self, grid: Grid, support: Period) -> TileFrames:
-        """Read a tile.
+    def read(self, grid: Grid, support: Period) -> GroundFrames:
+        """Read the frames of a block of tiles.
 
         Args:
             grid: its pixels.
             support: the period of the frames.
 
         Returns:
-            All its frames in the period.
+            All frames in the period.
 
         Raises:
             ValueError: a catalog cannot be read, or the values of most files contradict their unit.
@@ -75,7 +75,7 @@ class TileReader:
                 series = read_series(source, self.builder.entries_of(source.name), grid, support, report)
                 if series is not None:
                     stacks[source.name] = to_stack(self.statistics, source, series)
-        return TileFrames(stacks, report.rejects)
+        return GroundFrames(stacks, report.rejects)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def open_readers(reader: TileReader, workers: int) -> Iterator[Submit]:
             yield submit_here
 
 
-def read_tile(reader: TileReader, grid: Grid, support: Period) -> TileFrames:
+def read_block(reader: TileReader, grid: Grid, support: Period) -> GroundFrames:
     """Call `TileReader.read`; a function that processes can be sent.
 
     Args:
