@@ -71,6 +71,12 @@ def add_embed_command(commands: Any) -> None:
     parser.add_argument("--stac", action="store_true", help="write a STAC item beside each file")
     parser.add_argument("--framework", default="jax", metavar="jax|torch", help="that computes (default: jax)")
     parser.add_argument(
+        "--tile-side",
+        type=int,
+        metavar="PIXELS",
+        help="of tiles, a multiple of 16 (default: as in training; paper: 128)",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         default=min(8, (os.cpu_count() or 1) - 1),
@@ -92,7 +98,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
     is_imagery = options.data is not None and options.data.suffix == ".toml"
     target.require(1, 1 if options.part else len(periods))  # before a checkpoint is read
     data = None if is_imagery else options.data
-    weights = open_weights(options.run, options.framework, options.checkpoint, data)
+    weights = open_weights(options.run, options.framework, options.checkpoint, data, options.tile_side)
     request = Request(weights, periods, support, target)
     paths = _embed_imagery(options, request) if is_imagery else _embed_records(options, request)
     if options.part:

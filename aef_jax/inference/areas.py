@@ -100,7 +100,8 @@ class Region(NamedTuple):
             True for pixels whose center is inside a polygon.
         """
         shape = rows.stop - rows.start, columns.stop - columns.start
-        corner = RasterAffine(*self.transform) * RasterAffine.translation(columns.start, rows.start)
+        west, north = self.west + PIXEL_M * columns.start, self.north - PIXEL_M * rows.start
+        corner = RasterAffine(PIXEL_M, 0, west, 0, -PIXEL_M, north)
         shapes = [{"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]} for rings in self.polygons]
         return np.asarray(rasterize(shapes, shape, transform=corner, dtype="uint8"), bool)
 
@@ -240,9 +241,11 @@ def regions_of_area(polygons: Sequence[Rings], tiles: Sequence[GroundTile], side
         outer = np.concatenate([rings[0] for rings in projected])
         low = np.array([min(tile.west for tile in in_zone), min(tile.north for tile in in_zone) - extent])
         high = np.array([max(tile.west for tile in in_zone) + extent, max(tile.north for tile in in_zone)])
-        west, south = (np.floor(np.maximum(outer.min(axis=0), low) / PIXEL_M) * PIXEL_M).astype(int).tolist()
-        east, north = (np.ceil(np.minimum(outer.max(axis=0), high) / PIXEL_M) * PIXEL_M).astype(int).tolist()
-        shape = (north - south) // PIXEL_M, (east - west) // PIXEL_M
+        # an edge that is 1 cm in a pixel is taken for its border: coordinates come from degrees
+        first = np.floor(np.maximum(outer.min(axis=0), low) / PIXEL_M + 1e-3).astype(int)
+        end = np.ceil(np.minimum(outer.max(axis=0), high) / PIXEL_M - 1e-3).astype(int)
+        west, north = int(first[0]) * PIXEL_M, int(end[1]) * PIXEL_M
+        shape = int(end[1] - first[1]), int(end[0] - first[0])
         for rows, columns in windows(shape, MAX_SIDE):
             corner = west + columns.start * PIXEL_M, north - rows.start * PIXEL_M
             size = rows.stop - rows.start, columns.stop - columns.start

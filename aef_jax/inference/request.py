@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from aef_jax.run.steps import Which, find_step
 from configs.fields.embedder import Embedder
 from configs.fields.periods import Period
 from configs.serialization.printable import print_lines, printable
+from configs.validate import require_multiple
 
 FRAMEWORKS = "aef.frameworks"
 """Group of entry points that load weights of other frameworks, each a function of their path that returns an
@@ -45,7 +46,13 @@ class Request:
     target: Target
 
 
-def open_weights(path: Path, framework: str = "jax", which: Which = "latest", data_path: Path | None = None) -> Weights:
+def open_weights(
+    path: Path,
+    framework: str = "jax",
+    which: Which = "latest",
+    data_path: Path | None = None,
+    tile_side: int | None = None,
+) -> Weights:
     """Open a run, or weights of another framework.
 
     Args:
@@ -54,13 +61,21 @@ def open_weights(path: Path, framework: str = "jax", which: Which = "latest", da
         which: the checkpoint of a run.
         data_path: of the data set that the run will embed, in place of its own. A line tells if it has other processing
             levels than the run's.
+        tile_side: of the tiles to compute, in pixels; by default that of training. Larger ones show the model more
+            ground around each pixel, and have fewer borders.
 
     Returns:
         The weights.
 
     Raises:
-        ValueError: they cannot be read, or the framework is not installed.
+        ValueError: they cannot be read, the framework is not installed, or the side is not a multiple of 16.
     """
+    if tile_side is not None:
+        require_multiple("embed", "tile_side", tile_side, of=16)
+        weights = open_weights(path, framework, which, data_path)
+        config = weights.embedder.config
+        config = replace(config, data=replace(config.data, tile_side=tile_side))
+        return weights._replace(embedder=replace(weights.embedder, config=config))
     if framework == "jax":
         run = RunFolder(path)
         step = find_step(run.checkpoints, which)

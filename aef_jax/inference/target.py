@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from aef_jax.console.dates import format_date, format_period
 from aef_jax.files.atomic import require_writable
+from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo, FieldWriter
 from aef_jax.inference.writers.cog import write_cog
 from aef_jax.visualize.pictures import write_field_png
@@ -43,18 +44,18 @@ class Target:
             periods: valid periods of each.
 
         Raises:
+            ModuleNotFoundError: rasterio is not installed.
             ValueError: the fields do not fit into the file or the store, or it cannot be written.
         """
+        with needs_extra("fields", "geo"):
+            import rasterio  # noqa: F401
         is_file, is_store = self.path.suffix in (".tif", ".tiff"), self.path.suffix == ".zarr"
         if self.path.suffix and not (is_file or is_store):
             raise ValueError(f"{self.path} is no path for fields, expected .tif, .zarr, or a folder without a suffix")
         if is_file and (regions * periods > 1 or self.path.is_dir()):
-            raise ValueError(
-                f"{self.path} is a path for one field, and there are {regions} grids with {periods} periods: expected a"
-                " folder"
-            )
+            raise ValueError(f"{self.path} is for one field, and there are {regions * periods}: expected a folder")
         if is_store and regions > 1:
-            raise ValueError(f"{self.path} is a path for one grid, and there are {regions}: expected a folder")
+            raise ValueError(f"{self.path} is for one grid, and there are {regions}: expected a folder")
         require_writable(self.path if is_file or is_store else self.path / "field")
 
     def paths(self, name: str, periods: Sequence[Period]) -> list[Path]:
