@@ -1,20 +1,16 @@
-"""Write embedding fields as cloud-optimized GeoTIFFs, with one band per axis (A00 ... A63) as in the release."""
+"""Write a field that is in memory as a GeoTIFF."""
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
-from aef_jax.files.atomic import replace_file, require_writable
-from configs.fields.quantize import NO_DATA, dequantize, quantize
-from configs.serialization.printable import printable
-
-StoredAs = Literal["int8", "float32"]
-
-DEQUANTIZE = "x = sign(q) * (|q| / 127.5)**2; -128 is no data; then divide each pixel's vector by its length"
+from aef_jax.files.atomic import require_writable
+from aef_jax.inference.encoding import StoredAs
+from aef_jax.inference.extras import needs_extra
+from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.writers.cog import write_cog
 
 
 def write_field(
@@ -43,29 +39,10 @@ def write_field(
     Raises:
         ModuleNotFoundError: if rasterio is not installed.
     """
-    rasterio = import_rasterio()
-    stored = np.moveaxis(quantize(field) if dtype == "int8" else field, -1, 0)
-    bands, height, width = stored.shape
-    # a COG cannot be written in place: its layout is known only at the end, so it is copied from a dataset in memory
-    with replace_file(path) as temporary, rasterio.MemoryFile() as memory:
-        with memory.open(
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=bands,
-            dtype=dtype,
-            nodata=NO_DATA if dtype == "int8" else np.nan,
-            crs=crs,
-            transform=rasterio.Affine(*transform),
-        ) as dataset:
-            dataset.write(stored)
-            dataset.descriptions = [f"A{band:02d}" for band in range(bands)]
-            dataset.update_tags(**_tags(period, support, model, dtype))
-        with memory.open() as dataset:
-            # overviews take the nearest pixel: codes are not linear in the vectors, and a mean of unit vectors is not
-            # one
-            layout = {"blocksize": 256, "overview_resampling": "nearest", "bigtiff": "if_safer"}
-            rasterio.shutil.copy(dataset, temporary, driver="COG", compress="deflate", predictor="yes", **layout)
+    height, width, embed_dim = field.shape
+    info = FieldInfo(crs, transform, (height, width), embed_dim, period, support, model)
+    with write_cog(path, info, dtype) as writer:
+        writer.write(slice(0, height), slice(0, width), field)
 
 
 def require_field_target(output: Path) -> None:
@@ -78,7 +55,8 @@ def require_field_target(output: Path) -> None:
         ModuleNotFoundError: rasterio is not installed.
         ValueError: the name does not end in .tif, or the file cannot be written.
     """
-    import_rasterio()
+    with needs_extra("GeoTIFFs", "geo"):
+        import rasterio  # noqa: F401
     if output.suffix not in (".tif", ".tiff") or output.is_dir():
         raise ValueError(f"{output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
     require_writable(output)
@@ -96,52 +74,3 @@ def model_tag(name: str, step: int, site: str) -> str:
         A line of text.
     """
     return f"{name}, step {step}, site {site}"
-
-
-def read_field(path: Path) -> tuple[Float32[np.ndarray, "H W D"], str, Affine]:
-    """Read a field.
-
-    Args:
-        path: of the GeoTIFF.
-
-    Returns:
-        The field, dequantized but not normalized again, with NaN for no data; its crs; its transform.
-
-    Raises:
-        ValueError: if the file holds neither int8 nor float32.
-        ModuleNotFoundError: if rasterio is not installed.
-    """
-    rasterio = import_rasterio()
-    with rasterio.open(path) as source:
-        stored = np.moveaxis(source.read(), 0, -1)
-        crs, transform = source.crs, source.transform
-    if stored.dtype not in (np.int8, np.float32):
-        raise ValueError(f"{path}: bands are {stored.dtype}, expected int8 or float32 embeddings")
-    field = dequantize(stored) if stored.dtype == np.int8 else stored
-    return field, crs.to_string() if crs else "", tuple(transform)[:6]
-
-
-def _tags(period: Period, support: Period, model: str, dtype: str) -> dict[str, str]:
-    try:
-        software = f"aef {version('aef')}"
-    except PackageNotFoundError:  # run from a source tree
-        software = "aef"
-    tags = {"TIFFTAG_SOFTWARE": software, "AEF_MODEL": printable(model)}
-    for name, span in (("VALID", period), ("SUPPORT", support)):
-        for end, ms in zip(("START", "END"), span, strict=True):
-            tags[f"AEF_{name}_{end}"] = np.datetime_as_string(np.datetime64(ms, "ms"), timezone="UTC")
-    return tags | ({"AEF_DEQUANTISE": DEQUANTIZE} if dtype == "int8" else {})
-
-
-def import_rasterio():
-    """Import rasterio, which is an optional dependency, and return it.
-
-    Raises:
-        ModuleNotFoundError: if it is not installed.
-    """
-    try:
-        import rasterio
-        import rasterio.shutil
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("GeoTIFFs need rasterio: pip install 'aef[geo]'") from None
-    return rasterio
