@@ -109,7 +109,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _embed_imagery(options: argparse.Namespace, request: Any) -> Sequence[Path]:
-    from aef_jax.inference.embed_imagery import ImageryFields, tell_rejects
+    from aef_jax.inference.imagery.embed_imagery import ImageryFields, tell_rejects
 
     if options.site or not (options.area or options.bounds):
         raise ValueError(f"{options.data} gives imagery of any ground: choose some with --area or --bounds")
@@ -129,12 +129,12 @@ def _embed_records(options: argparse.Namespace, request: Any) -> Sequence[Path]:
         return embed_records(request, sites, str(path or "the sample"), options.part)
     if path is None:
         raise ValueError("the run was trained on the sample, which is one site: leave out --area and --bounds")
-    from aef_jax.inference.areas import sites_in_area
+    from aef_jax.inference.imagery.areas import sites_in_area
 
     return embed_records(request, sites_in_area(Dataset.open(path), _polygons(options)), str(path), options.part)
 
 
 def _polygons(options: argparse.Namespace) -> Any:
-    from aef_jax.inference.areas import polygon_of_bounds, read_area
+    from aef_jax.inference.imagery.areas import polygon_of_bounds, read_area
 
     return read_area(options.area) if options.area else polygon_of_bounds(tuple(options.bounds))

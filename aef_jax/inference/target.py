@@ -102,8 +102,8 @@ class Target:
         if self.stac:
             from aef_jax.inference.writers.stac_item import write_stac_item
 
-            for path in paths:
-                write_stac_item(path.with_suffix(".json"), path)
+            for index, path in enumerate(paths):
+                write_stac_item(path, infos if path.suffix == ".zarr" else infos[index : index + 1], self.dtype)
         for index, picture in enumerate(pictures):
             path = paths[index] if len(paths) > 1 else paths[0]
             info = infos[index]

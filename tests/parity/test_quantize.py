@@ -59,7 +59,7 @@ def test_no_data_is_nan_and_minus_128(functions):
 
 def test_codes_that_are_not_int8_are_refused(functions):
     _, dequantize = functions
-    with pytest.raises(TypeError, match="(?i)int8"):
+    with pytest.raises(TypeError, match=r"Int8|int8"):
         dequantize(np.zeros(3, np.uint8))
 
 

@@ -19,12 +19,20 @@ from aef_jax.console.dates import format_period
 from aef_jax.data.build.frames.frames import Reject
 from aef_jax.data.places.geometry import Rings
 from aef_jax.files.resumable import Part, begin_work, end_work
-from aef_jax.inference.areas import Block, GroundTile, Region, blocks_of_tiles, regions_of_area, tiles_of_area, windows
 from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.imagery.areas import (
+    Block,
+    GroundTile,
+    Region,
+    blocks_of_tiles,
+    regions_of_area,
+    tiles_of_area,
+    windows,
+)
+from aef_jax.inference.imagery.tile_reader import TileReader, open_readers, read_block
+from aef_jax.inference.imagery.tile_store import TileStore, tiles_near
 from aef_jax.inference.read_ahead import read_ahead
 from aef_jax.inference.request import Request
-from aef_jax.inference.tile_reader import TileReader, open_readers, read_block
-from aef_jax.inference.tile_store import TileStore, tiles_near
 from configs.fields.periods import Period, group_by_support
 from configs.fields.stacks import FrameStack, cut_stacks, shown_pixels
 from configs.fields.tiling import Tile, embed_tiles, encode_periods, to_unit_vectors

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.files.atomic import replace_file
-from aef_jax.inference.areas import GroundTile, Region
+from aef_jax.inference.imagery.areas import GroundTile, Region
 from configs.fields.layout import inner_strip, step_of
 from configs.fields.periods import Period
 from configs.fields.tiling import weights_of

@@ -9,13 +9,13 @@ import rasterio
 
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.resumable import Part
-from aef_jax.inference.embed_imagery import ImageryFields
+from aef_jax.inference.imagery.embed_imagery import ImageryFields
 from aef_jax.inference.request import Request, Weights
 from aef_jax.inference.target import Target
 from configs.fields.embedder import Embedder
 from configs.fields.frames import read_period
 from configs.presets import TINY
-from tests.aef_jax.inference.test_areas import ring_around
+from tests.aef_jax.inference.imagery.test_areas import ring_around
 from tests.support.data.scenes import CONFIG, NORTH, WEST, scenes, write_tiffs
 from tests.support.refusals import error_message
 

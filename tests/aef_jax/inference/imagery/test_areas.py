@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
-from aef_jax.inference.areas import (
+from aef_jax.inference.imagery.areas import (
     GroundTile,
     blocks_of_tiles,
     is_in_area,
