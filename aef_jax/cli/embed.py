@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def add_embed_command(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace, _: list[str]) -> int:
-    from aef_jax.inference.request import Request, open_weights
+    from aef_jax.inference.request import Request, open_weights, tell_other_levels
     from aef_jax.inference.target import Target
 
     periods = [parse_period("valid", words) for words in options.period]
@@ -95,17 +95,31 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
         raise ValueError("a period is given twice, expected each once")
     support = parse_period("support", options.support) if options.support else None
     target = Target(options.output, options.format, options.dtype, options.stac)
-    is_imagery = options.data is not None and options.data.suffix == ".toml"
     target.require(1, 1 if options.part else len(periods))  # before a checkpoint is read
-    data = None if is_imagery else options.data
-    weights = open_weights(options.run, options.framework, options.checkpoint, data, options.tile_side)
+    weights = open_weights(options.run, options.framework, options.checkpoint, options.tile_side)
+    if options.data and options.framework == "jax":
+        tell_other_levels(options.run, options.checkpoint, _levels(options.data), str(options.data))
     request = Request(weights, periods, support, target)
-    paths = _embed_imagery(options, request) if is_imagery else _embed_records(options, request)
+    paths = _embed_imagery(options, request) if _is_config(options.data) else _embed_records(options, request)
     if options.part:
         print_lines(f"computed part {options.part.index}; the same command without --part writes {options.output}")
     for path in paths:
         print_lines(f"wrote {path}")
     return 0
+
+
+def _is_config(data: Path | None) -> bool:
+    return data is not None and data.suffix == ".toml"
+
+
+def _levels(data: Path) -> Mapping[str, str]:
+    if _is_config(data):
+        from aef_jax.data.build.config import read_build_config
+
+        return read_build_config(data).levels
+    from aef_jax.data.store.dataset import Dataset
+
+    return Dataset.open(data).levels
 
 
 def _embed_imagery(options: argparse.Namespace, request: Any) -> Sequence[Path]:
@@ -120,18 +134,19 @@ def _embed_imagery(options: argparse.Namespace, request: Any) -> Sequence[Path]:
 
 def _embed_records(options: argparse.Namespace, request: Any) -> Sequence[Path]:
     from aef_jax.data.loading.training_data import find_site
-    from aef_jax.data.store.dataset import Dataset
     from aef_jax.inference.embed_records import embed_records
 
     path = options.data or path_or_none(request.weights.embedder.config.data.path)
+    where = str(path or "the sample")
     if not (options.area or options.bounds):
         sites = [partial(find_site, path, name) for name in options.site or [None]]
-        return embed_records(request, sites, str(path or "the sample"), options.part)
+        return embed_records(request, sites, where, options.part)
     if path is None:
         raise ValueError("the run was trained on the sample, which is one site: leave out --area and --bounds")
+    from aef_jax.data.store.dataset import Dataset
     from aef_jax.inference.imagery.areas import sites_in_area
 
-    return embed_records(request, sites_in_area(Dataset.open(path), _polygons(options)), str(path), options.part)
+    return embed_records(request, sites_in_area(Dataset.open(path), _polygons(options)), where, options.part)
 
 
 def _polygons(options: argparse.Namespace) -> Any:

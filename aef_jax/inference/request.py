@@ -1,13 +1,12 @@
 """What `aef embed` computes: a model's fields of valid periods, into files."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
 
-from aef_jax.data.store.dataset import Dataset
 from aef_jax.inference.load_run import load_run
 from aef_jax.inference.site import TILES_PER_DEVICE, default_batch
 from aef_jax.inference.target import Target
@@ -50,7 +49,6 @@ def open_weights(
     path: Path,
     framework: str = "jax",
     which: Which = "latest",
-    data_path: Path | None = None,
     tile_side: int | None = None,
 ) -> Weights:
     """Open a run, or weights of another framework.
@@ -59,8 +57,6 @@ def open_weights(
         path: the folder of a run; or a file or folder of weights.
         framework: "jax", or the name of an entry point of `FRAMEWORKS`.
         which: the checkpoint of a run.
-        data_path: of the data set that the run will embed, in place of its own. A line tells if it has other processing
-            levels than the run's.
         tile_side: of the tiles to compute, in pixels; by default that of training. Larger ones show the model more
             ground around each pixel, and have fewer borders.
 
@@ -72,19 +68,29 @@ def open_weights(
     """
     if tile_side is not None:
         require_multiple("embed", "tile_side", tile_side, of=16)
-        weights = open_weights(path, framework, which, data_path)
+        weights = open_weights(path, framework, which)
         config = weights.embedder.config
         config = replace(config, data=replace(config.data, tile_side=tile_side))
         return weights._replace(embedder=replace(weights.embedder, config=config))
     if framework == "jax":
         run = RunFolder(path)
         step = find_step(run.checkpoints, which)
-        if data_path:
-            levels = Dataset.open(data_path).levels
-            if warning := level_warning(run.checkpoints, step, levels, str(data_path)):
-                print_lines(f"aef: {warning}", file=sys.stderr)
         return Weights(load_run(path, step), f"{path.absolute().name}, step {step}", default_batch())
     found = {entry.name: entry for entry in entry_points(group=FRAMEWORKS)}
     if framework not in found:
         raise ValueError(f"framework {printable(framework)!r} is not installed, expected one of {['jax', *found]}")
     return Weights(found[framework].load()(path), path.name, TILES_PER_DEVICE)
+
+
+def tell_other_levels(run_path: Path, which: Which, levels: Mapping[str, str], where: str) -> None:
+    """Print a line if data have other processing levels than those that a run was trained on.
+
+    Args:
+        run_path: the folder of the run.
+        which: the checkpoint.
+        levels: of the data, by source.
+        where: names the data.
+    """
+    checkpoints = RunFolder(run_path).checkpoints
+    if warning := level_warning(checkpoints, find_step(checkpoints, which), levels, where):
+        print_lines(f"aef: {warning}", file=sys.stderr)

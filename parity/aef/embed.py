@@ -53,7 +53,7 @@ def embed_both(
     carried = checkpoint.config
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
-    by_jax = open_weights(run.path, data_path=data).embedder
+    by_jax = open_weights(run.path).embedder
     by_torch = replace(by_jax, model=torch_embedder(model))
     site = find_site(data or (Path(config.data.path) if config.data.path else None), site_name)
     ((support, _),) = choose_supports(site, config, [period]).items()
