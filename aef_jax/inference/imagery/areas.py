@@ -153,7 +153,7 @@ def is_in_area(polygons: Sequence[Rings], lon: float, lat: float) -> bool:
     Returns:
         True if a polygon contains it.
     """
-    small = 1e-9
+    small = 1e-6  # degrees: 0.1 m
     pixel = RasterAffine(small, 0, lon - small / 2, 0, -small, lat + small / 2)
     shapes = [{"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]} for rings in polygons]
     return bool(np.any(rasterize(shapes, (1, 1), transform=pixel, dtype="uint8")))
