@@ -92,7 +92,9 @@ def test_parts_write_all_sites(tmp_path):
 
 
 def test_sites_are_those_whose_center_is_in_the_area(tmp_path):
-    dataset = Dataset.open(write(tmp_path / "data", *([site.between(*YEAR)] for site in (SITES[0], SITES[2])), (SENTINEL2,)))
+    dataset = Dataset.open(
+        write(tmp_path / "data", *([site.between(*YEAR)] for site in (SITES[0], SITES[2])), (SENTINEL2,))
+    )
     inside = polygon_of_bounds((3.5, 45.0, 5.0, 46.0))  # north is at 4.27 degrees east
     paths = embed_records(request(tmp_path / "out", [YEAR]), sites_in_area(dataset, inside), "mine")
     assert [path.name for path in paths] == ["north_2019.tif"]
