@@ -50,10 +50,12 @@ def _package(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_every_file_is_in_the_wheel(installed):
+    """So an installed package computes what the tests of the checkout see."""
     files = {path.relative_to(REPOSITORY) for name in SOURCES for path in (REPOSITORY / name).rglob("*")}
     files = {path for path in files if "__pycache__" not in path.parts and (REPOSITORY / path).is_file()}
-    missing = {str(path) for path in files if path.suffix != ".md" and not (installed / path).exists()}
-    assert missing == set()
+    expected = {str(path): (REPOSITORY / path).read_bytes() for path in files if path.suffix != ".md"}
+    actual = {name: (installed / name).read_bytes() for name in expected if (installed / name).exists()}
+    assert {name for name in expected if actual.get(name) != expected[name]} == set()
 
 
 @pytest.mark.slow

@@ -97,10 +97,10 @@ def _train(
 ) -> int:
     # State
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
+    done = checkpointer.latest_step or 0
+    profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
     state = _begin(folder, checkpointer, config, mesh, data)
-    done = int(state.step)
-    profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
     # Loop
     batches = training_batches(examples, steps_done=done)

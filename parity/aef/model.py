@@ -14,11 +14,12 @@ from aef_jax.training.step import abstract_model
 from configs.config import Config
 
 
-def abstract_jax(config: Config) -> aef_jax.model.alphaearth.AlphaEarth:
-    """Build the Flax model with abstract parameters.
+def abstract_jax(config: Config, dtype: str = "float32") -> aef_jax.model.alphaearth.AlphaEarth:
+    """Build the Flax model with abstract parameters. It is traced once for each config.
 
     Args:
         config: a run's config.
+        dtype: the parameters' dtype.
 
     Returns:
         The model.
@@ -27,20 +28,7 @@ def abstract_jax(config: Config) -> aef_jax.model.alphaearth.AlphaEarth:
         ValueError: it cannot be built.
     """
     with _build_errors():
-        return nnx.eval_shape(lambda: aef_jax.model.alphaearth.AlphaEarth(config, rngs=nnx.Rngs(0)))
-
-
-def abstract_jax_of(config: Config, dtype: str) -> aef_jax.model.alphaearth.AlphaEarth:
-    """Build the Flax model with abstract parameters of a dtype. It is traced once for each config.
-
-    Args:
-        config: a run's config, of which a model can be built.
-        dtype: the parameters' dtype.
-
-    Returns:
-        The model.
-    """
-    graph, shapes = abstract_model(config)
+        graph, shapes = abstract_model(config)
     return nnx.merge(graph, jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(dtype)), shapes))
 
 

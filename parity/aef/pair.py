@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from flax import nnx
 
+import aef_jax.model.alphaearth
 import aef_jax.training.objective
 import aef_torch.training.objective
 from aef_torch.model.alphaearth import AlphaEarth
 from configs.config import Config
-from parity.aef.model import abstract_jax
 from parity.capture.jax_side import JaxSide
 from parity.capture.tensors import load_torch
 from parity.capture.torch_side import TorchSide
@@ -76,7 +76,11 @@ def aef_jax_side(config: Config, weights: Arrays, compiled: bool = True) -> JaxS
     """
 
     def at(dtype: str) -> nnx.Module:
-        graph, state = nnx.split(abstract_jax(_computing(config, dtype)))
+        # traced anew each time: a mutation may change what the constructors of layers do
+        abstract = nnx.eval_shape(
+            lambda: aef_jax.model.alphaearth.AlphaEarth(_computing(config, dtype), rngs=nnx.Rngs(0))
+        )
+        graph, state = nnx.split(abstract)
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, np.dtype(_parameters(dtype))), state)
         return nnx.merge(graph, to_jax(nnx.merge(graph, shapes), cast(weights, _parameters(dtype))))
 

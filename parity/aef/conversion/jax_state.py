@@ -25,7 +25,7 @@ from aef_jax.training.optimizer import make_optimizer
 from aef_jax.training.step import TrainState
 from aef_torch.training.snapshot import Snapshot, Tensors
 from configs.config import Config
-from parity.aef.model import abstract_jax_of
+from parity.aef.model import abstract_jax
 from parity.capture.tensors import to_numpy, to_tensor
 from parity.mapping import weights
 
@@ -44,7 +44,7 @@ def to_jax(saved: Snapshot, config: Config, mesh: Mesh) -> TrainState:
     Raises:
         WeightsError: the tensors are not exactly those of the config's model.
     """
-    structure = abstract_jax_of(config, config.model.compute_dtype)
+    structure = abstract_jax(config, config.model.compute_dtype)
     saved = saved.to(getattr(torch, config.model.compute_dtype))
     params, mu, nu = (
         weights.to_jax(structure, {name: to_numpy(tensor) for name, tensor in tensors.items()})
@@ -76,7 +76,7 @@ def from_jax(state: TrainState, config: Config) -> Snapshot:
     Returns:
         The snapshot.
     """
-    structure = abstract_jax_of(config, config.model.compute_dtype)
+    structure = abstract_jax(config, config.model.compute_dtype)
 
     def tensors(tree: Any) -> Tensors:
         arrays = jax.tree.map(np.asarray, tree)

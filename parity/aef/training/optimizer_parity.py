@@ -14,7 +14,7 @@ from aef_torch.training.optimizer import clip_by_global_norm, learning_rate
 from aef_torch.training.optimizer import make_optimizer as make_torch_optimizer
 from configs.config import Config
 from configs.training import TrainingConfig
-from parity.aef.model import abstract_jax_of
+from parity.aef.model import abstract_jax
 from parity.capture.quick_compile import QUICK
 from parity.capture.tensors import load_torch, torch_arrays
 from parity.capture.trees import Arrays, cast
@@ -56,7 +56,7 @@ def _gradients(weights: Arrays, dtype: str) -> Iterator[Arrays]:
 
 def _by_jax(config: Config, weights: Arrays, dtype: str) -> Iterator[Arrays]:
     with jax.enable_x64(dtype == "float64"):
-        structure = abstract_jax_of(config, dtype)
+        structure = abstract_jax(config, dtype)
         params, optimizer = to_jax(structure, cast(weights, dtype)), make_optimizer(TRAINING)
         moments = jax.jit(optimizer.init, compiler_options=QUICK)(params)
 

@@ -43,8 +43,9 @@ def test_arrays_that_fit_are_copied_and_the_others_are_fresh(run):
     mesh = make_mesh(OTHER.mesh)
     plan = plan_warm_start(OTHER, run)
     saved = flat(restore_params(RunFolder(run).checkpoints, SMALLEST))
-    fresh = flat(init_state(OTHER, mesh).params)
-    state = warm_state(init_state(OTHER, mesh), plan, mesh)
+    start = init_state(OTHER, mesh)
+    fresh = flat(start.params)
+    state = warm_state(start, plan, mesh)
     for name, array in flat(state.params).items():
         is_new = name.split(".")[1] in ("landsat", "sentinel1") or name == "text_head.first.kernel"
         assert np.array_equal(array, (fresh if is_new else saved)[name]), name

@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
+from flax.traverse_util import flatten_dict
 
 from aef_jax.cli import main as cli
 from aef_jax.run.checkpoint import restore_params
@@ -15,9 +18,12 @@ from aef_jax.run.steps import checkpoint_steps
 from aef_jax.visualize.loss_curves import read_metrics
 from tests.aef_jax.conftest import BRIEF, STEPS
 from tests.support.damage import DAMAGES
+from tests.support.refusals import error_message
 
 pytestmark = [pytest.mark.usefixtures("quick_compiles"), pytest.mark.slow]
 MIDWAY = STEPS // 2
+SHORT = {"steps": 3, "warmup_steps": 0, "weight_decay": 0.1, "seed": 1, "freeze": "encoder.*, *.key.kernel"}
+"""Few steps in which all parameters would change."""
 
 
 def params_of(run: RunFolder):
@@ -76,20 +82,37 @@ def test_a_finished_run_is_extended_with_another_schedule(training, tmp_path, mi
 
 
 def test_a_run_begins_with_the_weights_of_another(training, tmp_path, capsys):
-    """Case 1: where the weights come from is printed, and kept for a run that is killed before its first checkpoint."""
-    short = ["--training.steps", "3"]
+    """Case 1: where the weights come from is printed, and kept for a run that is killed before its first checkpoint.
+
+    Those that are frozen stay, also under weight decay, and the others train.
+    """
+    short = [word for name, value in SHORT.items() for word in (f"--training.{name}", str(value))]
     warm, fresh = RunFolder(tmp_path / "warm"), RunFolder(tmp_path / "fresh")
     origin = str(training.run.path)
     assert cli.main(["train", str(training.config_file), "--init-from", origin, "--run", str(warm.path), *short]) == 0
     line = f"aef: the weights are those of {origin}, checkpoint {STEPS}\n"
     assert line in capsys.readouterr().err
     trained = params_of(warm)
+    assert_frozen(params_of(training.run), trained)
     shutil.rmtree(warm.checkpoints)
     assert cli.main(["train", str(warm.path)]) == 0
     assert line in capsys.readouterr().err
     assert are_equal(params_of(warm), trained)
+    other = replace(warm.read_config(), training=replace(warm.read_config().training, freeze=""))
+    expected = f"training.freeze is '{SHORT['freeze']}' in the folder and '' here"
+    assert expected in error_message(warm.require_same_run, other)
 
     assert cli.main(["train", origin, "--run", str(fresh.path), *short]) == 0
     expected = f"aef: {fresh.path} begins with fresh weights, and with the settings of {origin};"
     assert expected in capsys.readouterr().err
     assert not are_equal(params_of(fresh), trained)
+
+
+def assert_frozen(before, after) -> None:
+    """Assert that exactly the parameters that `SHORT` freezes are the same."""
+    pairs = zip(*(flatten_dict(nnx.to_pure_dict(params)).items() for params in (before, after)), strict=True)
+    for (path, array), (_, trained) in pairs:
+        name = ".".join(map(str, path))
+        is_frozen = name.startswith("encoder.") or name.endswith(".key.kernel")
+        has_gradient = ".missing_bands." not in name  # no frame of the sample lacks a band
+        assert np.array_equal(trained, array) == (is_frozen or not has_gradient), name

@@ -1,4 +1,4 @@
-"""Frozen parameters keep the values they begin with, and the others train (row 1)."""
+"""Which parameters are frozen; training/test_course.py trains with some (row 1)."""
 
 from dataclasses import replace
 
@@ -10,9 +10,6 @@ from flax import nnx
 from flax.traverse_util import flatten_dict
 
 import aef_torch.training.step
-from aef_jax.cli import main as cli
-from aef_jax.run.checkpoint import restore_params
-from aef_jax.run.folder import RunFolder
 from aef_jax.training.freeze import freezer, require_freezable
 from aef_jax.training.step import abstract_model
 from parity.aef.model import abstract_torch
@@ -30,23 +27,6 @@ def flat(params) -> dict[str, np.ndarray]:
 
 def freezing(patterns: str, config=BRIEF):
     return replace(config, training=replace(config.training, freeze=patterns))
-
-
-@pytest.mark.slow
-def test_frozen_parameters_stay_and_the_others_train(training, tmp_path):
-    """Weight decay leaves them too, and the checkpoint is continued under the same setting alone."""
-    run = RunFolder(tmp_path / "run")
-    settings = {"steps": 3, "freeze": PATTERNS, "weight_decay": 0.1, "warmup_steps": 0, "seed": 1}
-    words = [word for name, value in settings.items() for word in (f"--training.{name}", str(value))]
-    warm = ["--init-from", str(training.run.path), "--run", str(run.path)]
-    assert cli.main(["train", str(training.config_file), *warm, *words]) == 0
-    before, after = (flat(restore_params(each.checkpoints, BRIEF)) for each in (training.run, run))
-    for name, array in before.items():
-        is_frozen = name.startswith("encoder.") or name.endswith(".key.kernel")
-        has_gradient = ".missing_bands." not in name  # no frame of the sample lacks a band
-        assert np.array_equal(after[name], array) == (is_frozen or not has_gradient), name
-    other = replace(run.read_config(), training=replace(run.read_config().training, freeze=""))
-    assert f"training.freeze is '{PATTERNS}' in the folder and '' here" in error_message(run.require_same_run, other)
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ from tests.support.refusals import error_message
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 MIDWAY = STEPS // 2
+TRAIN = [sys.executable, "-m", "aef_jax.cli.main", "train"]
 
 
 def _records(run: RunFolder) -> list[dict]:
@@ -109,26 +110,34 @@ def test_each_step_is_recorded_once_and_the_last_has_scores(training):
 
 
 @pytest.mark.slow
-def test_killed_run_resumes_from_its_checkpoint_to_the_same_end(training, tmp_path):
+def test_killed_run_resumes_to_the_same_end_while_profiled(training, tmp_path):
     """The metrics of the lost steps were already written; they are replaced, not repeated."""
     run = training.copied(tmp_path / "killed", MIDWAY)
-    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
+    assert train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4)) == STEPS
+    assert list(run.profile.rglob("*.xplane.pb"))
     _assert_same_params(run, training.run)
     _assert_same_metrics(run, training.run)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("signal_number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
-def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, signal_number, workers):
+def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path):
     """Each signal goes to all processes of the job: SIGINT as from a terminal, SIGTERM twice as from a cluster."""
     run = RunFolder(tmp_path / "run")
-    command = [sys.executable, "-m", "aef_jax.cli.main", "train"]
+    interrupted = _stop(training, run, [training.config_file, "--run", run.path, "--data.workers", "0"], signal.SIGINT)
+    terminated = _stop(training, run, [run.path, "--data.workers", "1"], signal.SIGTERM)
+    assert 0 < interrupted < terminated < STEPS
+    subprocess.run([*TRAIN, str(run.path)], env=training.environment, check=True, timeout=300)
+    _assert_same_params(run, training.run)
+    _assert_same_metrics(run, training.run)
+
+
+def _stop(training, run: RunFolder, words: list, signal_number: int) -> int:
+    """Train until a step was done, stop the run by a signal, and return how many steps it saved."""
     options = {"text": True, "env": training.environment, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    settings = ["--training.steps", str(STEPS), "--data.workers", str(workers), "--run", str(run.path)]
-    words = [*command, str(training.config_file), *settings]
-    with subprocess.Popen(words, **options, start_new_session=True) as process:
+    before = len(_records(run)) if run.metrics_path.exists() else 0
+    with subprocess.Popen([*TRAIN, *map(str, words)], **options, start_new_session=True) as process:
         deadline = time.monotonic() + 300
-        while not (run.metrics_path.exists() and run.metrics_path.read_text()):
+        while not (run.metrics_path.exists() and run.metrics_path.read_text().count("\n") > before):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -138,14 +147,10 @@ def test_ctrl_c_and_sigterm_save_and_print_a_resume_command(training, tmp_path, 
             os.killpg(process.pid, signal_number)
         out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    (done,) = _saved_steps(run)
-    assert 0 < done < STEPS
+    done = max(_saved_steps(run))
     assert f"stopped after {done} of {STEPS} steps, all saved; resume with: aef train {run.path}" in out
     assert "Traceback" not in err
-
-    subprocess.run([*command, str(run.path)], **options, check=True, timeout=300)
-    _assert_same_params(run, training.run)
-    _assert_same_metrics(run, training.run)
+    return done
 
 
 @pytest.mark.slow
@@ -216,7 +221,7 @@ def test_run_resumes_on_devices_that_compute_it_differently(training, tmp_path):
     run.require_same_run(replace(BRIEF, mesh=MeshConfig(seq=2), model=replace(BRIEF.model, block_loop="scan")))
     settings = {"mesh.fsdp": 2, "data.workers": 1, "model.remat": "block"}
     words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "aef_jax.cli.main", "train", str(run.path), *words]
+    command = [*TRAIN, str(run.path), *words]
     environment = {**training.environment, "JAX_NUM_CPU_DEVICES": "2"}
     subprocess.run(command, env=environment, check=True, timeout=300)
     config = run.read_config()
@@ -256,34 +261,6 @@ def test_latest_best_and_permanent_checkpoints_are_kept(training, tmp_path):
     metadata = json.loads((run.checkpoints / "8" / "run" / "metadata").read_text())
     assert from_json(json.dumps(metadata["config"])) == config
     assert set(metadata["normalization"]) == {"sentinel2"}
-
-
-@pytest.mark.slow
-def test_requested_steps_are_profiled(training, tmp_path):
-    run = training.copied(tmp_path / "profiled", MIDWAY)
-    train(BRIEF, run, open_data(BRIEF), range(MIDWAY + 2, MIDWAY + 4))
-    assert list(run.profile.rglob("*.xplane.pb"))
-    _assert_same_params(run, training.run)
-
-
-@pytest.mark.slow
-def test_pictures_that_cannot_be_drawn_do_not_end_the_run(training, tmp_path, capsys):
-    run, data = training.copied(tmp_path / "run", MIDWAY), open_data(BRIEF)
-    blind = replace(data, pictured=replace(data.pictured, series={}))
-    assert train(BRIEF, run, blind) == STEPS
-    assert "the pictures could not be drawn" in capsys.readouterr().err
-    _assert_same_params(run, training.run)
-
-
-@pytest.mark.slow
-def test_out_of_memory_for_pictures_does_not_end_the_run(training, tmp_path, capsys, monkeypatch):
-    def without_memory(*_):
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
-
-    monkeypatch.setattr("aef_jax.training.reporter.write_field_png", without_memory)
-    run = training.copied(tmp_path / "run", MIDWAY)
-    assert train(BRIEF, run, open_data(BRIEF)) == STEPS
-    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory and what was allocated\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", ["10", "a:b", "5:5", "0:3"])

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from aef_jax.data.loading.pipeline import HostExamples, stack, training_batches
 from aef_jax.data.loading.training_data import TrainingData, open_data
-from aef_jax.run.checkpoint import Checkpointer
+from aef_jax.run.checkpoint import Checkpointer, restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.mesh import single_device_mesh
 from aef_jax.training.loop import train
@@ -88,17 +90,33 @@ def test_a_killed_reader_is_told_at_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_state_is_saved_before_its_pictures_are_drawn(training, quick_compiles, tmp_path, monkeypatch):
-    """Other hosts wait for the checkpoint, and drawing may take long."""
+def test_pictures_fail_after_the_state_is_saved(training, quick_compiles, tmp_path, monkeypatch, capsys):
+    """Other hosts wait for the checkpoint, and drawing may take long. Out of memory, it does not end the run."""
     saved, drawn, save = [], [], Checkpointer.save
 
     def noted(checkpointer, state, score=None):
         saved.append(int(state.step))
         save(checkpointer, state, score)
 
+    def without_memory(*_):
+        drawn.append(list(saved))
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand what was allocated")
+
     monkeypatch.setattr(Checkpointer, "save", noted)
-    monkeypatch.setattr("aef_jax.training.reporter.write_field_png", lambda *_: drawn.append(list(saved)))
+    monkeypatch.setattr("aef_jax.training.reporter.write_field_png", without_memory)
     run = training.copied(tmp_path / "run", STEPS // 2)
     assert train(BRIEF, run, open_data(BRIEF)) == STEPS
     assert drawn == [[STEPS]]
     assert run.picture("reconstructions").is_file()
+    assert "could not be drawn: RESOURCE_EXHAUSTED: out of memory and what was allocated\n" in capsys.readouterr().err
+    params, expected = (restore_params(each.checkpoints, BRIEF) for each in (run, training.run))
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, params, expected)))
+
+
+def test_a_site_that_cannot_be_drawn_is_told(tmp_path, capsys):
+    site, schema = small_site(), schema_of()
+    data = TrainingData([site], {}, schema, replace(site, series={}))
+    examples, mesh = HostExamples([site], schema, CONFIG), single_device_mesh()
+    with Reporter(CONFIG, RunFolder(tmp_path), data, examples, mesh, resumed_at=0) as reporter:
+        reporter.draw(1, jnp.zeros(3))
+    assert "aef: step 1: the pictures could not be drawn: " in capsys.readouterr().err

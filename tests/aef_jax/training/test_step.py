@@ -49,15 +49,23 @@ def several():
     return config, mesh, [to_devices(next(batches), mesh) for _ in range(2)]
 
 
+@pytest.fixture(scope="module")
+def step_and_start(several):
+    """Return the step of `several`, and a function that returns its state before the first step."""
+    config, mesh, _ = several
+    state = init_state(config, mesh)  # each step donates what it is given
+    return make_train_step(config, mesh), lambda: jax.tree.map(jnp.copy, state)
+
+
 @pytest.mark.slow
-def test_several_sources_train_in_a_step_that_compiles_once(several):
+def test_several_sources_train_in_a_step_that_compiles_once(several, step_and_start):
     """Optical, radar with metadata, a static map and classes. One batch is repeated, so the loss must fall."""
-    config, mesh, (first, second) = several
+    _, mesh, (first, second) = several
     assert set(first.targets) == {"sentinel2", "landsat", "sentinel1", "glo30", "nlcd"}
     assert jax.tree.map(lambda leaf: leaf.sharding, first) == batch_shardings(first, mesh)
 
-    step, state = make_train_step(config, mesh), init_state(config, mesh)
-    state, terms = step(state, second)
+    step, start = step_and_start
+    state, terms = step(start(), second)
     history = []
     for _ in range(12):
         state, terms = step(state, first)
@@ -72,14 +80,14 @@ def test_several_sources_train_in_a_step_that_compiles_once(several):
 
 
 @pytest.mark.slow
-def test_nonfinite_step_changes_nothing_and_is_counted(several):
+def test_nonfinite_step_changes_nothing_and_is_counted(several, step_and_start):
     """Parameters, moments and learning rate stay; the next step is the same as without the skipped one."""
-    config, mesh, (first, second) = several
-    step = make_train_step(config, mesh)
+    config, _, (first, second) = several
+    step, start = step_and_start
     poison = first.targets["sentinel2"]._replace(pixels=first.targets["sentinel2"].pixels * jnp.nan)
     poisoned = first._replace(targets={**first.targets, "sentinel2": poison})
 
-    state, _ = step(init_state(config, mesh), second)
+    state, _ = step(start(), second)
     before = jax.device_get(state)
     after, terms = step(state, poisoned)
     assert not np.isfinite(terms["loss"])

@@ -33,7 +33,7 @@ CONFIG = replace(
 )
 QUICK = ["--dtypes", "float64", "--seeds", "1"]
 
-pytestmark = pytest.mark.usefixtures("one_thread", "small")
+pytestmark = pytest.mark.usefixtures("one_thread", "quick_compiles", "small")
 
 
 @pytest.fixture

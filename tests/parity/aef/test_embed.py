@@ -23,7 +23,7 @@ from parity.cli import main
 from parity.mapping.weights import to_jax
 from tests.support.data.small_dataset import write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
 
 SMALLEST = replace(
     DEBUG,

@@ -21,6 +21,7 @@ from tests.support.data.small_site import small_site
 from tests.support.refusals import error_message
 from tests.support.training_run import write_training_run
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 YEAR: Period = (1514764800000, 1546300800000)
 TOLERANCE = 1e-5
 """Largest difference of components of unit vectors in float32, as in `aef-parity embed`."""
