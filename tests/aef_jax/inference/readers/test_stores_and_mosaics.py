@@ -114,18 +114,21 @@ def test_the_index_gives_the_files_that_meet_bounds_by_zone(tmp_path):
     import pyarrow.parquet
 
     rows = [
-        ("s3://bucket/2021/31N/a.tiff", 2021, "31N", 3.0, 50.0, 4.0, 51.0),
-        ("s3://bucket/2021/31N/b.tiff", 2021, "31N", 4.0, 50.0, 5.0, 51.0),
-        ("s3://bucket/2021/32N/c.tiff", 2021, "32N", 4.5, 50.0, 6.0, 51.0),
-        ("s3://bucket/2020/31N/d.tiff", 2020, "31N", 4.0, 50.0, 5.0, 51.0),
+        ("s3://bucket/2021/31N/west.tiff", 2021, "31N", 3.0, 50.0, 4.0, 51.0),
+        ("s3://bucket/2021/31N/a.tiff", 2021, "31N", 4.0, 50.0, 5.0, 51.0),
+        ("s3://bucket/2021/32N/b.tiff", 2021, "32N", 4.5, 50.0, 6.0, 51.0),
+        ("s3://bucket/2021/31N/east.tiff", 2021, "31N", 5.0, 50.0, 6.0, 51.0),
+        ("s3://bucket/2021/31N/south.tiff", 2021, "31N", 4.0, 49.0, 5.0, 50.0),
+        ("s3://bucket/2021/31N/north.tiff", 2021, "31N", 4.0, 51.0, 5.0, 52.0),
+        ("s3://bucket/2020/31N/past.tiff", 2020, "31N", 4.0, 50.0, 5.0, 51.0),
     ]
     names = ("path", "year", "utm_zone", "wgs84_west", "wgs84_south", "wgs84_east", "wgs84_north")
-    table = pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True)) | {"fid": range(4)})
+    table = pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True)) | {"fid": range(7)})
     index = str(tmp_path / "aef_index.parquet")
     pyarrow.parquet.write_table(table, index)
 
     zones = find_files(index, (4.2, 50.5, 4.8, 50.6), 2021)
-    assert zones == {"31N": ["s3://bucket/2021/31N/b.tiff"], "32N": ["s3://bucket/2021/32N/c.tiff"]}
+    assert zones == {"31N": ["s3://bucket/2021/31N/a.tiff"], "32N": ["s3://bucket/2021/32N/b.tiff"]}
     with pytest.raises(ValueError, match=r"aef_index\.parquet has no file of 2021 that meets the bounds \(7"):
         find_files(index, (7, 50, 8, 51), 2021)
     pyarrow.parquet.write_table(table.drop(["utm_zone"]), index)
