@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replace_file
-from configs.source import Source
+from configs.source import PIXEL_M, Source
 
 TRUE_COLOR = ("B4", "B3", "B2")
 """Names of the red, green and blue bands of both Sentinel-2 and Landsat."""
 
-_PIXEL_M = 10
 GAMMA = 0.7  # brightens shadows and dark forest
 _NO_DATA_COLOR = "0.82"  # light gray
 
@@ -59,13 +58,16 @@ def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndar
     return colors, variances / max(np.square(vectors).sum(axis=1).mean(), np.finfo(float).tiny)
 
 
-def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field") -> None:
+def write_field_png(
+    path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field", pixel_m: float = PIXEL_M
+) -> None:
     """Draw an embedding field in false color. NaN pixels are gray.
 
     Args:
         path: the PNG file to write.
         field: the embedding field.
         title: of the picture.
+        pixel_m: side of a pixel, in meters.
     """
     colors, shares = principal_colors(field)
     height, width = field.shape[:2]
@@ -73,7 +75,7 @@ def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = 
     axes = figure.subplots()
     axes.set_facecolor(_NO_DATA_COLOR)
     opaque = np.isfinite(colors).all(axis=-1)
-    extent = (0, width * _PIXEL_M, height * _PIXEL_M, 0)
+    extent = (0, width * pixel_m, height * pixel_m, 0)
     axes.imshow(np.dstack([np.nan_to_num(colors), opaque]), interpolation="nearest", extent=extent)
     axes.set(xlabel="meters", ylabel="meters")
     axes.set_title(title, fontsize=12, loc="left", pad=20)

@@ -10,8 +10,10 @@ import numpy as np
 from configs.config import Config
 from configs.fields.frames import Time, grid_coordinates, read_frames, read_period
 from configs.fields.label import label_field
+from configs.fields.periods import default_support
+from configs.fields.stacks import FrameStack
 from configs.fields.statistics import CLIP_SIGMA, MAX_OUT_OF_RANGE, MAX_WRONG, BandStatistics, has_data
-from configs.fields.tiling import Embed, FrameStack, default_support, embed_area
+from configs.fields.tiling import Area, Embed, embed_area
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Embedder:
         """
         valid = read_period(period)
         used = default_support(valid, self.config) if support is None else read_period(support)
-        field = embed_area(self.model, self._stacks(frames, no_data or {}), self.config, valid, used)
+        (field,) = embed_area(self.model, Area(self._stacks(frames, no_data or {}), [valid], used), self.config)
         coordinates = grid_coordinates(frames)
         return field if coordinates is None else label_field(field, coordinates, valid, used)
 

@@ -62,7 +62,7 @@ def run(tmp_path, monkeypatch) -> Path:
 
 
 def embed(run: Path, weights: Path, *options: str) -> int:
-    dates = ["--start", "2018-01-01", "--end", "2019-01-01"]
+    dates = ["--period", "2018"]
     return main(["embed", str(run), str(weights), *dates, "-o", str(run.with_name("field.tif")), *options])
 
 
