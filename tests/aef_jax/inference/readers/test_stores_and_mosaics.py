@@ -46,14 +46,15 @@ def test_the_only_field_of_a_store_needs_no_period(tmp_path):
 
 def test_stores_without_the_field_are_refused(tmp_path):
     path = write_store(tmp_path / "fields.zarr", [SMALL, LATER])
-    with pytest.raises(
-        ValueError, match=r"has several periods, expected one of .*#START, with START of 2019-01-01, 20"
-    ):
+    with pytest.raises(ValueError, match=r"several periods, expected a START of 2019-01-01, 2020-01-01 as in .*#START"):
         open_field(path)
-    with pytest.raises(ValueError, match=r"fields\.zarr has no single period from 2021, expected one of"):
+    with pytest.raises(ValueError, match=r"fields\.zarr has no single period from 2021, expected a START of"):
         open_field(f"{path}#2021")
     with pytest.raises(ValueError, match=r"missing\.zarr is no Zarr store of embedding fields: "):
         open_field(str(tmp_path / "missing.zarr"))
+    coarse = SMALL._replace(transform=(20.0, 0.0, 0.0, 0.0, -20.0, 0.0))
+    with pytest.raises(ValueError, match=r"coarse\.zarr is no Zarr store of embedding fields: its transform is \(20"):
+        open_field(write_store(tmp_path / "coarse.zarr", [coarse]))
     metadata = tmp_path / "fields.zarr" / "zarr.json"
     metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"node_type": "array"}))
     with pytest.raises(ValueError, match=r"fields\.zarr is no Zarr store of embedding fields: "):
