@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from aef_jax.inference.field import FieldInfo
+from configs.source import PIXEL_M
 
 _SIDE_POINTS = 8
 """Points on each side of an outline: a side that is straight in UTM is not in degrees."""
@@ -21,6 +22,21 @@ def bounds(info: FieldInfo) -> tuple[float, float, float, float]:
     """
     (height, width), (a, _, west, _, e, north) = info.shape, info.transform
     return west, north + e * height, west + a * width, north
+
+
+def transform_problem(transform: tuple[float, ...]) -> str:
+    """Say why a grid is none of fields.
+
+    Args:
+        transform: the six numbers of affine.Affine.
+
+    Returns:
+        A clause for a message; empty if it has pixels of 10 m, top-down or bottom-up.
+    """
+    a, b, _, d, e, _ = transform
+    if (a, b, d, abs(e)) == (PIXEL_M, 0, 0, PIXEL_M):
+        return ""
+    return f"its transform is {transform}, expected pixels of {PIXEL_M} m along its axes"
 
 
 def grid_coordinates(info: FieldInfo) -> dict[str, tuple]:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from aef_jax.inference.coordinates import transform_problem
 from aef_jax.inference.encoding import band_names, decode, described_period, year_of_path
 from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo
 from configs.serialization.printable import printable, sentence
-from configs.source import PIXEL_M
 
 RELEASED_DIM = 64
 """D of the public annual layers: the number of bands of a raster whose bands have no names."""
@@ -106,10 +106,7 @@ def _problem(dataset: Any) -> str:
         return f"it has {dataset.count} bands {named}, expected {RELEASED_DIM}, or A00, A01, ..."
     if dataset.crs is None or not dataset.crs.is_projected:
         return "it has no coordinate reference system in meters"
-    a, b, _, d, e, _ = tuple(dataset.transform)[:6]
-    if (a, b, d, abs(e)) != (PIXEL_M, 0, 0, PIXEL_M):
-        return f"its transform is {tuple(dataset.transform)[:6]}, expected pixels of {PIXEL_M} m along its axes"
-    return ""
+    return transform_problem(tuple(dataset.transform)[:6])
 
 
 def _period(name: Any, tags: dict[str, str], path: str) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
+from aef_jax.inference.coordinates import transform_problem
 from aef_jax.inference.encoding import decode, iso
 from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo
@@ -68,13 +69,15 @@ def open_zarr(path: str, start: str = "") -> ZarrField:
         _, embed_dim, height, width = array.shape
         if array.dtype not in (np.int8, np.float32) or len(valid) != array.shape[0]:
             raise ValueError(f"{ARRAY} is {array.dtype} {array.shape}, expected int8 or float32 (time, band, y, x)")
+        if problem := transform_problem(transform):
+            raise ValueError(problem)
     except Exception as error:  # missing files, other arrays, wrong types: zarr has no base class for its errors
         raise ValueError(f"{printable(path)} is no Zarr store of embedding fields: {sentence(error)}") from error
     fits = [index for index, period in enumerate(valid) if iso(period[0]).startswith(start)]
     if len(fits) != 1:
         starts = ", ".join(iso(period[0])[:10] for period in valid)
         asked = f"no single period from {printable(start)}" if start else "several periods"
-        raise ValueError(f"{printable(path)} has {asked}, expected one of {path}#START, with START of {starts}")
+        raise ValueError(f"{printable(path)} has {asked}, expected a START of {starts} as in {printable(path)}#START")
     index = fits[0]
     info = FieldInfo(crs, transform, (height, width), embed_dim, valid[index], support[index], model)
     return ZarrField(path, info, array, index)

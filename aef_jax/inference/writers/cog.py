@@ -18,7 +18,7 @@ MAX_SIDE = 8192
 """Most rows and columns of a file, as in the release."""
 BLOCK = 256
 """Side of a block of the file, in pixels."""
-_CACHE_BYTES = 128 * 2**20
+_CACHE_BYTES = 64 * 2**20
 """GDAL's block cache while a field is written; by default it is a share of the machine's memory."""
 
 

@@ -46,14 +46,15 @@ def test_the_only_field_of_a_store_needs_no_period(tmp_path):
 
 def test_stores_without_the_field_are_refused(tmp_path):
     path = write_store(tmp_path / "fields.zarr", [SMALL, LATER])
-    with pytest.raises(
-        ValueError, match=r"has several periods, expected one of .*#START, with START of 2019-01-01, 20"
-    ):
+    with pytest.raises(ValueError, match=r"several periods, expected a START of 2019-01-01, 2020-01-01 as in .*#START"):
         open_field(path)
-    with pytest.raises(ValueError, match=r"fields\.zarr has no single period from 2021, expected one of"):
+    with pytest.raises(ValueError, match=r"fields\.zarr has no single period from 2021, expected a START of"):
         open_field(f"{path}#2021")
     with pytest.raises(ValueError, match=r"missing\.zarr is no Zarr store of embedding fields: "):
         open_field(str(tmp_path / "missing.zarr"))
+    coarse = SMALL._replace(transform=(20.0, 0.0, 0.0, 0.0, -20.0, 0.0))
+    with pytest.raises(ValueError, match=r"coarse\.zarr is no Zarr store of embedding fields: its transform is \(20"):
+        open_field(write_store(tmp_path / "coarse.zarr", [coarse]))
     metadata = tmp_path / "fields.zarr" / "zarr.json"
     metadata.write_text(json.dumps(json.loads(metadata.read_text()) | {"node_type": "array"}))
     with pytest.raises(ValueError, match=r"fields\.zarr is no Zarr store of embedding fields: "):
@@ -114,18 +115,21 @@ def test_the_index_gives_the_files_that_meet_bounds_by_zone(tmp_path):
     import pyarrow.parquet
 
     rows = [
-        ("s3://bucket/2021/31N/a.tiff", 2021, "31N", 3.0, 50.0, 4.0, 51.0),
-        ("s3://bucket/2021/31N/b.tiff", 2021, "31N", 4.0, 50.0, 5.0, 51.0),
-        ("s3://bucket/2021/32N/c.tiff", 2021, "32N", 4.5, 50.0, 6.0, 51.0),
-        ("s3://bucket/2020/31N/d.tiff", 2020, "31N", 4.0, 50.0, 5.0, 51.0),
+        ("s3://bucket/2021/31N/west.tiff", 2021, "31N", 3.0, 50.0, 4.0, 51.0),
+        ("s3://bucket/2021/31N/a.tiff", 2021, "31N", 4.0, 50.0, 5.0, 51.0),
+        ("s3://bucket/2021/32N/b.tiff", 2021, "32N", 4.5, 50.0, 6.0, 51.0),
+        ("s3://bucket/2021/31N/east.tiff", 2021, "31N", 5.0, 50.0, 6.0, 51.0),
+        ("s3://bucket/2021/31N/south.tiff", 2021, "31N", 4.0, 49.0, 5.0, 50.0),
+        ("s3://bucket/2021/31N/north.tiff", 2021, "31N", 4.0, 51.0, 5.0, 52.0),
+        ("s3://bucket/2020/31N/past.tiff", 2020, "31N", 4.0, 50.0, 5.0, 51.0),
     ]
     names = ("path", "year", "utm_zone", "wgs84_west", "wgs84_south", "wgs84_east", "wgs84_north")
-    table = pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True)) | {"fid": range(4)})
+    table = pyarrow.table(dict(zip(names, zip(*rows, strict=True), strict=True)) | {"fid": range(7)})
     index = str(tmp_path / "aef_index.parquet")
     pyarrow.parquet.write_table(table, index)
 
     zones = find_files(index, (4.2, 50.5, 4.8, 50.6), 2021)
-    assert zones == {"31N": ["s3://bucket/2021/31N/b.tiff"], "32N": ["s3://bucket/2021/32N/c.tiff"]}
+    assert zones == {"31N": ["s3://bucket/2021/31N/a.tiff"], "32N": ["s3://bucket/2021/32N/b.tiff"]}
     with pytest.raises(ValueError, match=r"aef_index\.parquet has no file of 2021 that meets the bounds \(7"):
         find_files(index, (7, 50, 8, 51), 2021)
     pyarrow.parquet.write_table(table.drop(["utm_zone"]), index)

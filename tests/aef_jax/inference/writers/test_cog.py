@@ -187,25 +187,25 @@ def test_a_killed_write_leaves_nothing_that_looks_whole(tmp_path):
 
 
 LARGE = """
-import resource, sys
 from pathlib import Path
+from aef_jax.benchmark.process_memory import peak_bytes
 from aef_jax.inference.writers.cog import write_cog
 from tests.support.data.fields import INFO, unit_field
 window = unit_field(256, 256)
+before = peak_bytes()
 with write_cog(Path("field.tif"), INFO._replace(shape=(2048, 1024))) as writer:
     for row in range(0, 2048, 256):
         for column in range(0, 1024, 256):
             writer.write(slice(row, row + 256), slice(column, column + 256), window)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_bytes() - before)
 """
 
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_field(tmp_path):
-    """Its codes are 134 MB, its vectors 537 MB; the process alone has 150 MB."""
+    """Its codes are 134 MB, which GDAL would keep in its cache: then it takes 297 MB, else 232."""
     done = subprocess.run([sys.executable, "-c", LARGE], cwd=tmp_path, check=True, capture_output=True, text=True)
-    unit = 1 if sys.platform == "darwin" else 1024
-    assert int(done.stdout) * unit < 460e6
+    assert int(done.stdout) < 262e6
 
 
 def test_missing_folders_are_created(tmp_path):
