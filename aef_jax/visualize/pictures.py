@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.files.atomic import replace_file
+from aef_jax.visualize.field_colors import principal_axes
 from configs.source import Source
 
 TRUE_COLOR = ("B4", "B3", "B2")
@@ -32,13 +33,10 @@ class Reconstruction:
 
 
 def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndarray, "H W 3"], Float[np.ndarray, "3"]]:
-    """Map the first three principal components to red, green and blue.
-
-    Each component is stretched between its 2nd and 98th percentile. Its sign, which is arbitrary, is chosen so that its
-    largest loading is positive. NaN pixels are ignored and stay NaN.
+    """Map the first three principal components to red, green and blue (see `principal_axes`).
 
     Args:
-        field: an embedding field.
+        field: an embedding field; NaN pixels are ignored and stay NaN.
 
     Returns:
         The colors in [0, 1], and each component's share of the variance.
@@ -46,17 +44,8 @@ def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndar
     Raises:
         ValueError: if all pixels are NaN.
     """
-    has_data = np.isfinite(field).all(axis=-1)
-    if not has_data.any():
-        raise ValueError("the embedding field has no pixel with data, so there is nothing to draw")
-    vectors = field[has_data].astype(np.float64)
-    vectors -= vectors.mean(axis=0)
-    variances, axes = np.linalg.eigh(vectors.T @ vectors / len(vectors))
-    variances, axes = variances[:-4:-1], axes[:, :-4:-1]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(3)])
-    colors = np.full((*field.shape[:2], 3), np.nan, np.float32)
-    colors[has_data] = stretch(vectors @ axes, *np.percentile(vectors @ axes, [2, 98], axis=0))
-    return colors, variances / max(np.square(vectors).sum(axis=1).mean(), np.finfo(float).tiny)
+    colors, shares = principal_axes(field[np.isfinite(field).all(axis=-1)])
+    return colors.paint(field), shares
 
 
 def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field") -> None:

@@ -1,7 +1,6 @@
 """Draw small pictures of one example: the targets with their masks, and some of the input frames."""
 
 from collections.abc import Sequence
-from colorsys import hsv_to_rgb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Num
@@ -13,6 +12,7 @@ from aef_jax.console.dates import format_date
 from aef_jax.data.inspect.timeline import STUDENT
 from aef_jax.data.sampling.examples import DrawnExample, frames_in_period
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.visualize.field_colors import class_colors
 from aef_jax.visualize.pictures import GAMMA, TRUE_COLOR, has_true_color, stretch, true_color
 from configs.batch import Batch
 from configs.source import Source
@@ -164,7 +164,7 @@ def color_frames(
     """
     if source.kind == "classes":
         count = len(np.unique(pixels[valid[..., 0]]))
-        return _class_colors(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
+        return class_colors(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
     whole = np.broadcast_to(valid, pixels.shape)
     optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOR]
     if has_true_color(source) and np.isfinite(normalization.mean[source.name][optical]).all():
@@ -192,11 +192,3 @@ def _paint_absent(axis: Axes, absent: Bool[np.ndarray, "H W"], opacity: float) -
     layer[..., :3] = to_rgb(ABSENT)
     layer[..., 3] = opacity * absent
     axis.imshow(layer, interpolation="nearest")
-
-
-def _class_colors(classes: int) -> Float[np.ndarray, "K 3"]:
-    """Return colors by class index: neighbors are far apart in hue, and none is pink."""
-    # multiples of the golden ratio, 0.618, modulo 1 are evenly spread
-    return np.array(
-        [hsv_to_rgb(0.8 * (0.618 * i % 1), 0.4 + 0.25 * (i % 3), 0.95 - 0.2 * (i % 2)) for i in range(classes)]
-    )
