@@ -1,0 +1,105 @@
+"""Write a result as GeoTIFF window by window, with overviews."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Shaped
+
+from aef_jax.analysis.windows import WINDOW, Window
+from aef_jax.files.atomic import replace_file
+from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.writers.geotiff import import_rasterio
+from aef_jax.visualize.field_colors import class_colors
+
+WriteWindow = Callable[[Window, Shaped[np.ndarray, "h w B"]], None]
+"""Writes the bands of a window."""
+
+
+class RasterLayout(NamedTuple):
+    """The bands of a result."""
+
+    names: tuple[str, ...]
+    """Description of each band."""
+    dtype: str
+    """Of all bands."""
+    nodata: float | None = None
+    """Value that is no data; None if the last band is the opacity."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes that the first band holds, counted from 1; at most 255. They are written as the tags CLASS_1
+    and so on, and their colors as a color table. Overviews then take the most frequent class."""
+
+
+@contextmanager
+def create_raster(path: Path, info: FieldInfo, layout: RasterLayout) -> Iterator[WriteWindow]:
+    """Write a GeoTIFF on the grid of a field. It appears whole at the end of the context, or not at all.
+
+    Args:
+        path: the file to write.
+        info: of the field.
+        layout: of the file.
+
+    Yields:
+        A function that writes a window of it.
+
+    Raises:
+        ModuleNotFoundError: rasterio is not installed.
+    """
+    rasterio = import_rasterio()
+    from rasterio.enums import Resampling
+
+    is_color = layout.nodata is None
+    options: dict[str, Any] = {"photometric": "rgb", "alpha": "yes"} if is_color else {"nodata": layout.nodata}
+    options |= {"photometric": "palette"} if layout.classes else {}
+    height, width = info.shape
+    with replace_file(path) as temporary:
+        with rasterio.open(
+            temporary,
+            "w",
+            driver="GTiff",
+            height=height,
+            width=width,
+            count=len(layout.names),
+            dtype=layout.dtype,
+            crs=info.crs,
+            transform=rasterio.Affine(*info.transform),
+            tiled=True,
+            blockxsize=WINDOW,
+            blockysize=WINDOW,
+            compress="deflate",
+            bigtiff="if_safer",
+            **options,
+        ) as dataset:
+            dataset.descriptions = layout.names
+            dataset.update_tags(**{f"CLASS_{number}": name for number, name in enumerate(layout.classes, start=1)})
+            if layout.classes:
+                colors = np.rint(255 * class_colors(len(layout.classes))).astype(int).tolist()
+                dataset.write_colormap(1, {0: (0, 0, 0, 0)} | dict(enumerate(map(tuple, colors), start=1)))
+
+            def write(window: Window, bands: Shaped[np.ndarray, "h w B"]) -> None:
+                dataset.write(np.moveaxis(bands, -1, 0), window=window)
+
+            yield write
+        factors = [2**n for n in range(1, 12) if max(info.shape) / 2**n > WINDOW / 2]
+        resampling = Resampling["mode" if layout.classes else "average"]
+        with rasterio.open(temporary, "r+") as dataset:
+            dataset.build_overviews(factors, resampling)
+
+
+def read_reduced(path: Path, longest: int) -> Shaped[np.ndarray, "h w B"]:
+    """Read a raster from its overviews, for a picture.
+
+    Args:
+        path: of the GeoTIFF.
+        longest: the most pixels of a side.
+
+    Returns:
+        The bands.
+    """
+    rasterio = import_rasterio()
+    with rasterio.open(path) as dataset:
+        factor = max(1, -(-max(dataset.shape) // longest))
+        height, width = (max(1, length // factor) for length in dataset.shape)
+        return np.moveaxis(dataset.read(out_shape=(dataset.count, height, width)), 0, -1)
