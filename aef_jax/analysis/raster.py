@@ -50,28 +50,8 @@ def create_raster(path: Path, info: FieldInfo, layout: RasterLayout) -> Iterator
     rasterio = import_rasterio()
     from rasterio.enums import Resampling
 
-    is_color = layout.nodata is None
-    options: dict[str, Any] = {"photometric": "rgb", "alpha": "yes"} if is_color else {"nodata": layout.nodata}
-    options |= {"photometric": "palette"} if layout.classes else {}
-    height, width = info.shape
     with replace_file(path) as temporary:
-        with rasterio.open(
-            temporary,
-            "w",
-            driver="GTiff",
-            height=height,
-            width=width,
-            count=len(layout.names),
-            dtype=layout.dtype,
-            crs=info.crs,
-            transform=rasterio.Affine(*info.transform),
-            tiled=True,
-            blockxsize=WINDOW,
-            blockysize=WINDOW,
-            compress="deflate",
-            bigtiff="if_safer",
-            **options,
-        ) as dataset:
+        with rasterio.open(temporary, "w", **_creation_options(info, layout)) as dataset:
             dataset.descriptions = layout.names
             dataset.update_tags(**{f"CLASS_{number}": name for number, name in enumerate(layout.classes, start=1)})
             if layout.classes:
@@ -86,6 +66,20 @@ def create_raster(path: Path, info: FieldInfo, layout: RasterLayout) -> Iterator
         resampling = Resampling["mode" if layout.classes else "average"]
         with rasterio.open(temporary, "r+") as dataset:
             dataset.build_overviews(factors, resampling)
+
+
+def _creation_options(info: FieldInfo, layout: RasterLayout) -> dict[str, Any]:
+    rasterio = import_rasterio()
+    height, width = info.shape
+    options: dict[str, Any] = {"height": height, "width": width, "count": len(layout.names), "dtype": layout.dtype}
+    options |= {"crs": info.crs, "transform": rasterio.Affine(*info.transform), "driver": "GTiff"}
+    options |= {"tiled": True, "blockxsize": WINDOW, "blockysize": WINDOW, "compress": "deflate"}
+    options |= {"bigtiff": "if_safer"}
+    if layout.classes:
+        options["photometric"] = "palette"
+    if layout.nodata is None:
+        return options | {"photometric": "rgb", "alpha": "yes"}
+    return options | {"nodata": layout.nodata}
 
 
 def read_reduced(path: Path, longest: int) -> Shaped[np.ndarray, "h w B"]:

@@ -11,6 +11,7 @@ from aef_jax.cli.embed import add_embed_command
 from aef_jax.cli.field import add_field_commands
 from aef_jax.cli.probe import add_probe_command
 from aef_jax.cli.resolve_config import validate_local
+from aef_jax.cli.serve import add_serve_command
 from aef_jax.cli.shardings import add_shardings_command
 from aef_jax.cli.train import add_train_command
 from aef_jax.files.machine_limits import describe_limit, exit_code, hush_libraries
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add_train_command(commands)
     add_embed_command(commands)
     add_field_commands(commands)
+    add_serve_command(commands)
     add_probe_command(commands)
     add_config_command(commands)
     add_shardings_command(commands)
