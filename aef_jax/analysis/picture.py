@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from aef_jax.inference.field import FieldInfo
 from aef_jax.visualize.field_colors import class_colors
-from aef_jax.visualize.pictures import save_png
+from aef_jax.visualize.pictures import NO_DATA_COLOR, save_png
 from configs.serialization.printable import picture_text
 from configs.source import PIXEL_M
 
@@ -21,7 +21,6 @@ LONGEST = 1200
 """The most pixels of a picture's side that are drawn."""
 _LEGEND_CLASSES = 24
 """The most classes that a legend lists."""
-_NO_DATA_COLOR = "0.82"  # light gray
 
 
 class MapPicture:
@@ -41,7 +40,7 @@ class MapPicture:
         self.panels: Sequence[Axes] = self.figure.subplots(1, panels, squeeze=False)[0]
         self.panels[0].set_title(title, fontsize=12, loc="left", pad=20)
         for axes in self.panels:
-            axes.set_facecolor(_NO_DATA_COLOR)
+            axes.set_facecolor(NO_DATA_COLOR)
             axes.set(xlabel="km", ylabel="km")
 
     def draw_colors(self, colors: Shaped[np.ndarray, "h w 4"], note: str) -> None:

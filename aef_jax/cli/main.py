@@ -10,6 +10,7 @@ from aef_jax.cli.data import add_data_commands
 from aef_jax.cli.embed import add_embed_command
 from aef_jax.cli.field import add_field_commands
 from aef_jax.cli.probe import add_probe_command
+from aef_jax.cli.report import add_report_command
 from aef_jax.cli.resolve_config import validate_local
 from aef_jax.cli.serve import add_serve_command
 from aef_jax.cli.shardings import add_shardings_command
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train_command(commands)
     add_embed_command(commands)
+    add_report_command(commands)
     add_field_commands(commands)
     add_serve_command(commands)
     add_probe_command(commands)
