@@ -24,12 +24,20 @@ def test_points_lie_in_the_pixels_that_contain_them():
 
 def test_vectors_are_read_by_window_in_the_order_of_points():
     vectors = np.random.default_rng(0).normal(size=(300, 520, 4)).astype(np.float32)
-    field = ArrayField(two_halves().info._replace(shape=(300, 520), embed_dim=4), vectors)
+    windows = []
+
+    class Recorded(ArrayField):
+        def read(self, rows: slice, columns: slice):
+            windows.append((rows.stop - rows.start, columns.stop - columns.start))
+            return super().read(rows, columns)
+
+    field = Recorded(two_halves().info._replace(shape=(300, 520), embed_dim=4), vectors)
     pixels = [(299, 519), (0, 0), (10, 300), (255, 256), (0, 0), (256, 255)]
     positions = np.array([degrees(*pixel) for pixel in pixels] + [(0.0, 0.0)])
     result = vectors_at(field, positions)
     np.testing.assert_array_equal(result[:-1], [vectors[pixel] for pixel in pixels])
     assert np.isnan(result[-1]).all()
+    assert sorted(windows) == [(1, 1)] * 3 + [(246, 45)], "two points share a window, and two a pixel"
 
 
 def test_the_mean_of_two_orthogonal_vectors_lies_between():
