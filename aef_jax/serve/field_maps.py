@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from matplotlib.image import imsave
 
 from aef_jax.analysis.colors import SAMPLE, paint_rgba
@@ -16,9 +16,6 @@ from aef_jax.inference.field import Field
 from aef_jax.serve.field_map import FieldMap
 from aef_jax.visualize.field_colors import principal_axes
 from configs.serialization.printable import printable
-
-SIMILARITY_RANGE = (0.0, 1.0)
-"""Cosine similarities of the first and the last color."""
 
 
 class Query(NamedTuple):
@@ -49,7 +46,8 @@ class FieldMaps:
         if len(widths) > 1:
             raise ValueError(f"the fields have vectors of {sorted(widths)} numbers, expected fields of one width")
         samples = [sample_vectors(field, SAMPLE // len(fields)) for _, field in fields]
-        self.colors, _ = principal_axes(np.concatenate(samples))
+        self.sample = np.concatenate(samples)
+        self.colors, _ = principal_axes(self.sample)
         self.maps = [FieldMap(field, _title(name, field)) for name, field in fields]
 
     def describe(self) -> dict[str, Any]:
@@ -81,33 +79,36 @@ class FieldMaps:
         vectors = self.maps[field].tile(zoom, column, row)
         if query is None:
             return _png(paint_rgba(vectors, self.colors))
-        low, high = SIMILARITY_RANGE
-        similarity = (vectors @ self._query_vector(query) - low) / (high - low)
+        vector, lowest = self._search(query)
+        similarity = (vectors @ vector - lowest) / (1 - lowest)
         painted = matplotlib.colormaps["viridis"](np.nan_to_num(similarity), bytes=True)
         painted[..., 3] = 255 * np.isfinite(similarity)
         return _png(painted)
 
-    def similarities(self, query: Query) -> list[float | None]:
+    def compare(self, query: Query) -> dict[str, Any]:
         """Compare a clicked vector with those at the same place in all periods.
 
         Args:
             query: the point.
 
         Returns:
-            Cosine similarity in each period; None if it has no data there.
+            JSON values: the cosine similarity in each period, None if it has no data there; and the similarity that the
+            first color of the tiles stands for. The last color is 1.
 
         Raises:
             ValueError: the point has no vector.
         """
-        vector = self._query_vector(query)
+        vector, lowest = self._search(query)
         values = [float(each.vector(query.lon, query.lat) @ vector) for each in self.maps]
-        return [round(value, 4) if np.isfinite(value) else None for value in values]
+        similarities = [round(value, 4) if np.isfinite(value) else None for value in values]
+        return {"similarities": similarities, "lowest": round(lowest, 4)}
 
-    def _query_vector(self, query: Query):
+    def _search(self, query: Query) -> tuple[Float32[np.ndarray, "D"], float]:
+        """Return the clicked vector, and the 2nd percentile of the similarities to it."""
         vector = self.maps[query.field].vector(query.lon, query.lat)
         if not np.isfinite(vector).all():
             raise ValueError(f"the field has no data at lon {query.lon:.5f}, lat {query.lat:.5f}")
-        return vector
+        return vector, min(float(np.percentile(self.sample @ vector, 2)), 0.99)
 
 
 def _title(name: str, field: Field) -> str:

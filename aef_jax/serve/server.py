@@ -6,6 +6,7 @@ address is ever a path of a file.
 
 import json
 import re
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -60,6 +61,11 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 60
     """Seconds after which an idle connection is closed."""
 
+    def handle(self) -> None:
+        """Answer the requests of a connection until the browser closes it, as for tiles that left the window."""
+        with suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self) -> None:
         """Answer a request; a mistake is answered by its sentence."""
         try:
@@ -82,7 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/point":
             if (query := self._query()) is None:
                 raise ValueError("the address has no lon, lat and field")
-            return "application/json", json.dumps(maps.similarities(query)).encode()
+            return "application/json", json.dumps(maps.compare(query)).encode()
         if match := _TILE.fullmatch(path):
             field, zoom, column, row = map(int, match.groups())
             if field >= len(maps.maps) or zoom > MAX_ZOOM or max(column, row) >= 2**zoom:
@@ -118,11 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
             "Cache-Control": "no-store",
         }.items():
             self.send_header(name, value)
-        try:
-            self.end_headers()
-            self.wfile.write(body)
-        except ConnectionError:  # the browser no longer wants a tile that left the window
-            self.close_connection = True
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args) -> None:
         """Print nothing: a map asks for hundreds of tiles."""

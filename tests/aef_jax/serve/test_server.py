@@ -74,7 +74,7 @@ def test_tiles_are_colors_or_the_similarity_to_a_click(url):
     query = f"?lon={LON}&lat={LAT}&field=0"
     for field, similarity in ((0, 1), (1, 0)):
         np.testing.assert_allclose(255 * tile(url, field, query)[:3], viridis[similarity], atol=1)
-    assert json.loads(get(f"{url}point{query}")) == [1, 0]
+    assert json.loads(get(f"{url}point{query}")) == {"similarities": [1, 0], "lowest": 0}
     for words in ("", query):
         far = imread(io.BytesIO(get(f"{url}tiles/0/3/0/0.png{words}")))
         assert far[..., 3].max() == 0
