@@ -25,7 +25,7 @@ from configs.config import Config
 from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.serialization.overrides import override
-from tests.support.data.fields import two_halves, write_geotiff
+from tests.support.data.two_halves import two_halves, write_geotiff
 from tests.support.documents import DOCUMENTS, block
 
 

@@ -16,9 +16,9 @@ from configs.presets import TINY
 from configs.serialization.config_json import from_json
 from parity.cli import main as parity
 from tests.support.converting import SMALLEST
-from tests.support.data.fields import degrees, two_halves, write_geotiff
 from tests.support.data.scenes import write_band_files
 from tests.support.data.small_site import small_site
+from tests.support.data.two_halves import degrees, two_halves, write_geotiff
 from tests.support.documents import block
 from tests.support.training_run import write_training_run
 

@@ -5,7 +5,7 @@ import pytest
 
 from aef_jax.analysis.points import labeled_vectors, locate, mean_vector, vectors_at
 from aef_jax.inference.field import ArrayField
-from tests.support.data.fields import HALVES, LAT, LON, degrees, two_halves
+from tests.support.data.two_halves import HALVES, LAT, LON, degrees, two_halves
 from tests.support.refusals import error_message
 
 pytest.importorskip("pyproj", reason="pyproj is in the optional extra geo")

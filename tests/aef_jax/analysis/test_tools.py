@@ -9,7 +9,7 @@ from aef_jax.analysis.colors import fit_colors, write_colors
 from aef_jax.analysis.similarity import write_similarity
 from aef_jax.cli.main import main
 from aef_jax.inference.field import ArrayField
-from tests.support.data.fields import degrees, two_halves, write_geotiff
+from tests.support.data.two_halves import degrees, two_halves, write_geotiff
 from tests.support.refusals import error_message
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from aef_jax.inference.field import ArrayField
 from aef_jax.serve.field_maps import FieldMaps
 from tests.aef_jax.serve.browser import CHROMIUM, open_browser
-from tests.support.data.fields import two_halves
+from tests.support.data.two_halves import two_halves
 
 pytest.importorskip("xstatic", reason="Leaflet is in the optional extra serve")
 LEFT, RIGHT, ROW = 315, 395, 300

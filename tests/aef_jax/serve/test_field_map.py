@@ -7,7 +7,7 @@ import pytest
 
 from aef_jax.inference.field import ArrayField
 from aef_jax.serve.field_map import FieldMap, pixel_meters, reduce_vectors, tile_positions
-from tests.support.data.fields import HALVES, degrees, two_halves
+from tests.support.data.two_halves import HALVES, degrees, two_halves
 
 pytest.importorskip("pyproj", reason="pyproj is in the optional extra geo")
 

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from aef_jax.inference.field import ArrayField
 from aef_jax.serve.field_maps import FieldMaps
 from tests.aef_jax.serve.test_field_map import tile_of
-from tests.support.data.fields import degrees, two_halves, write_geotiff
+from tests.support.data.two_halves import degrees, two_halves, write_geotiff
 from tests.support.refusals import error_message
 
 pytest.importorskip("xstatic", reason="Leaflet is in the optional extra serve")
