@@ -8,8 +8,11 @@ from aef_jax.cli.compile import add_compile_command
 from aef_jax.cli.config import add_config_command
 from aef_jax.cli.data import add_data_commands
 from aef_jax.cli.embed import add_embed_command
+from aef_jax.cli.field import add_field_commands
 from aef_jax.cli.probe import add_probe_command
+from aef_jax.cli.report import add_report_command
 from aef_jax.cli.resolve_config import validate_local
+from aef_jax.cli.serve import add_serve_command
 from aef_jax.cli.shardings import add_shardings_command
 from aef_jax.cli.train import add_train_command
 from aef_jax.files.machine_limits import describe_limit, exit_code, hush_libraries
@@ -22,6 +25,7 @@ aef train runs/tiny                                 resume a run that was stoppe
 aef train tiny --data planet                        train on a data set; aef data --help makes one
 aef probe runs/tiny                                 fit a linear probe to the embeddings of labeled sites
 aef embed runs/tiny --period 2018 -o field.tif
+aef field search field.tif --lon 4.95 --lat 50.8 -o similar.tif
 """
 
 
@@ -61,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train_command(commands)
     add_embed_command(commands)
+    add_report_command(commands)
+    add_field_commands(commands)
+    add_serve_command(commands)
     add_probe_command(commands)
     add_config_command(commands)
     add_shardings_command(commands)

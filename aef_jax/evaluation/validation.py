@@ -8,16 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
-from jaxtyping import Float32
+from jaxtyping import Array, Float, Float32
 
 from aef_jax.data.loading.pipeline import stack
 from aef_jax.data.sampling.examples import DatasetSchema
 from aef_jax.data.sampling.validation import ValidationExample, evaluated_source
 from aef_jax.evaluation.linear_probe import probe_score
+from aef_jax.model.alphaearth import AlphaEarth
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.mesh import replicated, sequence_parts, with_mesh
 from aef_jax.sharding.placement import host_rows, to_devices
-from aef_jax.training.objective import reconstruct, targeted_sources
+from aef_jax.training.objective import Terms, reconstruct, targeted_sources
 from aef_jax.training.step import abstract_model
 from configs.batch import Batch
 from configs.config import Config
@@ -73,12 +74,8 @@ class Evaluator:
         graph, _ = abstract_model(config)
 
         def evaluate(params: nnx.State, batch: Batch):
-            """Reconstruct from mu itself: the bottleneck's noise is only for training."""
-            model, sources = nnx.merge(graph, params), targeted_sources(batch, config)
-            periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
-            mu = model(batch.frames, jnp.stack(periods, axis=1))
-            predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
-            return predictions[source.name], mu[:, -1], terms
+            predictions, mu, terms = reconstruct_from_mu(nnx.merge(graph, params), batch, config)
+            return predictions[source.name], mu, terms
 
         options = compiler_options(mesh)
         self.evaluate = jax.jit(with_mesh(mesh, evaluate), out_shardings=replicated(mesh), compiler_options=options)
@@ -158,6 +155,26 @@ class Evaluator:
         invalid = {name: t._replace(valid=np.zeros_like(t.valid)) for name, t in batches[-1].targets.items()}
         batches += [batches[-1]._replace(targets=invalid)] * (self.batch - len(batches))
         return to_devices(stack([batches[row] for row in self.rows]), self.mesh)
+
+
+def reconstruct_from_mu(
+    model: AlphaEarth, batch: Batch, config: Config
+) -> tuple[dict[str, Float[Array, "B H W O"]], Float[Array, "B H W D"], Terms]:
+    """Reconstruct every source from mu itself: the bottleneck's noise is only for training.
+
+    Args:
+        model: the model.
+        batch: validation examples.
+        config: of the run.
+
+    Returns:
+        The predictions by source name, the embedding fields of the shared period, and the errors of `reconstruct`.
+    """
+    sources = targeted_sources(batch, config)
+    periods = [*(batch.targets[source.name].period for source in sources), batch.shared_period]
+    mu = model(batch.frames, jnp.stack(periods, axis=1))
+    predictions, terms = reconstruct(model, batch, mu[:, :-1], sources)
+    return predictions, mu[:, -1], terms
 
 
 def probe_scores(reconstructions: list[ValidationReconstruction]) -> dict[str, float]:

@@ -29,7 +29,8 @@ from aef_jax.training.metrics import MetricsWriter
 from aef_jax.training.step import Terms
 from aef_jax.training.throughput import Goodput, Throughput, unknown_peak_note
 from aef_jax.visualize.loss_curves import read_metrics, write_loss_curves_png
-from aef_jax.visualize.pictures import Reconstruction, has_true_color, write_field_png, write_reconstructions_png
+from aef_jax.visualize.pictures import write_field_png
+from aef_jax.visualize.reconstructions import Reconstruction, write_reconstructions_png
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
@@ -222,7 +223,7 @@ class Reporter:
 
     def _draw(self, step: int, params: nnx.State) -> None:
         source, site = self.evaluator.source, self.data.pictured
-        if self.reconstructions and has_true_color(source):
+        if self.reconstructions:
             by_time = sorted(self.reconstructions, key=lambda r: r.example.time_ms)
             examples = [by_time[i] for i in np.linspace(0, len(by_time) - 1, NUM_PICTURED + 2).astype(int)[1:-1]]
             rows = [

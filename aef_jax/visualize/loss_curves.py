@@ -42,11 +42,27 @@ def read_metrics(path: Path) -> list[dict]:
 
 
 def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
-    """Draw the training terms and, for each source, the validation L1 of the model and its baselines over steps.
+    """Write `draw_loss_curves` as a picture.
 
     Args:
         path: the PNG file to write.
+        records: of the run.
+
+    Raises:
+        ValueError: if there is no training record.
+    """
+    save_png(draw_loss_curves(records, str(path)), path)
+
+
+def draw_loss_curves(records: Iterable[dict], where: str) -> Figure:
+    """Draw the training terms and, for each source, the validation L1 of the model and its baselines over steps.
+
+    Args:
         records: such as {"step": ..., "kind": "train" or "validation", name: value, ...}; a step's last one counts.
+        where: what is drawn, for messages.
+
+    Returns:
+        The figure.
 
     Raises:
         ValueError: if there is no training record.
@@ -54,7 +70,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
     records = list(records)
     train, validation = (_by_step(records, kind) for kind in ("train", "validation"))
     if not train:
-        raise ValueError(f"{path}: there is no record of kind 'train', so there is nothing to draw")
+        raise ValueError(f"{where}: there is no record of kind 'train', so there is nothing to draw")
     decoded, compared = (_sources(rows, prefix) for rows, prefix in ((train, "reconstruction/"), (validation, "l1/")))
     count = 2 + len(compared)
     columns = min(3, count)
@@ -77,7 +93,7 @@ def write_loss_curves_png(path: Path, records: Iterable[dict]) -> None:
         panel.legend(frameon=False, fontsize=9)
     for panel in panels[count:]:
         panel.remove()
-    save_png(figure, path)
+    return figure
 
 
 def _by_step(records: list[dict], kind: str) -> list[dict]:

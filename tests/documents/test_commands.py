@@ -6,6 +6,7 @@ What they do is tested elsewhere; the other commands are run by `.ci/run`.
 import re
 import shlex
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +17,15 @@ from aef_jax.cli.main import main
 from aef_jax.data.build import build
 from aef_jax.data.build.summary import BuildSummary
 from aef_jax.data.loading import training_data
+from aef_jax.report import run_page
+from aef_jax.run.folder import RunFolder
 from aef_jax.sharding import distributed, lost_process
 from aef_jax.training import loop
 from configs.config import Config
 from configs.presets import DEBUG
 from configs.serialization.config_json import to_json
 from configs.serialization.overrides import override
+from tests.support.data.two_halves import two_halves, write_geotiff
 from tests.support.documents import DOCUMENTS, block
 
 
@@ -86,6 +90,26 @@ def test_benchmark_commands_parse(mark, line, name):
     options, settings = sized_parser(None).parse_known_args(arguments)
     assert (options.what, options.side, options.frames) == ("small", 32, 16)
     assert override(DEBUG, settings).model.remat == "none"
+
+
+def test_the_report_is_of_the_run_of_the_page(monkeypatch):
+    calls = []
+    monkeypatch.setattr(run_page, "write_run_report", lambda *arguments: calls.append(arguments))
+    assert main(shlex.split(block("report"))[1:]) == 0
+    assert calls == [(RunFolder(Path("runs/tiny")), Path("tiny.html"), None, "latest")]
+
+
+def test_the_map_shows_the_fields_of_the_page(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("xstatic", reason="Leaflet is in the optional extra serve")
+    monkeypatch.chdir(tmp_path)
+    for year in (2019, 2020, 2021):
+        write_geotiff(tmp_path / f"{year}.tif", two_halves(), year)
+    # the page's port may be taken
+    monkeypatch.setattr("aef_jax.serve.server.FieldServer.serve_forever", lambda server: served.append(server.maps))
+    served = []
+    assert main([*shlex.split(block("serve"))[1:], "--port", "0"]) == 0
+    assert len(served[0].maps) == 3
+    assert "the map is at http://127.0.0.1:" in capsys.readouterr().out
 
 
 @pytest.mark.slow

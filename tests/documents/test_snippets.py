@@ -18,6 +18,7 @@ from parity.cli import main as parity
 from tests.support.converting import SMALLEST
 from tests.support.data.scenes import write_band_files
 from tests.support.data.small_site import small_site
+from tests.support.data.two_halves import degrees, two_halves, write_geotiff
 from tests.support.documents import block
 from tests.support.training_run import write_training_run
 
@@ -104,3 +105,25 @@ def test_training_from_python_gives_an_embedder(tmp_path, monkeypatch):
     exec(block("train_from_python"), names)
     assert names["embedder"].inputs["sentinel2"]["B2"] == "reflectance * 10000"
     assert (tmp_path / "runs" / "python" / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_tools_for_fields_write_maps_and_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    field = two_halves(width=40)
+    field = field._replace(
+        info=field.info._replace(embed_dim=20), vectors=np.pad(field.vectors, [(0, 0), (0, 0), (0, 12)], mode="edge")
+    )
+    for name in ("field", *range(2018, 2024)):
+        write_geotiff(tmp_path / f"{name}.tif", field)
+    points = [(*degrees(row, column), name) for row, column, name in ((1, 2, "a"), (5, 5, "a"), (8, 35, "b"))]
+    table = "".join(f"{lon},{lat},{name}\n" for lon, lat, name in points)
+    for name in ("labels.csv", "examples.csv"):
+        (tmp_path / name).write_text(f"lon,lat,crop\n{table}")
+    lines = [shlex.split(line, comments=True) for line in block("field_tools").splitlines()]
+    assert [aef(words[1:]) for words in lines] == [0] * 7
+    written = {words[-1] for words in lines}
+    assert {path.name for path in tmp_path.iterdir() if path.with_suffix(".png").exists()} == {
+        *written,
+        *(name.replace(".tif", ".png") for name in written),
+    }

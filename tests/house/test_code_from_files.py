@@ -28,8 +28,15 @@ SAFE_WITH = {
 BANNED_CALLS = frozenset(
     ["os.system", "os.popen", "subprocess.getoutput", "socket.create_connection", "socket.socket", "torch.hub.load"]
 )
-ALLOWED = {"parity/comparison/mutation.py: exec", "parity/comparison/mutation.py: compile"}
-"""They compile this project's own source, with a fault put in."""
+ALLOWED = {
+    # they compile this project's own source, with a fault put in
+    "parity/comparison/mutation.py: exec",
+    "parity/comparison/mutation.py: compile",
+    # `aef serve` answers requests, and makes none: http is its server, urllib parses addresses
+    "aef_jax/serve/server.py: import http",
+    "aef_jax/serve/server.py: import http.server",
+    "aef_jax/serve/server.py: import urllib.parse",
+}
 
 
 def code_from_files(path: Path) -> list[str]:

@@ -1,10 +1,9 @@
 """Draw small pictures of one example: the targets with their masks, and some of the input frames."""
 
 from collections.abc import Sequence
-from colorsys import hsv_to_rgb
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64, Num
+from jaxtyping import Bool, Int64
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import SubFigure
@@ -13,7 +12,7 @@ from aef_jax.console.dates import format_date
 from aef_jax.data.inspect.timeline import STUDENT
 from aef_jax.data.sampling.examples import DrawnExample, frames_in_period
 from aef_jax.data.store.normalization import Normalization
-from aef_jax.visualize.pictures import GAMMA, TRUE_COLOR, has_true_color, stretch, true_color
+from aef_jax.visualize.frame_colors import color_frames
 from configs.batch import Batch
 from configs.source import Source
 
@@ -144,43 +143,6 @@ def _draw_frames(
         axis.set_title(f"{format_date(int(teacher.time_ms[present[index]]))} {seen}\n{shown}", fontsize=8, loc="left")
 
 
-def color_frames(
-    source: Source,
-    pixels: Num[np.ndarray, "N H W *C"],
-    valid: Bool[np.ndarray, "N H W V"],
-    normalization: Normalization,
-) -> tuple[Float[np.ndarray, "N H W 3"], str]:
-    """Color the frames of one source.
-
-    Args:
-        source: the source.
-        pixels: z-scored frames; class indices if the source has classes.
-        valid: the pixels that determine the stretch.
-        normalization: statistics of the training set.
-
-    Returns:
-        Red, green and blue in [0, 1]; and what they show: true color if the source has it, otherwise its first band
-        with a valid pixel, or a color for each class.
-    """
-    if source.kind == "classes":
-        count = len(np.unique(pixels[valid[..., 0]]))
-        return _class_colors(source.classes)[pixels], f"{count} class{'es' if count != 1 else ''}"
-    whole = np.broadcast_to(valid, pixels.shape)
-    optical = [band for band, what in enumerate(source.bands) if what.name in TRUE_COLOR]
-    if has_true_color(source) and np.isfinite(normalization.mean[source.name][optical]).all():
-        values, shown, gamma = true_color(pixels, source, normalization), "true color", GAMMA
-        counted = whole[..., optical].all(axis=-1)
-    else:
-        band = int(whole.any(axis=(0, 1, 2)).argmax())
-        values, shown, gamma = pixels[..., band : band + 1].repeat(3, axis=-1), source.bands[band].name, 1
-        counted = whole[..., band]
-    known = values[counted] if counted.any() else values.reshape(-1, 3)
-    low, high = np.percentile(known, [2, 98], axis=0)
-    if (low == high).all():
-        return np.full(values.shape, 0.6), f"{shown}, flat"  # monthly weather: one number for the whole tile
-    return stretch(values, low, high) ** gamma, shown
-
-
 def _percent(valid: Bool[np.ndarray, "H W V"]) -> str:
     """Format a fraction so that 100% means all pixels and 0% means none."""
     percent = 100 * valid.mean()
@@ -192,11 +154,3 @@ def _paint_absent(axis: Axes, absent: Bool[np.ndarray, "H W"], opacity: float) -
     layer[..., :3] = to_rgb(ABSENT)
     layer[..., 3] = opacity * absent
     axis.imshow(layer, interpolation="nearest")
-
-
-def _class_colors(classes: int) -> Float[np.ndarray, "K 3"]:
-    """Return colors by class index: neighbors are far apart in hue, and none is pink."""
-    # multiples of the golden ratio, 0.618, modulo 1 are evenly spread
-    return np.array(
-        [hsv_to_rgb(0.8 * (0.618 * i % 1), 0.4 + 0.25 * (i % 3), 0.95 - 0.2 * (i % 2)) for i in range(classes)]
-    )

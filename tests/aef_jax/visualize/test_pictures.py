@@ -9,14 +9,10 @@ from matplotlib.image import imread
 from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.site import Series, Site
 from aef_jax.data.store.statistics import normalization_of
+from aef_jax.visualize.frame_colors import true_color
 from aef_jax.visualize.loss_curves import read_metrics, write_loss_curves_png
-from aef_jax.visualize.pictures import (
-    Reconstruction,
-    principal_colors,
-    true_color,
-    write_field_png,
-    write_reconstructions_png,
-)
+from aef_jax.visualize.pictures import principal_colors, write_field_png
+from aef_jax.visualize.reconstructions import Reconstruction, write_reconstructions_png
 from configs.sources import LANDSAT, SENTINEL1, SENTINEL2
 
 
@@ -125,7 +121,7 @@ def test_pictures_are_reproducible_to_the_byte(tmp_path):
 def drawn(monkeypatch):
     """Collect the figures instead of writing them."""
     figures = []
-    for module in ("loss_curves", "pictures"):
+    for module in ("loss_curves", "reconstructions"):
         monkeypatch.setattr(f"aef_jax.visualize.{module}.save_png", lambda figure, path: figures.append(figure))
     return figures
 

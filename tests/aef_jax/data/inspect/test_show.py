@@ -13,7 +13,6 @@ from matplotlib.image import imread
 
 from aef_jax.console.dates import format_period
 from aef_jax.data.inspect.show import write_example_png
-from aef_jax.data.inspect.thumbnails import color_frames
 from aef_jax.data.inspect.timeline import (
     DROPPED,
     EMPTY,
@@ -30,6 +29,7 @@ from aef_jax.data.sampling.examples import frames_in_period
 from aef_jax.data.sampling.targets import encode_period, summary_codes
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.writer import DatasetWriter
+from aef_jax.visualize.frame_colors import color_frames
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS, timecode
 from configs.sources import NLCD, SENTINEL1, SENTINEL2

@@ -1,0 +1,1 @@
+"""What people do with an embedding field: one module per tool, each of which writes a GeoTIFF and a picture."""

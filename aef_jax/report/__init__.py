@@ -1,0 +1,1 @@
+"""Report a run in one page: `aef report`."""

@@ -1,0 +1,1 @@
+"""Show embedding fields on a map in a browser: `aef serve`."""
