@@ -50,25 +50,8 @@ def add_embed_command(commands: Any) -> None:
         metavar="DIR|CONFIG.toml",
         help="a data set, or a config of `aef data build` that says where imagery is (default: the run's data set)",
     )
-    ground = parser.add_mutually_exclusive_group()
-    ground.add_argument("--area", type=Path, metavar="AREA.geojson", help="polygons, in GeoJSON or GeoParquet")
-    ground.add_argument("--bounds", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="a rectangle in degrees")
-    ground.add_argument(
-        "--site", nargs="+", metavar="NAME", help="sites of a data set (default: the first for validation)"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="FIELD.tif, FIELDS.zarr with all periods, or a folder; pictures are written beside",
-    )
-    parser.add_argument("--format", choices=("cog", "zarr"), default="cog", help="of a folder's files (default: cog)")
-    parser.add_argument(
-        "--dtype", choices=("int8", "float32"), default="int8", help="int8 quantizes as the public release (default)"
-    )
-    parser.add_argument("--stac", action="store_true", help="write a STAC item beside each file")
+    _add_ground(parser)
+    _add_output(parser)
     parser.add_argument("--framework", default="jax", metavar="jax|torch", help="that computes (default: jax)")
     parser.add_argument(
         "--tile-side",
@@ -84,6 +67,31 @@ def add_embed_command(commands: Any) -> None:
     )
     add_part_option(parser, "compute")
     add_checkpoint_option(parser)
+
+
+def _add_ground(parser: argparse.ArgumentParser) -> None:
+    ground = parser.add_mutually_exclusive_group()
+    ground.add_argument("--area", type=Path, metavar="AREA.geojson", help="polygons, in GeoJSON or GeoParquet")
+    ground.add_argument("--bounds", nargs=4, type=float, metavar=("W", "S", "E", "N"), help="a rectangle in degrees")
+    ground.add_argument(
+        "--site", nargs="+", metavar="NAME", help="sites of a data set (default: the first for validation)"
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="FIELD.tif, FIELDS.zarr with all periods, or a folder; pictures are written beside",
+    )
+    parser.add_argument("--format", choices=("cog", "zarr"), default="cog", help="of a folder's files (default: cog)")
+    parser.add_argument(
+        "--dtype", choices=("int8", "float32"), default="int8", help="int8 quantizes as the public release (default)"
+    )
+    parser.add_argument("--stac", action="store_true", help="write a STAC item beside each file")
 
 
 def _embed(options: argparse.Namespace, _: list[str]) -> int:

@@ -83,12 +83,12 @@ def pack_frames(frames: Mapping[str, Frames], sources: Sequence[Source], sequenc
             if source.name not in frames:
                 continue
             given = frames[source.name]
-            chosen = np.flatnonzero(given.present[row])
-            place = slice(begin, begin + len(chosen))
-            packed.pixels[row, place, :, :, : source.channels] = given.pixels[row, chosen]
-            packed.timecodes[row, place] = given.timecodes[row, chosen]
+            frame_slots = np.flatnonzero(given.present[row])
+            place = slice(begin, begin + len(frame_slots))
+            packed.pixels[row, place, :, :, : source.channels] = given.pixels[row, frame_slots]
+            packed.timecodes[row, place] = given.timecodes[row, frame_slots]
             packed.source[row, place] = index
-            packed.bands[row, place, : source.channels] = given.bands[row, chosen]
+            packed.bands[row, place, : source.channels] = given.bands[row, frame_slots]
             begin = place.stop
     return packed
 

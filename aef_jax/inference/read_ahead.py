@@ -10,14 +10,14 @@ Result = TypeVar("Result")
 
 
 def read_ahead(
-    submit: Callable[[Item], Future[Result]], items: Iterable[Item], ahead: int
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], max_pending: int
 ) -> Iterator[tuple[Item, Result]]:
     """Read items while earlier ones are used.
 
     Args:
         submit: starts to read an item.
         items: the items.
-        ahead: the most items that are read or wait.
+        max_pending: the most items that are read or wait.
 
     Yields:
         Each item with its result, in order.
@@ -29,7 +29,7 @@ def read_ahead(
     try:
         for item in items:
             waiting.append((item, submit(item)))
-            if len(waiting) >= ahead:
+            if len(waiting) >= max_pending:
                 done, future = waiting.popleft()
                 yield done, future.result()
         while waiting:

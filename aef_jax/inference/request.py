@@ -76,10 +76,10 @@ def open_weights(
         run = RunFolder(path)
         step = find_step(run.checkpoints, which)
         return Weights(load_run(path, step), f"{path.absolute().name}, step {step}", default_batch())
-    found = {entry.name: entry for entry in entry_points(group=FRAMEWORKS)}
-    if framework not in found:
-        raise ValueError(f"framework {printable(framework)!r} is not installed, expected one of {['jax', *found]}")
-    return Weights(found[framework].load()(path), path.name, TILES_PER_DEVICE)
+    loaders = {entry.name: entry for entry in entry_points(group=FRAMEWORKS)}
+    if framework not in loaders:
+        raise ValueError(f"framework {printable(framework)!r} is not installed, expected one of {['jax', *loaders]}")
+    return Weights(loaders[framework].load()(path), path.name, TILES_PER_DEVICE)
 
 
 def tell_other_levels(run_path: Path, which: Which, levels: Mapping[str, str], where: str) -> None:

@@ -49,27 +49,27 @@ def report_path(finished: Path, index: int) -> Path:
 
 
 @contextmanager
-def in_processes(kept: object, workers: int) -> Iterator[Submit]:
+def in_processes(first_argument: object, workers: int) -> Iterator[Submit]:
     """Call functions in processes of this machine.
 
     Args:
-        kept: sent to each process once; the first argument of all calls.
+        first_argument: of all calls; it is sent to each process once.
         workers: processes. They begin with the first calls.
 
     Yields:
         What starts a call.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share open files and locks of GDAL and NetCDF
-    with ProcessPoolExecutor(workers, context, _begin_process, (kept,)) as pool:
+    with ProcessPoolExecutor(workers, context, _begin_process, (first_argument,)) as pool:
         yield lambda function, *arguments: pool.submit(_call, function, *arguments)
 
 
 @contextmanager
-def on_dask(kept: object, address: str) -> Iterator[Submit]:
+def on_dask(first_argument: object, address: str) -> Iterator[Submit]:
     """Call functions in the workers of a Dask cluster, which share this machine's file system.
 
     Args:
-        kept: sent to each worker once; the first argument of all calls.
+        first_argument: of all calls; it is sent to each worker once.
         address: of the scheduler, such as tcp://10.0.0.1:8786.
 
     Yields:
@@ -88,7 +88,7 @@ def on_dask(kept: object, address: str) -> Iterator[Submit]:
     except (OSError, ValueError) as error:
         raise ValueError(f"--dask: no scheduler answers at {printable(address)} ({sentence(error)})") from error
     with client, client.get_executor(pure=False) as executor:
-        of_workers: Any = client.scatter(kept, broadcast=True)
+        of_workers: Any = client.scatter(first_argument, broadcast=True)
         yield lambda function, *arguments: executor.submit(function, of_workers, *arguments)
 
 
@@ -109,16 +109,16 @@ def build_site(builder: SiteBuilder, plan: SitePlan, index: int, finished: Path)
         temporary.write_text(json.dumps([report.dropped, report.rejects, report.warnings]))
 
 
-_kept: Any
+_first_argument: Any
 
 
-def _begin_process(kept: object) -> None:
+def _begin_process(first_argument: object) -> None:
     """Keep the first argument of calls.
 
     And end with the process that began this one, whose death a pool does not tell its workers.
     """
-    global _kept
-    _kept = kept
+    global _first_argument
+    _first_argument = first_argument
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -130,4 +130,4 @@ def _end_with_parent() -> None:
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(_kept, *arguments)
+    return function(_first_argument, *arguments)

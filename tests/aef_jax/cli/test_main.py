@@ -228,7 +228,9 @@ def test_impossible_embedding_is_refused_before_any_work(arguments, sentence, tm
 
 @pytest.mark.slow
 def test_a_picture_or_folder_is_refused_as_a_geotiff(training, tmp_path, mistake):
-    for output in (tmp_path / "field.png", tmp_path):
+    folder = tmp_path / "folder.tif"
+    folder.mkdir()
+    for output in (tmp_path / "field.png", folder):
         assert f"{output} is" in mistake("embed", str(training.run.path), *PERIOD, "-o", str(output))
 
 

@@ -30,8 +30,8 @@ def stacks() -> dict[str, FrameStack]:
     stacks = {}
     for name, (pixels, time_ms) in make_stacks({"sentinel2": 40, "sentinel1": 20}).items():
         start, end = read_period(("2019-05-01", "2019-09-01"))
-        kept = (time_ms < start) | (time_ms >= end)
-        stacks[name] = FrameStack(pixels[kept], time_ms[kept])
+        outside = (time_ms < start) | (time_ms >= end)
+        stacks[name] = FrameStack(pixels[outside], time_ms[outside])
     return stacks
 
 
