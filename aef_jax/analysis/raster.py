@@ -10,8 +10,8 @@ from jaxtyping import Shaped
 
 from aef_jax.analysis.windows import WINDOW, Window
 from aef_jax.files.atomic import replace_file
+from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo
-from aef_jax.inference.writers.geotiff import import_rasterio
 from aef_jax.visualize.field_colors import class_colors
 
 WriteWindow = Callable[[Window, Shaped[np.ndarray, "h w B"]], None]
@@ -47,8 +47,9 @@ def create_raster(path: Path, info: FieldInfo, layout: RasterLayout) -> Iterator
     Raises:
         ModuleNotFoundError: rasterio is not installed.
     """
-    rasterio = import_rasterio()
-    from rasterio.enums import Resampling
+    with needs_extra("maps", "geo"):
+        import rasterio
+        from rasterio.enums import Resampling
 
     with replace_file(path) as temporary:
         with rasterio.open(temporary, "w", **_creation_options(info, layout)) as dataset:
@@ -69,10 +70,11 @@ def create_raster(path: Path, info: FieldInfo, layout: RasterLayout) -> Iterator
 
 
 def _creation_options(info: FieldInfo, layout: RasterLayout) -> dict[str, Any]:
-    rasterio = import_rasterio()
+    from rasterio import Affine
+
     height, width = info.shape
     options: dict[str, Any] = {"height": height, "width": width, "count": len(layout.names), "dtype": layout.dtype}
-    options |= {"crs": info.crs, "transform": rasterio.Affine(*info.transform), "driver": "GTiff"}
+    options |= {"crs": info.crs, "transform": Affine(*info.transform), "driver": "GTiff"}
     options |= {"tiled": True, "blockxsize": WINDOW, "blockysize": WINDOW, "compress": "deflate"}
     options |= {"bigtiff": "if_safer"}
     if layout.classes:
@@ -92,7 +94,8 @@ def read_reduced(path: Path, longest: int) -> Shaped[np.ndarray, "h w B"]:
     Returns:
         The bands.
     """
-    rasterio = import_rasterio()
+    import rasterio
+
     with rasterio.open(path) as dataset:
         factor = max(1, -(-max(dataset.shape) // longest))
         height, width = (max(1, length // factor) for length in dataset.shape)

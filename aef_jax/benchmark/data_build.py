@@ -68,7 +68,7 @@ def main() -> None:
         for name, spent in seconds.items():
             rows.append((name, f"{spent:.1f}", f"{options.sites / spent:.1f}", f"{size / spent / 1e6:.1f}"))
         print_lines(f"{options.sites} sites of {options.frames} frames: {len(paths)} files, {size / 1e6:.0f} MB")
-        print_lines(format_table(rows, "<>"))
+        print_lines("\n".join(format_table(rows, "<>")))
         kilobytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         print_lines(f"peak memory: {peak_bytes() / 1e9:.2f} GB, and {kilobytes / 1e6:.2f} GB of the largest worker")
 

@@ -1,9 +1,13 @@
 """Parsing that all subcommands share."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from aef_jax.files.resumable import Part
+from configs.serialization.printable import printable
 
 Run = Callable[[argparse.Namespace, list[str]], int]
 """What a subcommand does: options and settings in, exit code out."""
@@ -78,6 +82,30 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
         metavar="latest|best|STEP",
         help="checkpoint to read; best is by validation loss (default: latest)",
     )
+
+
+def add_part_option(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Add `--part`, a `Part`, to a subcommand that jobs of an array may share.
+
+    Args:
+        parser: of the subcommand.
+        verb: what is done with the share, for the help.
+    """
+    parser.add_argument(
+        "--part",
+        type=_part,
+        metavar="I/N",
+        help=f"{verb} only this share, in an array of N jobs that share the folder; the same command without it then"
+        " writes what remains to be written",
+    )
+
+
+def _part(text: str) -> Part:
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    index, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= index <= count:
+        raise argparse.ArgumentTypeError(f"{printable(text)} is no part, expected I/N such as 1/10")
+    return Part(index, count)
 
 
 def _checkpoint(name: str) -> int | str:

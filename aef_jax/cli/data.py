@@ -2,13 +2,12 @@
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import Any
 
-from aef_jax.cli.arguments import WHAT, add_command, documented
+from aef_jax.cli.arguments import WHAT, add_command, add_part_option, documented
 from aef_jax.cli.resolve_config import resolve, with_data
-from configs.serialization.printable import print_lines, printable
+from configs.serialization.printable import print_lines
 from configs.validate import require_at_least
 
 CLI_EXAMPLES = """
@@ -47,24 +46,9 @@ def _add_build(commands: Any) -> None:
     parser.add_argument("output", type=Path, nargs="?", metavar="OUT", help="a new folder for the data set")
     parser.add_argument("--append", action="store_true", help="OUT is a data set: add the sites that it lacks, by name")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
-    parser.add_argument(
-        "--part",
-        type=_part,
-        metavar="I/N",
-        help="build only this share of the sites, in an array of N jobs that share"
-        " the folder; the same command without it then writes the data set",
-    )
+    add_part_option(parser, "build")
     parser.add_argument("--dask", default="", metavar="ADDRESS", help="let a Dask cluster read the files")
     parser.add_argument("--example", action="store_true", help="print a config with comments, and end")
-
-
-def _part(text: str) -> tuple[int, int]:
-    """Parse I/N."""
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    index, count = map(int, match.groups()) if match else (0, 0)
-    if not 1 <= index <= count:
-        raise argparse.ArgumentTypeError(f"{printable(text)} is no part, expected I/N such as 1/10")
-    return index, count
 
 
 def _add_merge(commands: Any) -> None:
@@ -129,14 +113,13 @@ def _build(options: argparse.Namespace, _: list[str]) -> int:
         raise ValueError("give a config and a new folder, as in aef data build build.toml mine")
     require_at_least("aef data build", "--workers", options.workers, 1)
     try:
-        from aef_jax.data.build.build import Part, build_dataset, build_part
+        from aef_jax.data.build.build import build_dataset, build_part
         from aef_jax.data.build.summary import describe
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"reading files needs the package {error.name}: install aef[build]") from None
 
     if options.part:
-        part = Part(*options.part)
-        built = build_part(options.config, options.output, options.workers, part, options.append, options.dask)
+        built = build_part(options.config, options.output, options.workers, options.part, options.append, options.dask)
         print_lines(f"built {built} sites; once all parts are, the same command without --part writes {options.output}")
         return 0
     summary = build_dataset(options.config, options.output, options.workers, options.append, options.dask)

@@ -156,10 +156,12 @@ def _change(options: argparse.Namespace, _: list[str]) -> int:
 def _open(options: argparse.Namespace, *paths: str) -> list:
     """Open fields of one grid, after the output was found to be writable and none of them."""
     from aef_jax.analysis.windows import require_same_grid
+    from aef_jax.files.atomic import require_writable
     from aef_jax.inference.readers.open_field import open_field
-    from aef_jax.inference.writers.geotiff import require_field_target
 
-    require_field_target(options.output)
+    if options.output.suffix not in (".tif", ".tiff") or options.output.is_dir():
+        raise ValueError(f"{options.output} is not a path for a GeoTIFF, expected a file name that ends in .tif")
+    require_writable(options.output)
     if options.output.resolve() in [Path(path).resolve() for path in paths]:
         raise ValueError(f"{options.output} is a field that is read, expected another file to write")
     fields = [open_field(path) for path in paths]

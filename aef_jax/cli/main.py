@@ -24,7 +24,7 @@ aef train tiny --training.steps 200 --run runs/b    change a setting; aef train 
 aef train runs/tiny                                 resume a run that was stopped
 aef train tiny --data planet                        train on a data set; aef data --help makes one
 aef probe runs/tiny                                 fit a linear probe to the embeddings of labeled sites
-aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
+aef embed runs/tiny --period 2018 -o field.tif
 aef field search field.tif --lon 4.95 --lat 50.8 -o similar.tif
 """
 

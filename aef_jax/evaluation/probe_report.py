@@ -14,8 +14,8 @@ from aef_jax.data.store.normalization import Normalization
 from aef_jax.data.store.record import OLD_LABELS_NAME
 from aef_jax.data.store.site import Site
 from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.run.checkpoint import restore_params
+from aef_jax.inference.load_run import load_run
+from aef_jax.inference.site import SitePeriods, default_batch, embed_sites
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.steps import Which
 from configs.config import Config
@@ -65,14 +65,15 @@ def probe_run(
         )
     normalization, dataset = run.read_normalization(), Dataset.open(folder)
     name, records = choose_labels(dataset, name), dataset.records("validation")
-    embedder, params = make_embedder(config), restore_params(run.checkpoints, config, which=which)
+    embedder = load_run(run.path, which)
     embeddings, composites, labels = [], [], []
-    for index in tqdm(np.unique(np.linspace(0, len(records) - 1, min(sites, len(records))).astype(int)), "sites"):
-        site = records[int(index)]
-        if name not in site.labels or site.support is None:
-            continue
-        normalized = normalization.apply(site, normalization.known(config.input_sources))
-        field = embed_with(embedder, params, normalized, config, site.support, site.support)
+
+    def read(index: int) -> list[SitePeriods]:
+        site = records[index]
+        return [SitePeriods(site, [site.support], site.support)] if name in site.labels and site.support else []
+
+    chosen = np.unique(np.linspace(0, len(records) - 1, min(sites, len(records))).astype(int)).tolist()
+    for (site, *_), (field,) in embed_sites(embedder, read, tqdm(chosen, "sites"), default_batch()):
         embeddings.append(field)
         # both are scored on the pixels that have an embedding
         composites.append(np.where(np.isfinite(field[..., :1]), composite(site, normalization, config), np.nan))

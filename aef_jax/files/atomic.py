@@ -128,7 +128,7 @@ def require_folder_target(target: Path, overwrite: bool, may_replace: Callable[[
     names = sorted(path.name for path in target.iterdir()) if target.is_dir() else [target.name]
     others = [name for name in names if not (target.is_dir() and may_replace(name))]
     if others:
-        raise ValueError(f"{target} holds more than converted weights ({others[0]}): it is not overwritten")
+        raise ValueError(f"{target} holds other files ({others[0]}): it is not overwritten")
 
 
 def require_writable(target: Path) -> None:

@@ -1,32 +1,25 @@
-"""Compute embedding fields with the JAX model, for `aef embed` and for the pictures of training."""
+"""The JAX model as a function of tiles in NumPy arrays, on the devices of this host."""
 
-import sys
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float32
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
 
-from aef_jax.data.loading.training_data import find_site
-from aef_jax.data.store.dataset import Dataset
-from aef_jax.data.store.site import Period, Site
-from aef_jax.inference.site import choose_support, embed_site
-from aef_jax.inference.writers.geotiff import StoredAs, model_tag, require_field_target, write_field
-from aef_jax.run.checkpoint import restore_params
-from aef_jax.run.data_levels import level_warning
-from aef_jax.run.folder import RunFolder
-from aef_jax.run.steps import Which, find_step
+from aef_jax.inference.packing import PackedFrames, budget_of, embed_packed, max_present, pack_frames
 from aef_jax.sharding.compiler_options import compiler_options
-from aef_jax.sharding.mesh import single_device_mesh
+from aef_jax.sharding.mesh import make_mesh, replicated, sequence_parts, sharding, with_mesh
 from aef_jax.training.step import abstract_model
-from aef_jax.visualize.pictures import write_field_png
 from configs.batch import Frames
 from configs.config import Config
-from configs.fields.tiling import require_period
-from configs.serialization.printable import print_lines
+from configs.mesh import MeshConfig
+
+FRAMES_PER_DEVICE = {"cpu": 256, "accelerator": 512}
+"""Frames that a device computes at once, unless one tile has more: their features are most of the memory (ours)."""
 
 
 def embed_fn(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
@@ -42,109 +35,60 @@ def embed_fn(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], 
     return lambda params, frames, periods: nnx.merge(graph, params)(frames, periods)
 
 
-def make_embedder(config: Config) -> Callable[[nnx.State, dict[str, Frames], Array], Array]:
-    """Make the model's function, compiled once per shape on a single device.
+class CompiledEmbed:
+    """Computes mean directions of batches of tiles; with parameters it is an `Embed`.
+
+    A batch is split over the devices. Frames are packed (see `packing`), so few programs are compiled.
 
     Args:
         config: of the model.
-
-    Returns:
-        As `embed_fn`.
+        devices: of this host; by default all of them.
     """
-    return jax.jit(embed_fn(config), compiler_options=compiler_options(single_device_mesh()))
 
+    def __init__(self, config: Config, devices: Sequence[Any] | None = None):
+        self.sources = config.input_sources
+        self.mesh: Mesh = make_mesh(MeshConfig(), jax.local_devices() if devices is None else devices)
+        graph, _ = abstract_model(config)
 
-def embed_with(
-    embedder: Callable, params: nnx.State, site: Site, config: Config, period: Period, support: Period | None = None
-) -> Float32[np.ndarray, "H W D"]:
-    """Compute the embedding field of a scaled, z-scored site (see `embed_site`).
+        def embed(params: nnx.State, packed: PackedFrames, periods: Float[Array, "B P K2"]):
+            return embed_packed(nnx.merge(graph, params), self.sources, packed, periods)
 
-    Args:
-        embedder: made by `make_embedder`.
-        params: of the model.
-        site: scaled and z-scored.
-        config: of the model.
-        period: the valid period.
-        support: the period whose frames are used; by default `default_support`.
+        is_cpu = self.mesh.devices.flat[0].platform == "cpu"
+        self.frames_per_device = FRAMES_PER_DEVICE["cpu" if is_cpu else "accelerator"]
+        self.program = jax.jit(with_mesh(self.mesh, embed), compiler_options=compiler_options(self.mesh))
 
-    Returns:
-        Unit vectors; NaN at a pixel that no frame of any source shows.
-    """
-    return embed_site(lambda frames, periods: embedder(params, frames, periods), site, config, period, support=support)
+    def place(self, params: nnx.State) -> nnx.State:
+        """Put parameters on all devices.
 
+        Args:
+            params: of the model.
 
-def embed_run(
-    run: RunFolder,
-    period: Period,
-    support: Period | None,
-    output: Path,
-    dtype: StoredAs,
-    *,
-    data: Path | None = None,
-    site_name: str | None = None,
-    which: Which = "latest",
-) -> Path:
-    """Write a site's embedding field as GeoTIFF, and a picture; a pixel that no frame shows is -128 (float32: NaN).
+        Returns:
+            The parameters there.
+        """
+        return jax.device_put(params, replicated(self.mesh))
 
-    Args:
-        run: the run whose model embeds.
-        period: the valid period.
-        support: the period whose frames are used; by default `choose_support`.
-        output: the GeoTIFF to write.
-        dtype: of the file.
-        data: folder of the data set, if it is no longer where the run read it.
-        site_name: a site of the data set; by default the first one of the validation split.
-        which: the checkpoint.
+    def __call__(
+        self, params: nnx.State, frames: dict[str, Frames], periods: Float[np.ndarray, "B P K2"]
+    ) -> Float[Array, "B P H W D"]:
+        """Start to compute; see `Embed`.
 
-    Returns:
-        Path of the picture.
+        Args:
+            params: what `place` returned.
+            frames: of the tiles, in NumPy arrays.
+            periods: codes of their valid periods.
 
-    Raises:
-        ValueError, ModuleNotFoundError: if an argument does not fit, or the run, the site or rasterio is missing.
-    """
-    require_field_target(output)
-    require_period("valid", period)
-    config, site, normalized = open_site(run, data, site_name, which)
-    step = find_step(run.checkpoints, which)
-    params = restore_params(run.checkpoints, config, which=step)
-    support = support or choose_support(site, config, period)
-    field = embed_with(make_embedder(config), params, normalized, config, period, support)
-    write_field(
-        output,
-        field,
-        crs=site.crs,
-        transform=site.transform,
-        period=period,
-        support=support,
-        model=model_tag(run.path.absolute().name, step, site.name),
-        dtype=dtype,
-    )
-    write_field_png(picture := output.with_suffix(".png"), field)
-    return picture
-
-
-def open_site(
-    run: RunFolder, data: Path | None = None, site_name: str | None = None, which: Which = "latest"
-) -> tuple[Config, Site, Site]:
-    """Read a run's config and a site of its data. A line tells if `data` have other processing levels than the run's.
-
-    Args:
-        run: the run.
-        data: folder of the data set, if it is no longer where the run read it.
-        site_name: a site of the data set; by default the first one of the validation split.
-        which: the checkpoint, which knows the levels.
-
-    Returns:
-        The config, the site as stored, and the site's inputs scaled and z-scored by the run's statistics.
-
-    Raises:
-        ValueError: the run or the site is missing or invalid.
-    """
-    config, normalization = run.read_config(), run.read_normalization()
-    if data:
-        levels, step = Dataset.open(data).levels, find_step(run.checkpoints, which)
-        if warning := level_warning(run.checkpoints, step, levels, str(data)):
-            print_lines(f"aef: {warning}", file=sys.stderr)
-        config = replace(config, data=replace(config.data, path=str(data)))
-    site = find_site(config, site_name)
-    return config, site, normalization.apply(site, normalization.known(config.input_sources))
+        Returns:
+            Unit vectors, perhaps not yet computed.
+        """
+        count, parts = len(periods), sequence_parts(self.mesh)
+        budget = budget_of(max_present(frames))
+        size = parts * min(-(-count // parts), max(1, self.frames_per_device // budget))
+        fields = []
+        for start in range(0, count, size):
+            rows = slice(start, start + size)
+            packed = pack_frames(jax.tree.map(lambda x, rows=rows: x[rows], frames), self.sources, size, budget)
+            codes = np.resize(periods[rows], (size, *periods.shape[1:]))
+            fields.append(self.program(params, *jax.device_put((packed, codes), sharding(self.mesh, "sequence"))))
+        joined = fields[0] if len(fields) == 1 else jnp.concatenate(fields)
+        return joined if len(joined) == count else joined[:count]

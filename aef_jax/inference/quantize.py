@@ -1,17 +1,12 @@
-"""Quantize embeddings to eight bits per number, as in the released fields ("s8, power 2").
+"""Quantize embeddings on a device; see `configs.fields.quantize`, which computes the same in NumPy."""
 
-The power gives small numbers a finer resolution.
-"""
+import jax.numpy as jnp
+from jaxtyping import Array, Float32, Int8
 
-import numpy as np
-from jaxtyping import Float, Float32, Int8
-
-NO_DATA = -128
-_SCALE = 127.5
-_LARGEST = 127
+from configs.fields.quantize import MAX_CODE, NO_DATA, SCALE
 
 
-def quantize(field: Float[np.ndarray, "*N"]) -> Int8[np.ndarray, "*N"]:
+def quantize(field: Float32[Array, "*N"]) -> Int8[Array, "*N"]:
     """Compute round(127.5 sign(x) |x|^(1/2)), clipped to [-127, 127].
 
     Args:
@@ -20,13 +15,11 @@ def quantize(field: Float[np.ndarray, "*N"]) -> Int8[np.ndarray, "*N"]:
     Returns:
         Codes; -128 is no data.
     """
-    # float64, because a float32 product could round a dequantized value to the neighboring code
-    root = np.sign(field) * np.sqrt(np.abs(field, dtype=np.float64)) * _SCALE
-    codes = np.clip(np.rint(root), -_LARGEST, _LARGEST)
-    return np.where(np.isnan(codes), NO_DATA, codes).astype(np.int8)
+    root = jnp.minimum(jnp.rint(SCALE * jnp.sqrt(jnp.abs(field))), MAX_CODE)
+    return jnp.where(jnp.isnan(root), NO_DATA, jnp.copysign(root, field)).astype(jnp.int8)
 
 
-def dequantize(codes: Int8[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
+def dequantize(codes: Int8[Array, "*N"]) -> Float32[Array, "*N"]:
     """Compute sign(q) (|q| / 127.5)^2. Unit vectors come back with a length of 1 to within 1 % in practice.
 
     Args:
@@ -38,7 +31,7 @@ def dequantize(codes: Int8[np.ndarray, "*N"]) -> Float32[np.ndarray, "*N"]:
     Raises:
         TypeError: if the codes are not int8.
     """
-    if codes.dtype != np.int8:
+    if codes.dtype != jnp.int8:
         raise TypeError(f"quantized embeddings are {codes.dtype}, expected int8")
-    q = codes.astype(np.float32)  # before taking absolute values: that of -128 does not exist in int8
-    return np.where(codes == NO_DATA, np.float32(np.nan), np.sign(q) * np.square(q / np.float32(_SCALE)))
+    q = codes.astype(jnp.float32)  # before taking absolute values: that of -128 does not exist in int8
+    return jnp.where(codes == NO_DATA, jnp.nan, jnp.sign(q) * jnp.square(q / SCALE))

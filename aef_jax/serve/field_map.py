@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int8
 from aef_jax.analysis.points import inside, locate, vectors_at
 from aef_jax.analysis.windows import each_window
 from aef_jax.inference.field import Field
-from aef_jax.inference.quantize import dequantize, quantize
+from configs.fields.quantize import dequantize, quantize
 from configs.source import PIXEL_M
 
 TILE = 256

@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,8 +18,8 @@ from aef_jax.data.loading.pipeline import HostExamples, count_empty
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
-from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.inference.site import choose_support
+from aef_jax.inference.embed import CompiledEmbed
+from aef_jax.inference.site import embed_site
 from aef_jax.run.folder import RunFolder
 from aef_jax.sharding.compiler_options import compiler_options
 from aef_jax.sharding.distributed import on_first
@@ -33,6 +34,7 @@ from aef_jax.visualize.reconstructions import Reconstruction, write_reconstructi
 from configs.batch import Batch
 from configs.config import Config
 from configs.encodings.timecode import DAY_MS
+from configs.fields.embedder import Embedder
 from configs.serialization.printable import picture_text, sentence
 
 NUM_PICTURED = 4
@@ -80,7 +82,7 @@ class Reporter:
         self.throughput = Throughput(config, data.schema)
         if (unknown := unknown_peak_note(jax.devices()[0])) and jax.process_index() == 0:
             self.bar.write(f"aef: {unknown}", file=sys.stderr)
-        self.embedder = make_embedder(config)
+        self.embed = CompiledEmbed(config, jax.local_devices()[:1])
         options = compiler_options(mesh)
         self.gather = jax.jit(lambda params: params, out_shardings=replicated(mesh), compiler_options=options)
         self.pending: Pending | None = None
@@ -234,9 +236,8 @@ class Reporter:
             )
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
         period = site.support or _last_year(site, self.config)
-        normalized = self.data.schema.normalization.apply(site, self.data.schema.input_sources)
-        support = choose_support(site, self.config, period)
-        field = embed_with(self.embedder, params, normalized, self.config, period, support)
+        embedder = Embedder(self.config, self.data.schema.normalization, partial(self.embed, self.embed.place(params)))
+        field = embed_site(embedder, site, period)
         title = f"Embedding field of {picture_text(site.name)}, {format_period(period)}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 

@@ -30,13 +30,16 @@ def principal_colors(field: Float[np.ndarray, "H W D"]) -> tuple[Float32[np.ndar
     return colors.paint(field), shares
 
 
-def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field") -> None:
+def write_field_png(
+    path: Path, field: Float[np.ndarray, "H W D"], title: str = "Embedding field", pixel_m: float = PIXEL_M
+) -> None:
     """Draw an embedding field in false color. NaN pixels are gray.
 
     Args:
         path: the PNG file to write.
         field: the embedding field.
         title: of the picture.
+        pixel_m: side of a pixel, in meters.
     """
     colors, shares = principal_colors(field)
     height, width = field.shape[:2]
@@ -44,7 +47,7 @@ def write_field_png(path: Path, field: Float[np.ndarray, "H W D"], title: str = 
     axes = figure.subplots()
     axes.set_facecolor(NO_DATA_COLOR)
     opaque = np.isfinite(colors).all(axis=-1)
-    extent = (0, width * PIXEL_M, height * PIXEL_M, 0)
+    extent = (0, width * pixel_m, height * pixel_m, 0)
     axes.imshow(np.dstack([np.nan_to_num(colors), opaque]), interpolation="nearest", extent=extent)
     axes.set(xlabel="meters", ylabel="meters")
     axes.set_title(title, fontsize=12, loc="left", pad=20)

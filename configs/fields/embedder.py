@@ -9,8 +9,11 @@ import numpy as np
 
 from configs.config import Config
 from configs.fields.frames import Time, grid_coordinates, read_frames, read_period
+from configs.fields.label import label_field
+from configs.fields.periods import default_support
+from configs.fields.stacks import FrameStack
 from configs.fields.statistics import CLIP_SIGMA, MAX_OUT_OF_RANGE, MAX_WRONG, BandStatistics, has_data
-from configs.fields.tiling import Embed, FrameStack, default_support, embed_area
+from configs.fields.tiling import Area, Embed, embed_area
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ class Embedder:
         """
         valid = read_period(period)
         used = default_support(valid, self.config) if support is None else read_period(support)
-        field = embed_area(self.model, self._stacks(frames, no_data or {}), self.config, valid, used)
+        (field,) = embed_area(self.model, Area(self._stacks(frames, no_data or {}), [valid], used), self.config)
         coordinates = grid_coordinates(frames)
-        return field if coordinates is None else _labeled(field, coordinates, valid, used)
+        return field if coordinates is None else label_field(field, coordinates, valid, used)
 
     def _stacks(self, frames: Mapping[str, Any], no_data: Mapping[str, float]) -> dict[str, FrameStack]:
         sources = {source.name: source for source in self.statistics.known(self.config.input_sources)}
@@ -89,17 +92,3 @@ class Embedder:
         if share > MAX_OUT_OF_RANGE:
             logging.getLogger(__name__).warning(problem)
         return FrameStack(z, raw.time_ms)
-
-
-def _labeled(field: np.ndarray, coordinates: dict[str, Any], period: tuple[int, int], support: tuple[int, int]) -> Any:
-    import xarray
-
-    names = [f"A{axis:02d}" for axis in range(field.shape[-1])]  # as the released layers call them
-    attributes = {
-        f"{name}_{end}": str(np.datetime64(ms, "ms"))
-        for name, ends in (("period", period), ("support", support))
-        for end, ms in zip(("start", "end"), ends, strict=True)
-    }
-    return xarray.DataArray(
-        field, {**coordinates, "embedding": names}, ("y", "x", "embedding"), name="embedding_field", attrs=attributes
-    )

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int64, Num
 
-from configs.fields.tiling import Period
+from configs.fields.periods import Period, require_period
+from configs.serialization.printable import printable
 from configs.source import PIXEL_M, PIXEL_TOLERANCE, Source
 
 Time = str | date | datetime | np.datetime64
@@ -76,6 +77,28 @@ def read_period(period: int | tuple[Time, Time]) -> Period:
         return read_period((f"{period:04d}-01-01", f"{period + 1:04d}-01-01"))
     start, end = _times_ms("period", list(period)).tolist()
     return start, end
+
+
+def parse_period(name: str, words: Sequence[str]) -> Period:
+    """Parse a period of a command line.
+
+    Args:
+        name: of the period in messages.
+        words: a year, or start and end in ISO 8601, UTC.
+
+    Returns:
+        [start, end) in epoch milliseconds.
+
+    Raises:
+        ValueError: it is no such period, or empty.
+    """
+    year = words[0]
+    is_year = len(words) == 1 and year.isascii() and year.isdecimal() and len(year) == 4
+    if not is_year and len(words) != 2:
+        raise ValueError(f"the {name} period is {printable(' '.join(words))}, expected a year, or START and END")
+    period = read_period(int(year) if is_year else (words[0], words[1]))
+    require_period(name, period)
+    return period
 
 
 def _pixels(where: str, source: Source, pixels: Any, mask: Any = None) -> np.ndarray:

@@ -1,127 +1,111 @@
-"""Embedding fields of any area, tile by tile.
+"""Embedding fields of any area, tile by tile: cut, batch, compute and blend, for a model in either framework."""
 
-The paper cuts tiles of 960 m, buffered by 160 m on each side (1.28 km, L = 128 pixels), and trims the outer 80 m of the
-output. Here these are shares of the tile side L: a buffer of L/8 and a trim of L/16. After the trim, neighbors overlap
-by L/8 and are blended linearly (ours).
-"""
-
-import logging
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
-from tqdm import tqdm
+from jaxtyping import Bool, Float32
 
 from configs.batch import Frames
 from configs.config import Config
-from configs.encodings.timecode import DAY_MS, period_code, timecode
-from configs.fields.statistics import CLIP_SIGMA, bands_with_data
-from configs.model import PIXELS_PER_SPACE_CELL
+from configs.encodings.timecode import TIMECODE_WIDTH, period_code, timecode
+from configs.fields.layout import Strip, fitting_side, lay_out
+from configs.fields.periods import Period, require_period, tell_extrapolation
+from configs.fields.stacks import FrameStack, cut_stacks, select_frames, shown_pixels
+from configs.fields.statistics import bands_with_data
 
-Period = tuple[int, int]
-"""[start, end) in epoch milliseconds."""
 Embed = Callable[[dict[str, Frames], Any], Any]
 """The model, in any framework: frames and codes of valid periods (B P 2*K) in NumPy arrays to mean directions
-(B P H W D), in anything that `np.asarray` reads."""
-
-FRAMES_MULTIPLE = 16
-"""Frames of a source are padded with absent ones to a multiple of this, so that few shapes are compiled."""
+(B P H W D), in anything that `np.asarray` reads. It may return before they are computed."""
 
 
-class FrameStack(NamedTuple):
-    """All z-scored frames of one source over one area, in the order of their times."""
+class Area(NamedTuple):
+    """The frames of an area, and the valid periods of its fields."""
 
-    pixels: Float32[np.ndarray, "N H W C"]
-    time_ms: Int64[np.ndarray, "N"]
-
-
-class Strip(NamedTuple):
-    """One axis of one tile."""
-
-    start: int
-    """Where the tile begins in the area."""
-    used: slice
-    """The part of the tile that is used; the rest is trimmed, or lies beyond the area."""
-    weight: Float32[np.ndarray, "K"]
-    """Above 0, for each used pixel."""
-
-    @property
-    def target(self) -> slice:
-        """The place of the used part in the area."""
-        return slice(self.start + self.used.start, self.start + self.used.stop)
+    stacks: Mapping[str, FrameStack]
+    """z-scored frames by input source, all of the same area."""
+    periods: Sequence[Period]
+    support: Period
+    """The period whose frames are used, all of them (paper, inference)."""
+    where: str = ""
+    """Names the area in messages, if given."""
 
 
-def lay_out(length: int, side: int) -> list[Strip]:
-    """Cover an axis with tiles.
+class _Layout(NamedTuple):
+    tiles: list[tuple[Strip, Strip]]
+    shown: Bool[np.ndarray, "H W"]
 
-    Origins are multiples of 3/4 of the side (960 m). The last tile is shifted inwards to end with the area, or one
-    pixel beyond it, so that all origins are even: the model's output doubles a grid of L/2, whose cells then are the
-    same ground in all tiles. The ends of the area, which no other tile covers, have neither trim nor ramp.
+
+class Tile(NamedTuple):
+    """The frames of one tile, and the codes of its valid periods."""
+
+    stacks: Mapping[str, FrameStack]
+    codes: Float32[np.ndarray, "P K2"]
+
+
+def embed_areas(
+    embed: Embed, areas: Iterable[Area], config: Config, batch: int
+) -> Iterator[Float32[np.ndarray, "P H W D"]]:
+    """Compute the embedding fields of areas, one by one; see `embed_area`.
+
+    Tiles of several areas share a batch if their sides are equal. The next areas are read while the model computes.
 
     Args:
-        length: of the axis, in pixels.
-        side: of a tile, in pixels. A shorter axis is one strip.
+        embed: the model.
+        areas: the areas. They may be of different sizes.
+        config: of the model.
+        batch: tiles that are computed at once.
 
-    Returns:
-        The strips from the first to the last.
+    Yields:
+        The fields of each area, in their order.
+
+    Raises:
+        ValueError: as `embed_area`.
     """
-    if length <= side:
-        return [Strip(0, slice(0, length), np.ones(length, np.float32))]
-    trim, ramp = side // 16, side // 8
-    last = length - side + (length - side) % 2
-    starts = [*range(0, length - side, side - 2 * ramp), last]
-    rising = np.concatenate([np.zeros(trim), (np.arange(ramp) + 0.5) / ramp, np.ones(side - trim - ramp)])
-    strips = []
-    for start in starts:
-        weight = np.ones(side)
-        if start > 0:
-            weight *= rising
-        if start + side < length:
-            weight *= rising[::-1]
-        inside = np.flatnonzero(weight[: length - start])
-        used = slice(inside[0], inside[-1] + 1)
-        strips.append(Strip(start, used, weight[used].astype(np.float32)))
-    return strips
+    side = config.data.tile_side
+    waiting: deque[tuple[Area, _Layout]] = deque()
+
+    def cut() -> Iterator[Tile]:
+        for area in areas:
+            with _named(area.where):
+                stacks = select_frames(area.stacks, area.support)
+                shown = shown_pixels(stacks)
+                tell_extrapolation((stack.time_ms for stack in stacks.values()), area.periods)
+                codes = encode_periods(area.periods)
+            tiles = list(product(lay_out(shown.shape[0], side), lay_out(shown.shape[1], side)))
+            waiting.append((area, _Layout(tiles, shown)))
+            sides = [fitting_side(length, side) for length in shown.shape]
+            for rows, columns in tiles:
+                yield Tile(cut_stacks(stacks, (rows.start, columns.start), sides), codes)
+
+    results = embed_tiles(embed, cut(), batch)
+    for first in results:
+        area, (tiles, shown) = waiting.popleft()
+        field = np.zeros((len(first), *shown.shape, config.model.embed_dim), np.float32)
+        for index, (rows, columns) in enumerate(tiles):
+            means = next(results) if index else first
+            # cut before weighting: whatever the trimmed rim holds, even NaN, must not count
+            field[:, rows.target, columns.target] += means[:, rows.used, columns.used] * weights_of(rows, columns)
+        with _named(area.where):
+            yield to_unit_vectors(field, shown)
 
 
-def default_support(period: Period, config: Config) -> Period:
-    """Choose the support period of a valid period (ours: in the released annual fields a year is its own support).
-
-    Args:
-        period: the valid period.
-        config: gives the length of the support period in training.
-
-    Returns:
-        The valid period if it is at least that long, else a period of that length around it.
-    """
-    length = config.data.support_days * DAY_MS
-    if period[1] - period[0] >= length:
-        return period
-    start = (period[0] + period[1] - length) // 2
-    return start, start + length
-
-
-def embed_area(
-    embed: Embed, stacks: Mapping[str, FrameStack], config: Config, period: Period, support: Period, *, batch: int = 4
-) -> Float32[np.ndarray, "H W D"]:
-    """Compute the embedding field of an area over a valid period.
+def embed_area(embed: Embed, area: Area, config: Config, batch: int = 4) -> Float32[np.ndarray, "P H W D"]:
+    """Compute the embedding field of an area over each of its valid periods, from one encoding.
 
     An area whose side is shorter than a tile makes tiles of the next multiple of 16. Beyond its far ends the area is
     continued by its mirror image, which is closer to the training data than no data, and which is cut off again.
 
-    If the valid period lies before or after all frames, the field is extrapolated, and a log message says so.
+    If a valid period lies before or after all frames, its field is extrapolated, and a log message says so.
 
     Args:
-        embed: maps all frames of `batch` tiles and their one valid period to mean directions. It is always called with
-            the same shapes; the last batch repeats a tile.
-        stacks: z-scored frames by input source, all of the same area. A source without a frame in the support period is
-            left out.
+        embed: maps all frames of `batch` tiles and their valid periods to mean directions.
+        area: the area. A source without a frame in the support period is left out.
         config: of the model.
-        period: the valid period. It may lie outside of the support period.
-        support: the period whose frames are used, all of them (paper, inference).
-        batch: tiles that are computed at once.
+        batch: tiles that are computed at once; the last batch repeats a tile.
 
     Returns:
         Unit vectors; NaN at a pixel that no frame of any source shows.
@@ -130,113 +114,127 @@ def embed_area(
         ValueError: a period is empty, no source has a frame in the support period, none shows a pixel, the pixels are
             not z-scored, or an embedding is not finite.
     """
-    require_period("valid", period)
-    require_period("support", support)
-    stacks = _in_support(stacks, support)
-    is_shown = _shown_pixels(stacks)
-    _tell_extrapolation(stacks, period)
-    side, (height, width) = config.data.tile_side, next(iter(stacks.values())).pixels.shape[1:3]
-    tiles = list(product(lay_out(height, side), lay_out(width, side)))
-    shape = _tile_side(height, side), _tile_side(width, side)
-    batch = min(batch, len(tiles))
-    starts, ends = np.array([period], np.int64).T
-    codes = np.tile(period_code(starts, ends), (batch, 1, 1)).astype(np.float32)
-
-    field = np.zeros((height, width, config.model.embed_dim), np.float32)
-    for first in tqdm(range(0, len(tiles), batch), "embedding", unit="batch", leave=False, disable=None):
-        these = tiles[first : first + batch]
-        padded = these + these[-1:] * (batch - len(these))
-        means = np.asarray(embed(_frames(stacks, padded, shape), codes))[:, 0]
-        for (rows, columns), mean in zip(these, means, strict=False):
-            # cut before weighting: whatever the trimmed rim holds, even NaN, must not count
-            used = mean[rows.used, columns.used] * np.multiply.outer(rows.weight, columns.weight)[..., None]
-            field[rows.target, columns.target] += used
-    return _unit_vectors(field, is_shown)
-
-
-def require_period(name: str, period: Period) -> None:
-    """Refuse an empty period.
-
-    Args:
-        name: of the period in the message.
-        period: [start, end) in epoch milliseconds.
-
-    Raises:
-        ValueError: the end is not after the start.
-    """
-    if period[0] >= period[1]:
-        raise ValueError(f"the {name} period {_iso(*period)} is empty, expected an end after its start")
-
-
-def _tile_side(length: int, side: int) -> int:
-    return min(side, -(-length // PIXELS_PER_SPACE_CELL) * PIXELS_PER_SPACE_CELL)
-
-
-def _in_support(stacks: Mapping[str, FrameStack], support: Period) -> dict[str, FrameStack]:
-    """Select the frames that the encoder is given."""
-    cut = {}
-    for name, (pixels, time_ms) in stacks.items():
-        first, end = np.searchsorted(time_ms, support)
-        if first < end:
-            cut[name] = FrameStack(pixels[first:end], time_ms[first:end])
-    if not cut:
-        times = [int(time) for stack in stacks.values() for time in stack.time_ms]
-        have = f"they have frames of {_iso(min(times), max(times))}" if times else "they have none at all"
-        raise ValueError(
-            f"no frame of the input sources {sorted(stacks)} in the support period {_iso(*support)}; {have}"
-        )
-    for name, (pixels, _) in cut.items():
-        if not max(pixels.max(), -pixels.min()) <= CLIP_SIGMA:
-            raise ValueError(f"source {name} is not z-scored: a value lies beyond {CLIP_SIGMA:.0f} sigma")
-    return cut
-
-
-def _shown_pixels(stacks: Mapping[str, FrameStack]) -> Bool[np.ndarray, "H W"]:
-    """Find the pixels that some frame shows: a score without data is exactly 0."""
-    shown = np.logical_or.reduce([pixels.any(axis=(0, 3)) for pixels, _ in stacks.values()])
-    if not shown.any():
-        raise ValueError(f"no frame of {sorted(stacks)} in the support period holds data, expected some")
-    return shown
-
-
-def _unit_vectors(field: Float32[np.ndarray, "H W D"], is_shown: Bool[np.ndarray, "H W"]) -> np.ndarray:
-    field /= np.linalg.norm(field, axis=-1, keepdims=True)
-    wrong = int((~np.isfinite(field).all(axis=-1)).sum())
-    if wrong:
-        raise ValueError(f"{wrong} of {is_shown.size} pixels have no finite embedding")
-    field[~is_shown] = np.nan
+    side = config.data.tile_side
+    height, width = next(iter(area.stacks.values())).pixels.shape[1:3]
+    batch = min(batch, len(lay_out(height, side)) * len(lay_out(width, side)))
+    (field,) = embed_areas(embed, [area], config, batch)
     return field
 
 
-def _tell_extrapolation(stacks: Mapping[str, FrameStack], period: Period) -> None:
-    first = min(int(time_ms[0]) for _, time_ms in stacks.values())
-    last = max(int(time_ms[-1]) for _, time_ms in stacks.values())
-    if period[1] <= first or period[0] > last:
-        logging.getLogger(__name__).warning(
-            "the valid period %s lies outside of the frames, of %s: the field is extrapolated",
-            _iso(*period),
-            _iso(first, last),
-        )
+def embed_tiles(embed: Embed, tiles: Iterable[Tile], batch: int) -> Iterator[Float32[np.ndarray, "P h w D"]]:
+    """Compute mean directions of tiles. The next batch is put together while the model computes.
+
+    Args:
+        embed: the model.
+        tiles: in any order; neighbors of the same shape and number of periods share a batch.
+        batch: tiles that are computed at once. One that is not full repeats its last tile.
+
+    Yields:
+        The mean directions of each tile, in their order.
+    """
+    computed: deque[tuple[int, Any]] = deque()
+    for together in _batches(tiles, batch):
+        padded = together + together[-1:] * (batch - len(together))
+        computed.append((len(together), embed(_stack(padded), np.stack([tile.codes for tile in padded]))))
+        if len(computed) > 1:
+            count, means = computed.popleft()
+            yield from np.asarray(means)[:count]
+    for count, means in computed:
+        yield from np.asarray(means)[:count]
 
 
-def _frames(stacks: Mapping[str, FrameStack], tiles: list[tuple[Strip, Strip]], shape: tuple[int, int]) -> dict:
-    """All frames of some tiles, each of `shape`."""
-    frames = {}
-    for name, (pixels, time_ms) in stacks.items():
-        cuts = []
-        for rows, columns in tiles:
-            cut = pixels[:, rows.start : rows.start + shape[0], columns.start : columns.start + shape[1]]
-            beyond = [(0, side - length) for side, length in zip(shape, cut.shape[1:3], strict=True)]
-            cuts.append(np.pad(cut, [(0, 0), *beyond, (0, 0)], mode="symmetric"))
-        absent = -len(time_ms) % FRAMES_MULTIPLE
-        padded = np.pad(np.stack(cuts), [(0, 0), (0, absent), (0, 0), (0, 0), (0, 0)])
-        times = np.tile(timecode(time_ms), (len(tiles), 1, 1)).astype(np.float32)
-        times = np.pad(times, [(0, 0), (0, absent), (0, 0)])
-        bands = bands_with_data(padded)
+def encode_periods(periods: Sequence[Period]) -> Float32[np.ndarray, "P K2"]:
+    """Compute the codes of valid periods as models take them.
+
+    Args:
+        periods: the valid periods.
+
+    Returns:
+        The codes.
+
+    Raises:
+        ValueError: a period is empty.
+    """
+    for period in periods:
+        require_period("valid", period)
+    starts, ends = np.array(periods, np.int64).T
+    return period_code(starts, ends).astype(np.float32)
+
+
+def weights_of(rows: Strip, columns: Strip) -> Float32[np.ndarray, "h w 1"]:
+    """Compute the weights of a tile's used pixels.
+
+    Args:
+        rows: of the tile.
+        columns: of the tile.
+
+    Returns:
+        The products of both axes' weights.
+    """
+    return np.multiply.outer(rows.weight, columns.weight)[..., None]
+
+
+def to_unit_vectors(
+    field: Float32[np.ndarray, "P H W D"], shown: Bool[np.ndarray, "H W"]
+) -> Float32[np.ndarray, "P H W D"]:
+    """Normalize sums of weighted vectors in place.
+
+    Args:
+        field: the sums.
+        shown: pixels that a frame shows.
+
+    Returns:
+        Unit vectors; NaN at the other pixels.
+
+    Raises:
+        ValueError: a vector is not finite.
+    """
+    field /= np.linalg.norm(field, axis=-1, keepdims=True)
+    wrong = int((~np.isfinite(field).all(axis=-1)).sum())
+    if wrong:
+        raise ValueError(f"{wrong} of {len(field) * shown.size} pixels have no finite embedding")
+    field[:, ~shown] = np.nan
+    return field
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Put the name of an area before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}" if where else str(error)) from None
+
+
+def _batches(tiles: Iterable[Tile], batch: int) -> Iterator[list[Tile]]:
+    together: list[Tile] = []
+    for tile in tiles:
+        if together and (len(together) == batch or _shapes(tile) != _shapes(together[0])):
+            yield together
+            together = []
+        together.append(tile)
+    if together:
+        yield together
+
+
+def _shapes(tile: Tile) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    return next(iter(tile.stacks.values())).pixels.shape[1:3], tile.codes.shape
+
+
+def _stack(tiles: Sequence[Tile]) -> dict[str, Frames]:
+    """Put the frames of tiles into arrays, with absent ones where a tile has fewer than others."""
+    stacked = {}
+    for name in dict.fromkeys(name for tile in tiles for name in tile.stacks):
+        of_source = [tile.stacks.get(name) for tile in tiles]
+        count = max(len(stack.time_ms) for stack in of_source if stack)
+        shape = next(stack.pixels.shape[1:] for stack in of_source if stack)
+        pixels = np.zeros((len(tiles), count, *shape), np.float32)
+        times = np.zeros((len(tiles), count, TIMECODE_WIDTH), np.float32)
+        for index, stack in enumerate(of_source):
+            if stack:
+                pixels[index, : len(stack.time_ms)] = stack.pixels
+                times[index, : len(stack.time_ms)] = timecode(stack.time_ms)
+        bands = bands_with_data(pixels)
         # as in training, a frame without data all over a tile is absent
-        frames[name] = Frames(padded, times, bands.any(axis=-1), bands)
-    return frames
-
-
-def _iso(start_ms: int, end_ms: int) -> str:
-    return "..".join(str(np.datetime64(ms, "ms").astype("datetime64[D]")) for ms in (start_ms, end_ms))
+        stacked[name] = Frames(pixels, times, bands.any(axis=-1), bands)
+    return stacked

@@ -1,5 +1,6 @@
 """Compute the embedding field of a run's data in both frameworks, each from its own copy of the weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -7,13 +8,14 @@ import numpy as np
 import torch
 
 import aef_torch.model.alphaearth
-from aef_jax.data.sampling.examples import Period
-from aef_jax.inference.embed import embed_with, make_embedder, open_site
-from aef_jax.inference.site import choose_support, embed_site
-from aef_jax.inference.writers.geotiff import model_tag, require_field_target, write_field
-from aef_jax.run.checkpoint import restore_params
+from aef_jax.data.loading.training_data import find_site
+from aef_jax.inference.embed_records import write_site
+from aef_jax.inference.request import open_weights
+from aef_jax.inference.site import SitePeriods, choose_supports, embed_site
+from aef_jax.inference.target import Target
 from aef_jax.run.folder import RunFolder
 from configs.batch import Frames
+from configs.fields.periods import Period
 from configs.fields.tiling import Embed
 from parity.aef.conversion.torch_checkpoint import TorchCheckpoint
 from parity.aef.model import abstract_torch
@@ -44,26 +46,22 @@ def embed_both(
         ValueError: something is missing or does not fit; nothing is written.
         ModuleNotFoundError: rasterio is not installed.
     """
-    require_field_target(output)
-    config, site, normalized = open_site(run, data, site_name)
+    target = Target(output, "cog", "int8", stac=False)
+    target.require(1, 1)
+    config = run.read_config()
     checkpoint, model = read_model(weights)
     carried = checkpoint.config
     if (carried.model, carried.sources) != (config.model, config.sources):
         raise ValueError(f"{weights} is of another model or other sources than {run.path}: compare a run with its own")
-    params = restore_params(run.checkpoints, config)
-    support = choose_support(site, config, period)
-    field = embed_site(torch_embedder(model), normalized, config, period, support=support)
+    by_jax = open_weights(run.path).embedder
+    by_torch = replace(by_jax, model=torch_embedder(model))
+    site = find_site(data or (Path(config.data.path) if config.data.path else None), site_name)
+    ((support, _),) = choose_supports(site, config, [period]).items()
+    field = embed_site(by_torch, site, period, support)
     with jax.default_matmul_precision("highest"):  # accelerators round to fewer bits by default
-        reference = embed_with(make_embedder(config), params, normalized, config, period, support)
-    write_field(
-        output,
-        field,
-        crs=site.crs,
-        transform=site.transform,
-        period=period,
-        support=support,
-        model=model_tag(weights.name, checkpoint.saved.step, site.name),
-    )
+        reference = embed_site(by_jax, site, period, support)
+    name = f"{weights.name}, step {checkpoint.saved.step}"
+    write_site(target, name, [(period, SitePeriods(site, [period], support), field)])
     # NaN is where no frame shows a pixel, in both alike: an embedding without numbers has been refused
     return float(np.nanmax(np.abs(field - reference)))
 

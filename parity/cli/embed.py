@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from configs.fields.frames import parse_period
 from configs.serialization.printable import print_lines
 from parity.cli.arguments import add_command
 
 EMBED = """example:
-  aef-parity embed runs/tiny tiny.safetensors --start 2018-01-01 --end 2019-01-01 -o field.tif
-  aef-parity embed runs/planet planet.safetensors --site site_00007 --start 2020-06-01 --end 2020-09-01 -o summer.tif
+  aef-parity embed runs/tiny tiny.safetensors --period 2018 -o field.tif
+  aef-parity embed runs/planet planet.safetensors --site site_00007 --period 2020-06-01 2020-09-01 -o summer.tif
 """
 
 
@@ -28,8 +29,13 @@ def add_embed(commands: Any) -> None:
     )
     embed.add_argument("run", type=Path, metavar="RUN", help="the folder of a JAX run")
     embed.add_argument("weights", type=Path, metavar="WEIGHTS.safetensors", help="the same weights, converted")
-    embed.add_argument("--start", required=True, help="start of the valid period, ISO 8601, UTC")
-    embed.add_argument("--end", required=True, help="end of the valid period, exclusive")
+    embed.add_argument(
+        "--period",
+        nargs="+",
+        required=True,
+        metavar=("START", "END"),
+        help="valid period: a year, or start and end in ISO 8601, UTC, the end exclusive",
+    )
     embed.add_argument("-o", "--output", type=Path, required=True, metavar="FIELD.tif")
     embed.add_argument("--data", type=Path, metavar="DIR", help="the run's data set, if it was moved")
     embed.add_argument("--site", metavar="NAME", help="site of a data set (default: the first for validation)")
@@ -37,11 +43,10 @@ def add_embed(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from aef_jax.data.store.site import to_ms
     from aef_jax.run.folder import RunFolder
     from parity.aef.embed import TOLERANCE, embed_both
 
-    period = to_ms(options.start), to_ms(options.end)
+    period = parse_period("valid", options.period)
     difference = embed_both(RunFolder(options.run), options.weights, period, options.output, options.data, options.site)
     is_close = difference <= TOLERANCE
     print_lines(f"wrote {options.output}; PyTorch and JAX differ by at most {difference:.2e}", end="")

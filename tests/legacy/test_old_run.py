@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -10,12 +11,15 @@ from safetensors.numpy import load_file
 
 from aef_jax.cli import main as cli
 from aef_jax.data.loading.training_data import find_site, open_data
-from aef_jax.inference.embed import embed_with, make_embedder
+from aef_jax.inference.embed import CompiledEmbed
+from aef_jax.inference.site import embed_site
 from aef_jax.run.checkpoint import restore_params
 from aef_jax.run.folder import RunFolder
 from aef_jax.run.warm_start import plan_warm_start
 from aef_jax.training.loop import train
 from aef_jax.visualize.loss_curves import read_metrics
+from configs.fields.embedder import Embedder
+from configs.fields.periods import default_support
 from parity.aef.model import abstract_jax
 from parity.mapping.weights import to_torch
 from tests.legacy.fixture import DATASET, EXPECTED, FINAL, FIXTURE, SAVED, STEPS, TOLERANCE, config_of, copied_run
@@ -69,11 +73,12 @@ def assert_best_is_of_either_format(run: RunFolder) -> None:
 @pytest.mark.slow
 def test_the_old_run_gives_the_same_embedding_field():
     run = RunFolder(FIXTURE / "run")
-    config, statistics = config_of(run), run.read_normalization()
-    site = statistics.apply(find_site(config, None), config.input_sources)
+    config, embed = config_of(run), CompiledEmbed(config_of(run))
+    period = tuple(EXPECTED["period"])
     for which in ("latest", "best"):
-        params = restore_params(run.checkpoints, config, which=which)
-        field = embed_with(make_embedder(config), params, site, config, tuple(EXPECTED["period"]))
+        params = embed.place(restore_params(run.checkpoints, config, which=which))
+        embedder = Embedder(config, run.read_normalization(), partial(embed, params))
+        field = embed_site(embedder, find_site(DATASET, None), period, default_support(period, config))
         np.testing.assert_allclose(field[::5, ::5], np.array(EXPECTED["field"]), **TOLERANCE)
 
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,26 +21,14 @@ from aef_jax.data.build.rejects import read_rejects, write_rejects
 from aef_jax.data.build.site_builder import SiteBuilder
 from aef_jax.data.build.sites.site_plan import PlannedSplit, SitePlan
 from aef_jax.data.build.summary import BuildSummary
-from aef_jax.data.build.workers import in_processes, on_dask, record_path, report_path
+from aef_jax.data.build.workers import build_site, in_processes, on_dask, record_path, report_path
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.record import decode
 from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.writer import DatasetWriter
-from aef_jax.files.atomic import replace_file, require_folder_target
+from aef_jax.files.atomic import require_folder_target
+from aef_jax.files.resumable import Part, begin_work, end_work
 from configs.serialization.read_file import read_text
-
-_PLAN = "plan.json"
-"""What a build that goes on must be the same in."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """The share of the sites that one job of an array builds."""
-
-    index: int
-    """From 1."""
-    count: int
-    """Of all parts."""
 
 
 class _Plan(NamedTuple):
@@ -80,9 +67,7 @@ def build_dataset(
         return BuildSummary(0, Counter(), Counter(), [], [], plan.too_near, plan.known)
     _build_sites(plan, range(len(plan.sites)), workers, scheduler)
     summary = _write(plan)
-    for path in sorted(plan.finished.iterdir(), key=lambda path: path.name == _PLAN):  # the plan says whose they are
-        path.unlink()
-    plan.finished.rmdir()
+    end_work(plan.finished)
     return summary
 
 
@@ -107,9 +92,9 @@ def build_part(
         ChildProcessError: a process was killed.
     """
     plan = _prepare(config_path, output, append)
-    first, end = ((index * len(plan.sites)) // part.count for index in (part.index - 1, part.index))
-    _build_sites(plan, range(first, end), workers, scheduler)
-    return end - first
+    numbers = part.share(len(plan.sites))
+    _build_sites(plan, numbers, workers, scheduler)
+    return len(numbers)
 
 
 def _prepare(config_path: Path, output: Path, append: bool) -> _Plan:
@@ -127,20 +112,9 @@ def _prepare(config_path: Path, output: Path, append: bool) -> _Plan:
     sites = [site for site in planned if site.name not in known]
     finished = output.with_name(f"{output.name}.building")
     if sites:
-        _begin(finished, json.dumps([read_text(config_path), [site._asdict() for site in sites]], default=list))
+        plan = json.dumps([read_text(config_path), [site._asdict() for site in sites]], default=list)
+        begin_work(finished, plan, "a build with another config or other sites")
     return _Plan(builder, writer, sites, too_near, len(planned) - len(sites), finished)
-
-
-def _begin(finished: Path, plan: str) -> None:
-    path = finished / _PLAN
-    if path.exists():
-        if read_text(path) != plan:
-            raise ValueError(
-                f"{finished} is of a build with another config or other sites: remove it, or give another OUT"
-            )
-        return
-    with replace_file(path) as temporary:
-        temporary.write_text(plan)
 
 
 def _require_same_ground(plans: Sequence[SitePlan], dataset: Dataset) -> None:
@@ -160,9 +134,10 @@ def _require_same_ground(plans: Sequence[SitePlan], dataset: Dataset) -> None:
 def _build_sites(plan: _Plan, numbers: range, workers: int, scheduler: str) -> None:
     """Build those of some sites that are not finished."""
     pending = [number for number in numbers if not report_path(plan.finished, number).exists()]
+    finished = plan.finished.resolve()
     opened = on_dask(plan.builder, scheduler) if scheduler else in_processes(plan.builder, workers)
     with opened as submit:
-        _await([submit(plan.sites[number], number, plan.finished) for number in pending], len(numbers))
+        _await([submit(build_site, plan.sites[number], number, finished) for number in pending], len(numbers))
 
 
 def _await(jobs: list[Future[None]], total: int) -> None:

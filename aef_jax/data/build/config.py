@@ -174,8 +174,9 @@ class BuildConfig:
 
     support: tuple[str, str]
     """Start and end of the period of the frames, in ISO 8601; the end is not included."""
-    sites: SitesConfig
     source: tuple[FilesConfig, ...]
+    sites: SitesConfig | None = None
+    """Needed to build a data set; `aef embed` reads any ground."""
     labels: tuple[LabelsConfig, ...] = ()
     mixed_levels: bool = False
     """Whether frames of one source may be of several processing levels."""
@@ -196,7 +197,7 @@ class BuildConfig:
                 len(levels) == 1,
                 f"source {name}: its entries have the levels {levels}, expected one, or mixed_levels = true",
             )
-        if self.sites.extent_of and self.sites.extent_of not in names:
+        if self.sites and self.sites.extent_of and self.sites.extent_of not in names:
             hint = nearest(self.sites.extent_of, names)
             raise ValueError(f"sites: extent_of is {self.sites.extent_of!r}, no source of this config; {hint}")
 

@@ -58,9 +58,11 @@ class SiteBuilder:
             The sites, and how many were left out because they are too near to a validation site.
 
         Raises:
-            ValueError: a table of sites is wrong, or there is no site.
+            ValueError: the config says nothing of sites, a table of them is wrong, or there is no site.
         """
         sites = self.config.sites
+        if sites is None:
+            raise ValueError("the config has no [sites], expected the ground of the records")
         if sites.points:
             plans = sites_of_points(self.folder / sites.points, sites.side)
         elif sites.polygons:
@@ -95,7 +97,7 @@ class SiteBuilder:
         grid, period, series = plan.grid, plan.support or self.config.period, {}
         for source in self.config.sources:
             try:
-                of_source = read_series(source, self._entries_of(source.name), grid, period, report)
+                of_source = read_series(source, self.entries_of(source.name), grid, period, report)
             except ValueError as error:
                 report.rejects.append(Reject(f"site {plan.name}", sentence(error)))
                 return None
@@ -107,7 +109,15 @@ class SiteBuilder:
         labels = {name: labels.read(grid, period) for name, labels in self.labels.items()}
         return Site(plan.name, series, plan.crs, plan.transform, period, labels=labels, weight=plan.weight)
 
-    def _entries_of(self, name: str) -> list[Entry]:
+    def entries_of(self, name: str) -> list[Entry]:
+        """Return the entries of a source.
+
+        Args:
+            name: of the source.
+
+        Returns:
+            Those of the config, opened; none if it has no such source.
+        """
         return [entry for entry in self.entries if entry.files.name == name]
 
     def _resolved(self, files: FilesConfig) -> FilesConfig:
@@ -137,7 +147,7 @@ class SiteBuilder:
 
     def _extents(self, name: str) -> Iterator[tuple[str, Bounds]]:
         """Yield the crs and the bounds of each grid that the files of a source have."""
-        for catalog in (entry.catalog for entry in self._entries_of(name)):
+        for catalog in (entry.catalog for entry in self.entries_of(name)):
             if not isinstance(catalog, FileCatalog):
                 raise ValueError(f"sites: extent_of is {name!r}, which is in a STAC catalog: give points or polygons")
             yield from catalog.extents()

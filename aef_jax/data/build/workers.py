@@ -1,4 +1,4 @@
-"""Build sites in processes of this machine, or by the workers of a Dask cluster."""
+"""Call functions, and build sites, in processes of this machine or in the workers of a Dask cluster."""
 
 import json
 import multiprocessing
@@ -18,8 +18,8 @@ from configs.serialization.printable import printable, sentence
 
 CONNECT_S = 20
 """Seconds that a scheduler has to answer."""
-Submit = Callable[[SitePlan, int, Path], "Future[None]"]
-"""Starts to build a site: its plan, its number, and the folder of finished sites."""
+Submit = Callable[..., Future[Any]]
+"""Starts to call a function with what each process keeps and with further arguments."""
 
 
 def record_path(finished: Path, index: int) -> Path:
@@ -49,31 +49,31 @@ def report_path(finished: Path, index: int) -> Path:
 
 
 @contextmanager
-def in_processes(builder: SiteBuilder, workers: int) -> Iterator[Submit]:
-    """Build sites in processes of this machine.
+def in_processes(kept: object, workers: int) -> Iterator[Submit]:
+    """Call functions in processes of this machine.
 
     Args:
-        builder: builds them.
-        workers: processes. They begin with the first sites.
+        kept: sent to each process once; the first argument of all calls.
+        workers: processes. They begin with the first calls.
 
     Yields:
-        What starts a site.
+        What starts a call.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share open files and locks of GDAL and NetCDF
-    with ProcessPoolExecutor(workers, context, _begin_process, (builder,)) as pool:
-        yield lambda plan, index, finished: pool.submit(_build_in_process, plan, index, finished)
+    with ProcessPoolExecutor(workers, context, _begin_process, (kept,)) as pool:
+        yield lambda function, *arguments: pool.submit(_call, function, *arguments)
 
 
 @contextmanager
-def on_dask(builder: SiteBuilder, address: str) -> Iterator[Submit]:
-    """Build sites by the workers of a Dask cluster, which share this machine's file system.
+def on_dask(kept: object, address: str) -> Iterator[Submit]:
+    """Call functions in the workers of a Dask cluster, which share this machine's file system.
 
     Args:
-        builder: builds them.
+        kept: sent to each worker once; the first argument of all calls.
         address: of the scheduler, such as tcp://10.0.0.1:8786.
 
     Yields:
-        What starts a site.
+        What starts a call.
 
     Raises:
         ModuleNotFoundError: Dask is not installed.
@@ -88,8 +88,8 @@ def on_dask(builder: SiteBuilder, address: str) -> Iterator[Submit]:
     except (OSError, ValueError) as error:
         raise ValueError(f"--dask: no scheduler answers at {printable(address)} ({sentence(error)})") from error
     with client, client.get_executor(pure=False) as executor:
-        of_workers: Any = client.scatter(builder, broadcast=True)
-        yield lambda plan, index, finished: executor.submit(build_site, of_workers, plan, index, finished.resolve())
+        of_workers: Any = client.scatter(kept, broadcast=True)
+        yield lambda function, *arguments: executor.submit(function, of_workers, *arguments)
 
 
 def build_site(builder: SiteBuilder, plan: SitePlan, index: int, finished: Path) -> None:
@@ -109,13 +109,16 @@ def build_site(builder: SiteBuilder, plan: SitePlan, index: int, finished: Path)
         temporary.write_text(json.dumps([report.dropped, report.rejects, report.warnings]))
 
 
-_builder: SiteBuilder
+_kept: Any
 
 
-def _begin_process(builder: SiteBuilder) -> None:
-    """Keep the builder; and end with the process that began this one, whose death a pool does not tell its workers."""
-    global _builder
-    _builder = builder
+def _begin_process(kept: object) -> None:
+    """Keep the first argument of calls.
+
+    And end with the process that began this one, whose death a pool does not tell its workers.
+    """
+    global _kept
+    _kept = kept
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -126,5 +129,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _build_in_process(plan: SitePlan, index: int, finished: Path) -> None:
-    build_site(_builder, plan, index, finished)
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(_kept, *arguments)

@@ -21,6 +21,7 @@ from aef_jax.data.sampling.validation import (
 )
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.normalization import Normalization
+from aef_jax.data.store.records import SPLITS, Split
 from aef_jax.data.store.site import Site
 from aef_jax.data.store.statistics import normalization_of
 from configs.config import Config
@@ -220,11 +221,11 @@ def _first_shown(sites: Iterable[Site], schema: DatasetSchema) -> Site | None:
     return next((site for site in sites if name in site.series and len(site.series[name].time_ms)), None)
 
 
-def find_site(config: Config, name: str | None) -> Site:
-    """Find a site of the data that `data.path` names, or the sample.
+def find_site(path: Path | None, name: str | None) -> Site:
+    """Find a site of a data set, or the sample.
 
     Args:
-        config: the run's config.
+        path: folder of the data set; None for the sample.
         name: of the site. None: the first validation site (or the first training site, if there is none).
 
     Returns:
@@ -233,15 +234,23 @@ def find_site(config: Config, name: str | None) -> Site:
     Raises:
         ValueError: no site has the name.
     """
-    if not config.data.path:
-        sites: list[Sequence[Site]] = [(load_sample(),)]
+    if path is None:
+        sites: Iterable[Site] = (load_sample(),)
     else:
-        dataset = Dataset.open(Path(config.data.path))
-        sites = [dataset.records("validation"), dataset.records("training")]
-    for site in chain(*sites):
+        dataset = Dataset.open(path)
+        sites = chain.from_iterable(_candidates(dataset, split, name) for split in reversed(SPLITS))
+    for site in sites:
         if name in (None, site.name):
             return site
-    raise ValueError(f"{config.data.path or 'the sample'}: there is no site {name!r}")
+    raise ValueError(f"{path or 'the sample'}: there is no site {name!r}")
+
+
+def _candidates(dataset: Dataset, split: Split, name: str | None) -> Iterator[Site]:
+    """Yield the records that may have a name: all of an older data set, which does not list names."""
+    records, names = dataset.records(split), dataset.listed_names(split)
+    for index in range(len(records)):
+        if name is None or not names or names[index] == name:
+            yield records[index]
 
 
 def _used_sources(config: Config, names: set[str], where: str) -> tuple[Source, ...]:

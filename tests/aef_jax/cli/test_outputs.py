@@ -4,7 +4,7 @@ import pytest
 
 from parity import cli as parity_cli
 
-PERIOD = ("--start", "2018-01-01", "--end", "2019-01-01")
+PERIOD = ("--period", "2018")
 COMMANDS = {
     "embed": ("embed", "no-run", *PERIOD, "-o", "file/field.tif"),
     "compile": ("compile", "debug", "--topology", "v4:2x2x1", "-o", "file/report.json"),

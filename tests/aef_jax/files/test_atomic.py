@@ -24,7 +24,7 @@ def test_old_folder_stays_if_it_cannot_be_replaced(tmp_path):
 def test_a_link_to_nowhere_is_told_before_the_work(tmp_path):
     (tmp_path / "run").symlink_to(tmp_path / "gone")
     with (
-        pytest.raises(ValueError, match=r"holds more than converted weights \(run\)"),
+        pytest.raises(ValueError, match=r"holds other files \(run\)"),
         replace_folder(tmp_path / "run", overwrite=True, may_replace=lambda name: True),
     ):
         pytest.fail("the work has begun")

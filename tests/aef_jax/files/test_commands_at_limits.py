@@ -13,7 +13,7 @@ from tests.support.training_run import write_training_run
 
 pytestmark = pytest.mark.slow
 
-FIELD = ("--start", "2018-01-01", "--end", "2019-01-01", "-o", "field.tif")
+FIELD = ("--period", "2018", "-o", "field.tif")
 SMALL = "ulimit -f 16;"
 """Kilobytes of a file."""
 

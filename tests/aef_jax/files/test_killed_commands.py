@@ -15,7 +15,7 @@ from tests.support.training_run import write_training_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
 
-PERIOD = ("--start", "2018-01-01", "--end", "2018-07-01")
+PERIOD = ("--period", "2018-01-01", "2018-07-01")
 
 
 @pytest.fixture

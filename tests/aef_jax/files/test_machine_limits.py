@@ -86,8 +86,8 @@ def test_commands_end_in_one_sentence(name, monkeypatch, capsys):
         raise RuntimeError("in a thread") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a\x1b[2J")
 
     if name == "aef":
-        monkeypatch.setattr("aef_jax.inference.embed.embed_run", fail)
-        code = cli.main(["embed", "r", "--start", "2018-01-01", "--end", "2019-01-01", "-o", "f.tif"])
+        monkeypatch.setattr("aef_jax.inference.request.open_weights", fail)
+        code = cli.main(["embed", "r", "--period", "2018", "-o", "f.tif"])
     else:
         monkeypatch.setattr("parity.aef.conversion.convert.convert", fail)
         code = parity_cli.main(["convert", "a", "b"])
@@ -100,10 +100,10 @@ def test_a_fault_keeps_its_traceback(name, monkeypatch):
     def fail(*arguments, **options):
         raise KeyError("x")
 
-    monkeypatch.setattr("aef_jax.inference.embed.embed_run", fail)
+    monkeypatch.setattr("aef_jax.inference.request.open_weights", fail)
     monkeypatch.setattr("parity.aef.conversion.convert.convert", fail)
     run = {"aef": cli.main, "aef-parity": parity_cli.main}[name]
-    arguments = ["embed", "r", "--start", "2018-01-01", "--end", "2019-01-01", "-o", "f.tif"]
+    arguments = ["embed", "r", "--period", "2018", "-o", "f.tif"]
     with pytest.raises(KeyError):
         run(arguments if name == "aef" else ["convert", "a", "b"])
 

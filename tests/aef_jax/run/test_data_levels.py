@@ -46,7 +46,7 @@ def test_a_run_of_unknown_levels_has_no_warning(run, data):
 def test_aef_embed_tells_other_levels_first(run, tmp_path, capsys):
     pytest.importorskip("rasterio", reason="rasterio is not installed: pip install aef[geo]")
     data = write(tmp_path / "other", small_sites(1), levels={"sentinel2": "L1C"})
-    period = ("--start", "2018-01-01", "--end", "2019-01-01")
+    period = ("--period", "2018")
     assert cli.main(["embed", str(run.path), *period, "--data", str(data), "--site", "none", "-o", "field.tif"]) == 2
     warning, refused = capsys.readouterr().err.splitlines()
     assert warning.startswith(f"aef: {data} has other processing levels than the data that {run.path} was trained on")

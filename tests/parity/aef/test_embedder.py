@@ -11,11 +11,10 @@ from safetensors.numpy import load_file, save_file
 import aef_jax
 import aef_torch
 from aef_jax.data.store.statistics import normalization_of
-from aef_jax.inference.embed import embed_with, make_embedder
-from aef_jax.run.checkpoint import restore_params
+from aef_jax.inference.site import embed_site
 from aef_jax.run.folder import RunFolder
 from configs.fields.embedder import Embedder
-from configs.fields.tiling import Period
+from configs.fields.periods import Period
 from parity.cli import main
 from tests.support.converting import SMALLEST
 from tests.support.data.small_site import small_site
@@ -58,11 +57,9 @@ def _times(site, name) -> np.ndarray:
 
 @pytest.mark.slow
 def test_a_run_embeds_arrays_as_aef_embed_does(run, site, frames):
-    config, folder = SMALLEST, RunFolder(run)
-    normalized = folder.read_normalization().apply(site, config.input_sources)
-    params = restore_params(folder.checkpoints, config)
-    expected = embed_with(make_embedder(config), params, normalized, config, YEAR, YEAR)
-    field = aef_jax.load_run(run).embed(frames, 2018, no_data={"sentinel2": 0})
+    embedder = aef_jax.load_run(run)
+    expected = embed_site(embedder, site, YEAR, YEAR)
+    field = embedder.embed(frames, 2018, no_data={"sentinel2": 0})
     np.testing.assert_array_equal(field, expected)
     np.testing.assert_allclose(np.linalg.norm(field, axis=-1), 1, atol=1e-6)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from aef_jax.data.store.site import to_ms
 from aef_jax.inference.field import ArrayField, FieldInfo
-from aef_jax.inference.writers.geotiff import write_field
+from aef_jax.inference.writers.cog import write_cog
 
 CRS, TRANSFORM = "EPSG:32631", (10.0, 0.0, 600000.0, 0.0, -10.0, 5629000.0)
 LON, LAT = 4.4192495, 50.8040513
@@ -25,15 +25,9 @@ def two_halves(height: int = 20, width: int = 30) -> ArrayField:
 def write_geotiff(path: Path, field: ArrayField, year: int = 2019) -> Path:
     """Write a field of a year."""
     period = to_ms(f"{year}-01-01"), to_ms(f"{year + 1}-01-01")
-    write_field(
-        path,
-        field.vectors,
-        crs=field.info.crs,
-        transform=field.info.transform,
-        period=period,
-        support=period,
-        model="made by hand",
-    )
+    info = field.info._replace(period=period, support=period, model="made by hand")
+    with write_cog(path, info) as writer:
+        writer.write(*(slice(0, length) for length in info.shape), field.vectors)
     return path
 
 

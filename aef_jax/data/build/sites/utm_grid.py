@@ -3,7 +3,7 @@
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from pyproj import Transformer
 from rasterio.features import rasterize
 from rasterio.transform import Affine
@@ -125,12 +125,13 @@ def transformer(source: str, target: str) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
 
 
-def tiles_in_polygon(polygon: Rings, extent: int) -> set[Tile]:
+def tiles_in_polygon(polygon: Rings, extent: int, touching: bool = False) -> set[Tile]:
     """List the tiles whose center is inside a polygon and in the tile's own zone.
 
     Args:
         polygon: its rings.
         extent: meters along each side of a tile. Corners are at multiples of it.
+        touching: list the tiles that touch the polygon instead, and of which a part is in the tile's zone.
 
     Returns:
         The tiles.
@@ -138,37 +139,55 @@ def tiles_in_polygon(polygon: Rings, extent: int) -> set[Tile]:
     Raises:
         ValueError: it is too large for such tiles.
     """
-    rings = [divide_edges(ring, MAX_EDGE_DEG) for ring in polygon]
-    (west, south), (east, north) = rings[0].min(axis=0), rings[0].max(axis=0)
+    (west, south), (east, north) = polygon[0].min(axis=0), polygon[0].max(axis=0)
     # zones are at least 3 degrees wide, so that points at most a degree apart miss none
     lon, lat = np.meshgrid(
         np.linspace(west, east, int(east - west) + 2), np.linspace(south, north, int(north - south) + 2)
     )
     codes = np.unique(utm_codes(lon.ravel(), lat.ravel())).tolist()
-    return {tile for code in codes for tile in _tiles_in_zone(rings, code, extent)}
+    return {tile for code in codes for tile in _tiles_in_zone(polygon, code, extent, touching)}
 
 
-def _tiles_in_zone(rings: Rings, code: int, extent: int) -> list[Tile]:
-    crs = f"EPSG:{code}"
+def project_rings(polygon: Rings, code: int) -> Rings:
+    """Project the part of a polygon that is near a zone.
+
+    Args:
+        polygon: its rings, in degrees.
+        code: of the zone.
+
+    Returns:
+        Its rings in meters, with long edges divided. Vertices far from the zone are moved nearer, but stay outside.
+    """
     # coordinates are finite near the zone only; a vertex that is moved to the frame around it stays outside of the zone
-    clipped = np.concatenate(rings).clip(*_frame(code))
-    vertices = np.stack(transformer(WGS84, crs).transform(*clipped.T), axis=-1) / extent
-    west, south = np.floor(vertices.min(axis=0))
-    columns, rows = np.ceil(vertices.max(axis=0) - [west, south]).clip(1).astype(int).tolist()
+    rings = [divide_edges(ring, MAX_EDGE_DEG).clip(*_frame(code)) for ring in polygon]
+    to_zone = transformer(WGS84, f"EPSG:{code}")
+    return [np.stack(to_zone.transform(*ring.T), axis=-1) for ring in rings]
+
+
+def _tiles_in_zone(polygon: Rings, code: int, extent: int, touching: bool) -> list[Tile]:
+    rings = [ring / extent for ring in project_rings(polygon, code)]
+    west, south = np.floor(rings[0].min(axis=0))
+    columns, rows = np.ceil(rings[0].max(axis=0) - [west, south]).clip(1).astype(int).tolist()
     require(
         rows * columns <= _MAX_CELLS,
         f"{rows} x {columns} tiles are around a polygon, expected at most {_MAX_CELLS:,}: choose larger tiles",
     )
-    projected = np.split(vertices, np.cumsum([len(ring) for ring in rings])[:-1])
-    geometry = {"type": "Polygon", "coordinates": [ring.tolist() for ring in projected]}
+    geometry = {"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]}
     grid = Affine(1, 0, west, 0, -1, south + rows)  # a pixel is a tile
-    row, column = np.nonzero(rasterize([geometry], (rows, columns), transform=grid, dtype="uint8"))
+    row, column = np.nonzero(
+        rasterize([geometry], (rows, columns), transform=grid, all_touched=touching, dtype="uint8")
+    )
     x, y = (west + column) * extent, (south + rows - row) * extent
-    lon, lat = transformer(crs, WGS84).transform(x + extent / 2, y - extent / 2)
-    # to 0.1 mm: a center on the equator must not be south of it by rounding
-    is_own = utm_codes(np.round(lon, 9), np.round(lat, 9)) == code
+    places = [(0.5, 0.5), *([(0, 0), (0, 1), (1, 0), (1, 1)] if touching else [])]
+    is_own = np.any([_is_in_zone(code, x + right * extent, y - down * extent) for right, down in places], axis=0)
     require_few(int(is_own.sum()))
     return [(code, int(x), int(y)) for x, y in zip(x[is_own], y[is_own], strict=True)]
+
+
+def _is_in_zone(code: int, x: Float64[np.ndarray, "N"], y: Float64[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+    lon, lat = transformer(f"EPSG:{code}", WGS84).transform(x, y)
+    # to 0.1 mm: a center on the equator must not be south of it by rounding
+    return utm_codes(np.round(lon, 9), np.round(lat, 9)) == code
 
 
 def _frame(code: int) -> tuple[tuple[float, float], tuple[float, float]]:

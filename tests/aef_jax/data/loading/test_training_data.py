@@ -166,10 +166,10 @@ def test_broken_record_is_reported_by_the_batch_stream(tmp_path):
 
 
 def test_site_is_chosen_by_name_or_is_the_first_validation_site(written, tmp_path):
-    assert find_site(_at(written), "site2").name == "site2"
-    assert find_site(_at(written), None).name == "site10"
-    assert find_site(_at(write(tmp_path / "training", [SITE])), None).name == SITE.name
-    assert f"{written}: there is no site 'site99'" in error_message(find_site, _at(written), "site99")
+    assert find_site(written, "site2").name == "site2"
+    assert find_site(written, None).name == "site10"
+    assert find_site(write(tmp_path / "training", [SITE]), None).name == SITE.name
+    assert f"{written}: there is no site 'site99'" in error_message(find_site, written, "site99")
 
 
 @pytest.mark.parametrize("small_is", ["training", "validation"])

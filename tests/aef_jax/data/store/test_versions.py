@@ -87,7 +87,7 @@ def test_version_1_gives_the_same_examples(old_dataset, small_dataset):
     old_data, new_data = open_data(at(old_dataset)), open_data(at(small_dataset))
     for kind, examples in new_data.validation.items():
         assert_same_batch(old_data.validation[kind][0].batch, examples[0].batch)
-    assert find_site(at(old_dataset), None).name == find_site(at(small_dataset), None).name
+    assert find_site(old_dataset, None).name == find_site(small_dataset, None).name
 
 
 def test_version_1_is_rewritten_as_the_current_version(old_dataset, small_dataset):

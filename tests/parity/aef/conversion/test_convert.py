@@ -115,7 +115,7 @@ def test_a_write_that_breaks_leaves_what_was_there(target, run, weights, monkeyp
 
 def test_a_folder_that_holds_more_is_never_overwritten(run, weights, tmp_path, capsys):
     (run / "metrics.jsonl").write_text("")
-    assert "holds more than converted weights (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
+    assert "holds other files (metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite")
     assert "(metrics.jsonl)" in mistake(capsys, weights, run, "--overwrite", "--dry-run")
     (tmp_path / "file").write_text("")
     assert "(file)" in mistake(capsys, weights, tmp_path / "file", "--overwrite")

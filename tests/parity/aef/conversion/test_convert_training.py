@@ -268,7 +268,7 @@ def test_only_a_folder_of_weights_is_overwritten(run, folder, capsys):
     convert("--overwrite", run, folder, "--shard-size", "1MB")
     assert (folder / "model.safetensors.index.json").exists() or (folder / "model.safetensors").exists()
     (folder / "notes.txt").write_text("")
-    assert "holds more than converted weights (notes.txt)" in mistake(capsys, run, folder, "--overwrite")
+    assert "holds other files (notes.txt)" in mistake(capsys, run, folder, "--overwrite")
     assert "(notes.txt)" in mistake(capsys, run, folder, "--overwrite", "--dry-run")
 
 

@@ -141,7 +141,7 @@ def test_refused_overwriting_is_reported_at_the_start(begun, tmp_path, capsys):
     (tmp_path / "on").mkdir()
     (tmp_path / "on/notes.txt").write_text("")
     message = _refused(capsys, begun, tmp_path / "on", "--overwrite")
-    assert "on holds more than converted weights (notes.txt): it is not overwritten" in message
+    assert "on holds other files (notes.txt): it is not overwritten" in message
     (tmp_path / "new.jsonl").write_text("mine")
     message = _refused(capsys, begun, tmp_path / "new")
     assert message.endswith("new.jsonl exists already: give another name, or --overwrite")

@@ -1,0 +1,1 @@
+"""Fields of any area, straight from imagery, tile by tile."""
