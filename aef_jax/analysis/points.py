@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 
 from aef_jax.analysis.windows import WINDOW
 from aef_jax.data.places.features import read_features
+from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import Field, FieldInfo
 from configs.serialization.printable import printable, printable_value
 
@@ -59,11 +60,9 @@ def locate(info: FieldInfo, positions: Positions) -> tuple[Int64[np.ndarray, "N"
         ModuleNotFoundError: pyproj is not installed.
         ValueError: PROJ does not know the field's crs.
     """
-    try:
+    with needs_extra("points in degrees", "geo"):
         from pyproj import Transformer
         from pyproj.exceptions import ProjError
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("points in degrees need pyproj: pip install 'aef[geo]'") from None
     try:
         transformer = Transformer.from_crs("EPSG:4326", info.crs, always_xy=True)
     except ProjError:

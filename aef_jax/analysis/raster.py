@@ -90,7 +90,7 @@ def _creation_options(info: FieldInfo, layout: RasterLayout) -> dict[str, Any]:
 
     height, width = info.shape
     options: dict[str, Any] = {"height": height, "width": width, "count": len(layout.names), "dtype": layout.dtype}
-    options |= {"crs": info.crs, "transform": rasterio.Affine(*info.transform), "driver": "GTiff"}
+    options |= {"crs": info.crs, "transform": Affine(*info.transform), "driver": "GTiff"}
     options |= {"tiled": True, "blockxsize": WINDOW, "blockysize": WINDOW, "compress": "deflate"}
     options |= {"bigtiff": "if_safer"}
     if layout.classes:

@@ -1,4 +1,4 @@
-"""Optional dependencies of the readers and writers of fields."""
+"""Optional dependencies of what reads, writes and shows fields."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @contextmanager
-def needs_extra(what: str, extra: Literal["geo", "fields"]) -> Iterator[None]:
+def needs_extra(what: str, extra: Literal["geo", "fields", "serve"]) -> Iterator[None]:
     """Tell how to install what is imported in the context, if it is missing.
 
     Args:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from aef_jax.data.places.geometry import parse_degrees
+from aef_jax.inference.extras import needs_extra
 from aef_jax.serve.field_map import MAX_ZOOM
 from aef_jax.serve.field_maps import FieldMaps, Query
 from configs.serialization.printable import sentence
@@ -133,8 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _read_leaflet() -> dict[str, bytes]:
     """Return Leaflet's files by name."""
-    try:
+    with needs_extra("maps in the browser", "serve"):
         from xstatic.pkg import leaflet
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("the map needs Leaflet: pip install 'aef[serve]'") from None
     return {name: (Path(leaflet.BASE_DIR) / name).read_bytes() for name in _LEAFLET_FILES}
