@@ -86,7 +86,6 @@ def require_raster_target(output: Path) -> None:
 
 
 def _creation_options(info: FieldInfo, layout: RasterLayout) -> dict[str, Any]:
-    import rasterio
 
     height, width = info.shape
     options: dict[str, Any] = {"height": height, "width": width, "count": len(layout.names), "dtype": layout.dtype}

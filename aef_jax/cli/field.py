@@ -157,7 +157,6 @@ def _open(options: argparse.Namespace, *paths: str) -> list:
     """Open fields of one grid, after the output was found to be writable and none of them."""
     from aef_jax.analysis.raster import require_raster_target
     from aef_jax.analysis.windows import require_same_grid
-    from aef_jax.files.atomic import require_writable
     from aef_jax.inference.readers.open_field import open_field
 
     require_raster_target(options.output)

@@ -1,5 +1,6 @@
 """The Python of the pages does what the pages say."""
 
+import json
 import shlex
 from dataclasses import replace
 
@@ -53,6 +54,17 @@ def test_files_become_a_training_set(tmp_path, monkeypatch, capsys):
     assert example.frames["sentinel1"].present.sum() == 3, "the fourth may be the target"
     assert aef([*commands[3], *BRIEF]) == 0
     assert (tmp_path / "runs" / "tiny" / "checkpoints" / "2").exists()
+    assert aef(commands[4]) == 0
+    assert (tmp_path / "field.tif").exists()
+    corners = [[3.001, 50.546], [3.008, 50.546], [3.008, 50.55], [3.001, 50.546]]
+    area = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [corners]}}
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [area]}))
+    assert [aef(shlex.split(line)[1:]) for line in block("embed").splitlines()] == [0, 0, 0]
+    written = {
+        path.name for path in [*tmp_path.glob("*.tif"), *tmp_path.glob("*.zarr"), *tmp_path.glob("fields/*.tif")]
+    }
+    assert len(written) == 5
+    assert (tmp_path / "fields.json").exists()
 
 
 def test_a_catalog_is_an_entry_of_a_config(tmp_path):
