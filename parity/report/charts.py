@@ -1,10 +1,7 @@
-"""Draw a report's charts as self-contained SVG."""
+"""Draw a report's charts."""
 
-import base64
-import io
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -106,22 +103,6 @@ def lines(chart: Chart) -> Figure:
     axes.legend(frameon=False, fontsize=9)
     _plain(axes)
     return figure
-
-
-def as_svg(figure: Figure) -> str:
-    """Encode a figure.
-
-    Args:
-        figure: The figure.
-
-    Returns:
-        A data URL of SVG.
-    """
-    buffer = io.BytesIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": "parity"}):  # equal numbers give equal bytes
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _draw_growth(axes: Axes, calls: list[list[Measurement]], oracle: bool) -> None:

@@ -1,14 +1,13 @@
 """Write a report as one HTML file that needs no other file and no network."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from aef_jax.files.atomic import replace_file
+from aef_jax.visualize.page import html_image, html_page, html_table
 from configs.serialization.printable import html_text
 from parity.comparison.compare import Comparison
 from parity.comparison.tolerances import TOLERANCES
-from parity.report.charts import as_svg, growth, histograms, lines
-from parity.report.page_style import STYLE
+from parity.report.charts import growth, histograms, lines
 from parity.report.report import Report, Section, display_name
 from parity.report.tree import SHADES, tree
 
@@ -33,14 +32,10 @@ def page(report: Report) -> str:
     Returns:
         The HTML.
     """
-    title = html_text(report.title)
     parts = [_head(report), *map(_section, report.sections), _tolerances(), _environment(report)]
     if report.comparison is not None:
         parts[1:1] = [_comparison(report.comparison)]
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/><title>{title}</title>'
-        f"<style>{STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
-    )
+    return html_page(report.title, parts)
 
 
 def _head(report: Report) -> str:
@@ -65,9 +60,9 @@ def _comparison(comparison: Comparison) -> str:
         f'<p>{legend} <span class="badge fail">above the bound</span></p>{tree(comparison)}{_left_out(comparison)}'
         "<h2>Growth of errors inside the whole</h2><p>Each point is a call; the lines are running medians. Gradients"
         " of the first calls passed through all later ones.</p>"
-        f"{_image(as_svg(growth(comparison)), 'errors by call')}"
+        f"{html_image(growth(comparison), 'errors by call')}"
         "<h2>Units in the last place</h2><p>All numbers of all sub-modules, except those near zero.</p>"
-        f"{_image(as_svg(histograms(comparison)), 'histograms of errors')}"
+        f"{html_image(histograms(comparison), 'histograms of errors')}"
     )
 
 
@@ -84,10 +79,10 @@ def _section(section: Section) -> str:
         (c.name, f"{c.value:.2e}", f"{c.bound:.2e}", "pass" if c.passed else "FAIL", c.reason) for c in section.checks
     ]
     notes = "".join(f"<p>{html_text(note)}</p>" for note in section.notes)
-    charts = "".join(_image(as_svg(lines(chart)), chart.title) for chart in section.charts)
+    charts = "".join(html_image(lines(chart), chart.title) for chart in section.charts)
     return (
         f"<h2>{html_text(section.title)}</h2>{notes}"
-        f"{_table(('quantity', 'measured', 'bound', '', 'reason'), rows, lambda row: row[3].lower())}{charts}"
+        f"{html_table(('quantity', 'measured', 'bound', '', 'reason'), rows, lambda row: row[3].lower())}{charts}"
     )
 
 
@@ -97,19 +92,8 @@ def _tolerances() -> str:
         for dtype, t in TOLERANCES.items()
     ]
     head = ("dtype", "JAX from PyTorch, relative L2", "JAX's error over PyTorch's", "errors counted from", "reason")
-    return f"<h2>Tolerances</h2>{_table(head, rows)}"
+    return f"<h2>Tolerances</h2>{html_table(head, rows)}"
 
 
 def _environment(report: Report) -> str:
-    return f"<h2>Environment</h2>{_table(('', ''), report.environment.items())}"
-
-
-def _table(head: Iterable[str], rows: Iterable[tuple[str, ...]], kind=lambda _: "") -> str:
-    """Render a table. Texts are escaped; `kind` returns a row's CSS class."""
-    top = "".join(f"<th>{html_text(text)}</th>" for text in head)
-    lines = (f'<tr class="{kind(row)}">{"".join(f"<td>{html_text(x)}</td>" for x in row)}</tr>' for row in rows)
-    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
-
-
-def _image(url: str, text: str) -> str:
-    return f'<img src="{url}" alt="{html_text(text)}"/>'
+    return f"<h2>Environment</h2>{html_table(('', ''), report.environment.items())}"
