@@ -8,7 +8,7 @@ from aef_jax.cli.compile import add_compile_command
 from aef_jax.cli.config import add_config_command
 from aef_jax.cli.data import add_data_commands
 from aef_jax.cli.embed import add_embed_command
-from aef_jax.cli.probe import add_probe_command
+from aef_jax.cli.evaluate import add_evaluate_command
 from aef_jax.cli.resolve_config import validate_local
 from aef_jax.cli.shardings import add_shardings_command
 from aef_jax.cli.train import add_train_command
@@ -20,7 +20,7 @@ aef train tiny                                      train on the sample cube, in
 aef train tiny --training.steps 200 --run runs/b    change a setting; aef train --help explains them all
 aef train runs/tiny                                 resume a run that was stopped
 aef train tiny --data planet                        train on a data set; aef data --help makes one
-aef probe runs/tiny                                 fit a linear probe to the embeddings of labeled sites
+aef evaluate labels.geojson --features field.tif     compare features at labeled points
 aef embed runs/tiny --start 2018-01-01 --end 2019-01-01 -o field.tif
 """
 
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train_command(commands)
     add_embed_command(commands)
-    add_probe_command(commands)
+    add_evaluate_command(commands)
     add_config_command(commands)
     add_shardings_command(commands)
     add_compile_command(commands)
