@@ -62,6 +62,7 @@ class LabeledSites:
         """
         features = sample_sites((self.records[index] for index in self.indices), self.where, self.points, embed)
         known = np.flatnonzero(np.isfinite(features).all(axis=1))
+        require(len(known) > 0, f"{self.points.where}: none of its points has an embedding")
         points = self.points.select(known)
         samples = Samples(features[known], points.target, len(points.classes), self._splits(points))
         return {
