@@ -57,10 +57,10 @@ def _stack(values: list[float], days: list[float], source: str = "sentinel2") ->
 
 
 def test_monthly_medians_fill_months_without_a_frame():
-    """January has 1, 3 and 8; March 5 and a cloud; the median of all is 4."""
-    stack = _stack([1, 3, 8, 5, np.nan], [0, 10, 20, 65, 70])
-    assert designed_features(monthly_medians, [stack])[0, 0].tolist() == [3, 4, 5, *[4] * 9]
-    assert period_median([stack])[0, 0].tolist() == [4]
+    """January has 1, 3 and 8; March 5 and a cloud; August 9; the median of all is 5."""
+    stack = _stack([1, 3, 8, 5, np.nan, 9], [0, 10, 20, 65, 70, 220])
+    assert designed_features(monthly_medians, [stack])[0, 0].tolist() == [3, 5, 5, 5, 5, 5, 5, 9, 5, 5, 5, 5]
+    assert period_median([stack])[0, 0].tolist() == [5]
 
 
 def test_harmonics_recover_a_seasonal_curve():
@@ -184,6 +184,8 @@ def test_columns_of_tables_are_in_the_order_of_numbers(tmp_path):
     (tmp_path / "a.csv").write_text("A10,name,A2,B0\n1,x,2,7\n3,y,,8\n")
     np.testing.assert_array_equal(sample_table(tmp_path / "a.csv", "", points), [[2, 1], [np.nan, 3]])
     np.testing.assert_array_equal(sample_table(tmp_path / "a.csv", "B", points), [[7], [8]])
+    second = points._replace(row=np.array([1, 1]))
+    np.testing.assert_array_equal(sample_table(tmp_path / "a.csv", "B", second), [[8], [8]])
     table = pyarrow.table({"A1": [1, 3], "A0": [2.0, None], "label": ["a", "b"]})
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     np.testing.assert_array_equal(sample_table(tmp_path / "a.parquet", "", points), [[2, 1], [np.nan, 3]])
