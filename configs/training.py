@@ -42,6 +42,9 @@ class TrainingConfig:
     """Steps between evaluations on the validation split. Each evaluation also draws the pictures."""
     validation_sites: int = 64
     """Sites of the validation split that an evaluation uses, with one example each."""
+    evaluate_labels: str = ""
+    """A file of points or polygons with a property `label`; evaluations also classify the embeddings of the validation
+    sites there (ours). Empty: none."""
     checkpoint_every: int = 1_000
     """Steps between checkpoints."""
     keep_last: int = 2

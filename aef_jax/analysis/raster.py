@@ -86,6 +86,7 @@ def require_raster_target(output: Path) -> None:
 
 
 def _creation_options(info: FieldInfo, layout: RasterLayout) -> dict[str, Any]:
+    from rasterio import Affine
 
     height, width = info.shape
     options: dict[str, Any] = {"height": height, "width": width, "count": len(layout.names), "dtype": layout.dtype}

@@ -8,8 +8,8 @@ from aef_jax.cli.compile import add_compile_command
 from aef_jax.cli.config import add_config_command
 from aef_jax.cli.data import add_data_commands
 from aef_jax.cli.embed import add_embed_command
+from aef_jax.cli.evaluate import add_evaluate_command
 from aef_jax.cli.field import add_field_commands
-from aef_jax.cli.probe import add_probe_command
 from aef_jax.cli.report import add_report_command
 from aef_jax.cli.resolve_config import validate_local
 from aef_jax.cli.serve import add_serve_command
@@ -23,8 +23,8 @@ aef train tiny                                      train on the sample cube, in
 aef train tiny --training.steps 200 --run runs/b    change a setting; aef train --help explains them all
 aef train runs/tiny                                 resume a run that was stopped
 aef train tiny --data planet                        train on a data set; aef data --help makes one
-aef probe runs/tiny                                 fit a linear probe to the embeddings of labeled sites
-aef embed runs/tiny --period 2018 -o field.tif
+aef evaluate labels.geojson --features field.tif     compare features at labeled points
+aef embed runs/tiny --period 2018 -o field.tif      write the embedding field of a year
 aef field search field.tif --lon 4.95 --lat 50.8 -o similar.tif
 """
 
@@ -65,10 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train_command(commands)
     add_embed_command(commands)
+    add_evaluate_command(commands)
     add_report_command(commands)
     add_field_commands(commands)
     add_serve_command(commands)
-    add_probe_command(commands)
     add_config_command(commands)
     add_shardings_command(commands)
     add_compile_command(commands)

@@ -57,6 +57,21 @@ def with_data(config: Config, folder: Path | None) -> Config:
     return replace(config, data=replace(config.data, path=str(Path(path).absolute()))) if path else config
 
 
+def with_labels(config: Config, labels: Path | None) -> Config:
+    """Set the labels that a run is evaluated at, as an absolute path.
+
+    Args:
+        config: any config.
+        labels: file of labels; None keeps the config's own.
+
+    Returns:
+        The config with an absolute path, or an empty one for none.
+    """
+    path = str(labels or config.training.evaluate_labels)
+    absolute = str(Path(path).absolute()) if path else ""
+    return replace(config, training=replace(config.training, evaluate_labels=absolute))
+
+
 def validate_local(name: str) -> None:
     """Refuse addresses, as of buckets, which Path would treat as local names.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aef_jax.cli.arguments import WHAT, add_command, path_or_none
-from aef_jax.cli.resolve_config import resolve, with_data
+from aef_jax.cli.resolve_config import resolve, with_data, with_labels
 from configs.presets import PRESETS
 from configs.serialization.printable import print_lines
 from configs.serialization.settings_help import settings_help
@@ -17,6 +17,7 @@ aef train tiny                                      train on the sample cube, in
 aef train tiny --training.steps 200 --run runs/b    change a setting
 aef train tiny --sources sentinel2,landsat          use some of the sources only
 aef train tiny --data planet                        train on a data set; aef data --help makes one
+aef train tiny --data planet --evaluate crops.geojson
 aef train my.json                                   train a config file; aef config tiny --sources prints one
 aef train runs/tiny                                 resume a run that was stopped
 aef train runs/tiny --training.steps 500            extend a run; aef_jax/README.md says what else may change
@@ -36,6 +37,12 @@ def add_train_command(commands: Any) -> None:
     parser.add_argument("what", metavar=WHAT, help=f"a preset ({', '.join(PRESETS)}), a config file, or a run's folder")
     parser.add_argument("--run", type=path_or_none, metavar="DIR", help="folder of the run (default: runs/PRESET)")
     parser.add_argument("--data", type=path_or_none, metavar="DIR", help="folder of a data set (default: the sample)")
+    parser.add_argument(
+        "--evaluate",
+        type=path_or_none,
+        metavar="LABELS",
+        help="points or polygons with a property `label`: classify the embeddings of validation sites there",
+    )
     parser.add_argument(
         "--checkpoint", type=int, metavar="STEP", help="resume from this checkpoint; later ones go to RUN/set_aside"
     )
@@ -65,7 +72,7 @@ def _train(options: argparse.Namespace, settings: list[str]) -> int:
     gc.set_threshold(100_000, 20, 50)  # tracing makes many objects that live on, and collections would walk them
     profiled = parse_steps(options.profile_steps) if options.profile_steps else None
     config, default = resolve(options.what, settings)
-    config = with_data(config, options.data)
+    config = with_labels(with_data(config, options.data), options.evaluate)
     folder = RunFolder(options.run or default)
     what = Path(options.what)
     if what.is_dir() and folder.path != what and not (folder.started or options.init_from):

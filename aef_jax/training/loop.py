@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from aef_jax.data.loading.pipeline import HostExamples, require_content, training_batches
 from aef_jax.data.loading.training_data import TrainingData
+from aef_jax.evaluation.labeled_sites import LabeledSites, open_labeled_sites
 from aef_jax.run.checkpoint import Checkpointer
 from aef_jax.run.data_levels import level_warning
 from aef_jax.run.folder import RunFolder
@@ -62,8 +63,8 @@ def train(
     Raises:
         ValueError: if the folder holds another run, is trained in by another process or is not shared by all hosts,
             the checkpoint is missing or damaged, the devices do not fit the mesh, no example has both a frame and a
-            target, shared memory is too small for the workers' examples, no step would be profiled, or the processes
-            were started with different settings or data.
+            target, shared memory is too small for the workers' examples, no step would be profiled, the labels do not
+            fit the data, or the processes were started with different settings or data.
         FloatingPointError: if too many consecutive steps were skipped because they were not finite.
     """
     check_joined()
@@ -76,9 +77,10 @@ def train(
     rows = host_rows(config.training.batch, mesh)
     examples = HostExamples(data.training, data.schema, config, rows, data.weights)
     require_content(examples)
+    labels = open_labeled_sites(config)
     with training_lock(folder.path):
         _start(folder, config, data, checkpoint, init_from)
-        return _train(config, folder, data, examples, mesh, profiled)
+        return _train(config, folder, data, examples, mesh, profiled, labels)
 
 
 def _described(config: Config, data: TrainingData) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def _train(
     examples: HostExamples,
     mesh: Mesh,
     profiled: range | None,
+    labels: LabeledSites | None,
 ) -> int:
     # State
     checkpointer = Checkpointer(folder, config, data.schema.normalization, data.data_fingerprint)
@@ -101,7 +104,7 @@ def _train(
     profile = Profile(folder.profile, profiled, range(done + 1, config.training.steps + 1))
     step = _compile(checkpointer, examples, config, mesh)  # beside all that comes before the loop
     state = _begin(folder, checkpointer, config, mesh, data)
-    reporter = Reporter(config, folder, data, examples, mesh, resumed_at=done)
+    reporter = Reporter(config, folder, data, examples, mesh, done, labels)
     # Loop
     batches = training_batches(examples, steps_done=done)
     # closing the checkpointer finishes a checkpoint that is being written, whatever ends the loop

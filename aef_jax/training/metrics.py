@@ -39,7 +39,8 @@ class MetricsWriter:
         the first counts only its own examples without input or target ("train").
 
         Args:
-            kind: "train", "validation" (other ground), "validation_dates" (other ground and dates) or "speed".
+            kind: "train", "validation" (other ground), "validation_dates" (other ground and dates), "labels" (labeled
+                points on other ground) or "speed".
             step: number of steps done.
             values: numbers by name.
         """

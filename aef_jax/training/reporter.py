@@ -11,12 +11,14 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
+from jaxtyping import Float32
 from tqdm import tqdm
 
 from aef_jax.console.dates import format_date, format_period
 from aef_jax.data.loading.pipeline import HostExamples, count_empty
 from aef_jax.data.loading.training_data import TrainingData
 from aef_jax.data.store.site import Period, Site
+from aef_jax.evaluation.labeled_sites import LabeledSites
 from aef_jax.evaluation.validation import Evaluator, ValidationReconstruction
 from aef_jax.inference.embed import CompiledEmbed
 from aef_jax.inference.site import embed_site
@@ -59,6 +61,7 @@ class Reporter:
         examples: the training examples of this host.
         mesh: of the training step.
         resumed_at: number of steps that are already done.
+        labels: to evaluate embeddings at.
     """
 
     def __init__(
@@ -69,8 +72,9 @@ class Reporter:
         examples: HostExamples,
         mesh: Mesh,
         resumed_at: int,
+        labels: LabeledSites | None = None,
     ):
-        self.config, self.folder, self.data, self.examples = config, folder, data, examples
+        self.config, self.folder, self.data, self.examples, self.labels = config, folder, data, examples, labels
         self.evaluator = Evaluator(data.schema, config, mesh, max(map(len, data.validation.values()), default=0))
         self.validation = {
             kind: self.evaluator.without_unused_frames(examples) for kind, examples in data.validation.items()
@@ -181,6 +185,10 @@ class Reporter:
         scores = {kind: self.evaluator.scores(evaluation) for kind, evaluation in evaluations.items()}
         for kind, values in scores.items():
             self.writer.write(kind, step, values)
+        if self.labels:
+            whole = self._whole(params)
+            with self.goodput.lost_to("evaluation"):
+                on_first(lambda: self._evaluate_labels(step, whole))
         if not scores:
             return None
         self.reconstructions = evaluations["validation"].reconstructions
@@ -199,10 +207,26 @@ class Reporter:
             params: of the model.
         """
         with self.goodput.lost_to("evaluation"):
-            # one device of one host computes the field, so it needs all parameters
-            whole = jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
+            whole = self._whole(params)
             on_first(lambda: self._try_to_draw(step, whole))
         self.reconstructions = []  # free hundreds of megabytes until the next evaluation
+
+    def _whole(self, params: nnx.State) -> nnx.State:
+        """Return all parameters on each host: one device of the first one computes fields."""
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), self.gather(params))
+
+    def _evaluate_labels(self, step: int, params: nnx.State) -> None:
+        try:
+            metrics = self.labels(lambda site: self._field(site, params)) if self.labels else {}
+        except ValueError as error:  # as for pictures
+            self.bar.write(f"aef: step {step}: the labels were not evaluated: {sentence(error)}", file=sys.stderr)
+            return
+        self.writer.write("labels", step, metrics)
+
+    def _field(self, site: Site, params: nnx.State) -> Float32[np.ndarray, "H W D"]:
+        period = site.support or _last_year(site, self.config)
+        embedder = Embedder(self.config, self.data.schema.normalization, partial(self.embed, self.embed.place(params)))
+        return embed_site(embedder, site, period)
 
     def _check_skipped(self, step: int, values: dict[str, float]) -> None:
         skipped = int(values["consecutive_skips"])
@@ -235,9 +259,7 @@ class Reporter:
                 self.folder.picture("reconstructions"), rows, source, self.data.schema.normalization
             )
         write_loss_curves_png(self.folder.picture("losses"), read_metrics(self.folder.metrics_path))
-        period = site.support or _last_year(site, self.config)
-        embedder = Embedder(self.config, self.data.schema.normalization, partial(self.embed, self.embed.place(params)))
-        field = embed_site(embedder, site, period)
+        period, field = site.support or _last_year(site, self.config), self._field(site, params)
         title = f"Embedding field of {picture_text(site.name)}, {format_period(period)}, step {step}"
         write_field_png(self.folder.picture("field"), field, title)
 

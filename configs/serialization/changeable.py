@@ -14,6 +14,7 @@ OPERATIONAL = {
     "training.keep_last": "checkpoints that are kept; fewer are deleted at the next save",
     "training.keep_every": "checkpoints that are kept for good from here",
     "training.evaluate_every": "how often to evaluate",
+    "training.evaluate_labels": "what is evaluated beside the validation examples",
     "training.max_consecutive_skips": "when to give up",
     "data.path": "where the data lie; the data themselves are compared by what identifies them",
     "data.workers": "who reads examples; an example depends on its number alone",

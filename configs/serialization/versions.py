@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.serialization.printable import printable_value
 
-VERSION = 5
+VERSION = 6
 """Version that `to_json` writes."""
 RENAMED = {
     "model.blocks": "model.num_blocks",
@@ -25,7 +25,12 @@ RENAMED = {
     "data.least_target_fraction": "data.min_target_fraction",
 }
 """New name by old name, both dotted. Files and command lines may still use the old names."""
-ADDED = {"data.workers": (2, 0), "training.freeze": (4, ""), "model.architecture": (5, 1)}
+ADDED = {
+    "data.workers": (2, 0),
+    "training.freeze": (4, ""),
+    "model.architecture": (5, 1),
+    "training.evaluate_labels": (6, ""),
+}
 """By setting: the first version in which every file has it, and the value that older files get if they lack it."""
 
 _AS_STORED = {"log1p": np.expm1, "radians": np.rad2deg, "palsar_decibel": lambda decibel: 10 ** ((decibel + 83) / 20)}

@@ -76,7 +76,7 @@ def test_renamed_settings_cause_one_warning_of_one_sentence(warnings):
 
 
 def test_a_config_of_the_present_version_causes_no_warning(warnings):
-    assert json.loads(to_json(TINY))["version"] == VERSION == 5
+    assert json.loads(to_json(TINY))["version"] == VERSION == 6
     assert from_json(to_json(TINY)) == TINY
     assert warnings.messages == []
 
@@ -86,7 +86,12 @@ def test_version_1_may_be_stated():
 
 
 def test_an_older_file_has_the_values_of_its_time():
-    assert ADDED == {"data.workers": (2, 0), "training.freeze": (4, ""), "model.architecture": (5, 1)}
+    assert ADDED == {
+        "data.workers": (2, 0),
+        "training.freeze": (4, ""),
+        "model.architecture": (5, 1),
+        "training.evaluate_labels": (6, ""),
+    }
     before = from_json(edited_version_1(lambda tree: tree["data"].pop("workers")))
     after = from_json(VERSION_1)
     assert before == replace(after, data=replace(after.data, workers=0))
@@ -102,7 +107,7 @@ def test_the_present_version_must_have_every_setting():
 @pytest.mark.parametrize(
     ("version", "sentence"),
     [
-        (6, "config.version is 6, expected at most 5: a newer aef wrote this config"),
+        (7, "config.version is 7, expected at most 6: a newer aef wrote this config"),
         (0, "config.version is 0, expected an integer of at least 1"),
         ("2", "config.version is '2', expected an integer"),
         (True, "config.version is True, expected an integer"),

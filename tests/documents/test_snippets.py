@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from aef_jax.data.build.config import read_build_config
 from aef_jax.data.loading.training_data import open_data, open_examples
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.statistics import normalization_of
+from aef_jax.evaluation.labels.georeference import pixel_centers, to_degrees
+from aef_jax.inference.field import FieldInfo
 from aef_jax.run.folder import RunFolder
 from configs.presets import TINY
 from configs.serialization.config_json import from_json
 from parity.cli import main as parity
 from tests.support.converting import SMALLEST
+from tests.support.data.fields import save_cog
 from tests.support.data.scenes import write_band_files
 from tests.support.data.small_site import small_site
 from tests.support.data.two_halves import degrees, two_halves, write_geotiff
@@ -52,19 +56,70 @@ def test_files_become_a_training_set(tmp_path, monkeypatch, capsys):
     assert "mine: nothing wrong" in capsys.readouterr().out
     example = open_examples(replace(TINY, data=replace(TINY.data, path="mine")))[0]
     assert example.frames["sentinel1"].present.sum() == 3, "the fourth may be the target"
-    assert aef([*commands[3], *BRIEF]) == 0
+    write_labels(Dataset.open(tmp_path / "mine"), tmp_path / "labels.csv")
+    evaluating, training = (shlex.split(line, comments=True)[1:] for line in block("evaluate").splitlines())
+    assert commands[3] == training[:-2]
+    assert aef([*training, *BRIEF]) == 0
     assert (tmp_path / "runs" / "tiny" / "checkpoints" / "2").exists()
     assert aef(commands[4]) == 0
-    assert (tmp_path / "field.tif").exists()
+    embed_ground(tmp_path)
+    capsys.readouterr()
+    assert aef(evaluating) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "+-" in line]
+    assert {row[0] for row in rows} == {"tiny", "composite", "coordinates"}
+    assert (tmp_path / "evaluation" / "report.html").exists()
+    # training logs the numbers of the command
+    logged = [json.loads(line) for line in (tmp_path / "runs" / "tiny" / "metrics.jsonl").read_text().splitlines()]
+    (labels,) = [record for record in logged if record["kind"] == "labels"]
+    results = json.loads((tmp_path / "evaluation" / "results.json").read_text())["results"]
+    for result in results:
+        if (result["features"], result["trial"]) == ("tiny", "max"):
+            assert result["folds"] == 2, "the classes are equal"
+            for name, metric in result["metrics"].items():
+                assert labels[f"{result['evaluator']}/{name}"] == pytest.approx(metric["mean"])
+
+
+def embed_ground(folder: Path) -> None:
+    """Run the page's commands of `aef embed` on an area that the files show."""
     corners = [[3.001, 50.546], [3.008, 50.546], [3.008, 50.55], [3.001, 50.546]]
     area = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [corners]}}
-    (tmp_path / "area.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [area]}))
+    (folder / "area.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [area]}))
     assert [aef(shlex.split(line)[1:]) for line in block("embed").splitlines()] == [0, 0, 0]
-    written = {
-        path.name for path in [*tmp_path.glob("*.tif"), *tmp_path.glob("*.zarr"), *tmp_path.glob("fields/*.tif")]
-    }
-    assert len(written) == 5
-    assert (tmp_path / "fields.json").exists()
+    assert {path.name for path in folder.glob("*.tif")} == {"field.tif", "site.tif"}
+    assert len(list(folder.glob("fields/*.tif"))) == 2
+    assert (folder / "fields.zarr").is_dir()
+    assert (folder / "fields.json").is_file()
+
+
+def write_labels(dataset: Dataset, path: Path) -> None:
+    """Write 80 points of two classes in the validation site."""
+    (site,) = dataset.records("validation")
+    row, column = np.random.default_rng(0).integers(32, size=(2, 80))
+    lon, lat = to_degrees(*pixel_centers(row, column, site.transform), site.crs, "here")
+    rows = [f"{x},{y},{n % 2}" for n, (x, y) in enumerate(zip(lon, lat, strict=True))]
+    path.write_text("\n".join(["lon,lat,label", *rows]))
+
+
+@pytest.mark.slow
+def test_points_values_and_change_are_evaluated(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    transform = (10.0, 0.0, 500_000.0, 0.0, -10.0, 5_600_000.0)
+    for year in ("2019", "2021"):
+        vectors = generator.standard_normal((20, 20, 8)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+        save_cog(tmp_path / f"{year}.tif", vectors, FieldInfo("EPSG:32631", transform, (20, 20), 8))
+    row, column = generator.integers(20, size=(2, 40))
+    lon, lat = to_degrees(*pixel_centers(row, column, transform), "EPSG:32631", "here")
+    for name, title, values in (("biomass", "tons", generator.random(40)), ("change", "label", np.arange(40) % 2)):
+        lines = [f"{x},{y},{value}" for x, y, value in zip(lon, lat, values, strict=True)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([f"lon,lat,{title}", *lines]))
+    codes = generator.integers(-127, 128, (40, 2, 64)).astype(np.int8)
+    far = {"lon": generator.uniform(3, 4, 40), "lat": generator.uniform(50, 51, 40)}
+    np.savez(tmp_path / "points.npz", vectors=codes, label=np.arange(40) % 2, **far)
+    for line in block("evaluate_more").splitlines():
+        assert aef([*shlex.split(line, comments=True)[1:], "--max-folds", "10"]) == 0
+    assert capsys.readouterr().out.count(" linear ") == 3 + 2 + 3
 
 
 def test_a_catalog_is_an_entry_of_a_config(tmp_path):

@@ -20,7 +20,7 @@ from tests.aef_jax.conftest import BRIEF, STEPS
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 COMMANDS = (
-    *("train", "embed", "probe", "config", "shardings", "compile"),
+    *("train", "embed", "evaluate", "config", "shardings", "compile"),
     *(f"data {name}" for name in ("make-planet", "add-text", "info", "check", "show")),
 )
 PERIOD = ["--period", "2020-09-03", "2021-01-01"]
@@ -176,7 +176,14 @@ def test_a_run_folder_cannot_be_a_file(tmp_path, mistake):
 
 
 @pytest.mark.parametrize(
-    "command", ["train tiny --run", "train tiny --data", "train tiny --data.path", "data make-planet", "probe"]
+    "command",
+    [
+        "train tiny --run",
+        "train tiny --data",
+        "train tiny --data.path",
+        "data make-planet",
+        "evaluate a.csv --features",
+    ],
 )
 def test_an_address_is_refused_as_a_folder(command, mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

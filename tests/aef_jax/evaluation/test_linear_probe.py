@@ -1,19 +1,12 @@
-"""Tests of the linear probe, of composites and of the probe report."""
-
-from dataclasses import replace
+"""Tests of the linear probe, and of the metrics of validation examples."""
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression, RidgeClassifier
 
-from aef_jax.cli import main as cli
 from aef_jax.data.sampling.validation import ValidationExample
-from aef_jax.data.store.dataset import Dataset
-from aef_jax.evaluation.linear_probe import probe_score
-from aef_jax.evaluation.probe_report import ProbeResult, choose_labels, composite, probe_run, quarters, table
+from aef_jax.evaluation.linear_probe import least_squares, linear_classifier, linear_regressor, probe_score
 from aef_jax.evaluation.validation import Evaluation, ValidationReconstruction, probe_scores
-from configs.fields.statistics import CLIP_SIGMA
-from tests.support.data.small_site import CONFIG, schema_of, small_site
-from tests.support.refusals import error_message
 
 NUM_SITES = 12
 
@@ -72,47 +65,25 @@ def test_rare_classes_count_as_much_as_common_ones():
     assert probe_score(features, labels, seed=0) == 0.5
 
 
-def test_composite_is_clear_optical_median_and_radar_mean():
-    site, schema = small_site(), schema_of()
-    features = composite(site, schema.normalization, CONFIG)
-    assert features.shape == (*site.shape, 16)
-    row, column = 5, 7
-    expected = []
-    for source, bands, average in (("sentinel2", 5, np.median), ("landsat", 7, np.median), ("sentinel1", 4, np.mean)):
-        series = schema.normalization.apply(site, CONFIG.decoded_sources).series[source]
-        for band in range(bands):
-            clear = series.valid[:, row, column, band]
-            expected.append(average(series.pixels[clear, row, column, band]))
-    np.testing.assert_allclose(features[row, column], expected, rtol=1e-5, atol=1e-6)
-    assert np.abs(features).max() <= CLIP_SIGMA
+@pytest.mark.parametrize("count", [500, 64, 20])
+def test_least_squares_equals_scikit_learn(count):
+    """Of fewer samples than features, the solution with the smallest norm."""
+    generator = np.random.default_rng(0)
+    x, queries = (generator.standard_normal((rows, 64)).astype(np.float32) + 3 for rows in (count, 50))
+    y, weight = generator.standard_normal((count, 2)), generator.uniform(0.1, 2, count)
+    wide, wide_queries = x.astype(np.float64), queries.astype(np.float64)
+    expected = LinearRegression().fit(wide, y, weight).predict(wide_queries)
+    np.testing.assert_allclose(least_squares(x, y, weight, queries), expected, atol=1e-7)
+    expected = LinearRegression().fit(wide, y[:, 0]).predict(wide_queries)
+    np.testing.assert_allclose(linear_regressor().predict(x, y[:, 0], queries), expected, atol=1e-7)
 
 
-@pytest.mark.slow
-def test_the_quarters_of_one_labeled_site_are_probed(training, tmp_path, capsys):
-    planet = tmp_path / "planet"
-    assert cli.main(["data", "make-planet", str(planet), "--sites", "2", "--side", "32", "--validation", "0.5"]) == 0
-    assert cli.main(["probe", str(training.run.path), "--data", str(planet), "--sites", "1", "--seeds", "2"]) == 0
-    scores = [float(line.split()[2]) for line in capsys.readouterr().out.splitlines() if "+-" in line]
-    assert len(scores) == 2
-    assert all(0 < score <= 1 for score in scores)
-
-
-def test_quarters_are_disjoint_and_whole():
-    field = np.arange(5 * 7).reshape(5, 7)
-    assert sorted(value for part in quarters(field) for value in part.ravel()) == list(range(35))
-    assert [part.shape for part in quarters(field)] == [(3, 4), (3, 3), (2, 4), (2, 3)]
-
-
-def test_one_of_several_label_maps_is_chosen_by_name(tmp_path):
-    of_one = replace(Dataset.empty(tmp_path), labels={"crops": 1})
-    assert choose_labels(of_one, "") == choose_labels(of_one, "crops") == "crops"
-    of_two = replace(of_one, labels={"crops": 1, "landcover": 2})
-    assert choose_labels(of_two, "landcover") == "landcover"
-    refusal = f"{tmp_path}: it has the label maps crops, landcover: choose one with --labels"
-    assert error_message(choose_labels, of_two, "") == refusal
-    assert "it has no label map 'crop'; did you mean crops?" in error_message(choose_labels, of_two, "crop")
-    assert "none of its sites has labels" in error_message(choose_labels, replace(of_one, labels={}), "")
-    assert choose_labels(replace(of_one, labels=None), "") == "labels", "an older data set"
+def test_the_classifier_equals_scikit_learn_on_signs():
+    generator = np.random.default_rng(1)
+    y = generator.choice([0, 2, 5], 90, p=[0.6, 0.3, 0.1])
+    x = generator.standard_normal((90, 6)).astype(np.float32) + y[:, None] * np.arange(6)
+    probe = RidgeClassifier(alpha=1e-9, class_weight="balanced").fit(x.astype(np.float64), y)
+    np.testing.assert_array_equal(linear_classifier().predict(x, y, x), probe.predict(x.astype(np.float64)))
 
 
 def test_each_label_map_has_a_metric_of_its_own():
@@ -133,11 +104,6 @@ def _reconstruction(embedding: np.ndarray, labels: dict[str, np.ndarray]) -> Val
     return ValidationReconstruction(example, np.zeros((8, 8, 1), np.float32), embedding)
 
 
-@pytest.mark.slow
-def test_a_run_of_the_sample_has_nothing_to_probe(training):
-    assert "trained on the sample, which has no labels" in error_message(probe_run, training.run, 4, 2)
-
-
 @pytest.mark.parametrize(("angle", "collapse"), [(0, 1), (np.pi / 3, 0.5), (np.pi / 2, 0)])
 def test_collapse_is_the_cosine_of_examples_half_the_list_apart(angle, collapse):
     """Neighbors in the list, which may show the same ground, are equal here."""
@@ -146,13 +112,3 @@ def test_collapse_is_the_cosine_of_examples_half_the_list_apart(angle, collapse)
     example = ValidationExample(None, None, 0, {})  # pyright: ignore[reportArgumentType]
     reconstructions = [ValidationReconstruction(example, np.zeros((4, 4, 1), np.float32), each) for each in embeddings]
     assert Evaluation(reconstructions, {}).collapse == pytest.approx(collapse, abs=1e-6)
-
-
-def test_the_table_gives_mean_and_deviation():
-    assert table([ProbeResult("embedding", 64, [0.5, 0.7])]).splitlines()[1].split() == [
-        "embedding",
-        "64",
-        "0.600",
-        "+-",
-        "0.100",
-    ]

@@ -1,0 +1,1 @@
+"""Features of labeled points: embeddings, designed features of imagery, and stored vectors."""

@@ -1,0 +1,1 @@
+"""Labels to evaluate features with: points, polygons and maps of classes or values."""

@@ -1,0 +1,1 @@
+"""What `aef evaluate` writes: a table, CSV, JSON and a page."""
