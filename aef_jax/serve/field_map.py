@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int8
 from aef_jax.analysis.points import inside, locate, vectors_at
 from aef_jax.analysis.windows import each_window
 from aef_jax.inference.field import Field
-from configs.fields.quantize import dequantize, quantize
+from configs.fields.quantize import NO_DATA, dequantize, quantize
 from configs.source import PIXEL_M
 
 TILE = 256
@@ -88,7 +88,7 @@ class FieldMap:
         positions = tile_positions(zoom, column, row)
         rows, columns = (index.reshape(TILE, TILE) for index in locate(self.field.info, positions))
         is_inside = inside(self.field.info, rows, columns)
-        codes = np.full((TILE, TILE, self.field.info.embed_dim), quantize(np.array(np.nan)), np.int8)
+        codes = np.full((TILE, TILE, self.field.info.embed_dim), NO_DATA, np.int8)
         if not is_inside.any():
             return codes
         rows, columns = rows[is_inside], columns[is_inside]
