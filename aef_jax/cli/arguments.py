@@ -35,8 +35,21 @@ def add_command(
     parser = commands.add_parser(
         name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **documented(examples, epilog)
     )
-    parser.set_defaults(function=run, takes_settings=takes_settings)
+    parser.set_defaults(function=run, takes_settings=takes_settings, addressable=())
     return parser
+
+
+def addresses(options: argparse.Namespace) -> set[str]:
+    """List the values that may be addresses, as of fields that are read from a bucket.
+
+    Args:
+        options: of a command; `addressable` names those that take addresses.
+
+    Returns:
+        The values of these options.
+    """
+    values = (getattr(options, name) for name in options.addressable)
+    return {each for value in values for each in (value if isinstance(value, list) else [value])}
 
 
 def documented(examples: str, epilog: str = "") -> dict[str, Any]:

@@ -104,9 +104,9 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
     support = parse_period("support", options.support) if options.support else None
     target = Target(options.output, options.format, options.dtype, options.stac)
     target.require(1, 1 if options.part else len(periods))  # before a checkpoint is read
-    weights = open_weights(options.run, options.framework, options.checkpoint, options.tile_side)
     if options.data and options.framework == "jax":
         tell_other_levels(options.run, options.checkpoint, _levels(options.data), str(options.data))
+    weights = open_weights(options.run, options.framework, options.checkpoint, options.tile_side)
     request = Request(weights, periods, support, target)
     paths = _embed_imagery(options, request) if _is_config(options.data) else _embed_records(options, request)
     if options.part:

@@ -36,6 +36,7 @@ def add_evaluate_command(commands: Any) -> None:
     """
     summary = "evaluate embeddings or any features at labeled points"
     parser = add_command(commands, "evaluate", summary, CLI_EXAMPLES, _evaluate, epilog=FEATURES.strip())
+    parser.set_defaults(addressable=("features",))
     parser.add_argument(
         "labels",
         type=Path,

@@ -35,6 +35,7 @@ def add_field_commands(commands: Any) -> None:
 def _add_tool(commands: Any, name: str, summary: str, run: Run, *fields: str) -> argparse.ArgumentParser:
     examples = "\n".join(line for line in CLI_EXAMPLES.splitlines() if line.startswith(f"aef field {name} "))
     parser = add_command(commands, name, summary, examples, run)
+    parser.set_defaults(addressable=fields)
     for field in fields:
         parser.add_argument(field, metavar=f"{field.upper()}.tif", help="an embedding field")
     output_help = "GeoTIFF to write; a PNG is written beside it"
@@ -92,6 +93,7 @@ def _add_change(commands: Any) -> None:
         metavar="FIELD.tif",
         help="fields of at least three other years, for the significance",
     )
+    parser.set_defaults(addressable=("before", "after", "others"))
 
 
 def _colors(options: argparse.Namespace, _: list[str]) -> int:

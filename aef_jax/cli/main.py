@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from aef_jax.cli.arguments import documented, split_settings
+from aef_jax.cli.arguments import addresses, documented, split_settings
 from aef_jax.cli.compile import add_compile_command
 from aef_jax.cli.config import add_config_command
 from aef_jax.cli.data import add_data_commands
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = _parser().parse_known_args(words)
     settings += rest
     try:
-        for argument in arguments:
+        for argument in set(arguments) - addresses(options):
             validate_local(argument)
         if settings and not options.takes_settings:
             raise ValueError(f"there is no option {settings[0]!r}; aef {options.command} --help lists them")

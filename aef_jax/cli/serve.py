@@ -23,7 +23,8 @@ def add_serve_command(commands: Any) -> None:
         commands: what `add_subparsers` returned.
     """
     parser = add_command(commands, "serve", "show embedding fields on a map in a browser", CLI_EXAMPLES, _serve)
-    parser.add_argument("fields", nargs="+", metavar="FIELD.tif", help="a field for each period, or a folder of them")
+    parser.set_defaults(addressable=("fields",))
+    parser.add_argument("fields", nargs="+", metavar="FIELD.tif", help="fields, folders of them, or Zarr stores")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
 
@@ -51,8 +52,12 @@ def _serve(options: argparse.Namespace, _: list[str]) -> int:
 
 
 def _field_paths(name: str) -> list[str]:
-    """List the fields of a folder; a file or a Zarr store is a field itself."""
+    """List the fields of a folder, or of the periods of a Zarr store; a file is a field itself."""
     folder = Path(name)
+    if folder.suffix == ".zarr":
+        from aef_jax.inference.readers.zarr_store import list_periods
+
+        return [f"{name}#{period}" for period in list_periods(name)]
     if not folder.is_dir() or folder.suffix in FIELD_SUFFIXES:
         return [name]
     paths = sorted(str(path) for path in folder.iterdir() if path.suffix in FIELD_SUFFIXES and path.name[0] != ".")

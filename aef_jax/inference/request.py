@@ -74,6 +74,7 @@ def open_weights(
         return weights._replace(embedder=replace(weights.embedder, config=config))
     if framework == "jax":
         run = RunFolder(path)
+        run.read_config()  # tells a folder that is no run's before one without checkpoints
         step = find_step(run.checkpoints, which)
         return Weights(load_run(path, step), f"{path.absolute().name}, step {step}", default_batch())
     loaders = {entry.name: entry for entry in entry_points(group=FRAMEWORKS)}

@@ -13,7 +13,8 @@ def open_field(path: str) -> Field:
 
     Args:
         path: or URL, of a GeoTIFF or of another raster that GDAL reads, such as the .vrt of the public layers; or of a
-            Zarr store, whose name ends in .zarr. `fields.zarr#2019` is its field of the period that begins in 2019.
+            Zarr store, whose name ends in .zarr. `fields.zarr#2019` is its field of the period that begins in
+            2019, `fields.zarr#2019-01-01..2020-01-01` that of the year.
 
     Returns:
         The field. Its vectors are of length 1, also if they are stored as codes.

@@ -7,10 +7,11 @@ from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
 from aef_jax.inference.coordinates import transform_problem
-from aef_jax.inference.encoding import decode, iso
+from aef_jax.inference.encoding import decode
 from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo
 from aef_jax.inference.writers.zarr_store import ARRAY
+from configs.fields.periods import format_days
 from configs.serialization.printable import printable, sentence
 
 
@@ -44,12 +45,12 @@ class ZarrField(NamedTuple):
         return decode(np.moveaxis(stored, 0, -1))
 
 
-def open_zarr(path: str, start: str = "") -> ZarrField:
+def open_zarr(path: str, period: str = "") -> ZarrField:
     """Open the field of a period.
 
     Args:
         path: or URL, of the store.
-        start: how the period begins, such as 2019 or 2019-07; empty if the store has only one.
+        period: its days, or the beginning of them: 2019-01-01..2020-01-01, 2019-07, 2019; empty if there is only one.
 
     Returns:
         The field.
@@ -73,14 +74,35 @@ def open_zarr(path: str, start: str = "") -> ZarrField:
             raise ValueError(problem)
     except Exception as error:  # missing files, other arrays, wrong types: zarr has no base class for its errors
         raise ValueError(f"{printable(path)} is no Zarr store of embedding fields: {sentence(error)}") from error
-    fits = [index for index, period in enumerate(valid) if iso(period[0]).startswith(start)]
+    names = [format_days(*period) for period in valid]
+    fits = [index for index, name in enumerate(names) if name.startswith(period)]
     if len(fits) != 1:
-        starts = ", ".join(iso(period[0])[:10] for period in valid)
-        asked = f"no single period from {printable(start)}" if start else "several periods"
-        raise ValueError(f"{printable(path)} has {asked}, expected a START of {starts} as in {printable(path)}#START")
+        asked = f"no single period {printable(period)}" if period else "several periods"
+        raise ValueError(f"{printable(path)} has {asked}, expected one of {', '.join(names)} as in {path}#{names[0]}")
     index = fits[0]
     info = FieldInfo(crs, transform, (height, width), embed_dim, valid[index], support[index], model)
     return ZarrField(path, info, array, index)
+
+
+def list_periods(path: str) -> list[str]:
+    """List the periods of a store.
+
+    Args:
+        path: or URL, of the store.
+
+    Returns:
+        Their days, such as 2019-01-01..2020-01-01, as `open_zarr` takes them.
+
+    Raises:
+        ValueError: the store is missing or damaged.
+        ModuleNotFoundError: zarr is not installed.
+    """
+    with needs_extra("Zarr stores", "fields"):
+        import zarr
+    try:
+        return [format_days(*period) for period in _periods(zarr.open_group(path, mode="r"), "time_bnds")]
+    except Exception as error:  # zarr has no base class for its errors
+        raise ValueError(f"{printable(path)} is no Zarr store of embedding fields: {sentence(error)}") from error
 
 
 def _periods(group: Any, name: str) -> list[Period]:

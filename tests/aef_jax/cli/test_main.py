@@ -182,7 +182,6 @@ def test_a_run_folder_cannot_be_a_file(tmp_path, mistake):
         "train tiny --data",
         "train tiny --data.path",
         "data make-planet",
-        "evaluate a.csv --features",
     ],
 )
 def test_an_address_is_refused_as_a_folder(command, mistake, tmp_path, monkeypatch):

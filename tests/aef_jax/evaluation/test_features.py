@@ -18,8 +18,8 @@ from aef_jax.evaluation.features.sample_features import DESIGNED, Imagery, parse
 from aef_jax.evaluation.features.tables import sample_table
 from aef_jax.evaluation.labels.labeled_points import LabeledPoints
 from aef_jax.inference.field import ArrayField, FieldInfo
-from aef_jax.inference.quantize import quantize
 from configs.encodings.timecode import DAY_MS
+from configs.fields.quantize import quantize
 from configs.fields.statistics import CLIP_SIGMA
 from tests.support.data.small_dataset import write
 from tests.support.data.small_site import CONFIG, schema_of, small_site
