@@ -10,6 +10,8 @@ import aef_torch.inference.quantize
 import configs.fields.quantize
 from tests.support.paths import SHARED_DATA
 
+pytestmark = pytest.mark.slow
+
 RELEASED = SHARED_DATA / "aef_points" / "aef_points_int8.npz"
 MODULES = {
     "numpy": (configs.fields.quantize, np.asarray),

@@ -12,6 +12,8 @@ from aef_jax.inference.field import ArrayField
 from tests.support.data.two_halves import degrees, two_halves, write_geotiff
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
 pytest.importorskip("pyproj", reason="pyproj is in the optional extra geo")
 

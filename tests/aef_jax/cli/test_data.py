@@ -18,6 +18,8 @@ from tests.support.data.small_dataset import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 SITE = small_sites(1)[0]
 
 

@@ -13,6 +13,8 @@ from aef_jax.inference.field import FieldInfo
 from configs.fields.quantize import quantize
 from tests.support.data.fields import save_cog
 
+pytestmark = pytest.mark.slow
+
 NUM_POINTS = 60
 YEAR = 1514764800000, 1546300800000
 
@@ -38,7 +40,6 @@ def evaluate(words: str) -> None:
     assert cli.main(["evaluate", "points.npz", *words.split(), "--max-folds", "20"]) == 0
 
 
-@pytest.mark.slow
 def test_a_table_csv_json_and_a_page_are_written(points, capsys):
     evaluate("--features points.npz:emb:0 --features place=coordinates --blocks 500 -o out")
     out = capsys.readouterr().out
@@ -69,7 +70,6 @@ def test_a_table_csv_json_and_a_page_are_written(points, capsys):
     assert all(f"<h2>{title}</h2>" in page for title in ("Results", "balanced accuracy", "Confusion matrices", "Maps"))
 
 
-@pytest.mark.slow
 def test_values_are_regressed_and_seeds_repeat(points, capsys):
     for _ in range(2):
         evaluate("--features points.npz:emb:0 --task regression --column tons --trials 10,max -o out")
@@ -81,7 +81,6 @@ def test_values_are_regressed_and_seeds_repeat(points, capsys):
     assert "Confusion" not in (points / "out" / "report.html").read_text()
 
 
-@pytest.mark.slow
 def test_change_is_detected_with_and_without_training(points, capsys):
     evaluate("--features points.npz:emb:0,points.npz:emb:1 --task change --column changed --trials max -o out")
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "+-" in line]

@@ -20,6 +20,8 @@ from tests.aef_jax.inference.test_site import EMBEDDER, YEAR, make_site
 from tests.support.data.small_dataset import write
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 SUMMER = read_period(("2019-06-01", "2019-09-01"))
 SITES = [
     replace(make_site(name, side), transform=(10, 0, x, 0, -10, 5e6))

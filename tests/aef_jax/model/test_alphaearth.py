@@ -18,7 +18,7 @@ from configs.presets import PAPER
 from tests.support.contracts.model_contract import ONE_BLOCK, ModelContract
 from tests.support.data.sample_batch import SHRUNK, random_frames
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
 
 UNOPTIMISED = {"xla_backend_optimization_level": 0}
 """Halves the time to compile; for tests of results, not of speed."""
@@ -76,7 +76,6 @@ class TestModel(ModelContract):
         return np.asarray(nnx.merge(graph, state).embed_text(*map(jnp.asarray, given)))
 
 
-@pytest.mark.slow
 def test_it_compiles_once_whatever_the_data():
     graph, state, *_ = _model(ONE_BLOCK)
     fields = jax.jit(lambda state, frames, periods: nnx.merge(graph, state)(frames, periods))
@@ -111,7 +110,6 @@ def _encoded(block_loop: str, remat: str) -> dict[str, np.ndarray]:
         return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in results}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("block_loop", "remat"),
     [("unroll", "block"), ("unroll", "dots"), ("scan", "none"), ("scan", "block"), ("scan", "dots")],
@@ -124,7 +122,6 @@ def test_loop_and_remat_change_nothing(block_loop, remat):
         assert error <= 1e-13, f"{name}: {error}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("block_loop", ["scan", "unroll"])
 def test_it_works_without_graph_mode(block_loop):
     config = replace(ONE_BLOCK, model=replace(ONE_BLOCK.model, block_loop=block_loop))
@@ -135,14 +132,12 @@ def test_it_works_without_graph_mode(block_loop):
     np.testing.assert_allclose(fields, TestModel().fields(ONE_BLOCK, frames, periods), atol=2e-6)
 
 
-@pytest.mark.slow
 def test_paper_has_480_million_parameters():
     model = nnx.eval_shape(lambda: AlphaEarth(PAPER, rngs=nnx.Rngs(0)))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model)))
     assert parameters == pytest.approx(480e6, rel=0.03)
 
 
-@pytest.mark.slow
 def test_paper_has_the_papers_shapes():
     model = nnx.eval_shape(lambda: AlphaEarth(PAPER, rngs=nnx.Rngs(0)))
     batch, side = 2, PAPER.data.tile_side

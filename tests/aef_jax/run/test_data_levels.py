@@ -43,6 +43,7 @@ def test_a_run_of_unknown_levels_has_no_warning(run, data):
     assert level_warning(run.checkpoints, 5, {"sentinel2": "L1C"}, "mine") == ""
 
 
+@pytest.mark.slow
 def test_aef_embed_tells_other_levels_first(run, tmp_path, capsys):
     pytest.importorskip("rasterio", reason="rasterio is not installed: pip install aef[geo]")
     data = write(tmp_path / "other", small_sites(1), levels={"sentinel2": "L1C"})

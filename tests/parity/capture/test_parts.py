@@ -10,6 +10,8 @@ from torch import nn
 from parity import ModelMap, Pair, compare
 from parity.mapping.spec import WeightsError
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).standard_normal((3, 4), np.float32)
 
 
@@ -80,7 +82,6 @@ FUNCTIONS = {f"{__name__}.jax_scaled": f"{__name__}.torch_scaled"}
 """They are looked up in this module when they are called, where the comparison replaces them."""
 
 
-@pytest.mark.slow
 def test_keywords_none_reuse_identities_and_functions():
     comparison = compare(TorchNet(), Net(nnx.Rngs(0)), (X,), ModelMap(functions=FUNCTIONS))
     assert comparison.passed, comparison.failed

@@ -23,6 +23,8 @@ from tests.support.data.small_dataset import (
 )
 from tests.support.data.small_site import START_MS
 
+pytestmark = pytest.mark.slow
+
 SITE = small_sites(1)[0]
 
 

@@ -137,6 +137,7 @@ def _weighted(weights: list[float], steps: int, rows=None, seed: int = 0) -> Hos
     return HostExamples([SITE] * len(weights), SCHEMA, replace(SMALL, training=training), rows, np.array(weights))
 
 
+@pytest.mark.slow
 def test_an_epoch_holds_each_site_by_its_weight():
     """Of 6 draws per epoch, weights 1, 4, 1, 3, 1, 2 give 1/2, 2, 1/2, 3/2, 1/2 and 1: rounded up or down."""
     weights, epochs = [1, 4, 1, 3, 1, 2], 400
@@ -148,11 +149,13 @@ def test_an_epoch_holds_each_site_by_its_weight():
     assert len({tuple(examples.records(step)) for step in range(1, 51)}) > 40, "each epoch has its own order"
 
 
+@pytest.mark.slow
 def test_equal_weights_draw_as_none():
     equal, none = _weighted([3.0] * 5, 20), HostExamples([SITE] * 5, SCHEMA, _weighted([1.0] * 5, 20).config)
     assert [equal.records(step) for step in range(1, 21)] == [none.records(step) for step in range(1, 21)]
 
 
+@pytest.mark.slow
 def test_weighted_draws_depend_on_the_seed_but_not_on_hosts():
     weights = [1, 4, 1, 3]
     whole, again, other = _weighted(weights, 8), _weighted(weights, 8), _weighted(weights, 8, seed=1)

@@ -20,6 +20,8 @@ from tests.support.data.small_dataset import TRAINING, VALIDATION, change_descri
 from tests.support.data.small_site import CONFIG, TEXT_WIDTH
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 SITE = small_sites(1)[0]
 
 

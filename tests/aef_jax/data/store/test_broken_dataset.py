@@ -18,6 +18,8 @@ from tests.support.data.small_dataset import (
 )
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 
 def test_folder_without_description_is_refused(tmp_path):
     assert f"{tmp_path} is not a data set: it has no dataset.json" in error_message(Dataset.open, tmp_path)
@@ -94,7 +96,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_inconsistent_description_error_names_its_file(own_dataset, what):
     change_description(own_dataset, HOSTILE[what])
@@ -151,7 +152,6 @@ def test_wrong_number_of_records_in_shards_is_refused(own_dataset):
     )
 
 
-@pytest.mark.slow
 def test_flipped_bits_are_reported_by_record_or_change_nothing(own_dataset):
     shard, sites = only_shard(own_dataset), small_sites(TRAINING)
     whole = shard.read_bytes()

@@ -19,6 +19,8 @@ from tests.support.data.small_site import CONFIG, START_MS, TEXT_WIDTH, small_si
 from tests.support.paths import PROGRAMS
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 KILLED = PROGRAMS / "write_until_killed.py"
 SOURCES = CONFIG.decoded_sources
 
@@ -78,7 +80,6 @@ def test_full_shards_end_and_all_are_read_as_one_sequence(tmp_path):
         assert_same(read, site)
 
 
-@pytest.mark.slow
 def test_records_are_read_by_many_threads_at_once(small_dataset):
     records, sites = Dataset.open(small_dataset).records("training"), small_sites(TRAINING)
     indices = np.random.default_rng(0).integers(TRAINING, size=200).tolist()
@@ -101,7 +102,6 @@ def test_weights_are_listed_if_any_differs_from_one(tmp_path, small_dataset):
 # --- Writing ---
 
 
-@pytest.mark.slow
 def test_the_writer_holds_one_record_at_a_time(tmp_path):
     def peak(number: int) -> int:
         tracemalloc.start()
@@ -126,7 +126,6 @@ def test_after_an_exception_nothing_is_left(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_killed_writer_leaves_no_finished_files_and_can_be_rerun(tmp_path):
     path = tmp_path / "killed"
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -19,6 +19,8 @@ from tests.aef_jax.inference.imagery.test_areas import ring_around
 from tests.support.data.scenes import CONFIG, NORTH, WEST, scenes, write_tiffs
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = replace(TINY, data=replace(TINY.data, tile_side=16))
 YEAR, SPRING = read_period(2023), read_period(("2023-02-01", "2023-06-01"))
 DIRECTIONS = np.random.default_rng(1).normal(size=(5, 64))
@@ -70,7 +72,6 @@ def read(path: Path) -> tuple[np.ndarray, rasterio.Affine]:
         return np.moveaxis(file.read(), 0, -1), file.transform
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_area_has_the_vectors_of_its_pixels(config, tmp_path, workers):
     work = fields(config, tmp_path / "out", PixelModel(), periods=(YEAR, SPRING))

@@ -11,6 +11,8 @@ from configs.fields.quantize import dequantize, quantize
 from tests.support.data.fields import INFO, SUPPORT, YEAR, save_cog, unit_field
 from tests.support.data.serving import serve_folder
 
+pytestmark = pytest.mark.slow
+
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
 
 WINDOW = slice(3, 17), slice(0, 29)

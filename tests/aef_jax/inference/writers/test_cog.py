@@ -15,6 +15,8 @@ from configs.fields.quantize import dequantize, quantize
 from tests.support.data.fields import INFO, SUPPORT, YEAR, save_cog, unit_field
 from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
 
+pytestmark = pytest.mark.slow
+
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
 
 
@@ -57,7 +59,6 @@ def test_a_hostile_name_of_a_run_is_escaped_in_tags(what, tmp_path):
         assert_harmless(file.tags()["AEF_MODEL"])
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # of affine, in rio-cogeo and rioxarray
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_files_pass_cog_validation_and_open_in_rioxarray(tmp_path, dtype):
@@ -101,7 +102,6 @@ def test_overviews_are_mean_directions_by_hand(tmp_path):
     np.testing.assert_array_equal(quarter.ravel(), [91, 118])
 
 
-@pytest.mark.slow
 def test_overviews_across_blocks_equal_those_at_once(tmp_path):
     """A field of 3 x 2 blocks of 256 x 256, with odd sides."""
     field = unit_field(515, 301, bands=3)
@@ -177,7 +177,6 @@ with write_cog(Path("field.tif"), INFO) as writer, write_zarr(Path("field.zarr")
 """
 
 
-@pytest.mark.slow
 def test_a_killed_write_leaves_nothing_that_looks_whole(tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -201,7 +200,6 @@ print(peak_bytes() - before)
 """
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_field(tmp_path):
     """Its codes are 134 MB, which GDAL would keep in its cache: then it takes 297 MB, else 232."""
     done = subprocess.run([sys.executable, "-c", LARGE], cwd=tmp_path, check=True, capture_output=True, text=True)

@@ -10,6 +10,8 @@ from aef_jax.inference.writers.zarr_store import write_zarr
 from configs.fields.quantize import dequantize, quantize
 from tests.support.data.fields import INFO, unit_field
 
+pytestmark = pytest.mark.slow
+
 xarray = pytest.importorskip("xarray", reason="xarray is in the optional extra geo")
 pytest.importorskip("zarr", reason="zarr is in the optional extra fields")
 

@@ -13,6 +13,8 @@ from aef_jax.data.store.site import Site
 from tests.support.data.stac import served, write_catalog, write_item
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 ZONE_31, ZONE_32 = "EPSG:32631", "EPSG:32632"
 SITE = (ZONE_32, 284_000.0, 5_544_000.0)

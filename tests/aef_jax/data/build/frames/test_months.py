@@ -16,6 +16,8 @@ from aef_jax.data.build.readers.grid import Grid
 from configs.sources import ERA5_LAND
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 GRID = Grid("EPSG:32631", (10, 0, 501_360, 0, -10, 5_629_680), 16)
 DAYS = np.arange("2018-02-01", "2018-04-01", dtype="datetime64[D]")
 DAY_OF_MONTH = (DAYS - DAYS.astype("datetime64[M]")).astype(int) + 1

@@ -16,6 +16,8 @@ from tests.support.data.scenes import CRS, NORTH, WEST, cube
 from tests.support.data.serving import serve_folder
 from tests.support.refusals import error_message
 
+pytestmark = pytest.mark.slow
+
 ROWS, COLUMNS = slice(0, 2), slice(1, 4)
 BANDS = ("B2", "B3", "B4", "B8", "B11")
 SIGNATURE = "?se=2030-01-01T00:00:00Z&sig=a/b.c"
@@ -94,7 +96,6 @@ def read_all(acquisitions: list[Acquisition]) -> list[np.ndarray]:
     return [each.rasters["B04"].read(ROWS, COLUMNS) for each in acquisitions]
 
 
-@pytest.mark.slow
 def test_cubes_of_a_server_are_read_by_another_process(tmp_path):
     pytest.importorskip("aiohttp")
     cube().to_netcdf(tmp_path / "cube.nc")
