@@ -1,6 +1,7 @@
 """Where fields are written: names, formats and pictures."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from aef_jax.console.dates import format_date, format_period
 from aef_jax.files.atomic import require_writable
 from aef_jax.inference.extras import needs_extra
 from aef_jax.inference.field import FieldInfo, FieldWriter
-from aef_jax.inference.writers.cog import write_cog
+from aef_jax.inference.writers.cog import MAX_SIDE, write_cog
 from aef_jax.visualize.pictures import write_field_png
 from configs.fields.periods import Period
 from configs.serialization.printable import printable
@@ -35,6 +36,12 @@ class Target:
     dtype: Literal["int8", "float32"]
     stac: bool
     """Whether to write a STAC item beside each."""
+
+    @property
+    def max_side(self) -> int:
+        """Most rows and columns of a file; a Zarr store has no such limit."""
+        is_store = self.path.suffix == ".zarr" or (not self.path.suffix and self.format == "zarr")
+        return sys.maxsize if is_store else MAX_SIDE
 
     def require(self, regions: int, periods: int) -> None:
         """Refuse before the work what the fields cannot be written to.

@@ -21,12 +21,11 @@ from aef_jax.data.places.geometry import Rings
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.site import Affine, Site
+from aef_jax.inference.writers.cog import MAX_SIDE
 from configs.fields.layout import step_of
 from configs.source import PIXEL_M
 from configs.validate import require
 
-MAX_SIDE = 8192
-"""Most rows and columns of one file, as in the release."""
 BLOCK_SIDE = 224
 """Most pixels along a block, unless a tile is larger: a year of Sentinel-2 frames of them takes 150 MB as float32."""
 Bounds = tuple[float, float, float, float]
@@ -222,13 +221,16 @@ def blocks_of_tiles(tiles: Sequence[GroundTile], side: int) -> list[Block]:
     return blocks
 
 
-def regions_of_area(polygons: Sequence[Rings], tiles: Sequence[GroundTile], side: int) -> list[Region]:
-    """Divide an area into files: one zone each, and at most `MAX_SIDE` rows and columns.
+def regions_of_area(
+    polygons: Sequence[Rings], tiles: Sequence[GroundTile], side: int, max_side: int = MAX_SIDE
+) -> list[Region]:
+    """Divide an area into files, of one zone each.
 
     Args:
         polygons: the area, in degrees.
         tiles: its tiles.
         side: of a tile, in pixels.
+        max_side: most rows and columns of a file.
 
     Returns:
         The files' ground, by zone, from north to south and from west to east. Each meets a tile.
@@ -246,7 +248,7 @@ def regions_of_area(polygons: Sequence[Rings], tiles: Sequence[GroundTile], side
         end = np.ceil(np.minimum(outer.max(axis=0), high) / PIXEL_M - 1e-3).astype(int)
         west, north = int(first[0]) * PIXEL_M, int(end[1]) * PIXEL_M
         shape = int(end[1] - first[1]), int(end[0] - first[0])
-        for rows, columns in windows(shape, MAX_SIDE):
+        for rows, columns in windows(shape, max_side):
             corner = west + columns.start * PIXEL_M, north - rows.start * PIXEL_M
             size = rows.stop - rows.start, columns.stop - columns.start
             region = Region(f"EPSG:{code}", *corner, size, projected)

@@ -58,7 +58,7 @@ class ImageryFields:
         self.request, self.embedder = request, request.weights.embedder
         self.side = self.embedder.config.data.tile_side
         self.tiles = tiles_of_area(polygons, self.side)
-        self.regions = regions_of_area(polygons, self.tiles, self.side)
+        self.regions = regions_of_area(polygons, self.tiles, self.side, request.target.max_side)
         request.target.require(len(self.regions), len(request.periods))
         self.supports = (
             {request.support: request.periods}
