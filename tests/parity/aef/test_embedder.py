@@ -1,6 +1,7 @@
 """A run and its converted weights embed a user's arrays alike, in either framework, and as `aef embed` does."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,13 +11,16 @@ from safetensors.numpy import load_file, save_file
 
 import aef_jax
 import aef_torch
+from aef_jax.cli.main import main as aef
 from aef_jax.data.store.statistics import normalization_of
+from aef_jax.inference.readers.open_field import open_field
 from aef_jax.inference.site import embed_site
 from aef_jax.run.folder import RunFolder
 from configs.fields.embedder import Embedder
 from configs.fields.periods import Period
 from parity.cli import main
 from tests.support.converting import SMALLEST
+from tests.support.data.small_dataset import write
 from tests.support.data.small_site import small_site
 from tests.support.refusals import error_message
 from tests.support.training_run import write_training_run
@@ -72,6 +76,22 @@ def test_both_frameworks_embed_arrays_alike(run, weights, frames):
     assert np.abs(by_jax - by_torch).max() < TOLERANCE
     whole_year = aef_torch.load_weights(weights / "model.safetensors").embed(frames, 2018)
     assert np.abs(by_torch - whole_year).max() > 100 * TOLERANCE  # the valid period has an influence
+
+
+@pytest.mark.slow
+def test_aef_embed_computes_in_either_framework(run, weights, site, tmp_path, capsys):
+    year = site.between(*YEAR)
+    data = str(write(tmp_path / "data", [year], [replace(year, name="other")]))
+    fields = {}
+    for framework, path in (("jax", run), ("torch", weights)):
+        output = str(tmp_path / f"{framework}.tif")
+        options = ["--framework", framework, "--data", data, "--period", "2018", "--dtype", "float32", "-o", output]
+        assert aef(["embed", str(path), *options]) == 0
+        field = open_field(output)
+        fields[framework] = field.read(*(slice(0, length) for length in field.info.shape))
+    assert np.abs(fields["jax"] - fields["torch"]).max() < TOLERANCE
+    assert aef(["embed", str(run), "--framework", "caffe", "--period", "2018", "-o", output]) == 2
+    assert "framework 'caffe' is not installed, expected one of ['jax', 'torch']" in capsys.readouterr().err
 
 
 @pytest.mark.slow
