@@ -37,6 +37,7 @@ from configs.fields.periods import Period, group_by_support
 from configs.fields.stacks import FrameStack, cut_stacks, shown_pixels
 from configs.fields.tiling import Tile, embed_tiles, encode_periods, to_unit_vectors
 from configs.serialization.printable import print_lines
+from configs.serialization.read_file import read_text
 
 WINDOW = 512
 """Rows and columns that are blended at once: a multiple of the blocks of all formats."""
@@ -69,7 +70,7 @@ class ImageryFields:
         path = request.target.path
         self.folder = path.with_name(f"{path.name}.embedding")
         area = crc32(b"".join(ring.tobytes() for rings in polygons for ring in rings))
-        plan = [request.weights.name, list(self.supports.items()), self.side, area, str(config_path)]
+        plan = [request.weights.name, list(self.supports.items()), self.side, area, read_text(config_path)]
         begin_work(self.folder, json.dumps(plan), "another model, area, config or periods")
 
     def compute(self, workers: int, part: Part | None = None) -> list[Reject]:
