@@ -1,6 +1,7 @@
 """Tests of COGs of embedding fields, read by rasterio, rioxarray and rio-cogeo."""
 
 import builtins
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ from aef_jax.inference.writers.cog import write_cog
 from configs.fields.quantize import dequantize, quantize
 from tests.support.data.fields import INFO, SUPPORT, YEAR, save_cog, unit_field
 from tests.support.hostile_names import HOSTILE_NAMES, assert_harmless
+from tests.support.paths import REPOSITORY
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+"""Of programs that import what tests share."""
 pytestmark = pytest.mark.slow
 
 rasterio = pytest.importorskip("rasterio", reason="rasterio is in the optional extra geo")
@@ -178,7 +182,7 @@ with write_cog(Path("field.tif"), INFO) as writer, write_zarr(Path("field.zarr")
 
 
 def test_a_killed_write_leaves_nothing_that_looks_whole(tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False)
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False, env=ENVIRONMENT)
     assert killed.returncode == -signal.SIGKILL
     assert {path.suffix for path in tmp_path.iterdir()} == {".tmp"}
     save_cog(tmp_path / "field.tif", unit_field(8, 8, 2))
@@ -202,7 +206,8 @@ print(peak_bytes() - before)
 
 def test_memory_does_not_grow_with_the_field(tmp_path):
     """Its codes are 134 MB, which GDAL would keep in its cache: then it takes 297 MB, else 232."""
-    done = subprocess.run([sys.executable, "-c", LARGE], cwd=tmp_path, check=True, capture_output=True, text=True)
+    options = {"cwd": tmp_path, "env": ENVIRONMENT, "check": True, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", LARGE], **options)
     assert int(done.stdout) < 262e6
 
 
