@@ -73,14 +73,17 @@ def test_stopped_work_leaves_out_what_is_written(tmp_path):
     def stop():
         raise KeyboardInterrupt
 
+    sites = [replace(SITES[0], name=f"site{number}") for number in range(8)]
     with pytest.raises(KeyboardInterrupt):
-        embed_records(request(tmp_path / "out"), [*readers(SITES[:2]), stop, stop], "mine")
+        embed_records(request(tmp_path / "out", [YEAR]), [*readers(sites[:7]), stop], "mine")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tif")}
+    assert 0 < len(before) < 7
     calls: list[int] = []
-    before = len(list((tmp_path / "out").glob("*.tif")))
-    written = embed_records(request(tmp_path / "out", calls=calls), readers(), "mine")
-    assert before + len(written) == 6
-    embed_records(request(tmp_path / "out", calls=calls), readers(), "mine")  # all anew
-    assert sum(calls) > 6
+    written = embed_records(request(tmp_path / "out", [YEAR], calls=calls), readers(sites), "mine")
+    assert {path.name for path in written}.isdisjoint(before)
+    assert len(written) + len(before) == 8
+    assert sum(calls) <= len(written) + 1, "the last batch may repeat a tile"
+    assert before.items() <= {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.tif")}.items()
 
 
 def test_parts_write_all_sites(tmp_path):

@@ -1,4 +1,4 @@
-"""A real tile grown by mirroring to 5 x 5 km, in tiles and in one piece: the borders of tiles do not show."""
+"""A real tile grown by mirroring to 4 x 4 km, in tiles and in one piece: the borders of tiles do not show."""
 
 from dataclasses import replace
 from functools import partial
@@ -30,19 +30,19 @@ from tests.support.paths import REPOSITORY, SHARED_DATA
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
 CONFIG = REPOSITORY / "tests" / "aef_jax" / "data" / "build" / "real_data" / "belgium.toml"
 GROUND = Grid("EPSG:32631", (10.0, 0.0, 501_360.0, 0.0, -10.0, 5_629_680.0), 64)
-YEAR, SIDE, TILE = read_period(2018), 512, 128
+YEAR, SIDE, TILE = read_period(2018), 400, 128
 
 
 @pytest.fixture(scope="module")
 def stack() -> FrameStack:
-    """Five frames of the year, z-scored, with the ground mirrored again and again."""
+    """Three frames of the year, z-scored, with the ground mirrored again and again."""
     if not SHARED_DATA.exists():
         pytest.skip("the imagery is not in this clone")
     builder = SiteBuilder(read_build_config(CONFIG), SHARED_DATA)
     series = read_series(SENTINEL2, builder.entries_of("sentinel2"), GROUND, YEAR, BuildReport())
     assert series is not None
     clear = np.argsort(~series.valid.mean(axis=(1, 2, 3)).astype(bool), kind="stable")
-    series = series.select_frames(np.sort(clear[:: max(1, len(clear) // 5)][:5]))
+    series = series.select_frames(np.sort(clear[:: max(1, len(clear) // 3)][:3]))
     site = Site("belgium", {"sentinel2": series}, GROUND.crs, GROUND.transform)
     pixels, time_ms = to_stack(normalization_of([site], (SENTINEL2,)), SENTINEL2, series)
     grown = SIDE - pixels.shape[1]
@@ -70,7 +70,8 @@ def test_borders_of_tiles_do_not_show(stack, model):
         area = Area({"sentinel2": stack}, [YEAR], YEAR)
         (fields[side],) = embed_area(partial(embed, embed.place(params)), area, sized, batch=2)
     apart = np.linalg.norm(fields[TILE] - fields[SIDE], axis=-1)
-    assert 0 < apart.mean() < 0.03, "the trimmed context explains this much"
+    step = np.linalg.norm(np.diff(fields[SIDE], axis=1), axis=-1)
+    assert 0 < apart.mean() < step.mean(), "what a tile does not show of the ground matters less than a pixel's shift"
     ratios = [_step_at_borders(field) for field in fields.values()]
     assert ratios[0] / ratios[1] == pytest.approx(1, abs=0.05)
 
