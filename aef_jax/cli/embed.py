@@ -102,7 +102,7 @@ def _embed(options: argparse.Namespace, _: list[str]) -> int:
     if len(set(periods)) < len(periods):
         raise ValueError("a period is given twice, expected each once")
     support = parse_period("support", options.support) if options.support else None
-    target = Target(options.output, options.format, options.dtype, options.stac)
+    target = Target(options.output, options.format, options.dtype, options.stac, str(options.run))
     target.require(1, 1 if options.part else len(periods))  # before a checkpoint is read
     if options.data and options.framework == "jax":
         tell_other_levels(options.run, options.checkpoint, _levels(options.data), str(options.data))

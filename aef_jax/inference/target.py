@@ -36,6 +36,8 @@ class Target:
     dtype: Literal["int8", "float32"]
     stac: bool
     """Whether to write a STAC item beside each."""
+    weights: str | None = None
+    """Path or URL of the model's weights, for the items' mlm extension."""
 
     @property
     def max_side(self) -> int:
@@ -110,7 +112,9 @@ class Target:
             from aef_jax.inference.writers.stac_item import write_stac_item
 
             for index, path in enumerate(paths):
-                write_stac_item(path, infos if path.suffix == ".zarr" else infos[index : index + 1], self.dtype)
+                write_stac_item(
+                    path, infos if path.suffix == ".zarr" else infos[index : index + 1], self.dtype, self.weights
+                )
         for index, picture in enumerate(pictures):
             path = paths[index] if len(paths) > 1 else paths[0]
             info = infos[index]

@@ -11,6 +11,7 @@ from aef_jax.inference.field import ArrayField
 from aef_jax.inference.readers.index import find_files
 from aef_jax.inference.readers.labeled import to_xarray
 from aef_jax.inference.readers.open_field import open_field, open_fields
+from aef_jax.inference.readers.zarr_store import list_periods
 from aef_jax.inference.writers.zarr_store import write_zarr
 from configs.fields.quantize import quantize
 from tests.support.data.fields import INFO, save_cog, unit_field
@@ -46,6 +47,8 @@ def test_the_only_field_of_a_store_needs_no_period(tmp_path):
 
 def test_stores_without_the_field_are_refused(tmp_path):
     path = write_store(tmp_path / "fields.zarr", [SMALL, LATER])
+    assert list_periods(path) == ["2019-01-01..2020-01-01", "2020-01-01..2021-01-01"]
+    assert open_field(f"{path}#2020-01-01..2021").info == LATER
     with pytest.raises(ValueError, match=r"several periods, expected one of 2019-01-01\.\.2020-01-01, 2020-01-01"):
         open_field(path)
     with pytest.raises(ValueError, match=r"fields\.zarr has no single period 2021, expected one of"):
