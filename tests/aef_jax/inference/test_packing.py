@@ -1,5 +1,8 @@
 """Packed frames give the same embeddings as frames by source, and few programs are compiled for any numbers of them."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -17,6 +20,7 @@ from configs.fields.frames import read_period
 from configs.fields.stacks import FrameStack
 from configs.fields.tiling import Area, embed_area
 from configs.presets import DEBUG, TINY
+from tests.support.paths import PROGRAMS, REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_compiles")]
 CONFIG = replace(DEBUG, sources=TINY.sources)
@@ -85,6 +89,18 @@ def test_large_batches_are_computed_in_parts(params):
     embed.frames_per_device = 64  # two tiles of 32 frames
     parts = embed_area(model, Area(stacks, [YEAR], YEAR), CONFIG, batch=5)
     np.testing.assert_allclose(parts, whole, atol=1e-6)
+
+
+def test_a_batch_is_computed_on_all_devices(compiler_settings):
+    """Sixteen tiles in batches of five, which three devices do not divide."""
+    names = {name.upper(): str(value) for name, value in compiler_settings.items()}
+    environment = {**os.environ, **names, "JAX_NUM_CPU_DEVICES": "3", "JAX_PLATFORMS": "cpu"}
+    program = [sys.executable, str(PROGRAMS / "run_embed_on_devices.py")]
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=True)
+    devices, apart = done.stdout.split()
+    assert int(devices) == 3
+    assert float(apart) < 2e-6
 
 
 def test_budgets_waste_at_most_half():
