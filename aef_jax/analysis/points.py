@@ -91,7 +91,7 @@ def inside(info: FieldInfo, rows: Int64[np.ndarray, "*N"], columns: Int64[np.nda
 
 
 def vectors_at(field: Field, positions: Positions) -> Float32[np.ndarray, "N D"]:
-    """Read the vectors of the pixels that contain points. Each window is read once.
+    """Read the vectors of the pixels that contain points.
 
     Args:
         field: the field.
@@ -100,8 +100,23 @@ def vectors_at(field: Field, positions: Positions) -> Float32[np.ndarray, "N D"]
     Returns:
         Unit vectors; NaN at points outside and at pixels without data.
     """
-    rows, columns = locate(field.info, positions)
-    vectors = np.full((len(positions), field.info.embed_dim), np.nan, np.float32)
+    return read_pixels(field, *locate(field.info, positions))
+
+
+def read_pixels(
+    field: Field, rows: Int64[np.ndarray, "N"], columns: Int64[np.ndarray, "N"]
+) -> Float32[np.ndarray, "N D"]:
+    """Read the vectors of pixels. Each window is read once.
+
+    Args:
+        field: the field.
+        rows: rows of the pixels; they may lie outside of the field.
+        columns: their columns.
+
+    Returns:
+        Unit vectors; NaN outside and at pixels without data.
+    """
+    vectors = np.full((len(rows), field.info.embed_dim), np.nan, np.float32)
     is_inside = inside(field.info, rows, columns)
     blocks = np.stack([rows // WINDOW, columns // WINDOW])[:, is_inside]
     indices = np.flatnonzero(is_inside)
