@@ -9,8 +9,8 @@ from jaxtyping import Float32
 
 from aef_jax.analysis.picture import LONGEST, MapPicture, value_limits
 from aef_jax.analysis.raster import RasterLayout, create_raster, read_reduced
-from aef_jax.analysis.windows import Window, each_window, windows
-from aef_jax.inference.field import Field
+from aef_jax.analysis.windows import WINDOW, each_window
+from aef_jax.inference.field import Field, Window, windows
 
 MIN_OTHERS = 3
 """Fields of other years that a significance needs: their three pairs have a mean and a deviation."""
@@ -87,7 +87,7 @@ def write_change(before: Field, after: Field, others: Sequence[Field], output: P
 
 def _typical_deviation(others: Sequence[Field]) -> float:
     """Return the median over a sample of the deviation of pairs, at least one step of 8-bit codes."""
-    every = windows(others[0].info.shape)
+    every = list(windows(others[0].info.shape, WINDOW))
     sampled: list[Window] = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _SPREAD_WINDOWS).astype(int))]
     deviations = np.concatenate(
         [usual_change([other.read(*window) for other in others])[1].ravel() for window in sampled]

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Shaped
 
-from aef_jax.analysis.windows import WINDOW, Window
+from aef_jax.analysis.windows import WINDOW
 from aef_jax.files.atomic import replace_file, require_writable
 from aef_jax.inference.extras import needs_extra
-from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.field import FieldInfo, Window
 from aef_jax.visualize.field_colors import class_colors
 
 WriteWindow = Callable[[Window, Shaped[np.ndarray, "h w B"]], None]

@@ -6,32 +6,13 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm import tqdm
 
-from aef_jax.inference.field import Field
+from aef_jax.inference.field import Field, Window, windows
 from configs.serialization.printable import printable
 
 WINDOW = 256
 """Pixels of a window's side: 17 MB of 64 numbers."""
 SAMPLE_WINDOWS = 64
 """Windows that a sample is drawn from, at most."""
-Window = tuple[slice, slice]
-"""Rows and columns."""
-
-
-def windows(shape: tuple[int, int]) -> list[Window]:
-    """Divide a grid into windows of `WINDOW` pixels; those at the end of a row or column are smaller.
-
-    Args:
-        shape: rows and columns of the grid.
-
-    Returns:
-        The windows, row by row.
-    """
-    starts = (range(0, length, WINDOW) for length in shape)
-    rows, columns = (
-        [slice(start, min(start + WINDOW, length)) for start in axis]
-        for axis, length in zip(starts, shape, strict=True)
-    )
-    return [(row, column) for row in rows for column in columns]
 
 
 def each_window(shape: tuple[int, int], label: str) -> Iterator[Window]:
@@ -44,7 +25,7 @@ def each_window(shape: tuple[int, int], label: str) -> Iterator[Window]:
     Yields:
         The windows, row by row.
     """
-    yield from tqdm(windows(shape), label, unit="window", delay=1)
+    yield from tqdm(list(windows(shape, WINDOW)), label, unit="window", delay=1)
 
 
 def sample_vectors(field: Field, count: int, seed: int = 0) -> Float32[np.ndarray, "N D"]:
@@ -62,7 +43,7 @@ def sample_vectors(field: Field, count: int, seed: int = 0) -> Float32[np.ndarra
         ValueError: no pixel of these windows has data.
     """
     rng = np.random.default_rng(seed)
-    every = windows(field.info.shape)
+    every = list(windows(field.info.shape, WINDOW))
     order = rng.permutation(len(every))[:SAMPLE_WINDOWS]
     per_window = -(-count // len(order))
     parts = []

@@ -1,11 +1,16 @@
 """An embedding field: unit vectors on a grid of 10 m for a valid period, read and written window by window."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float32
 
 from aef_jax.data.store.site import Affine, Period
+
+Window = tuple[slice, slice]
+"""Rows and columns."""
 
 
 class FieldInfo(NamedTuple):
@@ -83,3 +88,18 @@ class ArrayField(NamedTuple):
             A view of the vectors.
         """
         return self.vectors[rows, columns]
+
+
+def windows(shape: tuple[int, int], side: int) -> Iterator[Window]:
+    """Divide a rectangle into squares, which are cut at its far ends.
+
+    Args:
+        shape: rows and columns.
+        side: of a square.
+
+    Yields:
+        Rows and columns of each, row by row.
+    """
+    starts = (range(0, length, side) for length in shape)
+    for row, column in product(*starts):
+        yield slice(row, min(row + side, shape[0])), slice(column, min(column + side, shape[1]))

@@ -3,9 +3,8 @@
 Tiles lie on a grid of each zone whose corners are multiples of 960 m, so that a tile is the same whatever the area.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from aef_jax.data.places.geometry import Rings
 from aef_jax.data.store.dataset import Dataset
 from aef_jax.data.store.records import SPLITS
 from aef_jax.data.store.site import Affine, Site
+from aef_jax.inference.field import windows
 from aef_jax.inference.writers.cog import MAX_SIDE
 from configs.fields.layout import step_of
 from configs.source import PIXEL_M
@@ -255,21 +255,6 @@ def regions_of_area(
             if any(_meets(region, tile, extent) for tile in in_zone):
                 regions.append(region)
     return regions
-
-
-def windows(shape: tuple[int, int], side: int) -> Iterator[tuple[slice, slice]]:
-    """Divide a rectangle into squares, which are cut at its far ends.
-
-    Args:
-        shape: rows and columns.
-        side: of a square.
-
-    Yields:
-        Rows and columns of each, row by row.
-    """
-    starts = (range(0, length, side) for length in shape)
-    for row, column in product(*starts):
-        yield slice(row, min(row + side, shape[0])), slice(column, min(column + side, shape[1]))
 
 
 def _meets(region: Region, tile: GroundTile, extent: int) -> bool:

@@ -19,7 +19,7 @@ from aef_jax.console.dates import format_period
 from aef_jax.data.build.frames.frames import Reject
 from aef_jax.data.places.geometry import Rings
 from aef_jax.files.resumable import Part, begin_work, end_work
-from aef_jax.inference.field import FieldInfo
+from aef_jax.inference.field import FieldInfo, windows
 from aef_jax.inference.imagery.areas import (
     Block,
     GroundTile,
@@ -27,7 +27,6 @@ from aef_jax.inference.imagery.areas import (
     blocks_of_tiles,
     regions_of_area,
     tiles_of_area,
-    windows,
 )
 from aef_jax.inference.imagery.tile_reader import TileReader, open_readers, read_block
 from aef_jax.inference.imagery.tile_store import TileStore, tiles_near

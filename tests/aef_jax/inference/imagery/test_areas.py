@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pyproj import Transformer
 
+from aef_jax.inference.field import windows
 from aef_jax.inference.imagery.areas import (
     GroundTile,
     blocks_of_tiles,
@@ -14,7 +15,6 @@ from aef_jax.inference.imagery.areas import (
     read_area,
     regions_of_area,
     tiles_of_area,
-    windows,
 )
 from tests.support.refusals import error_message
 
